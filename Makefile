@@ -1,0 +1,68 @@
+# Every target creates the environment it needs. `make help` lists them.
+VENV    ?= .venv
+PYTHON  ?= python3.11
+PROFILE ?= cpu
+JOBS    ?= 2
+DEVICE  ?= cpu
+PY      := $(VENV)/bin/python
+RUN     := $(PY) -m sslrepro
+export PYTHONPATH := $(CURDIR)
+export PYTHONWARNINGS := ignore::UserWarning:papermill
+export JUPYTER_PLATFORM_DIRS := 1
+
+# An environment named on the command line (VENV=...) is used as it is; the project's own follows requirements.txt.
+ifeq ($(VENV),.venv)
+ENV := $(VENV)/.complete
+else
+ENV :=
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce list book pages check test lint bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo
+	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
+	@echo "                 [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
+
+$(VENV)/.complete: requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed (PYTHON=<path> names another 3.11)"; exit 1; }
+	@echo "creating $(VENV) from requirements.txt (2-3 GB, a few minutes)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+reproduce: $(ENV)  ## re-derive one table (TABLE=...); without TABLE, list what exists
+	@$(RUN) reproduce $(TABLE) --profile $(PROFILE) --jobs $(JOBS) --device $(DEVICE) \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--root "$(DATA)") $(if $(DATASET),--dataset $(DATASET)) \
+	  $(if $(DRY),--dry-run)
+
+list: $(ENV)  ## tables, methods, data sets, profiles
+	@$(RUN) list
+
+pages: $(ENV)  ## execute again the pages whose inputs changed (from the ledger, nothing is trained)
+	@$(RUN) pages
+
+check: $(ENV)  ## which published pages are stale; fails if any is
+	@$(RUN) check
+
+book: $(ENV)  ## build the book, warnings as errors; prints the front page to open
+	@$(PY) -m jupyter_book build book --path-output . --all -W -n --keep-going -q
+	@$(PY) book/_ext/offline.py _build/html
+	@echo "open $(CURDIR)/_build/html/index.html"
+
+lint: $(ENV)  ## ruff: format and rules
+	@$(PY) -m ruff format --check . && $(PY) -m ruff check .
+
+test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
+	@$(MAKE) --no-print-directory lint check
+	@$(PY) -m pytest -q tests
+	@$(PY) -m pytest -q --nbval-lax notebooks
+	@$(PY) -m pytest -q --nbval book/executed
+
+bench: $(ENV)  ## speed beside torchvision and faiss, in one run
+	@$(RUN) bench --device $(DEVICE)
+
+clean:  ## remove builds and runs; the ledger and the environment stay
+	rm -rf _build runs .pytest_cache .ruff_cache

@@ -1,0 +1,182 @@
+"""What the book needs beyond Jupyter Book: offline assets, the claims board, pictures made at build time."""
+
+import base64
+import html
+import io
+import json
+import re
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from sslrepro import papers
+from sslrepro.publish import PAGES
+from sslrepro.report import badge, figure, finding
+from sslrepro.study import Results, plan, results
+
+LOG = logging.getLogger(__name__)
+REMOTE = re.compile(r"""<(?:script|link|img|iframe|source)[^>]*(?:src|href)=["'](?:https?:)?//[^"']*["'][^>]*>""")
+ORDER = ("holds", "contradicted", "inconclusive", "not judged")
+
+
+def vendored() -> Path:
+    """MathJax as one file, where pip put it."""
+    for path in metadata.files("sphinx-mathjax-offline"):
+        if path.name == "tex-svg.js":
+            return Path(path.locate())
+    raise FileNotFoundError("tex-svg.js is not in the sphinx-mathjax-offline package; reinstall requirements.txt")
+
+
+def offline_assets(app: Sphinx, config) -> None:
+    """Put MathJax where mathjax_path points, outside the sources."""
+    folder = Path(app.outdir).parent / "static"
+    (folder / "vendor").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(vendored(), folder / "vendor" / "tex-svg.js")
+    config.html_static_path.append(str(folder))
+
+
+def drop_remote(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
+    """Drop scripts the theme would fetch (thebe, require.js), and warn of any remote asset in a page's own body."""
+    context["script_files"] = [
+        script for script in context.get("script_files", []) if "://" not in str(getattr(script, "filename", script))
+    ]
+    for tag in REMOTE.findall(context.get("body") or ""):
+        LOG.warning("%s: remote asset %s; the book must work offline", page, tag)
+
+
+def published() -> dict[str, Results]:
+    """Page name -> results, for every executed page."""
+    found = {}
+    for page in sorted(PAGES.glob("*.ipynb")):
+        given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+        made = plan(given["table"], given["profile"], given["seeds"], given.get("dataset"))
+        if made.profile.judged:
+            found[page.stem] = results(made)
+    return found
+
+
+class ClaimsBoard(Directive):
+    """One square per claim of the five papers, coloured by the verdict of the largest scale that judged it."""
+
+    def run(self) -> list[nodes.Node]:  # noqa: D102
+        verdicts: dict[str, list[tuple[str, str, str]]] = {}
+        for page, found in published().items():
+            for verdict in found.verdicts():
+                verdicts.setdefault(verdict.claim, []).append((verdict.verdict, page, verdict.text))
+        lines, totals = [], dict.fromkeys(ORDER, 0)
+        for key in papers.PAPERS:
+            squares = []
+            for claim in papers.paper(key)["claims"]:
+                known = [one for one in verdicts.get(claim["id"], []) if one[0] != "not judged"]
+                verdict, page, _ = known[0] if known else ("not judged", None, None)
+                totals[verdict] += 1
+                title = html.escape(f"{claim['id']}: {claim['text']} ({verdict})", quote=True)
+                tag, link = ("a", f' href="executed/{page}.html"') if page else ("span", "")
+                squares.append(f'<{tag}{link} class="square {verdict.replace(" ", "-")}" title="{title}"'
+                               f' aria-label="{title}"></{tag}>')  # fmt: skip
+            name = papers.paper(key)["paper"]["short"]
+            lines.append(f'<div class="paper"><b>{name}</b><span class="squares">{"".join(squares)}</span></div>')
+        counts = " ".join(f"<span>{badge(name)} {totals[name]}</span>" for name in ORDER)
+        board = f'<div class="board">{"".join(lines)}<p class="counts">{counts}</p></div>'
+        return [nodes.raw("", board, format="html")]
+
+
+class Pages(Directive):
+    """A card per published page: its figure, its finding."""
+
+    def run(self) -> list[nodes.Node]:  # noqa: D102
+        cards = []
+        for page, found in published().items():
+            image = figure(found)
+            data = base64.b64encode(image.png).decode()
+            title = f"{found.definition.title} ({found.plan.profile.name})"
+            cards.append(
+                f'<a class="card-page" href="executed/{page}.html"><img alt="{html.escape(image.alt, quote=True)}" '
+                f'src="data:image/png;base64,{data}"><b>{html.escape(title)}</b>'
+                f"<span>{html.escape(finding(found))}</span></a>"
+            )
+        return [nodes.raw("", f'<div class="gallery">{"".join(cards)}</div>', format="html")]
+
+
+class ShapesSheet(Directive):
+    """Sample images of the procedural set, three per leaf class."""
+
+    def run(self) -> list[nodes.Node]:  # noqa: D102
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+
+        from sslrepro.data import DataConfig, load
+        from sslrepro.data.shapes import FAMILIES, VARIANTS
+
+        train, _ = load(DataConfig("shapes", n_train=48 * 8, n_test=48, side=16, seed=7))
+        plot, axes = plt.subplots(12, 16, figsize=(11, 8.6), layout="constrained")
+        shapes = [shape for family in FAMILIES.values() for shape in family]
+        for row, axis_row in enumerate(axes):
+            variant, copy = divmod(row, 4)
+            for column, axis in enumerate(axis_row):
+                leaf = variant * 16 + column
+                image = train.images[(train.labels == leaf).nonzero()[copy, 0]]
+                axis.imshow(image.permute(1, 2, 0), interpolation="nearest")
+                axis.set_xticks([]), axis.set_yticks([])
+                if row == 0:
+                    axis.set_title(shapes[column], fontsize=7)
+                if column == 0 and copy == 0:
+                    axis.set_ylabel(VARIANTS[variant], fontsize=8)
+        buffer = io.BytesIO()
+        plot.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
+        plt.close(plot)
+        data = base64.b64encode(buffer.getvalue()).decode()
+        alt = "Sample images of shapes: 16 shapes in columns, four images each of the solid, hollow and bitten variant."
+        return [nodes.raw("", f'<img class="plot" alt="{alt}" src="data:image/png;base64,{data}">', format="html")]
+
+
+class Profiles(Directive):
+    """The four scales, from the code that runs them."""
+
+    def run(self) -> list[nodes.Node]:  # noqa: D102
+        from sslrepro.profiles import PROFILES
+
+        head = ["profile", "where", "images", "encoder", "epochs", "batch", "optimizer", "seeds"]
+        body = []
+        for made in PROFILES.values():
+            data = f"{made.data.name}, {made.n_train:,} of {made.data.side or 'native'} px"
+            run = made.plan
+            body.append([f"<code>{made.name}</code>", made.where, data, made.encoder, f"{run.epochs:,}",
+                         f"{run.batch_size:,}", f"{run.optimizer}, lr {run.lr:g}", str(made.seeds)])  # fmt: skip
+        rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in body)
+        top = "".join(f"<th>{cell}</th>" for cell in head)
+        table = f'<div class="scroll"><table class="dataframe cmp"><thead><tr>{top}</tr></thead><tbody>{rows}</tbody>'
+        return [nodes.raw("", f"{table}</table></div>", format="html")]
+
+
+def as_written(app: Sphinx, what: str, name: str, thing, options, lines: list[str]) -> None:
+    """Docstrings are laid out by hand: show everything after the first paragraph as it stands."""
+    if "" in lines[:-1]:
+        first = lines.index("")
+        rest = [f"   {line}" for line in lines[first + 1 :]]
+        lines[:] = [*_plain(lines[:first]), "", ".. code-block:: text", "", *rest, ""]
+    else:
+        lines[:] = _plain(lines)
+
+
+def _plain(lines: list[str]) -> list[str]:
+    return [re.sub(r"([*|_])", r"\\\1", line) if "`" not in line else line.replace("`", "``") for line in lines]
+
+
+def setup(app: Sphinx) -> dict:
+    """Register everything."""
+    app.connect("config-inited", offline_assets)
+    app.connect("html-page-context", drop_remote, priority=900)
+    app.connect("autodoc-process-docstring", as_written)
+    app.add_directive("claims-board", ClaimsBoard)
+    app.add_directive("pages", Pages)
+    app.add_directive("shapes-sheet", ShapesSheet)
+    app.add_directive("profiles", Profiles)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

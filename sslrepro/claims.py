@@ -1,0 +1,328 @@
+"""Verdicts: a claim's expression, evaluated over draws of what the seeds say each cell is.
+
+A cell with n seeds, mean m and standard deviation s is drawn as m + s / sqrt(n) * t(n - 1). The share of draws in
+which the expression is true is the claim's probability: >= 0.95 holds, <= 0.05 contradicted, else inconclusive.
+The rule is docs/adr/0004. Expressions are read by the small interpreter below, never by Python.
+"""
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sslrepro import papers
+from sslrepro.check import require
+
+HOLDS, CONTRADICTED = 0.95, 0.05
+DRAWS = 20_000
+LEAST_SEEDS = 3
+
+
+class Missing(Exception):
+    """A cell or value that an expression needs and that has not been measured."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measured cell, in the paper's unit. sd is the standard deviation over seeds (ddof 1)."""
+
+    mean: float
+    sd: float = 0.0
+    n: int = 1
+
+    @property
+    def half_width(self) -> float:
+        """Half the 95% interval of the mean; NaN for one seed."""
+        if self.n < 2:
+            return math.nan
+        from scipy.stats import t
+
+        return float(t.ppf(0.975, self.n - 1)) * self.sd / math.sqrt(self.n)
+
+    def draws(self, rng: np.random.Generator, n: int, seeds: int | None = None) -> np.ndarray:
+        """`n` draws of the mean; `seeds` asks how it would be with that many."""
+        seeds = seeds or self.n
+        require(seeds >= 2, "Cell.draws", "n", ">= 2 seeds", seeds)
+        return self.mean + self.sd / math.sqrt(seeds) * rng.standard_t(seeds - 1, n)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the seeds say about a claim.
+
+    verdict        "holds", "contradicted", "inconclusive" or "not judged" (then `reason` says why)
+    probability    share of draws in which the claim's expression is true
+    gap            (mean, low, high) of the claim's effect with its 95% interval, in the paper's unit
+    paper_gap      the effect the paper prints
+    seeds_needed   least seeds per cell that would settle an inconclusive claim if means and spreads stayed as
+                   they are; None when not even 1,000 would
+    """
+
+    claim: str
+    text: str
+    verdict: str
+    probability: float | None = None
+    gap: tuple[float, float, float] | None = None
+    paper_gap: float | None = None
+    gap_unit: str = ""
+    seeds_needed: int | None = None
+    reason: str = ""
+
+
+# --- the expression language -----------------------------------------------------------------------------------
+
+_COMPARE = {ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Lt: operator.lt, ast.LtE: operator.le,
+            ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Is: operator.is_, ast.IsNot: operator.is_not}  # fmt: skip
+_BINARY = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+NAMES = {
+    "T12D": ["food101", "cifar10", "cifar100", "birdsnap", "sun397", "cars", "aircraft", "voc2007", "dtd", "pets",
+             "caltech101", "flowers"],
+    "True": True, "False": False, "None": None,
+}  # fmt: skip
+
+
+def _all(values: Iterable[Any]) -> Any:
+    out: Any = True
+    for value in values:
+        out = np.logical_and(out, value)
+    return out
+
+
+def _steps(compare: Callable[[Any, Any], Any]) -> Callable[[list[Any]], Any]:
+    def check(values: list[Any]) -> Any:
+        _present(values)
+        return _all(compare(a, b) for a, b in zip(values, values[1:], strict=False))
+
+    return check
+
+
+def _present(values: Iterable[Any]) -> None:
+    if any(value is None for value in values):
+        raise Missing("a cell that the paper leaves empty")
+
+
+def _difference(a: Any, b: Any) -> Any:
+    _present((a, b))
+    return np.round(np.subtract(a, b), 9)  # 76.3 - 72.2 >= 4.1 must be true
+
+
+class Reader:
+    """Evaluates expressions over cells; a value is a number or an array of draws.
+
+        cell    (table, row, column) -> value; None where the paper prints nothing; raises Missing
+        value   (paper, name) -> a number from a paper's text or an overlay; raises Missing
+    """
+
+    def __init__(self, cell: Callable[[str, str, str], Any], value: Callable[[str, str], Any]):
+        self.cell, self.value = cell, value
+        self.functions: dict[str, Callable[..., Any]] = {
+            "c": cell, "v": value, "d": _difference, "abs": np.abs, "all": _all,
+            "min": lambda *a: self._extreme(np.minimum, a), "max": lambda *a: self._extreme(np.maximum, a),
+            "round": lambda x, n=0: np.round(x, n), "inc": _steps(operator.lt), "dec": _steps(operator.gt),
+            "ninc": _steps(operator.ge), "spread": self._spread, "rowids": self._rows, "col": self._column,
+            "beats": self._beats, "wins": self._wins,
+        }  # fmt: skip
+
+    @staticmethod
+    def _extreme(choose: Callable[[Any, Any], Any], given: tuple[Any, ...]) -> Any:
+        values = list(given[0]) if len(given) == 1 else list(given)
+        _present(values)
+        out = values[0]
+        for value in values[1:]:
+            out = choose(out, value)
+        return out
+
+    def _spread(self, values: list[Any]) -> Any:
+        return _difference(self._extreme(np.maximum, (values,)), self._extreme(np.minimum, (values,)))
+
+    @staticmethod
+    def _rows(table: str) -> list[str]:
+        return [row["row"] for row in papers.table(table)["rows"]]
+
+    def _column(self, table: str, column: str) -> list[Any]:
+        return [self.cell(table, row, column) for row in self._rows(table)]
+
+    def _beats(self, table: str, row: str, column: str, rows: list[str] | None = None) -> Any:
+        """The row is above every other row that has a value in the column."""
+        others = [r for r in (self._rows(table) if rows is None else rows) if r != row]
+        values = [value for value in (self.cell(table, r, column) for r in others) if value is not None]
+        return _all(self.cell(table, row, column) > value for value in values)
+
+    def _wins(self, table: str, row: str, others: list[str], columns: list[str]) -> Any:
+        """In how many columns the row is above all of the others."""
+        total: Any = 0
+        for column in columns:
+            rest = [self.cell(table, other, column) for other in others]
+            mine = self.cell(table, row, column)
+            total = total + np.asarray(_all(mine > value for value in rest if value is not None)).astype(int)
+        return total
+
+    def read(self, text: str) -> Any:
+        """The value of an expression; raises ValueError for anything outside the language, Missing for a gap."""
+        try:
+            tree = ast.parse(text, mode="eval")
+        except SyntaxError as error:
+            raise ValueError(f"claims: {text!r} is not an expression ({error.msg}).") from None
+        return self._node(tree.body, {})
+
+    def _node(self, node: ast.AST, names: dict[str, Any]) -> Any:
+        match node:
+            case ast.Constant(value=value) if isinstance(value, int | float | str | bool | None):
+                return value
+            case ast.Name(id=name):
+                if name in names:
+                    return names[name]
+                require(name in NAMES, "claims", "name", f"one of {', '.join(NAMES)} or a loop variable", name)
+                return NAMES[name]
+            case ast.List(elts=parts) | ast.Tuple(elts=parts):
+                return [self._node(part, names) for part in parts]
+            case ast.UnaryOp(op=ast.USub(), operand=inner):
+                return -self._node(inner, names)
+            case ast.UnaryOp(op=ast.Not(), operand=inner):
+                return np.logical_not(self._node(inner, names))
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+                return _BINARY[type(op)](self._node(left, names), self._node(right, names))
+            case ast.BoolOp(op=ast.And(), values=values):
+                return _all(self._node(value, names) for value in values)
+            case ast.BoolOp(op=ast.Or(), values=values):
+                return np.logical_not(_all(np.logical_not(self._node(value, names)) for value in values))
+            case ast.Compare(left=left, ops=ops, comparators=rest):
+                values = [self._node(part, names) for part in (left, *rest)]
+                kinds = [type(op) for op in ops]
+                require(all(kind in _COMPARE for kind in kinds), "claims", "comparison", "an order or equality",
+                        ast.unparse(node))  # fmt: skip
+                for kind, pair in zip(kinds, zip(values, values[1:], strict=False), strict=True):
+                    if kind not in (ast.Is, ast.IsNot):
+                        _present(pair)
+                return _all(_COMPARE[k](a, b) for k, a, b in zip(kinds, values, values[1:], strict=False))
+            case ast.GeneratorExp(elt=element, generators=loops) | ast.ListComp(elt=element, generators=loops):
+                return self._loop(element, loops, names)
+            case ast.Call(func=ast.Name(id=name), args=given, keywords=[]):
+                require(name in self.functions, "claims", "function", f"one of {', '.join(self.functions)}", name)
+                return self.functions[name](*(self._node(part, names) for part in given))
+        raise ValueError(f"claims: {ast.unparse(node)!r} is outside the expression language.")
+
+    def _loop(self, element: ast.AST, loops: list[ast.comprehension], names: dict[str, Any]) -> list[Any]:
+        if not loops:
+            return [self._node(element, names)]
+        first, *rest = loops
+        require(isinstance(first.target, ast.Name), "claims", "loop variable", "a name", ast.unparse(first.target))
+        out: list[Any] = []
+        for item in self._node(first.iter, names):
+            inner = names | {first.target.id: item}
+            if all(bool(self._node(condition, inner)) for condition in first.ifs):
+                out += self._loop(element, rest, inner)
+        return out
+
+
+# --- from cells to verdicts ------------------------------------------------------------------------------------
+
+
+def printed(table: str, row: str, column: str) -> Any:
+    """A cell as the paper prints it; None where it prints nothing; raises Missing for an unknown cell."""
+    rows = {record["row"]: record for record in papers.table(table)["rows"]}
+    if row not in rows or column not in rows[row]:
+        raise Missing(f"{table}.{row}.{column}")
+    return rows[row][column]
+
+
+def stated(key: str, name: str) -> Any:
+    """A number from a paper's text; raises Missing where it states none."""
+    found = papers.text_value(key, name)
+    if found is None:
+        raise Missing(f"the value {name!r}")
+    return found
+
+
+def holds_in_paper(claim: dict[str, Any]) -> bool | None:
+    """The claim over the paper's own cells; None where they cannot tell."""
+    expression = (claim.get("check") or {}).get("expr")
+    if not expression:
+        return None
+    return bool(Reader(printed, stated).read(expression))
+
+
+def judge(
+    claim: dict[str, Any],
+    cells: dict[tuple[str, str, str], Cell],
+    values: dict[tuple[str, str], Cell] | None = None,
+    judged: bool = True,
+    unrun: dict[str, str] | None = None,
+) -> Verdict:
+    """The verdict on a claim from measured cells, keyed (table, row, column), in the paper's units.
+
+    Only measured numbers count: a claim that needs a cell or value we have not run is "not judged", and so is
+    every claim where a cell it reads has fewer than three seeds, or `judged` is False (smoke scale).
+
+        unrun   claim id -> why the table's definition does not run it
+    """
+    values = values or {}
+    check = claim.get("check") or {}
+    base = dict(claim=claim["id"], text=claim["text"], paper_gap=check.get("paper_gap"),
+                gap_unit=check.get("gap_unit") or "")  # fmt: skip
+    expression = papers.expression(claim)
+    if not expression:
+        return Verdict(**base, verdict="not judged", reason="the claim cannot be written over measured cells")
+    if claim["id"] in (unrun or {}):
+        return Verdict(**base, verdict="not judged", reason=unrun[claim["id"]])
+    used: set[tuple[str, ...]] = set()
+
+    def reader(seeds: int | None) -> Reader:
+        rng = np.random.default_rng(0)
+        drawn: dict[tuple[str, ...], np.ndarray] = {}
+
+        def look(key: tuple[str, ...], known: dict[Any, Cell]) -> Any:
+            if key not in known:
+                raise Missing(f"not run: {'.'.join(key)}")
+            if known[key].n < 2:
+                raise Missing(f"1 seed, at least {LEAST_SEEDS} are needed")
+            used.add(key)
+            if key not in drawn:
+                drawn[key] = known[key].draws(rng, DRAWS, seeds)
+            return drawn[key]
+
+        return Reader(lambda *key: look(key, cells), lambda *key: look(key, values))
+
+    try:
+        probability = float(np.mean(reader(None).read(expression)))
+        gap = None
+        if check.get("gap_expr"):
+            drawn = np.asarray(reader(None).read(check["gap_expr"]), dtype=float)
+            gap = (float(drawn.mean()), *(float(q) for q in np.quantile(drawn, [0.025, 0.975])))
+    except Missing as missing:
+        return Verdict(**base, verdict="not judged", reason=str(missing))
+    fewest = min((cells.get(key) or values.get(key)).n for key in used)
+    if not judged:
+        return Verdict(**base, verdict="not judged", probability=probability, gap=gap,
+                       reason="nothing is concluded at this scale")  # fmt: skip
+    if fewest < LEAST_SEEDS:
+        return Verdict(**base, verdict="not judged", probability=probability, gap=gap,
+                       reason=f"{fewest} seeds, at least {LEAST_SEEDS} are needed")  # fmt: skip
+    if probability >= HOLDS:
+        return Verdict(**base, verdict="holds", probability=probability, gap=gap)
+    if probability <= CONTRADICTED:
+        return Verdict(**base, verdict="contradicted", probability=probability, gap=gap)
+    needed = seeds_needed(lambda n: float(np.mean(reader(n).read(expression))), fewest)
+    return Verdict(**base, verdict="inconclusive", probability=probability, gap=gap, seeds_needed=needed)
+
+
+def seeds_needed(probability: Callable[[int], float], start: int, most: int = 1000) -> int | None:
+    """Least n > start whose probability is decisive, found by doubling and bisection; None beyond `most`."""
+
+    def settled(n: int) -> bool:
+        return not CONTRADICTED < probability(n) < HOLDS
+
+    low, high = start, start
+    while not settled(high):
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if settled(middle) else (middle, high)
+    return high

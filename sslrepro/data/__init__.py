@@ -1,0 +1,5 @@
+"""Data sets as resident uint8 tensors, and batched augmentation on the device they live on."""
+
+from sslrepro.data.datasets import DataConfig, Dataset, load, resolve
+
+__all__ = ["DataConfig", "Dataset", "load", "resolve"]

@@ -1,0 +1,184 @@
+"""A data set is one resident uint8 tensor with labels, index and, where there is one, a class tree."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sslrepro.check import one_of, require
+from sslrepro.types import Int, UInt8
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split, resident on one device.
+
+    images        uint8, 0..255, always 3 channels
+    labels        leaf class of each image, 0..n_classes-1 (read by metrics and declared oracles only)
+    class_names   name of each leaf class
+    tree          level name -> ancestor id of each leaf class, from coarse to fine; empty where there is none
+    fingerprint   16 hex digits over pixels and labels: part of every run's identity
+    """
+
+    name: str
+    images: UInt8[Tensor, "n 3 h w"]
+    labels: Int[Tensor, " n"]
+    class_names: tuple[str, ...]
+    tree: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
+    @property
+    def index(self) -> Int[Tensor, " n"]:
+        return torch.arange(len(self), device=self.device)
+
+    def take(self, index: Int[Tensor, " b"]) -> UInt8[Tensor, "b 3 h w"]:
+        """Images by data-set index: the one seam behind which a larger-than-memory source can stand."""
+        return self.images[index]
+
+    def labels_at(self, level: str) -> Int[Tensor, " n"]:
+        """Labels at a level of the class tree ("leaf" is always there)."""
+        if level == "leaf":
+            return self.labels
+        one_of(level, ["leaf", *self.tree], f"Dataset({self.name})", "level")
+        return torch.tensor(self.tree[level], device=self.device)[self.labels]
+
+    def mean_std(self) -> tuple[list[float], list[float]]:
+        """Per-channel mean and standard deviation of the pixels on the 0..1 scale."""
+        pixels = self.images.to(torch.float64).div_(255)
+        return pixels.mean((0, 2, 3)).tolist(), pixels.std((0, 2, 3)).tolist()
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """The same set on another device."""
+        fields = {name: getattr(self, name) for name in ("name", "class_names", "tree", "fingerprint")}
+        return Dataset(images=self.images.to(device), labels=self.labels.to(device), **fields)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data a run uses; every field is part of the run's identity.
+
+    name      an embedded set (digits, shapes) or one from a data root (cifar10, cifar100, stl10, tinyimagenet,
+              imagefolder, or the name of any folder in the root)
+    n_train   images taken from the training split, 0 = all
+    n_test    images taken from the test split, 0 = all
+    side      side in pixels after resizing, 0 = as stored
+    classes   leaf classes of `shapes`; other sets keep all of theirs (0)
+    seed      which draw: of the images themselves (shapes), of the split (digits), of the subset (n_train > 0)
+    fingerprint  filled in by `load`; a root whose content changed gives another run
+    """
+
+    name: str = "shapes"
+    n_train: int = 0
+    n_test: int = 0
+    side: int = 0
+    classes: int = 0
+    seed: int = 0
+    fingerprint: str = ""
+
+
+def fingerprint(images: Tensor, labels: Tensor) -> str:
+    """First 16 hex digits of the SHA-256 over shape, pixels and labels."""
+    digest = hashlib.sha256(str(tuple(images.shape)).encode())
+    for tensor in (images, labels):
+        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+    return digest.hexdigest()[:16]
+
+
+def subset(data: Dataset, n: int, seed: int) -> Dataset:
+    """A class-balanced random subset of `n` images (0 or n >= len: the whole set)."""
+    if n == 0 or n >= len(data):
+        return data
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(len(data), generator=generator)
+    labels = data.labels.cpu()[shuffled]
+    rank = torch.zeros_like(labels)  # how many of its class come before an image
+    for leaf in range(data.n_classes):
+        mine = labels == leaf
+        rank[mine] = torch.arange(int(mine.sum()))
+    keep = shuffled[torch.argsort(rank, stable=True)[:n]].sort().values
+    images, labels = data.images[keep], data.labels[keep]
+    return Dataset(data.name, images, labels, data.class_names, data.tree, fingerprint(images, labels))
+
+
+def digits(config: DataConfig) -> tuple[Dataset, Dataset]:
+    """scikit-learn's 1,797 real 8x8 digits as RGB; the train/test split (1,297/500) follows `config.seed`."""
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    images = torch.from_numpy((raw.images * (255 / 16)).round().astype(np.uint8))[:, None].repeat(1, 3, 1, 1)
+    labels = torch.from_numpy(raw.target.astype(np.int64))
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed))
+    names = tuple(str(digit) for digit in range(10))
+    return tuple(
+        Dataset("digits", images[rows], labels[rows], names, {}, fingerprint(images[rows], labels[rows]))
+        for rows in (order[:1297].sort().values, order[1297:].sort().values)
+    )
+
+
+def resized(data: Dataset, side: int) -> Dataset:
+    """The set at another resolution: antialiased bilinear, square."""
+    if side in (0, data.images.shape[-1]):
+        return data
+    shrunk = torch.nn.functional.interpolate(
+        data.images.float(), size=(side, side), mode="bilinear", antialias=True, align_corners=False
+    )
+    images = shrunk.round().clamp(0, 255).to(torch.uint8)
+    return Dataset(data.name, images, data.labels, data.class_names, data.tree, fingerprint(images, data.labels))
+
+
+def whole(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, Dataset, str]:
+    """Both splits before any subset is taken, and the fingerprint of their content.
+
+    Embedded sets are pure functions of the configuration and a version, so theirs is the version.
+    Raises ValueError when the configuration carries another fingerprint.
+    """
+    from sslrepro.data import folders, shapes
+
+    if config.name == "shapes":
+        (train, test), found = shapes.make(replace(config, fingerprint="")), f"shapes-v{shapes.VERSION}"
+    elif config.name == "digits":
+        (train, test), found = digits(config), "digits-v1"
+    else:
+        train, test = folders.read(config.name, root, config.side)
+        found = f"{train.fingerprint}-{test.fingerprint}"
+    require(config.fingerprint in ("", found), f"data.load({config.name})", "content", config.fingerprint, found,
+            "The images changed since the run was configured: restore them, or start a new run.")  # fmt: skip
+    return train, test, found
+
+
+def load(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
+    """Train and test split named by `config`; `root` is the folder that holds sets which are not embedded.
+
+    Raises ValueError for an unknown name (with the nearest), a missing root, an empty class or an unreadable image.
+    """
+    for name in ("n_train", "n_test", "side", "classes"):
+        value = getattr(config, name)
+        require(value >= 0, "data.load", name, ">= 0 (0 = all, or as stored)", value)
+    train, test, _ = whole(config, root)
+    if config.name == "shapes":
+        return train, test
+    train = subset(resized(train, config.side), config.n_train, config.seed)
+    return train, subset(resized(test, config.side), config.n_test, config.seed)
+
+
+def resolve(config: DataConfig, root: str | Path | None = None) -> DataConfig:
+    """The configuration with the fingerprint of the content it names."""
+    if config.name == "shapes" and not config.fingerprint:
+        from sslrepro.data import shapes
+
+        return replace(config, fingerprint=f"shapes-v{shapes.VERSION}")  # no need to draw the images
+    return replace(config, fingerprint=whole(config, root)[2])

@@ -1,0 +1,188 @@
+"""View recipes by name, and batches that are a pure function of (seed, step).
+
+The recipes are those of the papers (augmentation tags of the field, at 224 px); blur widths scale with the image.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sslrepro.check import one_of, require
+from sslrepro.data import augment
+from sslrepro.data.datasets import Dataset
+from sslrepro.types import Batch, Float, Int, LabelledBatch
+
+
+@dataclass(frozen=True)
+class View:
+    """How one view is made; probabilities in [0, 1], jitter strengths as in torchvision's ColorJitter."""
+
+    crop: tuple[float, float] = (0.2, 1.0)  # share of the image's area, uniform
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)  # aspect of the crop, log-uniform
+    flip: float = 0.5  # probability of a horizontal mirror
+    jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # brightness, contrast, saturation, hue
+    jitter_chance: float = 0.0
+    gray: float = 0.0  # probability
+    blur: float = 0.0  # probability
+    blur_sigma: tuple[float, float] = (0.1, 2.0)  # px at 224 px, uniform
+    solarise: float = 0.0  # probability
+    cubic: bool = False  # bicubic instead of bilinear
+    size: float = 1.0  # output side as a share of the image's side
+
+
+_INST = View(jitter=(0.4, 0.4, 0.4, 0.4), jitter_chance=1.0, gray=0.2)
+_MOCO = View(jitter=(0.4, 0.4, 0.4, 0.1), jitter_chance=0.8, gray=0.2, blur=0.5)
+_SIMCLR = View(crop=(0.08, 1.0), jitter=(0.8, 0.8, 0.8, 0.2), jitter_chance=0.8, gray=0.2, blur=0.5)
+_BYOL = View(crop=(0.08, 1.0), jitter=(0.4, 0.4, 0.2, 0.1), jitter_chance=0.8, gray=0.2, blur=1.0, cubic=True)
+_BYOL_2 = replace(_BYOL, blur=0.1, solarise=0.2)
+_SWAV = replace(_SIMCLR, crop=(0.14, 1.0))
+_DINO = replace(_BYOL, crop=(0.4, 1.0))
+
+RECIPES: dict[str, tuple[View, ...]] = {
+    "inst": (_INST, _INST),  # InstDisc, MoCo v1, LA, ISL, InvP without blur
+    "inst-cifar": (replace(_INST, flip=0.0),) * 2,  # their CIFAR code
+    "moco2": (_MOCO, _MOCO),  # MoCo v2, PCL v2, SimSiam, IFND, SePP-ID
+    "simclr": (_SIMCLR, _SIMCLR),
+    "simclr-cifar": (replace(_SIMCLR, jitter=(0.4, 0.4, 0.4, 0.1), blur=0.0),) * 2,
+    "byol": (_BYOL, _BYOL_2),  # BYOL, NNCLR, VICReg, Barlow Twins
+    "byol-multicrop": (_BYOL, _BYOL_2, *(replace(_BYOL, crop=(0.05, 0.14), blur=0.5, size=3 / 7),) * 6),
+    "swav": (_SWAV, _SWAV, *(replace(_SWAV, crop=(0.05, 0.14), size=3 / 7),) * 6),
+    "dino": (_DINO, replace(_DINO, blur=0.1, solarise=0.2))
+    + (replace(_DINO, crop=(0.05, 0.4), blur=0.5, size=3 / 7),) * 8,
+    "supcon": (replace(_MOCO, blur=0.0),) * 2,
+    "moco-cifar": (replace(_MOCO, crop=(0.08, 1.0), blur=0.0),) * 2,
+    "crop": (View(crop=(0.08, 1.0), cubic=True),) * 2,  # NNCLR Table 5: no colour, no blur; the flip stays
+}
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """Which recipe, and how its crops are scaled; part of a run's identity."""
+
+    recipe: str = "byol"
+    crop_min: float = 0.0  # least share of the area of the large crops; 0 = the recipe's own
+
+
+def recipe(config: ViewConfig) -> tuple[View, ...]:
+    """The views of a recipe; raises ValueError with the nearest name when there is none."""
+    views = RECIPES[one_of(config.recipe, RECIPES, "data.views", "recipe")]
+    require(0 <= config.crop_min <= 1, "data.views", "crop_min", "in [0, 1]", config.crop_min)
+    if config.crop_min == 0:
+        return views
+    return tuple(replace(v, crop=(config.crop_min, v.crop[1])) if v.size == 1 else v for v in views)
+
+
+def augmented(
+    images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Generator
+) -> Float[Tensor, "b 3 p q"]:
+    """One view of a float batch in [0, 1]; every image gets its own draw from `generator` (on the CPU)."""
+    b, _, side, _ = images.shape
+    device = images.device
+    top, left, height, width = augment.crop_boxes(b, side, view.crop, view.ratio, generator)
+    out = max(1, round(side * view.size))
+    coins = torch.rand(b, 5, generator=generator)  # flip, jitter, gray, blur, solarise
+    strengths = torch.tensor(view.jitter)
+    factors = 1 + (torch.rand(b, 4, generator=generator) * 2 - 1) * strengths
+    factors[:, :3].clamp_min_(0)
+    factors[:, 3] -= 1  # hue: a turn around 0
+    unchanged = torch.tensor([1.0, 1.0, 1.0, 0.0])
+    factors = torch.where(coins[:, 1:2] < view.jitter_chance, factors, unchanged).to(device)
+
+    rows = augment.resample(top.to(device), height.to(device), side, out, view.cubic)
+    columns = augment.resample(left.to(device), width.to(device), side, out, view.cubic)
+    columns = torch.where((coins[:, 0] < view.flip).to(device)[:, None, None], columns.flip(1), columns)
+    if view.blur > 0:
+        low, high = (sigma * out / 224 for sigma in view.blur_sigma)
+        sigma = low + (high - low) * torch.rand(b, generator=generator)
+        sigma = sigma.masked_fill(coins[:, 3] >= view.blur, 0.0).to(device)
+        gaussian = augment.blur(sigma, out, kernel=2 * max(1, round(out / 20)) + 1)
+        rows, columns = gaussian @ rows, gaussian @ columns
+    x = augment.spatial(images, rows, columns)
+    if view.jitter_chance > 0 or view.gray > 0 or view.cubic:  # cubic overshoots: clamp here too
+        gray = (coins[:, 2] < view.gray).to(device)
+        x = augment.recolour(x, *augment.colour_matrix(*factors.unbind(1), gray))
+    if view.solarise > 0:
+        x = augment.solarise(x, (coins[:, 4] < view.solarise).to(device))
+    return x
+
+
+def _generator(seed: int, stream: int, number: int) -> torch.Generator:
+    # Streams are disjoint: 2**20 seeds, 4 streams, 2**40 steps.
+    return torch.Generator().manual_seed((seed % 2**20) << 42 | stream << 40 | number)
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(n: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(n, generator=_generator(seed, 1, epoch))
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of a run: `at(step)` depends on (data, recipe, batch size, seed, step) and nothing else.
+
+    An epoch is one permutation of the set; its last, incomplete batch is dropped. With `n_support`, every batch
+    also brings one view of that many freshly drawn other images.
+    """
+
+    data: Dataset
+    views: tuple[View, ...]
+    batch_size: int
+    seed: int
+    labelled: bool = False
+    n_support: int = 0
+    channels_last: bool = True
+    normalise: tuple[tuple[float, ...], tuple[float, ...]] = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+    def __post_init__(self) -> None:
+        allowed = f"2..{len(self.data)}, the images of {self.data.name}"
+        require(2 <= self.batch_size <= len(self.data), "Batches", "batch_size", allowed, self.batch_size)
+        allowed = f"0..{len(self.data)}"
+        require(0 <= self.n_support <= len(self.data), "Batches", "n_support", allowed, self.n_support)
+
+    @property
+    def per_epoch(self) -> int:
+        return len(self.data) // self.batch_size
+
+    def order(self, epoch: int) -> Int[Tensor, " n"]:
+        """The permutation of an epoch, on the CPU."""
+        return _permutation(len(self.data), self.seed, epoch)
+
+    def _view(self, index: Tensor, view: View, generator: torch.Generator) -> Tensor:
+        images = self.data.take(index).float().div_(255)
+        return prepared(augmented(images, view, generator), self.normalise, self.channels_last)
+
+    def at(self, step: int) -> Batch:
+        """The batch of a step."""
+        epoch, place = divmod(step, self.per_epoch)
+        index = self.order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
+        index = index.to(self.data.device)
+        generator = _generator(self.seed, 2, step)
+        seed = int(torch.randint(2**62, (), generator=generator))
+        support = support_index = None
+        if self.n_support:
+            chosen = torch.randperm(len(self.data), generator=generator)[: self.n_support]
+            support_index = chosen.to(self.data.device)
+            support = self._view(support_index, self.views[0], generator)
+        views = tuple(self._view(index, view, generator) for view in self.views)
+        common = dict(views=views, index=index, seed=seed, support=support, support_index=support_index)
+        return LabelledBatch(**common, label=self.data.labels[index]) if self.labelled else Batch(**common)
+
+
+def prepared(
+    images: Float[Tensor, "b 3 h w"],
+    normalise: tuple[tuple[float, ...], tuple[float, ...]],
+    channels_last: bool = True,
+) -> Float[Tensor, "b 3 h w"]:
+    """Images in [0, 1] -> what an encoder eats: normalised per channel, in the memory format it is fastest in."""
+    mean, std = (torch.tensor(values, device=images.device).view(3, 1, 1) for values in normalise)
+    form = torch.channels_last if channels_last else torch.contiguous_format
+    return ((images - mean) / std).contiguous(memory_format=form)
+
+
+def plain_batches(data: Dataset, batch_size: int = 1024) -> Iterator[Float[Tensor, "b 3 h w"]]:
+    """The un-augmented images in [0, 1], in data-set order, the last batch as short as it comes."""
+    for index in data.index.split(batch_size):
+        yield data.take(index).float().div_(255)

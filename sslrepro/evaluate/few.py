@@ -1,0 +1,41 @@
+"""Few-label probe: logistic regression on a handful of labels per class, averaged over many draws of them."""
+
+from dataclasses import dataclass
+
+import torch
+
+from sslrepro.check import require
+from sslrepro.evaluate.knn import topk_accuracy
+from sslrepro.evaluate.linear import fit, predicted, standardised
+from sslrepro.types import Features
+
+
+@dataclass(frozen=True)
+class Protocol:
+    per_class: int = 10  # labelled images of each class
+    draws: int = 20  # independent draws of them
+    penalty: float = 1e-2  # fixed: so few labels cannot choose it
+    iterations: int = 50
+
+
+def scores(train: Features, test: Features, settings: Protocol, seed: int) -> dict[str, float]:
+    """few_top1 (and few_top5), means over draws; few_std, the standard deviation over draws of top-1.
+
+    Raises ValueError when a class has fewer than `per_class` training images.
+    """
+    n_classes = int(max(train.y.max(), test.y.max())) + 1
+    smallest = int(torch.bincount(train.y, minlength=n_classes).min())
+    allowed = f"1..{smallest}, the images of the smallest class"
+    require(1 <= settings.per_class <= smallest, "evaluate.few", "per_class", allowed, settings.per_class)
+    require(settings.draws >= 1, "evaluate.few", "draws", ">= 1", settings.draws)
+    x, x_test = standardised(train, test)
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for _ in range(settings.draws):
+        order = torch.randperm(len(x), generator=generator).to(x.device)
+        rows = torch.cat([order[train.y[order] == c][: settings.per_class] for c in range(n_classes)])
+        w = fit(x[rows], train.y[rows], n_classes, settings.penalty, settings.iterations)
+        found.append(topk_accuracy(predicted(x_test, w), test.y))
+    top1 = torch.tensor([score["top1"] for score in found])
+    means = {f"few_{name}": sum(score[name] for score in found) / len(found) for name in found[0]}
+    return means | {"few_std": top1.std().item() if len(top1) > 1 else 0.0}

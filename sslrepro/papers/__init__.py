@@ -1,0 +1,62 @@
+"""The transcribed tables, figures and claims of the five papers: data, and the one way to read it."""
+
+import functools
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from sslrepro.check import one_of
+
+PAPERS = ("nnclr", "seppid", "ifnd", "isl", "invp")
+
+
+@functools.cache
+def paper(key: str) -> dict[str, Any]:
+    """A whole transcription: keys paper, tables, figures, text_values, claims, contradictions."""
+    one_of(key, PAPERS, "papers.paper", "key")
+    text = resources.files(__name__).joinpath(f"{key}.yaml").read_text()
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+@functools.cache
+def tables() -> dict[str, dict[str, Any]]:
+    """Every transcribed table by id, in the papers' order."""
+    return {table["id"]: table | {"paper": key} for key in PAPERS for table in paper(key)["tables"]}
+
+
+def table(name: str) -> dict[str, Any]:
+    """One transcribed table; raises ValueError with the nearest id."""
+    return tables()[one_of(name, tables(), "papers.table", "table")]
+
+
+@functools.cache
+def claims() -> dict[str, dict[str, Any]]:
+    """Every claim by id."""
+    return {claim["id"]: claim | {"paper": key} for key in PAPERS for claim in paper(key)["claims"]}
+
+
+def claims_on(table_id: str) -> list[dict[str, Any]]:
+    """The claims that rest on a table or name it in their expression."""
+    return [
+        claim
+        for claim in claims().values()
+        if table_id in claim.get("rests_on", []) or f"'{table_id}'" in (expression(claim) or "")
+    ]
+
+
+def expression(claim: dict[str, Any]) -> str | None:
+    """What to evaluate for a claim: over printed cells, or over values only an overlay can give."""
+    check = claim.get("check") or {}
+    return check.get("expr") or check.get("overlay_expr")
+
+
+def text_value(key: str, name: str) -> Any:
+    """A number that a paper states in its text; None where it states none."""
+    values = {value["id"]: value["value"] for value in paper(key).get("text_values") or []}
+    return values.get(name)
+
+
+def settings(table_id: str) -> dict[str, Any]:
+    """The paper's settings of a table."""
+    return dict(table(table_id).get("settings") or {})

@@ -1,0 +1,32 @@
+"""One pass of a network over un-augmented images, shared by mining and evaluation."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.data.datasets import Dataset
+from sslrepro.data.views import plain_batches, prepared
+from sslrepro.types import Float
+
+
+@contextlib.contextmanager
+def evaluating(net: nn.Module) -> Iterator[nn.Module]:
+    """Eval mode and no gradient inside the block; every module's own mode is back after it."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        with torch.no_grad():
+            yield net
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def encoded(
+    net: nn.Module, data: Dataset, normalise: tuple[tuple[float, ...], tuple[float, ...]], batch_size: int = 1024
+) -> Float[Tensor, "n d"]:
+    """Outputs for all images, un-augmented, in data-set order, float32, on the data's device."""
+    with evaluating(net):
+        return torch.cat([net(prepared(x, normalise)).float() for x in plain_batches(data, batch_size)])

@@ -1,0 +1,18 @@
+"""Who is a positive and who may repel, as functions of data-set indices or labels."""
+
+import torch
+from torch import Tensor
+
+from sslrepro.types import Bool, Int
+
+
+def same_image(
+    anchor: Int[Tensor, " a"], key: Int[Tensor, " k"], own_row: Int[Tensor, " a"]
+) -> tuple[Bool[Tensor, "a k"], Bool[Tensor, "a k"]]:
+    """(positive, candidate): keys of the anchor's image, and all keys, both without the anchor's own row.
+
+    The same function with labels in place of indices is SupCon's rule.
+    """
+    candidate = torch.ones(len(anchor), len(key), dtype=torch.bool, device=anchor.device)
+    candidate[torch.arange(len(anchor), device=anchor.device), own_row] = False
+    return (anchor[:, None] == key[None, :]) & candidate, candidate

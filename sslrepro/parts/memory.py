@@ -1,0 +1,71 @@
+"""Memories of past embeddings. Every row carries the data-set index of its image."""
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.check import one_of, require
+from sslrepro.types import Float, Int
+
+
+class Queue(nn.Module):
+    """The last `size` embeddings, oldest overwritten first (or, as a variant, rows drawn at random).
+
+    Starts as random unit rows with index -1 (NNCLR: "random matrix"). Everything it keeps is a saved buffer.
+
+    entries   [m d] unit rows
+    index     data-set index of each row, -1 while it is random
+    label     class of each row; written only by declared oracles, else -1
+    born      value of `pushes` when the row was written, for its age
+    """
+
+    def __init__(self, size: int, dim: int, eviction: str = "oldest"):
+        super().__init__()
+        require(size >= 1, "Queue", "size", ">= 1", size)
+        self.size = size
+        self.eviction = one_of(eviction, ("oldest", "random"), "Queue", "eviction")
+        self.register_buffer("entries", unit(torch.randn(size, dim)))
+        self.register_buffer("index", torch.full((size,), -1, dtype=torch.int64))
+        self.register_buffer("label", torch.full((size,), -1, dtype=torch.int64))
+        self.register_buffer("born", torch.zeros(size, dtype=torch.int64))
+        self.register_buffer("cursor", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("pushes", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def push(
+        self,
+        rows: Float[Tensor, "b d"],
+        index: Int[Tensor, " b"],
+        label: Int[Tensor, " b"] | None = None,
+    ) -> None:
+        """Write unit-normalised rows; of a batch larger than the queue only the last `size` rows stay.
+
+        Random eviction draws from a generator seeded by what is pushed and when: the same run, the same rows.
+        """
+        rows, index = rows[-self.size :], index[-self.size :]
+        n = len(rows)
+        if self.eviction == "random" and bool((self.index >= 0).all()):
+            seed = int(self.pushes) << 31 | int(index.sum())
+            generator = torch.Generator().manual_seed(seed)
+            slots = torch.randperm(self.size, generator=generator)[:n].to(rows.device)
+        else:  # random eviction fills the empty rows in order first
+            slots = (self.cursor + torch.arange(n, device=rows.device)) % self.size
+            self.cursor.copy_((self.cursor + n) % self.size)
+        self.entries[slots] = unit(rows).to(self.entries.dtype)
+        self.index[slots] = index
+        self.label[slots] = -1 if label is None else label[-self.size :]
+        self.pushes += 1
+        self.born[slots] = self.pushes
+
+    def age(self, slots: Int[Tensor, " a"]) -> Float[Tensor, " a"]:
+        """Steps since each of the given rows was written (a row of the last push is 1 step old at the next)."""
+        return (self.pushes - self.born[slots] + 1).float()
+
+
+def unit(x: Float[Tensor, "*a d"]) -> Float[Tensor, "*a d"]:
+    """Rows divided by their L2 norm (at least 1e-12), in fp32 or better."""
+    return torch.nn.functional.normalize(precise(x), dim=-1, eps=1e-12)
+
+
+def precise(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Half precision raised to fp32; fp32 and fp64 as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -1,0 +1,77 @@
+"""Optimizers and the learning-rate schedule."""
+
+import math
+
+import torch
+from torch import nn
+
+from sslrepro.check import one_of
+
+
+class LARS(torch.optim.Optimizer):
+    """SGD with momentum whose step is scaled per tensor to its norm (You et al. 2017, arXiv:1708.03888).
+
+    step = lr * trust * |w| / |g + weight_decay w|; groups with `adapt=False` (biases, norms) take plain steps.
+    The learning rate stays outside the momentum buffer, as in BYOL, VICReg and Barlow Twins.
+    """
+
+    def __init__(self, params, lr: float, momentum: float = 0.9, weight_decay: float = 0.0, trust: float = 1e-3):
+        super().__init__(
+            params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay, trust=trust, adapt=True)
+        )
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        """One update of every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                update = parameter.grad + group["weight_decay"] * parameter
+                if group["adapt"]:
+                    weight_norm, update_norm = parameter.norm(), update.norm()
+                    scale = group["trust"] * weight_norm / update_norm
+                    usable = (weight_norm > 0) & (update_norm > 0)
+                    update = update * torch.where(usable, scale, torch.ones_like(scale))
+                state = self.state[parameter]
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(parameter)
+                state["momentum_buffer"].mul_(group["momentum"]).add_(update)
+                parameter.sub_(state["momentum_buffer"], alpha=group["lr"])
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict]:
+    """Two groups: weights (decayed, adapted) and biases and norms (neither); each trainable parameter is in one."""
+    weights, rest = [], []
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            (weights if parameter.ndim > 1 else rest).append(parameter)
+    groups = [dict(params=weights, weight_decay=weight_decay), dict(params=rest, weight_decay=0.0, adapt=False)]
+    return [group for group in groups if group["params"]]
+
+
+def optimizer(name: str, module: nn.Module, lr: float, weight_decay: float, momentum: float) -> torch.optim.Optimizer:
+    """"sgd", "adamw" or "lars" over a module; biases and norms are neither decayed nor adapted.
+
+    `momentum` is SGD's and LARS's; AdamW keeps its betas of 0.9 and 0.999.
+    """
+    one_of(name, ("sgd", "adamw", "lars"), "parts.optimizer", "name")
+    groups = parameter_groups(module, weight_decay)
+    if name == "lars":
+        return LARS(groups, lr, momentum)
+    for group in groups:
+        group.pop("adapt", None)
+    fused = next(module.parameters()).device.type == "cuda"
+    if name == "sgd":
+        return torch.optim.SGD(groups, lr, momentum=momentum, fused=fused)
+    return torch.optim.AdamW(groups, lr, fused=fused)
+
+
+def warmup_cosine(progress: float, warmup: float) -> float:
+    """Factor on the learning rate: linear from 0 over the first `warmup` share of training, then a half cosine to 0.
+
+    progress   share of the steps done, in [0, 1);  warmup   in [0, 1)
+    """
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))

@@ -1,0 +1,144 @@
+"""Four scales of one experiment, and how a paper's settings map to each."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sslrepro.check import known_keys, one_of
+from sslrepro.config import Plan, RunConfig
+from sslrepro.data.datasets import DataConfig
+from sslrepro.data.views import ViewConfig
+
+PAPER_BATCH = 4096  # NNCLR's ablations; queues are counted in batches of it
+PAPER_EPOCHS = 1000
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One scale.
+
+    seeds         default number of seeds
+    heads         widths of the heads by method: the paper's are wider than the whole small encoder
+    evaluations   evaluation -> protocol settings that differ from its defaults
+    judged        whether claims are judged at this scale
+    data_follows_seed   whether every seed draws its own images (embedded sets), so that intervals hold for new data
+    """
+
+    name: str
+    where: str
+    data: DataConfig
+    encoder: str
+    views: ViewConfig
+    plan: Plan
+    seeds: int
+    heads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    judged: bool = True
+    data_follows_seed: bool = True
+    runnable: bool = True
+
+    @property
+    def n_train(self) -> int:
+        """Training images, by which queues are capped."""
+        return self.data.n_train or SIZES[self.data.name]
+
+    def queue_size(self, printed: int) -> int:
+        """A queue of the paper, in as many batches; at most an eighth of the training images (METHODS: own past)."""
+        if self.name == "paper":
+            return printed
+        return max(1, min(round(printed / PAPER_BATCH * self.plan.batch_size), self.n_train // 8))
+
+    def config(self, method: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
+        """The run of a method at this scale; `paper` gives what a table sets, in the paper's units.
+
+        Raises ValueError for a setting that has no mapping here.
+        """
+        settings = dict(self.heads.get(method, {}))
+        paper = dict(paper or {})
+        known_keys(paper, ("queue_size", "top_k", "temperature"), "profiles.config", "paper setting")
+        if method == "nnclr":
+            printed = paper.pop("queue_size", 32_768)
+            settings["queue_size"] = self.queue_size(printed)
+            settings["exclude_self"] = self.name != "paper"
+        settings |= paper
+        data = self.data
+        if self.data_follows_seed:
+            data = DataConfig(**{**vars(data), "seed": seed})
+        return RunConfig(method, settings, self.encoder, data, self.views, self.plan, seed)
+
+
+SIZES = {"digits": 1297, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "tinyimagenet": 100_000,
+         "imagenet": 1_281_167}  # fmt: skip
+
+_SMALL_HEADS = {
+    "simclr": {"hidden": 256},
+    "supcon": {"hidden": 256},
+    "nnclr": {"dim": 128, "hidden": 256, "hidden_predictor": 512},
+}
+_TINY_HEADS = {
+    "simclr": {"dim": 32, "hidden": 64},
+    "supcon": {"dim": 32, "hidden": 64},
+    "nnclr": {"dim": 32, "hidden": 64, "hidden_predictor": 64},
+}
+
+PROFILES = {
+    "smoke": Profile(
+        "smoke",
+        "CPU, seconds per page: everything executes, nothing is concluded",
+        DataConfig("shapes", n_train=768, n_test=256, side=16, classes=16),
+        "conv-tiny",
+        ViewConfig("byol", crop_min=0.45),
+        Plan(epochs=1, batch_size=4),
+        seeds=1,
+        heads=_TINY_HEADS,
+        evaluations={"linear": {"iterations": 20}, "knn": {}, "few": {"draws": 2, "iterations": 10}},
+        judged=False,
+    ),
+    "cpu": Profile(
+        "cpu",
+        "2 cores, minutes per table, nothing downloaded",
+        DataConfig("shapes", n_train=12_288, n_test=4_096, side=16, classes=16),
+        "conv",
+        ViewConfig("byol", crop_min=0.45),
+        Plan(epochs=4, batch_size=64, lr=1e-3),
+        seeds=5,
+        heads=_SMALL_HEADS,
+        evaluations={"linear": {}, "knn": {}, "few": {}},
+    ),
+    "gpu": Profile(
+        "gpu",
+        "one GPU, hours per table, CIFAR-10 from a data root",
+        DataConfig("cifar10"),
+        "resnet18-cifar",
+        ViewConfig("byol"),
+        Plan(epochs=200, batch_size=256, optimizer="sgd", lr=0.06, weight_decay=5e-4, precision="bf16"),
+        seeds=3,
+        evaluations={"linear": {}, "knn": {"k": 200}, "few": {}},
+        data_follows_seed=False,
+    ),
+    "paper": Profile(
+        "paper",
+        "many GPUs, ImageNet, the paper's own settings: planned here, run by those who have the machine",
+        DataConfig("imagenet"),
+        "resnet50",
+        ViewConfig("byol"),
+        Plan(epochs=1000, batch_size=4096, optimizer="lars", lr=0.15 * 4096 / 256, weight_decay=1e-6, warmup=0.01,
+             precision="bf16"),
+        seeds=3,
+        evaluations={"linear_sgd": {}, "knn": {"k": 200}},
+        data_follows_seed=False,
+        runnable=False,
+    ),
+}  # fmt: skip
+
+
+def profile(name: str) -> Profile:
+    """A profile by name; raises ValueError with the nearest."""
+    return PROFILES[one_of(name, PROFILES, "profiles", "profile")]
+
+
+def scaled_to(base: Profile, dataset: str | None) -> Profile:
+    """A profile on other images: its size, side and encoder stay, classes are the set's own."""
+    if dataset is None or dataset == base.data.name:
+        return base
+    data = replace(base.data, name=dataset, classes=0)
+    return replace(base, name=f"{base.name}-{dataset}", data=data)

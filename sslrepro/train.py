@@ -1,0 +1,261 @@
+"""The loop: the only place that steps an optimizer, logs, and saves."""
+
+import contextlib
+import json
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import nn
+
+from sslrepro import methods
+from sslrepro.check import require
+from sslrepro.config import RunConfig
+from sslrepro.data.datasets import Dataset
+from sslrepro.data.views import Batches, recipe
+from sslrepro.methods.base import Method
+from sslrepro.parts.encoders import encoder
+from sslrepro.parts.extract import encoded
+from sslrepro.parts.gather import rank, world_size
+from sslrepro.parts.optim import optimizer, warmup_cosine
+from sslrepro.store import append_line, environment, read_lines, write_atomic, write_json
+
+COLLAPSED = 0.05  # embedding_std below this share of a healthy spread: all embeddings are nearly equal
+
+Report = Callable[[int, int], None]  # (steps done, steps in all), called after every step
+
+
+def initialised(config: RunConfig, device: torch.device | str = "cpu") -> Method:
+    """The method of a configuration as step 0 sees it: weights drawn on the CPU from the run's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        made = methods.build(config.method, methods.settings(config.method, config.settings), encoder(config.encoder))
+    return made.to(device).train()
+
+
+def batches(config: RunConfig, train: Dataset, method: Method) -> Batches:
+    """The batches of a run, shared out evenly over processes."""
+    n = world_size()
+    size = config.plan.batch_size
+    require(size % n == 0, "train", "batch_size", f"a multiple of the {n} processes", size)
+    require(n == 1, "train", "processes", "1", n, "Training over several processes is not wired up yet.")
+    return Batches(train, recipe(config.views), size, config.seed, method.needs_labels, method.n_support,
+                   normalise=tuple(tuple(part) for part in train.mean_std()))  # fmt: skip
+
+
+def train(
+    config: RunConfig,
+    folder: Path,
+    data: Dataset,
+    device: torch.device | str = "cpu",
+    report: Report | None = None,
+    log_every: int = 20,
+    checkpoint_seconds: float = 15.0,
+) -> Method:
+    """Train a run to its end in `folder`, from its last checkpoint where there is one, and return the method.
+
+        data                 the training split, on the CPU or on `device`
+        checkpoint_seconds   least time between checkpoints, which fall on log steps
+
+    On the CPU, with the same thread count, a run that was killed and resumed ends bit-identical to an unbroken one.
+    Raises FloatingPointError when the loss is not finite, ValueError for a checkpoint of another run.
+    """
+    device = torch.device(device)
+    data = data.to(device)
+    method = initialised(config, device)
+    plan = config.plan
+    solver = optimizer(plan.optimizer, method, plan.lr, plan.weight_decay, plan.momentum)
+    source = batches(config, data, method)
+    steps = plan.epochs * source.per_epoch
+    checkpoint, log = folder / "checkpoint.safetensors", folder / "log.jsonl"
+    first, seconds_before = 0, 0.0
+    if checkpoint.exists():
+        first, seconds_before = restore(checkpoint, config, method, solver)
+        if first == steps:
+            return method
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", asdict(config))
+    write_json(folder / "environment.json", environment(str(device)))
+    # lines of steps after the checkpoint will be written again
+    kept = [line for line in read_lines(log) if line["step"] <= first]
+    write_atomic(log, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
+
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    begun_at = saved_at = time.perf_counter()
+    busy_before = time.process_time()
+    interval = Interval(data)
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16")
+    warned = False
+    for step in range(first, steps):
+        progress = step / steps
+        if step % source.per_epoch == 0:
+            method.refresh(lambda net: encoded(net, data, source.normalise), progress)
+        for group in solver.param_groups:
+            group["lr"] = plan.lr * warmup_cosine((step + 1) / (steps + 1), plan.warmup)
+        with autocast:
+            out = method.loss(source.at(step), progress)
+        out.loss.backward()
+        if step == 0:
+            all_have_gradients(method)
+        if method.clip_norm is not None:
+            nn.utils.clip_grad_norm_(method.parameters(), method.clip_norm)
+        solver.step()
+        solver.zero_grad(set_to_none=True)
+        method.after_step(out, progress)
+        interval.add(out)
+        if report is not None:
+            report(step + 1, steps)
+
+        if (step + 1) % log_every == 0 or step == steps - 1:  # the only device-to-host copies
+            means = interval.means()
+            if not means["loss"] < float("inf"):
+                raise FloatingPointError(
+                    f"{type(method).__name__}: the loss is {means['loss']} within steps {step + 1 - interval.n_last}"
+                    f"..{step + 1} of {steps}. Lower lr (now {plan.lr}) or raise warmup; the last checkpoint is kept."
+                )
+            collapsed = means.get("embedding_std", 1.0) < COLLAPSED
+            if collapsed and not warned:
+                warned = True
+                warnings.warn(f"{type(method).__name__}: embeddings have collapsed by step {step + 1} (spread "
+                              f"{means['embedding_std']:.3f}, healthy is about 1).", stacklevel=2)  # fmt: skip
+            now = time.perf_counter()
+            line = {"step": step + 1, "epoch": (step + 1) / source.per_epoch, "lr": solver.param_groups[0]["lr"]}
+            line |= means | {"collapsed": collapsed}
+            line["images_per_second"] = round((step + 1 - first) * plan.batch_size / (now - begun_at), 1)
+            if rank() == 0:
+                append_line(log, line)
+            if step == steps - 1 or now - saved_at >= checkpoint_seconds:
+                spent = seconds_before + time.process_time() - busy_before
+                save(checkpoint, config, method, solver, step + 1, spent, peak_bytes(device))
+                saved_at = time.perf_counter()
+    if steps == 0:
+        save(checkpoint, config, method, solver, 0, 0.0, 0)
+    return method
+
+
+class Interval:
+    """Sums since the last log line, on the device; labels meet mined positives here and nowhere else."""
+
+    def __init__(self, data: Dataset):
+        self.data = data
+        self.clear()
+
+    def clear(self) -> None:
+        self.n = 0
+        self.sums: dict[str, torch.Tensor] = {}
+
+    def add(self, out) -> None:
+        """Add the scalars of one step, and how often its mined positives share the anchor's class."""
+        found = {"loss": out.loss.detach()} | out.metrics
+        if out.mined is not None:
+            anchor, positive = out.mined
+            labels = self.data.labels
+            known = positive >= 0
+            match = known & (labels[anchor] == labels[positive.clamp_min(0)])
+            other = known & (anchor != positive)
+            found |= {"_known": known.sum(), "_match": match.sum(), "_other": other.sum()}
+            found["_match_other"] = (match & other).sum()
+            found["_all"] = torch.tensor(len(known), device=known.device)
+        for name, value in found.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.double()
+        self.n += 1
+
+    def means(self) -> dict[str, float]:
+        """Means over the interval, which starts anew."""
+        sums = {name: value.item() for name, value in self.sums.items()}
+        out = {name: value / self.n for name, value in sums.items() if not name.startswith("_")}
+        if "_known" in sums:
+            out["mined_share"] = sums["_known"] / sums["_all"]
+            out["neighbour_match"] = sums["_match"] / max(sums["_known"], 1)
+            out["neighbour_match_without_self"] = sums["_match_other"] / max(sums["_other"], 1)
+        self.n_last = self.n
+        self.clear()
+        return out
+
+
+def all_have_gradients(method: Method) -> None:
+    """Raise RuntimeError naming the trainable parameters the first step left without a gradient."""
+    idle = [name for name, p in method.named_parameters() if p.requires_grad and p.grad is None]
+    if idle:
+        raise RuntimeError(f"{type(method).__name__}: no gradient reaches {', '.join(idle)}.")
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Peak memory: allocated on the GPU, or resident in this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def save(
+    path: Path,
+    config: RunConfig,
+    method: Method,
+    solver: torch.optim.Optimizer,
+    step: int,
+    seconds: float,
+    peak: int,
+) -> None:
+    """Write a checkpoint atomically: all parameters and buffers, the optimizer's state, and the step."""
+    tensors = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
+    for number, state in solver.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{key}": value for key, value in state.items() if value is not None}
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    about = {"identity": config.identity, "step": str(step), "seconds": repr(seconds), "peak_bytes": str(peak)}
+    write_atomic(path, to_safetensors(tensors, about))
+
+
+def header(path: Path) -> dict[str, str]:
+    """The record a checkpoint carries beside its tensors; a damaged file raises ValueError that names it."""
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata()
+    except SafetensorError as error:
+        raise ValueError(f"train: checkpoint {path} cannot be read ({error}). Delete it to start anew.") from None
+
+
+def restore(
+    path: Path, config: RunConfig, method: Method, solver: torch.optim.Optimizer | None = None
+) -> tuple[int, float]:
+    """Load a checkpoint into a method (and optimizer); returns (steps done, CPU-seconds spent)."""
+    about = header(path)
+    require(about["identity"] == config.identity, "train", f"checkpoint {path}", f"of run {config.identity}",
+            about["identity"], "Delete it, or run with the configuration beside it.")  # fmt: skip
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    own = {name.removeprefix("method."): t for name, t in tensors.items() if name.startswith("method.")}
+    method.load_state_dict(own, strict=True)
+    if solver is not None:
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, key = name.split(".", 2)
+                state.setdefault(int(number), {})[key] = tensor
+        solver.load_state_dict({"state": state, "param_groups": solver.state_dict()["param_groups"]})
+    return int(about["step"]), float(about["seconds"])
+
+
+def finished(config: RunConfig, folder: Path, data_length: int) -> bool:
+    """Whether the folder holds the last checkpoint of this run."""
+    path = folder / "checkpoint.safetensors"
+    steps = config.plan.epochs * (data_length // config.plan.batch_size)
+    return path.exists() and int(header(path)["step"]) == steps
+
+
+@contextlib.contextmanager
+def threads(n: int):
+    """Use `n` threads inside the block: the same seed gives other numbers with another count."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,200 @@
+"""Every method against its plain-loop float64 oracle, in loss and in what `after_step` leaves behind."""
+
+import importlib
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from sslrepro import methods
+from sslrepro.methods.nnclr import Config, NNCLR
+from sslrepro.parts.encoders import Conv
+from sslrepro.parts.memory import unit
+from sslrepro.types import Batch, LabelledBatch
+
+N, DIM, QUEUE = 6, 5, 8
+SIZES = {"nnclr": {"dim": DIM, "hidden": 7, "hidden_predictor": 9, "queue_size": QUEUE}}
+HEADS = {"simclr": {"dim": DIM, "hidden": 7}, "supcon": {"dim": DIM, "hidden": 7}} | SIZES
+
+
+def a_batch(n_views: int = 2, n_support: int = 0, seed: int = 0) -> LabelledBatch:
+    g = torch.Generator().manual_seed(seed)
+    views = tuple(torch.randn(N, 3, 8, 8, generator=g) for _ in range(n_views))
+    support = torch.randn(n_support, 3, 8, 8, generator=g) if n_support else None
+    return LabelledBatch(views=views, index=torch.tensor([4, 11, 2, 7, 9, 30]), seed=5, support=support,
+                         support_index=torch.arange(n_support) if n_support else None,
+                         label=torch.tensor([0, 1, 0, 2, 1, 0]))  # fmt: skip
+
+
+def built(name: str, **settings) -> methods.Method:
+    torch.manual_seed(3)
+    method = methods.build(name, methods.settings(name, HEADS.get(name, {}) | settings), Conv((4, 6), (2, 2)))
+    return method.double().train()
+
+
+def doubled(batch: Batch) -> Batch:
+    support = None if batch.support is None else batch.support.double()
+    fields = {name: getattr(batch, name) for name in ("index", "seed", "support_index", "label")}
+    return LabelledBatch(views=tuple(v.double() for v in batch.views), support=support, **fields)
+
+
+def rows(x: torch.Tensor) -> list:
+    return x.detach().double().tolist()
+
+
+def oracle(name: str):
+    try:
+        return importlib.import_module(f"tests.equations.{name}")
+    except ModuleNotFoundError:
+        pytest.fail(f"{name} has no oracle: write tests/equations/{name}.py")
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_has_an_oracle(name):
+    assert callable(oracle(name).loss)
+
+
+@pytest.mark.parametrize("n_views", [2, 3])
+def test_simclr(n_views):
+    method, batch = built("simclr", temperature=0.3), doubled(a_batch(n_views))
+    z = [rows(method.projector(method.encoder(view))) for view in batch.views]
+    expected = oracle("simclr").loss(z, batch.index.tolist(), 0.3)
+    assert method.loss(batch, 0.0).loss.item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("base", [None, 0.07])
+def test_supcon(base):
+    method, batch = built("supcon", temperature=0.3, base_temperature=base), doubled(a_batch())
+    z = [rows(method.projector(method.encoder(view))) for view in batch.views]
+    expected = oracle("supcon").loss(z, batch.label.tolist(), 0.3, base)
+    assert method.loss(batch, 0.0).loss.item() == pytest.approx(expected, rel=1e-9)
+
+
+def state_of(method: NNCLR) -> dict | None:
+    if method.config.support == "encoder":
+        return None
+    queue = method.queue
+    state = {name: getattr(queue, name).tolist() for name in ("index", "label", "born")}
+    return state | {"entries": rows(queue.entries), "cursor": int(queue.cursor), "pushes": int(queue.pushes)}
+
+
+def filled(method: NNCLR, kind: str) -> None:
+    """A queue that is fresh, half filled, or full and about to wrap, with some rows of the batch's own images."""
+    pushes = {"fresh": 0, "half": 1, "full": 3}[kind]
+    g = torch.Generator().manual_seed(9)
+    for _ in range(pushes):
+        index = torch.randint(0, 40, (5,), generator=g)
+        index[0] = 11  # an image of the batch: self-exclusion has something to pass over
+        method.queue.push(torch.randn(5, DIM, generator=g), index, index % 3)
+
+
+VARIANTS = {
+    "default": {},
+    "text": {"symmetry": "text"},
+    "both": {"symmetry": "both"},
+    "one direction": {"symmetry": "none"},
+    "no predictor": {"predictor": False},
+    "soft": {"positive": "soft", "soft_temperature": 0.4},
+    "soft without self": {"positive": "soft", "soft_temperature": 0.4, "exclude_self": True},
+    "view 1": {"positive": "view"},
+    "oracle": {"positive": "oracle"},
+    "oracle without self": {"positive": "oracle", "exclude_self": True},
+    "without self": {"exclude_self": True},
+    "both views pushed": {"push_both_views": True},
+    "teacher": {"teacher_momentum": 0.9},
+    "teacher, view 1": {"teacher_momentum": 0.9, "positive": "view"},
+    "current encoder": {"support": "encoder"},
+    "top 3": {"top_k": 3},
+    "random eviction": {"eviction": "random"},
+}
+
+
+@pytest.mark.parametrize("n_views", [2, 4])
+@pytest.mark.parametrize("fill", ["fresh", "half", "full"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nnclr(variant, fill, n_views):
+    given = VARIANTS[variant]
+    if fill == "full" and variant == "random eviction":
+        return  # which rows go is drawn; see test_memory
+    method = built("nnclr", temperature=0.3, **given)
+    batch = doubled(a_batch(n_views, method.n_support))
+    if method.config.support == "queue":
+        filled(method, fill)
+    if method.config.teacher_momentum is not None:  # a teacher that differs from its student
+        with torch.no_grad():
+            for parameter in method.teacher.parameters():
+                parameter.mul_(1.1).add_(0.01)
+    before = state_of(method)
+    z = [method.projector(method.encoder(view)) for view in batch.views]
+    p = [method.predictor(unit(rows)) if method.config.predictor else unit(rows) for rows in z]
+    query = z if method.config.teacher_momentum is None else [method.teacher(view) for view in batch.views]
+    settings = asdict(method.config)
+    common = dict(index=batch.index.tolist(), state=before, settings=settings, label=batch.label.tolist())
+    query = [rows(q) for q in query[:2]]
+    if method.config.top_k > 1:  # both directions replay the batch's own generator
+        draw = torch.randint(method.config.top_k, (N, 1), generator=batch.generator())[:, 0].tolist()
+        common["chosen"] = [draw, draw]
+    if method.config.support == "encoder":
+        common["support"] = rows(method.projector(method.encoder(batch.support)))
+        common["support_index"] = batch.support_index.tolist()
+
+    step = method.loss(batch, 0.0)
+    reference = oracle("nnclr")
+    expected = reference.loss([rows(x) for x in z], [rows(x) for x in p], query, **common)
+    assert step.loss.item() == pytest.approx(expected, rel=1e-9)
+    found = reference.mined(query, **common)
+    assert (step.mined[1].tolist() if step.mined else None) == found
+
+    method.after_step(step, 0.0)
+    label = common["label"] if method.needs_labels else None
+    left = reference.after(query, common["index"], before, settings, label)
+    now = state_of(method)
+    if left is None:
+        assert now is None
+        return
+    assert torch.tensor(now.pop("entries")).allclose(torch.tensor(left.pop("entries")), atol=1e-6)
+    assert now == left
+
+
+def test_the_teacher_moves_by_its_momentum():
+    method = built("nnclr", teacher_momentum=0.75)
+    student = torch.nn.Sequential(method.encoder, method.projector)
+    old = [p.clone() for p in method.teacher.parameters()]
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.add_(1.0)
+    method.after_step(method.loss(doubled(a_batch()), 0.0), 0.0)
+    for before, now, new in zip(old, method.teacher.parameters(), student.parameters(), strict=True):
+        assert now.allclose(0.75 * before + 0.25 * new)
+
+
+def test_nn_of_a_queue_that_holds_the_batch_is_view_1():
+    batch = doubled(a_batch())
+    view, nearest = built("nnclr", positive="view", queue_size=N), built("nnclr", queue_size=N)
+    z = nearest.embed(batch.views[0])
+    nearest.queue.push(z, batch.index)
+    other = nearest.embed(batch.views[1])
+    # one direction only: the queue holds view 1's rows, so view 2 would find view 1
+    one_way = Config(**asdict(nearest.config) | {"symmetry": "none"})
+    nearest.config = one_way
+    view.config = Config(**asdict(one_way) | {"positive": "view"})
+    assert other.shape == z.shape
+    assert nearest.loss(batch, 0.0).loss.item() == pytest.approx(view.loss(batch, 0.0).loss.item(), rel=1e-6)
+
+
+def test_soft_neighbour_becomes_hard_as_its_temperature_falls():
+    batch = doubled(a_batch())
+    soft, hard = built("nnclr", positive="soft", soft_temperature=1e-4), built("nnclr")
+    assert soft.loss(batch, 0.0).loss.item() == pytest.approx(hard.loss(batch, 0.0).loss.item(), rel=1e-4)
+    warm = built("nnclr", positive="soft", soft_temperature=1.0).loss(batch, 0.0).loss.item()
+    assert warm != pytest.approx(hard.loss(batch, 0.0).loss.item(), rel=1e-2)
+
+
+def test_supcon_with_index_labels_is_simclr():
+    batch = doubled(a_batch())
+    simclr, supcon = built("simclr", temperature=0.3), built("supcon", temperature=0.3)
+    supcon.encoder, supcon.projector = simclr.encoder, simclr.projector
+    unlabelled = LabelledBatch(views=batch.views, index=batch.index, seed=0, label=batch.index)
+    assert supcon.loss(unlabelled, 0.0).loss.item() == pytest.approx(simclr.loss(batch, 0.0).loss.item(), rel=1e-9)
+    labelled = supcon.loss(batch, 0.0).loss.item()
+    assert labelled != pytest.approx(simclr.loss(batch, 0.0).loss.item(), rel=1e-3)

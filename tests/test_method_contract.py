@@ -1,0 +1,147 @@
+"""What every method must do, by discovery: a new file in methods/ is tested without an edit here."""
+
+import copy
+
+import pytest
+import torch
+from conftest import tiny
+
+from sslrepro import methods
+from sslrepro.data import load
+from sslrepro.train import batches, initialised
+
+NAMES = methods.names()
+NNCLR_VARIANTS = [
+    {}, {"positive": "soft"}, {"positive": "view"}, {"positive": "oracle"}, {"teacher_momentum": 0.9},
+    {"support": "encoder"}, {"eviction": "random"}, {"push_both_views": True}, {"exclude_self": True, "top_k": 4},
+    {"symmetry": "both"}, {"predictor": False},
+]  # fmt: skip
+CASES = [(name, {}) for name in NAMES if name != "nnclr"] + [("nnclr", given) for given in NNCLR_VARIANTS]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]} {case[1]}")
+def case(request):
+    name, given = request.param
+    config = tiny(name, **given)
+    train, _ = load(config.data)
+    method = initialised(config)
+    return config, method, batches(config, train, method)
+
+
+def step(method, source, number):
+    out = method.loss(source.at(number), 0.5)
+    method.after_step(out, 0.5)
+    return out
+
+
+def written(method) -> dict[str, torch.Tensor]:
+    """State apart from batch-norm statistics, which forward passes may update."""
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    return {k: v.clone() for k, v in method.state_dict().items() if not k.endswith(statistics)}
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_loss_is_a_finite_scalar_with_gradient_everywhere(case):
+    _, method, source = case
+    out = method.loss(source.at(0), 0.0)
+    assert out.loss.shape == () and out.loss.isfinite()
+    out.loss.backward()
+    for name, parameter in method.named_parameters():
+        assert not parameter.requires_grad or parameter.grad is not None, name
+        assert not parameter.requires_grad or parameter.grad.isfinite().all(), name
+    assert method.encoder.layers[0].weight.grad.abs().sum() > 0
+
+
+def test_loss_reads_and_after_step_writes_no_parameter(case):
+    _, method, source = case
+    for number in range(4):
+        before = written(method)
+        out = method.loss(source.at(number), 0.0)
+        assert same(before, written(method)), "loss wrote state"
+        trained = {n: p.clone() for n, p in method.named_parameters() if p.requires_grad}
+        method.after_step(out, 0.0)
+        assert all(torch.equal(p, trained[n]) for n, p in method.named_parameters() if p.requires_grad)
+
+
+def test_loss_twice_is_the_same(case):
+    _, method, source = case
+    step(method, source, 0)
+    assert method.loss(source.at(1), 0.1).loss.item() == method.loss(source.at(1), 0.1).loss.item()
+
+
+def test_nothing_kept_holds_a_graph(case):
+    _, method, source = case
+    out = step(method, source, 0)
+    assert not any(tensor.requires_grad for tensor in (*out.carry, *out.metrics.values(), *method.buffers()))
+
+
+def test_all_state_is_saved(case):
+    """A twin that starts from other random numbers, given the state dict, repeats the next losses bit for bit."""
+    config, method, source = case
+    for number in range(3):
+        step(method, source, number)
+    twin = initialised(config.with_changes(seed=17))
+    assert not torch.equal(twin.encoder.layers[0].weight, method.encoder.layers[0].weight)
+    twin.load_state_dict(copy.deepcopy(method.state_dict()), strict=True)
+    for number in (3, 4):
+        ours, theirs = step(method, source, number), step(twin, source, number)
+        assert ours.loss.item() == theirs.loss.item()
+        assert same(method.state_dict(), twin.state_dict())
+
+
+def test_order_of_the_batch_does_not_matter(case):
+    config, method, source = case
+    if config.settings.get("top_k", 1) > 1:
+        pytest.skip("one of the k nearest is drawn per row, in row order")
+    for number in range(2):
+        step(method, source, number)
+    batch = source.at(2)
+    order = torch.randperm(len(batch.index), generator=torch.Generator().manual_seed(1))
+    fields = {"views": tuple(v[order] for v in batch.views), "index": batch.index[order]}
+    if method.needs_labels:
+        fields["label"] = batch.label[order]
+    shuffled = type(batch)(**{**vars(batch), **fields})
+    assert method.loss(shuffled, 0.0).loss.item() == pytest.approx(method.loss(batch, 0.0).loss.item(), rel=1e-4)
+
+
+def test_two_images_are_enough(case):
+    config, _, _ = case
+    config = config.with_changes(**{"plan.batch_size": 2})
+    train, _ = load(config.data)
+    method = initialised(config)
+    assert step(method, batches(config, train, method), 0).loss.isfinite()
+
+
+def test_only_declared_oracles_get_labels(case):
+    _, method, source = case
+    assert hasattr(source.at(0), "label") == method.needs_labels
+
+
+def test_bf16_stays_finite(case):
+    _, method, source = case
+    with torch.autocast("cpu", torch.bfloat16):
+        out = step(method, source, 0)
+    assert out.loss.isfinite() and out.loss.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_defaults_are_written_once_and_described(name):
+    import inspect
+
+    source = inspect.getsource(inspect.getmodule(methods.method_class(name)))
+    body = source.split("class Config:")[1].split("@final")[0]
+    fields = [line for line in body.splitlines() if ":" in line]
+    assert fields and all("#" in line for line in fields), "a setting says what it is, with unit or source"
+    assert "arXiv:" in source.split('"""')[1], "the module names its paper"
+
+
+def test_no_method_imports_another():
+    from pathlib import Path
+
+    folder = Path(methods.__file__).parent
+    for name in NAMES:
+        text = (folder / f"{name}.py").read_text()
+        assert not any(f"methods.{other} " in text or f"methods import {other}" in text for other in NAMES)
