@@ -64,4 +64,6 @@ if __name__ == "__main__":
     for name, (low, high) in ASKED.items():
         values = [run[name] for run in runs]
         inside = all(low <= value <= high for value in values)
-        print(f"{name:58} asked {low}..{high}  found {' '.join(f'{v:5.1f}' for v in values)}  {'ok' if inside else 'OUT'}")
+        print(
+            f"{name:58} asked {low}..{high}  found {' '.join(f'{v:5.1f}' for v in values)}  {'ok' if inside else 'OUT'}"
+        )

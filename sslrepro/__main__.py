@@ -150,10 +150,14 @@ def reproduce(given: argparse.Namespace) -> None:
     if left:
         print(f"          {trained / 60:.1f} minutes here, {given.jobs} runs side by side")
     print(f"ledger    {made.ledger}: {compared['agree']} runs with the numbers that stood there, "
-          f"{compared['differ']} differ (largest difference {compared['largest']:.4f}), {compared['new']} new")  # fmt: skip
+          f"{compared['differ']} differ (largest by {compared['largest']:.4f}), {compared['new']} new")  # fmt: skip
     print(f"notebook  {page}")
     built = study.PROJECT / "_build" / "html" / "executed" / f"{page.stem}.html"
-    if not given.no_book and made.profile.judged and (not built.exists() or built.stat().st_mtime < page.stat().st_mtime):
+    if (
+        not given.no_book
+        and made.profile.judged
+        and (not built.exists() or built.stat().st_mtime < page.stat().st_mtime)
+    ):
         build_book()
     listed = page.stem in (study.PROJECT / "book" / "_toc.yml").read_text()
     print(f"page      {built}" if built.exists() else f"page      {'run `make book`' if listed else 'not in the book'}")

@@ -6,6 +6,7 @@ The rule is docs/adr/0004. Expressions are read by the small interpreter below, 
 """
 
 import ast
+import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable
@@ -96,7 +97,7 @@ def _all(values: Iterable[Any]) -> Any:
 def _steps(compare: Callable[[Any, Any], Any]) -> Callable[[list[Any]], Any]:
     def check(values: list[Any]) -> Any:
         _present(values)
-        return _all(compare(a, b) for a, b in zip(values, values[1:], strict=False))
+        return _all(compare(a, b) for a, b in itertools.pairwise(values))
 
     return check
 
@@ -114,8 +115,8 @@ def _difference(a: Any, b: Any) -> Any:
 class Reader:
     """Evaluates expressions over cells; a value is a number or an array of draws.
 
-        cell    (table, row, column) -> value; None where the paper prints nothing; raises Missing
-        value   (paper, name) -> a number from a paper's text or an overlay; raises Missing
+    cell    (table, row, column) -> value; None where the paper prints nothing; raises Missing
+    value   (paper, name) -> a number from a paper's text or an overlay; raises Missing
     """
 
     def __init__(self, cell: Callable[[str, str, str], Any], value: Callable[[str, str], Any]):
@@ -196,7 +197,7 @@ class Reader:
                 kinds = [type(op) for op in ops]
                 require(all(kind in _COMPARE for kind in kinds), "claims", "comparison", "an order or equality",
                         ast.unparse(node))  # fmt: skip
-                for kind, pair in zip(kinds, zip(values, values[1:], strict=False), strict=True):
+                for kind, pair in zip(kinds, itertools.pairwise(values), strict=True):
                     if kind not in (ast.Is, ast.IsNot):
                         _present(pair)
                 return _all(_COMPARE[k](a, b) for k, a, b in zip(kinds, values, values[1:], strict=False))

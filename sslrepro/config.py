@@ -99,5 +99,3 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
     walk("", asdict(config))
     return out
-
-

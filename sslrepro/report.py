@@ -131,8 +131,9 @@ def caption(found: Results) -> str:
         f"{papers.table(found.definition.id)['number']} of the paper beside our runs at `{made.name}` scale. "
         f"Accuracy in %, mean ± half the 95% t-interval over n seeds. Ours: {config.data.name}, "
         f"{config.data.n_train or made.n_train:,} training images of {config.data.side or 'native'} px, encoder "
-        f"{config.encoder}, {plural(config.plan.epochs, 'epoch')}; linear probe by L-BFGS on frozen features, its penalty "
-        f"chosen on a fifth of train; test read once, at the last epoch. Paper: {papers.table(found.definition.id)['dataset']}."
+        f"{config.encoder}, {plural(config.plan.epochs, 'epoch')}; linear probe by L-BFGS on frozen features, its "
+        f"penalty chosen on a fifth of train; test read once, at the last epoch. "
+        f"Paper: {papers.table(found.definition.id)['dataset']}."
     )
 
 
@@ -239,7 +240,9 @@ def verdicts(found: Results) -> Shown:
             "seeds it would take, or why not judged"]  # fmt: skip
     plain, rich = [], []
     for verdict in found.verdicts():
-        paper_gap = "–" if verdict.paper_gap is None else f"{number(verdict.paper_gap, 1, sign=True)} {verdict.gap_unit}"
+        paper_gap = (
+            "–" if verdict.paper_gap is None else f"{number(verdict.paper_gap, 1, sign=True)} {verdict.gap_unit}"
+        )
         line = [verdict.claim, verdict.text, verdict.verdict, probability(verdict),
                 _interval(verdict.gap, verdict.gap_unit), paper_gap, _needed(verdict)]  # fmt: skip
         plain.append(line)
@@ -253,7 +256,8 @@ def verdicts(found: Results) -> Shown:
         "paper's effect is shown beside ours, not judged: the scales differ."
     )
     return Shown(
-        _html_table(head, rich, "verdicts") + f'\n<p class="caption">{note}</p>', _text_table([head, *plain]) + "\n" + note
+        _html_table(head, rich, "verdicts") + f'\n<p class="caption">{note}</p>',
+        _text_table([head, *plain]) + "\n" + note,
     )
 
 
@@ -437,8 +441,15 @@ def provenance(found: Results) -> Shown:
             config, place = record["config"], record["environment"]
             data = config.get("data") or config["pixels"]
             identity = from_record(config).identity if "method" in config else "–"
-            body.append([f"{name} {identity}", str(config.get("seed", data["seed"])), (place["commit"] or "–")[:9],
-                         "–" if place["dirty"] is None else "no" if place["dirty"] else "yes", data["fingerprint"]])
+            body.append(
+                [
+                    f"{name} {identity}",
+                    str(config.get("seed", data["seed"])),
+                    (place["commit"] or "–")[:9],
+                    "–" if place["dirty"] is None else "no" if place["dirty"] else "yes",
+                    data["fingerprint"],
+                ]
+            )
     shown_html = f"<details><summary>{len(body)} runs, their identities and commits</summary>"
     return Shown(f"{shown_html}{_html_table(head, body)}</details>", f"{len(body)} runs")
 

@@ -1,11 +1,11 @@
 """Runs on disk: one folder per run, written so that a kill at any moment loses nothing that was finished.
 
-    runs/<method>-<data>-s<seed>-<identity>/
-        config.json               the resolved configuration
-        environment.json          versions, device, threads, commit, dirty flag
-        log.jsonl                 one line per log step
-        checkpoint.safetensors    weights, method state, optimizer state, step
-        results.jsonl             one line per evaluation; never edited, readers take the last
+runs/<method>-<data>-s<seed>-<identity>/
+    config.json               the resolved configuration
+    environment.json          versions, device, threads, commit, dirty flag
+    log.jsonl                 one line per log step
+    checkpoint.safetensors    weights, method state, optimizer state, step
+    results.jsonl             one line per evaluation; never edited, readers take the last
 """
 
 import contextlib

@@ -249,8 +249,9 @@ def carry_out(
             if name is not None:
                 if name not in bars:
                     slots[name] = min(set(range(1, jobs + 2)) - {slots[other] for other in bars})
-                    bars[name] = tqdm(total=by_name[name].steps, desc=f"  {label(by_name[name])}", unit="step",
-                                      leave=False, disable=not progress, position=slots[name], initial=step)  # fmt: skip
+                    task = by_name[name]
+                    bars[name] = tqdm(total=task.steps, desc=f"  {label(task)}", unit="step", leave=False,
+                                      disable=not progress, position=slots[name], initial=step)  # fmt: skip
                 bars[name].update(step - bars[name].n)
                 whole.update(step - begun.get(name, 0))
                 begun[name] = step

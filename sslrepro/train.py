@@ -230,7 +230,7 @@ def restore(
     require(about["identity"] == config.identity, "train", f"checkpoint {path}", f"of run {config.identity}",
             about["identity"], "Delete it, or run with the configuration beside it.")  # fmt: skip
     with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
     own = {name.removeprefix("method."): t for name, t in tensors.items() if name.startswith("method.")}
     method.load_state_dict(own, strict=True)
     if solver is not None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sslrepro import methods
-from sslrepro.methods.nnclr import Config, NNCLR
+from sslrepro.methods.nnclr import NNCLR, Config
 from sslrepro.parts.encoders import Conv
 from sslrepro.parts.memory import unit
 from sslrepro.types import Batch, LabelledBatch

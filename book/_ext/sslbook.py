@@ -63,7 +63,7 @@ def published() -> dict[str, Results]:
 class ClaimsBoard(Directive):
     """One square per claim of the five papers, coloured by the verdict of the largest scale that judged it."""
 
-    def run(self) -> list[nodes.Node]:  # noqa: D102
+    def run(self) -> list[nodes.Node]:
         verdicts: dict[str, list[tuple[str, str, str]]] = {}
         for page, found in published().items():
             for verdict in found.verdicts():
@@ -89,7 +89,7 @@ class ClaimsBoard(Directive):
 class Pages(Directive):
     """A card per published page: its figure, its finding."""
 
-    def run(self) -> list[nodes.Node]:  # noqa: D102
+    def run(self) -> list[nodes.Node]:
         cards = []
         for page, found in published().items():
             image = figure(found)
@@ -106,7 +106,7 @@ class Pages(Directive):
 class ShapesSheet(Directive):
     """Sample images of the procedural set, three per leaf class."""
 
-    def run(self) -> list[nodes.Node]:  # noqa: D102
+    def run(self) -> list[nodes.Node]:
         import matplotlib
 
         matplotlib.use("Agg")
@@ -140,7 +140,7 @@ class ShapesSheet(Directive):
 class Profiles(Directive):
     """The four scales, from the code that runs them."""
 
-    def run(self) -> list[nodes.Node]:  # noqa: D102
+    def run(self) -> list[nodes.Node]:
         from sslrepro.profiles import PROFILES
 
         head = ["profile", "where", "images", "encoder", "epochs", "batch", "optimizer", "seeds"]

@@ -75,9 +75,7 @@ def recipe(config: ViewConfig) -> tuple[View, ...]:
     return tuple(replace(v, crop=(config.crop_min, v.crop[1])) if v.size == 1 else v for v in views)
 
 
-def augmented(
-    images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Generator
-) -> Float[Tensor, "b 3 p q"]:
+def augmented(images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Generator) -> Float[Tensor, "b 3 p q"]:
     """One view of a float batch in [0, 1]; every image gets its own draw from `generator` (on the CPU)."""
     b, _, side, _ = images.shape
     device = images.device

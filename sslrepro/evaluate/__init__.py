@@ -42,9 +42,7 @@ def digest(net: nn.Module) -> str:
     return state.hexdigest()
 
 
-def features(
-    encoder: nn.Module, data: Dataset, normalise: tuple[tuple[float, ...], tuple[float, ...]]
-) -> Features:
+def features(encoder: nn.Module, data: Dataset, normalise: tuple[tuple[float, ...], tuple[float, ...]]) -> Features:
     """Features of a split in eval mode; raises RuntimeError if making them changed the encoder."""
     before = digest(encoder)
     x = encoded(encoder, data, normalise)

@@ -32,10 +32,10 @@ class Method(nn.Module, abc.ABC):
         progress   share of training done, in [0, 1)
         """
 
-    def after_step(self, step: Step, progress: float) -> None:  # noqa: B027  (most methods keep no state)
+    def after_step(self, step: Step, progress: float) -> None:
         """Write what the step leaves behind: queues, teachers. Called once after the optimizer's step."""
 
-    def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:  # noqa: B027
+    def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         """Re-mine the whole set before an epoch (few methods do).
 
         encode   maps a network to its outputs [n d] on all un-augmented training images, in data-set order, in

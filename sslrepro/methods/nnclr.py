@@ -132,7 +132,7 @@ class NNCLR(Method):
             query = z[:2]
         else:
             query = [unit(self.teacher(view)) for view in batch.views[:2]]
-        carry = tuple(rows.detach() for rows in query) + (batch.index,)
+        carry = (*(rows.detach() for rows in query), batch.index)
         if self.needs_labels:
             carry += (batch.label,)
 

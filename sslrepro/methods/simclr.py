@@ -15,8 +15,8 @@ from sslrepro.parts.gather import gathered, gathered_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import same_image
-from sslrepro.parts.metrics import spread
 from sslrepro.parts.memory import unit
+from sslrepro.parts.metrics import spread
 from sslrepro.types import Batch, Float, Step
 
 

@@ -17,13 +17,13 @@ def rank() -> int:
 
 class _GatherWithGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, local: Tensor) -> Tensor:  # noqa: D102
+    def forward(ctx, local: Tensor) -> Tensor:
         parts = [torch.empty_like(local) for _ in range(world_size())]
         dist.all_gather(parts, local.contiguous())
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:  # noqa: D102
+    def backward(ctx, gradient: Tensor) -> Tensor:
         # Every process used every row: keeping only the local slice would halve the signal for two processes.
         gradient = gradient.contiguous()
         dist.all_reduce(gradient)

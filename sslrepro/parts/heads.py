@@ -1,5 +1,7 @@
 """Heads: the multi-layer perceptrons between features and loss."""
 
+import itertools
+
 from torch import nn
 
 
@@ -10,7 +12,7 @@ def mlp(*widths: int, hidden_norm: bool = True, last_norm: bool = False) -> nn.S
     last_norm     batch norm, without ReLU, after the last layer (NNCLR's projector)
     """
     layers: list[nn.Module] = []
-    for place, (n_in, n_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for place, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         last = place == len(widths) - 2
         norm = last_norm if last else hidden_norm
         layers.append(nn.Linear(n_in, n_out, bias=not norm))

@@ -16,9 +16,7 @@ class LARS(torch.optim.Optimizer):
     """
 
     def __init__(self, params, lr: float, momentum: float = 0.9, weight_decay: float = 0.0, trust: float = 1e-3):
-        super().__init__(
-            params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay, trust=trust, adapt=True)
-        )
+        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay, trust=trust, adapt=True))
 
     @torch.no_grad()
     def step(self, closure=None) -> None:
@@ -51,7 +49,7 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict]:
 
 
 def optimizer(name: str, module: nn.Module, lr: float, weight_decay: float, momentum: float) -> torch.optim.Optimizer:
-    """"sgd", "adamw" or "lars" over a module; biases and norms are neither decayed nor adapted.
+    """ "sgd", "adamw" or "lars" over a module; biases and norms are neither decayed nor adapted.
 
     `momentum` is SGD's and LARS's; AdamW keeps its betas of 0.9 and 0.999.
     """

@@ -1,0 +1,1 @@
+"""Speed beside peers, and the calibration of the synthetic images."""

@@ -1,0 +1,82 @@
+"""The book's sources: what must hold before it is built. Building is `make book`, with warnings as errors."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sslrepro import methods, papers
+
+ROOT = Path(__file__).parent.parent
+BOOK = ROOT / "book"
+
+
+def load(name: str):
+    spec = importlib.util.spec_from_file_location(name, BOOK / "_ext" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def contents() -> list[str]:
+    toc = yaml.safe_load((BOOK / "_toc.yml").read_text())
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
+def test_every_listed_page_exists_and_every_published_page_is_listed():
+    for name in contents():
+        assert (BOOK / f"{name}.md").exists() or (BOOK / f"{name}.ipynb").exists(), name
+    pages = {p.stem for p in (BOOK / "executed").glob("*.ipynb") if not p.stem.endswith("-smoke")}
+    assert pages == {name.removeprefix("executed/") for name in contents() if name.startswith("executed/")}
+
+
+def test_every_method_has_a_page_that_includes_its_code():
+    for name in methods.names():
+        text = (BOOK / "methods" / f"{name}.md").read_text()
+        assert f"../../sslrepro/methods/{name}.py" in text and f"methods/{name}" in contents()
+
+
+def test_every_paper_is_in_the_bibliography():
+    known = re.findall(r"@\w+\{(\w+),", (BOOK / "references.bib").read_text())
+    assert set(papers.PAPERS) <= set(known) and len(known) == len(set(known))
+    for page in BOOK.rglob("*.md"):
+        assert set(re.findall(r"\{cite:\w+\}`(\w+)`", page.read_text())) <= set(known), page
+
+
+@pytest.mark.parametrize("tag", [
+    '<script src="https://cdn.example.org/x.js"></script>', '<link rel="stylesheet" href="//cdn.example.org/x.css">',
+    '<img alt="" src="http://example.org/x.png">',
+])  # fmt: skip
+def test_a_remote_asset_is_found(tag, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(f"<html><body>{tag}</body></html>")
+    assert len(load("offline").remote_assets(page)) == 1
+    assert load("sslbook").REMOTE.search(tag)
+
+
+def test_links_and_local_assets_are_not():
+    offline = load("offline")
+    assert offline.remote_assets.__doc__
+    parser = offline.Remote()
+    parser.feed('<a href="https://arxiv.org/abs/2104.14548">x</a><script src="_static/x.js"></script>'
+                '<link rel="canonical" href="https://example.org"><img alt="" src="data:image/png;base64,AA">')  # fmt: skip
+    assert parser.found == []
+
+
+def test_no_asset_is_vendored():
+    names = [path.name for path in BOOK.rglob("*") if path.is_file()]
+    assert not [name for name in names if "mathjax" in name.lower() or name in ("tex-svg.js", "plotly.min.js")]
+
+
+def test_mathjax_comes_from_the_pinned_package():
+    path = load("sslbook").vendored()
+    assert path.exists() and path.stat().st_size > 1_000_000
+
+
+def test_docstrings_keep_their_layout():
+    lines = ["One line with a * star.", "", "    k   a thing", "Raises ValueError."]
+    load("sslbook").as_written(None, "function", "f", None, None, lines)
+    assert lines[0] == r"One line with a \* star." and ".. code-block:: text" in lines
+    assert "       k   a thing" in lines

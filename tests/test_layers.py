@@ -1,0 +1,78 @@
+"""Imports point downward: a room imports only from rooms before it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "sslrepro"
+ROOMS = ["check", "types", "store", "data", "parts", "methods", "config", "evaluate", "train", "papers", "tables",
+         "claims", "profiles", "study", "report", "publish", "__main__"]  # fmt: skip
+LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "pandas", "yaml", "safetensors", "tqdm", "PIL"}
+PRESENTING = {"report", "publish", "__main__"}  # what a bare training machine never imports
+
+
+def room(path: Path) -> str:
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module)
+            found += [f"{node.module}.{alias.name}" for alias in node.names if node.module == "sslrepro"]
+    return found
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def wrong(path: Path) -> list[str]:
+    own = ROOMS.index(room(path))
+    rooms = [name.split(".")[1] for name in imports(path) if name.startswith("sslrepro.")]
+    return [name for name in rooms if ROOMS.index(name) > own]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_downward(path):
+    assert wrong(path) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_training_needs_only_what_a_bare_machine_has(path):
+    import sys
+
+    if room(path) in PRESENTING:
+        return
+    outside = {name.split(".")[0] for name in imports(path)} - {"sslrepro"} - set(sys.stdlib_module_names)
+    assert outside <= LIGHT | {"jaxtyping"}, "jaxtyping is optional (sslrepro/types.py)"
+
+
+def test_the_check_sees_a_wrong_import(tmp_path, monkeypatch):
+    planted = tmp_path / "parts" / "losses.py"
+    planted.parent.mkdir()
+    planted.write_text("from sslrepro.methods.simclr import SimCLR\nfrom sslrepro.check import require\n")
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    assert wrong(planted) == ["methods"]
+
+
+def test_training_runs_without_jaxtyping():
+    import subprocess
+    import sys
+
+    code = "import sys; sys.modules['jaxtyping'] = None; import sslrepro.study; print('ok')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert done.stdout == "ok\n", done.stderr
+
+
+def test_only_the_loop_steps_an_optimizer():
+    steps = [p.name for p in FILES if "solver.step()" in p.read_text() or "optimizer.step()" in p.read_text()]
+    assert sorted(steps) == ["linear_sgd.py", "train.py"]  # the probe trains a probe, never an encoder
+
+
+def test_gathers_live_in_one_file():
+    assert [p.name for p in FILES if "torch.distributed" in p.read_text()] == ["gather.py"]

@@ -1,0 +1,343 @@
+"""From a definition to runs, a table and a page: end to end, at smoke size."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sslrepro import methods, papers, publish, report, study, tables
+from sslrepro.config import flat
+from sslrepro.profiles import PAPER_BATCH, PROFILES, profile, scaled_to
+from sslrepro.store import Store, read_json
+
+ROOT = Path(__file__).parent.parent
+
+
+def command(*words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
+    given = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
+    done = subprocess.run([sys.executable, "-m", "sslrepro", *words], capture_output=True, text=True, env=given,
+                          cwd=ROOT)  # fmt: skip
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+# --- planning ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", tables.names())
+def test_definitions_match_the_transcription(name):
+    definition = tables.definition(name)
+    transcribed = papers.table(name)
+    assert definition.id == name
+    assert list(definition.rows) == [row["row"] for row in transcribed["rows"]]
+    assert set(definition.columns) <= {column["key"] for column in transcribed["columns"]}
+    for row, given in definition.rows.items():
+        printed = next(r for r in transcribed["rows"] if r["row"] == row)
+        assert {key: printed[key] for key in given} == given, "a row sets what the paper's row says"
+
+
+def test_queues_keep_the_papers_length_in_batches():
+    cpu = profile("cpu")
+    sizes = {row: cpu.queue_size(given["queue_size"]) for row, given in tables.definition("nnclr_queue").rows.items()}
+    assert sizes == {"q8192": 128, "q16384": 256, "q32768": 512, "q65536": 1024, "q98304": 1536}
+    assert all(size * PAPER_BATCH == int(row[1:]) * cpu.plan.batch_size for row, size in sizes.items())
+    assert max(sizes.values()) <= cpu.n_train // 8
+    assert cpu.queue_size(10**7) == cpu.n_train // 8
+
+
+@pytest.mark.parametrize("name", [n for n, p in PROFILES.items() if n != "paper"])
+def test_rows_differ_in_what_is_varied_and_nothing_else(name):
+    if name == "gpu":
+        made = scaled_to(profile(name), "shapes")  # no data root in a test
+        configs = [made.config("nnclr", 0, given) for given in tables.definition("nnclr_queue").rows.values()]
+    else:
+        configs = [group[0].config for group in study.plan("nnclr_queue", name).rows.values()]
+    fields = [flat(config) for config in configs]
+    differing = {key for key in fields[0] if len({str(f[key]) for f in fields}) > 1}
+    assert differing == {"settings.queue_size"}
+    assert len({config.identity for config in configs}) == len(configs)
+
+
+def test_the_paper_profile_is_the_papers():
+    config = profile("paper").config("nnclr", 0, {"queue_size": 98_304})
+    printed = papers.settings("nnclr_queue")
+    assert config.settings["queue_size"] == 98_304 and not config.settings["exclude_self"]
+    assert config.settings["temperature"] == printed["temperature"] and config.plan.epochs == printed["epochs"]
+    assert config.settings["dim"] == printed["embedding_dim_d"] and config.plan.batch_size == printed["batch_size"]
+    assert config.plan.lr == pytest.approx(printed["base_lr"] * 4096 / 256)
+    assert config.settings["hidden"] == 2048 and config.settings["hidden_predictor"] == 4096
+
+
+def test_controls_share_data_views_and_steps_with_the_rows():
+    made = study.plan("nnclr_queue", "cpu", 1)
+    row, control = made.rows["q8192"][0].config, made.controls["simclr"][0].config
+    same = {key: value for key, value in flat(row).items() if not key.startswith(("settings", "method"))}
+    assert same == {key: value for key, value in flat(control).items() if key in same}
+
+
+def test_shared_runs_are_done_once():
+    made = study.plan("nnclr_queue", "cpu", 2)
+    names = [task.name for task in made.tasks]
+    assert len(names) == len(set(names)) == 18
+    first = [task.seed for task in made.tasks]
+    assert first == sorted(first), "whole seeds first: a killed table is still a table"
+
+
+def test_every_seed_has_its_own_images():
+    made = study.plan("nnclr_queue", "cpu", 3)
+    assert [task.config.data.seed for task in made.rows["q8192"]] == [0, 1, 2]
+
+
+# --- names that do not exist ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words, message", [
+    (("reproduce", "nnclr_quue"), "table must be one of nnclr_queue, got 'nnclr_quue'. Did you mean 'nnclr_queue'?"),
+    (("reproduce", "nnclr_queue", "--profile", "smok"), "Did you mean 'smoke'?"),
+    (("reproduce", "nnclr_queue", "--seeds", "0"), "seeds must be >= 1, got 0"),
+    (("train", "--method", "nnlcr"), "Did you mean 'nnclr'?"),
+    (("train", "--method", "nnclr", "--set", "settings.temprature=1"), "Did you mean 'temperature'?"),
+    (("train", "--method", "nnclr", "--set", "plan.epoch=1"), "Did you mean 'epochs'?"),
+    (("train", "--method", "nnclr", "--set", "views.recipe=\"byl\"", "--dry-run"), "Did you mean 'byol'?"),
+    (("train", "--method", "nnclr", "--data", "cifar10"), "give DATA=<dir>"),
+    (("evaluate", "nowhere"), "run must be a run's folder"),
+    (("reproduce", "nnclr_queue", "--profile", "paper"), "run by those who have the machine"),
+])  # fmt: skip
+def test_wrong_names_get_one_line_with_the_nearest(words, message):
+    done = command(*words, check=False, SSLREPRO_DATA="")
+    assert done.returncode == 2
+    assert message in done.stderr and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+
+
+def test_help_teaches():
+    text = command("--help").stdout
+    for word in ("reproduce", "train", "evaluate", "list", "show", "bench", "--profile smoke"):
+        assert word in text
+    listed = command("list").stdout
+    assert "nnclr_queue" in listed and all(name in listed for name in (*methods.names(), *PROFILES))
+
+
+def test_the_paper_profile_can_be_planned():
+    text = command("reproduce", "nnclr_queue", "--profile", "paper", "--dry-run").stdout
+    assert "27 runs, 0 stored, 27 to do" in text
+    assert text.count("312,000 steps") == 21, (
+        "1,281,167 // 4,096 = 312 steps an epoch, 1,000 epochs; 6 controls untrained"
+    )
+
+
+# --- end to end -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A project of its own: notebooks and an empty ledger, so that nothing here touches the repository's."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("notebooks", "book"):
+        (home / name).mkdir()
+    (home / "notebooks" / "table.ipynb").write_bytes((ROOT / "notebooks" / "table.ipynb").read_bytes())
+    (home / "book" / "_toc.yml").write_bytes((ROOT / "book" / "_toc.yml").read_bytes())
+    done = command("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2", SSLREPRO_HOME=str(home))
+    return home, done
+
+
+def test_reproduce_prints_table_verdicts_cost_and_places(home):
+    folder, done = home
+    for words in ("8,192", "98,304", "73.6", "SimCLR, same images", "pixels, no encoder", "nnclr_c23", "not judged",
+                  "processor-minutes", "notebook", "ledger"):  # fmt: skip
+        assert words in done.stdout, words
+    assert "18 runs, 0 stored, 18 to do" in done.stdout
+    assert "step/s" in done.stderr and "table: 18 runs" in done.stderr
+    assert (folder / "book" / "executed" / "nnclr_queue-smoke.ipynb").exists()
+    assert len(list((folder / "book" / "ledger" / "smoke").glob("*-*.json"))) == 18
+
+
+def test_a_second_call_trains_nothing_and_changes_nothing(home):
+    folder, _ = home
+    page = folder / "book" / "executed" / "nnclr_queue-smoke.ipynb"
+    before, stamp = page.read_bytes(), page.stat().st_mtime_ns
+    begun = time.monotonic()
+    done = command("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2", SSLREPRO_HOME=str(folder))
+    assert "18 runs, 18 stored, 0 to do" in done.stdout and "table:" not in done.stderr
+    assert "18 runs with the numbers that stood there, 0 differ" in done.stdout
+    assert page.read_bytes() == before and page.stat().st_mtime_ns == stamp
+    assert time.monotonic() - begun < 60  # 15 s is the promise; a loaded machine must not fail a test
+
+
+def test_two_executions_give_the_same_bytes(home):
+    folder, _ = home
+    page = folder / "book" / "executed" / "nnclr_queue-smoke.ipynb"
+    before = page.read_bytes()
+    page.unlink()
+    command("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2", SSLREPRO_HOME=str(folder))
+    assert page.read_bytes() == before
+
+
+def test_a_changed_result_makes_the_page_stale(home):
+    folder, _ = home
+    assert command("check", SSLREPRO_HOME=str(folder)).stdout == "every page is up to date\n"
+    path = next((folder / "book" / "ledger" / "smoke").glob("nnclr-*.json"))
+    before = path.read_text()
+    path.write_text(re.sub(r'"linear_top1": [0-9.]+', '"linear_top1": 0.99', before))
+    done = command("check", check=False, SSLREPRO_HOME=str(folder))
+    assert done.returncode == 1 and "nnclr_queue-smoke: its inputs changed; renew it with `make pages`" in done.stdout
+    path.write_text(before)
+    assert command("check", SSLREPRO_HOME=str(folder)).returncode == 0
+
+
+def test_a_failing_cell_leaves_the_page_as_it_was(home):
+    folder, _ = home
+    page, notebook = folder / "book" / "executed" / "nnclr_queue-smoke.ipynb", folder / "notebooks" / "table.ipynb"
+    before, source = page.read_bytes(), notebook.read_text()
+    notebook.write_text(source.replace("report.figure(found)", "report.figure(found, 'no such argument')"))
+    done = command("pages", check=False, SSLREPRO_HOME=str(folder))
+    notebook.write_text(source)
+    assert done.returncode == 2 and "TypeError" in done.stderr and done.stderr.count("\n") == 1
+    assert page.read_bytes() == before
+    assert (folder / "runs" / "failed" / page.name).exists()
+
+
+def test_the_page_says_what_the_store_says(home):
+    folder, _ = home
+    page = json.loads((folder / "book" / "executed" / "nnclr_queue-smoke.ipynb").read_text())
+    outputs = [o["data"] for c in page["cells"] if c["cell_type"] == "code" for o in c["outputs"] if "data" in o]
+    text = "\n".join(output["text/plain"] for output in outputs)
+    ledger = [read_json(p) for p in (folder / "book" / "ledger" / "smoke").glob("nnclr-*.json")]
+    scores = [
+        line["scores"]["linear_top1"]
+        for record in ledger
+        if record["config"]["settings"]["queue_size"] == 8
+        for line in record["results"].values()
+        if line["evaluation"] == "linear"
+    ]
+    assert len(scores) == 2
+    assert f"{100 * sum(scores) / 2:.1f} ±" in text
+    assert all("<" not in cell["source"] or "[[" not in cell["source"] for cell in page["cells"])
+    assert "{cite:t}`nnclr`" in page["cells"][0]["source"]
+
+
+def test_deleted_and_half_written_results_are_made_again(home):
+    folder, _ = home
+    store = Store(folder / "runs")
+    name = next(name for name in store.names() if name.startswith("simclr"))
+    path = store.folder(name) / "results.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])  # a kill while writing
+    done = command("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2", SSLREPRO_HOME=str(folder))
+    assert "17 stored, 1 to do" in done.stdout and "0 differ" in done.stdout
+    scores = [json.loads(line)["scores"] for line in path.read_text().splitlines()]
+    assert [s for s in scores if "linear_top1" in s][-1]["linear_top1"] == pytest.approx(
+        [json.loads(line)["scores"] for line in whole.decode().splitlines() if '"linear"' in line][-1]["linear_top1"]
+    )
+
+
+def test_two_processes_share_a_run(tmp_path):
+    words = [
+        sys.executable,
+        "-m",
+        "sslrepro",
+        "train",
+        "--method",
+        "simclr",
+        "--profile",
+        "smoke",
+        "--runs",
+        str(tmp_path),
+    ]
+    given = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    both = [subprocess.Popen(words, env=given, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = [one.communicate()[0].split("  collapsed")[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0] and printed[0] == printed[1]
+    (name,) = Store(tmp_path).names()
+    lines = (tmp_path / name / "results.jsonl").read_text().splitlines()
+    assert len(lines) == len({json.loads(line)["key"] for line in lines}) == 4, "the second found it done"
+
+
+def test_train_and_evaluate_from_the_command_line(tmp_path):
+    words = ("train", "--method", "nnclr", "--profile", "smoke", "--runs", str(tmp_path), "--set", "plan.epochs=1",
+             "--set", "settings.top_k=3")  # fmt: skip
+    done = command(*words)
+    assert "linear_top1" in done.stdout
+    (name,) = Store(tmp_path).names()
+    again = command("evaluate", str(tmp_path / name), "--evaluation", "knn", "--set", "k=5")
+    assert "'k': 5" in again.stdout and "knn_top1" in again.stdout
+    assert read_json(tmp_path / name / "config.json")["settings"]["top_k"] == 3
+
+
+def test_a_folder_of_images_from_the_command_line(tmp_path):
+    from PIL import Image
+
+    for split in ("train", "test"):
+        for number, colour in enumerate(("red", "green", "blue")):
+            folder = tmp_path / "pictures" / split / colour
+            folder.mkdir(parents=True)
+            for copy in range(14):
+                Image.new("RGB", (20, 16 + copy % 3), tuple(200 if i == number else copy for i in range(3))).save(
+                    folder / f"{copy}.png"
+                )
+    done = command("train", "--method", "simclr", "--profile", "smoke", "--data", "pictures", "--root", str(tmp_path),
+                   "--runs", str(tmp_path / "runs"))  # fmt: skip
+    assert "linear_top1" in done.stdout
+
+
+def test_the_ledger_serves_pages_without_the_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "LEDGER", tmp_path)
+    (tmp_path / "cpu-cifar10").mkdir()
+    (tmp_path / "cpu-cifar10" / "data.json").write_text('{"cifar10": "aa-bb"}')
+    made = study.plan("nnclr_queue", "cpu", 1, "cifar10")
+    assert made.rows["q8192"][0].data.fingerprint == "aa-bb"
+
+
+# --- reports ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def found(home, monkeypatch):
+    folder, _ = home
+    monkeypatch.setattr(study, "LEDGER", folder / "book" / "ledger")
+    return study.results(study.plan("nnclr_queue", "smoke", 2), folder / "runs")
+
+
+def test_every_form_of_the_table_has_the_papers_numbers(found):
+    for form in (str(report.table(found)), report.table(found).html, report.markdown(found), report.latex(found)):
+        assert all(value in form for value in ("73.6", "74.2", "74.9", "75.0", "75.4", "92.3"))
+
+
+def test_the_best_value_of_each_column_is_marked(found):
+    rows = re.findall(r"<tr>(.*?)</tr>", report.table(found).html)
+    assert "<strong>75.4</strong>" in rows[5] and "<strong>" not in rows[1].split("</td>")[2]
+
+
+def test_csv_has_every_seed(found):
+    lines = report.csv(found).splitlines()
+    mine = [line for line in lines if line.startswith("q8192,linear_top1,")]
+    assert len(mine) == 2 and {line.split(",")[2] for line in mine} == {"0", "1"}
+
+
+def test_what_changed_is_made_from_the_configurations(found):
+    text = str(report.changes(found))
+    assert re.search(r"plan.epochs\s+1,000\s+1\b", text) and "encoder" in text and "settings.exclude_self" in text
+    assert "settings.temperature" not in text, "it is as printed"
+
+
+def test_missing_runs_print_a_dash_and_no_verdict(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "LEDGER", tmp_path)
+    empty = study.results(study.plan("nnclr_queue", "cpu", 3), tmp_path / "runs")
+    assert "–" in str(report.table(empty)) and "Not run yet" in report.finding(empty)
+    assert {verdict.verdict for verdict in empty.verdicts()} == {"not judged"}
+
+
+def test_the_digest_follows_every_input(found, tmp_path, monkeypatch):
+    made = found.plan
+    start = publish.digest(made)
+    copy = tmp_path / "notebooks"
+    copy.mkdir()
+    (copy / "table.ipynb").write_text((ROOT / "notebooks" / "table.ipynb").read_text() + " ")
+    monkeypatch.setattr(publish, "NOTEBOOKS", copy)
+    assert publish.digest(made) != start
+    monkeypatch.undo()
+    assert publish.digest(study.plan("nnclr_queue", "smoke", 1)) != start
