@@ -48,7 +48,7 @@ check: $(ENV)  ## which published pages are stale; fails if any is
 	@$(RUN) check
 
 book: $(ENV)  ## build the book, warnings as errors; prints the front page to open
-	@$(PY) -m jupyter_book build book --path-output . --all -W -n --keep-going -q
+	@$(VENV)/bin/jupyter-book build book --path-output . --all -W -n --keep-going -q
 	@$(PY) book/_ext/offline.py _build/html
 	@echo "open $(CURDIR)/_build/html/index.html"
 

@@ -170,7 +170,7 @@ def build_book() -> None:
 
     from sslrepro.study import PROJECT
 
-    words = [sys.executable, "-m", "jupyter_book", "build", "book", "--path-output", ".", "--all", "-q"]
+    words = [str(Path(sys.executable).parent / "jupyter-book"), "build", "book", "--path-output", ".", "--all", "-q"]
     done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
     if done.returncode:
         print(f"the book did not build; `make book` shows why:\n{done.stderr[-500:]}", file=sys.stderr)

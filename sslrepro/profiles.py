@@ -86,7 +86,7 @@ PROFILES = {
         "CPU, seconds per page: everything executes, nothing is concluded",
         DataConfig("shapes", n_train=768, n_test=256, side=16, classes=16),
         "conv-tiny",
-        ViewConfig("byol", crop_min=0.45),
+        ViewConfig("moco2", crop_min=0.8),
         Plan(epochs=1, batch_size=4),
         seeds=1,
         heads=_TINY_HEADS,
@@ -96,10 +96,10 @@ PROFILES = {
     "cpu": Profile(
         "cpu",
         "2 cores, minutes per table, nothing downloaded",
-        DataConfig("shapes", n_train=12_288, n_test=4_096, side=16, classes=16),
+        DataConfig("shapes", n_train=4_608, n_test=4_096, side=16, classes=16),
         "conv",
-        ViewConfig("byol", crop_min=0.45),
-        Plan(epochs=4, batch_size=64, lr=1e-3),
+        ViewConfig("moco2", crop_min=0.8),
+        Plan(epochs=8, batch_size=24, lr=2e-3),
         seeds=5,
         heads=_SMALL_HEADS,
         evaluations={"linear": {}, "knn": {}, "few": {}},
@@ -137,8 +137,8 @@ def profile(name: str) -> Profile:
 
 
 def scaled_to(base: Profile, dataset: str | None) -> Profile:
-    """A profile on other images: its size, side and encoder stay, classes are the set's own."""
+    """A profile on other images: side, epochs and encoder stay, twice the images, the classes of the set."""
     if dataset is None or dataset == base.data.name:
         return base
-    data = replace(base.data, name=dataset, classes=0)
+    data = replace(base.data, name=dataset, n_train=2 * base.data.n_train, classes=0)  # 30 CPU-minutes for a table
     return replace(base, name=f"{base.name}-{dataset}", data=data)

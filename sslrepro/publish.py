@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -121,6 +122,10 @@ def publish(made: Plan, notebook: str = "table", log: bool = False) -> Path:
     if dataset:
         parameters["dataset"] = dataset
     with tempfile.TemporaryDirectory() as folder:
+        quiet = Path(folder) / "profile_default" / "ipython_kernel_config.py"
+        quiet.parent.mkdir()
+        quiet.write_text("c.IPKernelApp.log_level = 40\n")  # else every kernel warns that it speaks TCP
+        os.environ["IPYTHONDIR"] = folder
         before, after = Path(folder) / "in.ipynb", Path(folder) / f"{page.stem}.ipynb"
         before.write_text(dumped(rendered(source, made)))
         try:

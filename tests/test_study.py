@@ -44,7 +44,7 @@ def test_definitions_match_the_transcription(name):
 def test_queues_keep_the_papers_length_in_batches():
     cpu = profile("cpu")
     sizes = {row: cpu.queue_size(given["queue_size"]) for row, given in tables.definition("nnclr_queue").rows.items()}
-    assert sizes == {"q8192": 128, "q16384": 256, "q32768": 512, "q65536": 1024, "q98304": 1536}
+    assert sizes == {"q8192": 48, "q16384": 96, "q32768": 192, "q65536": 384, "q98304": 576}
     assert all(size * PAPER_BATCH == int(row[1:]) * cpu.plan.batch_size for row, size in sizes.items())
     assert max(sizes.values()) <= cpu.n_train // 8
     assert cpu.queue_size(10**7) == cpu.n_train // 8

@@ -107,12 +107,12 @@ def _variant(variant: str, field: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 
 # Nuisance strengths, set once by the calibration of docs/adr/0003.
-SCALE = (0.41, 0.54)  # half size of the object as a share of half the image
-ROTATION_DEGREES = 11.0  # uniform in +- this
+SCALE = (0.34, 0.50)  # half size of the object as a share of half the image
+ROTATION_DEGREES = 27.0  # uniform in +- this
 ASPECT = 0.20  # log of the stretch, uniform in +- this
-DARK = 0.48  # width of the range of background colours above black, and of object colours below white
-TEXTURE = 0.13  # amplitude of the background waves and of the object's stripes
-NOISE = 0.05  # standard deviation of the pixel noise
+DARK = 0.15  # width of the range of background colours above black, and of object colours below white
+TEXTURE = 0.2  # amplitude of the background waves and of the object's stripes
+NOISE = 0.06  # standard deviation of the pixel noise
 
 
 def _uniform(low: float, high: float, n: int, generator: torch.Generator) -> Tensor:

@@ -59,10 +59,9 @@ def optimizer(name: str, module: nn.Module, lr: float, weight_decay: float, mome
         return LARS(groups, lr, momentum)
     for group in groups:
         group.pop("adapt", None)
-    fused = next(module.parameters()).device.type == "cuda"
     if name == "sgd":
-        return torch.optim.SGD(groups, lr, momentum=momentum, fused=fused)
-    return torch.optim.AdamW(groups, lr, fused=fused)
+        return torch.optim.SGD(groups, lr, momentum=momentum, fused=True)
+    return torch.optim.AdamW(groups, lr, fused=True)
 
 
 def warmup_cosine(progress: float, warmup: float) -> float:

@@ -1,0 +1,638 @@
+"""Claims: the transcriptions against their own tables, the expression language, and verdicts on known cells."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from sslrepro import claims, papers
+from sslrepro.claims import CONTRADICTED, HOLDS, Cell, Missing, Reader, holds_in_paper, judge, seeds_needed
+
+EVALUABLE = [claim for claim in papers.claims().values() if (claim.get("check") or {}).get("expr")]
+WITH_GAP = [claim for claim in EVALUABLE if claim["check"].get("gap_expr")]
+EXPRESSED = [claim for claim in papers.claims().values() if papers.expression(claim)]
+
+A, B, C, D = (("t", row, "x") for row in "abcd")
+a, b, c = (f"c('t','{row}','x')" for row in "abc")
+EMPTY = "c('isl_detection','la','alexnet_fast')"  # the paper prints nothing here
+
+
+def by_id(claim):
+    return claim["id"]
+
+
+def paper_reader() -> Reader:
+    return Reader(claims.printed, claims.stated)
+
+
+def claim_of(expr: str | None, gap: str | None = None, **check) -> dict:
+    return {"id": "x_c01", "text": "some text", "check": {"expr": expr, "gap_expr": gap} | check}
+
+
+def fixed(**cells) -> Reader:
+    """A reader over cells of table 't', column 'x'."""
+
+    def cell(table, row, column):
+        if (table, column) != ("t", "x") or row not in cells:
+            raise Missing(f"{table}.{row}.{column}")
+        return cells[row]
+
+    return Reader(cell, lambda paper, name: cells[name])
+
+
+# --- the transcriptions -----------------------------------------------------------------------------------------
+
+
+def test_every_paper_has_claims_that_its_own_tables_can_tell():
+    assert {claim["paper"] for claim in EVALUABLE} == set(papers.PAPERS)
+    assert len(EVALUABLE) > 80 and len(WITH_GAP) > 80
+
+
+@pytest.mark.parametrize("claim", EVALUABLE, ids=by_id)
+def test_the_papers_cells_give_the_transcribed_truth(claim):
+    assert isinstance(claim["check"]["holds_in_paper"], bool)
+    assert holds_in_paper(claim) is claim["check"]["holds_in_paper"]
+
+
+@pytest.mark.parametrize("claim", WITH_GAP, ids=by_id)
+def test_the_papers_cells_give_the_transcribed_gap(claim):
+    assert float(paper_reader().read(claim["check"]["gap_expr"])) == pytest.approx(
+        claim["check"]["paper_gap"], abs=1e-6
+    )
+
+
+def test_a_claim_without_an_expression_over_printed_cells_has_no_truth_in_the_paper():
+    assert holds_in_paper({"id": "x", "text": "x"}) is None
+    assert holds_in_paper(claim_of(None)) is None
+    assert holds_in_paper(claim_of(None, overlay_expr="1 > 2")) is None
+
+
+# --- the expression language ------------------------------------------------------------------------------------
+
+REFUSED = [
+    "().__class__", "c.__class__", "'{}'.format(1)", "T12D.clear()", "().__class__.__bases__[0].__subclasses__()",
+    "__import__('os')", "__import__('os').system('true')", "open('x')", "eval('1')", "exec('1')", "getattr(1, 'real')",
+    "lambda: 1", "(lambda: 1)()", "all(lambda: x for x in [1])",
+    "unknown", "c", "__builtins__", "unknown(1)", "sum([1])", "len(T12D)", "c('a')('b')",
+    "(x := 1)", "all((x := 1) for y in [1])", "x = 1", "1; 2", "import os", "yield", "await T12D", "del T12D",
+    "f'{1}'", "f'plain'", "b'x'", "1j", "...",
+    "[1, 2][0]", "T12D[0]", "[1, 2][0:1]",
+    "round(1.25, n=1)", "d(a=1, b=2)", "c(**{})", "c(*['a', 'b', 'c'])", "[*[1, 2]]",
+    "2 ** 9", "7 // 2", "7 % 2", "1 << 2", "1 >> 2", "1 | 2", "1 & 2", "1 ^ 2", "1 @ 2", "~1", "+1",
+    "1 in [1]", "1 not in [1]", "1 if True else 2", "{1: 2}", "{1}", "{x for x in [1]}", "{x: 1 for x in [1]}",
+    "[p for p, q in [[1, 2]]]", "[1 for T12D[0] in [1]]",
+    "", " ", "1 +", "(1", "\0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=repr)
+def test_anything_outside_the_language_is_refused(text):
+    with pytest.raises(ValueError, match="claims"):
+        paper_reader().read(text)
+
+
+def test_an_asynchronous_loop_is_refused():
+    with pytest.raises(ValueError, match="claims"):
+        paper_reader().read("all(r async for r in [1])")
+
+
+def escaping(texts, allowed) -> list[str]:
+    """The expressions that give a value, or raise anything but `allowed` with the language's own words."""
+    found = []
+    for text in texts:
+        try:
+            paper_reader().read(text)
+            found.append(f"{text}: a value")
+        except allowed as error:
+            if isinstance(error, ValueError) and not str(error).startswith("claims"):
+                found.append(f"{text}: {error!r}")
+        except Exception as error:
+            found.append(f"{text}: {error!r}")
+    return found
+
+
+def test_malformed_calls_and_operands_are_refused_as_well():
+    malformed = ["c('isl_detection')", "c(1, 2, 3, 4)", "v('isl')", "d(1)", "rowids()", "beats('isl_detection')",
+                 "all(5)", "max(3)", "max([])", "inc(3)", "all(r for r in 5)", "'a' - 1", "1 < 'a'"]  # fmt: skip
+    assert escaping(malformed, ValueError) == []
+
+
+def test_refusals_name_the_expression_and_the_choices():
+    with pytest.raises(ValueError, match=r"claims: function must be one of c, v, d, .*, got 'open'"):
+        paper_reader().read("open('x')")
+    with pytest.raises(ValueError, match=r"claims: '2 \*\* 9' is outside the expression language"):
+        paper_reader().read("2 ** 9")
+    with pytest.raises(ValueError, match=r"papers.table: .*Did you mean 'nnclr_queue'"):
+        paper_reader().read("c('nnclr_queu','q8192','top1')")
+
+
+def test_a_loop_variable_is_known_only_in_its_loop():
+    assert paper_reader().read("[r + q for r in [1, 2] for q in [10, 20] if q > 10]") == [21, 22]
+    with pytest.raises(ValueError, match="loop variable, got 'r'"):
+        paper_reader().read("all(r > 0 for r in [1]) and r > 0")
+
+
+VALUES = {"1 + 2*3 - 4/8": 6.5, "-2 - -3": 1, "d(76.3, 72.2) >= 4.1": True, "76.3 - 72.2 >= 4.1": False,
+          "abs(1 - 3)": 2, "round(2.345, 1)": 2.3, "round(2.6)": 3, "min(3, 1, 2)": 1, "max([3, 1, 2])": 3,
+          "max(r for r in [1, 5, 2])": 5, "spread([3, 1, 2.5])": 2, "inc([1, 2, 3])": True, "inc([1, 2, 2])": False,
+          "dec([3, 2, 1])": True, "dec([3, 3, 1])": False, "ninc([3, 3, 1])": True, "ninc([3, 4])": False,
+          "1 < 2 < 3": True, "1 < 3 < 2": False, "2 > 1 and 1 > 2": False, "2 > 1 or 1 > 2": True,
+          "1 > 2 or 2 > 3": False, "not 1 > 2": True, "1 == 1.0": True, "1 != 1": False, "'a' == 'a'": True,
+          "None is None": True, "1 is not None": True, "all([])": True, "all(r > 0 for r in [1, -1])": False,
+          "all(r > 1 for r in [1, 2, 3] if r > 1)": True}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", VALUES, ids=repr)
+def test_the_language_by_hand(text):
+    assert paper_reader().read(text) == pytest.approx(VALUES[text])
+
+
+def test_tables_by_row_and_column():
+    read = paper_reader().read
+    rows = papers.table("nnclr_queue")["rows"]
+    assert read("rowids('nnclr_queue')") == [row["row"] for row in rows]
+    assert read("col('nnclr_queue','top1')") == [row["top1"] for row in rows]
+    assert read("c('nnclr_queue','q98304','top1')") == next(row["top1"] for row in rows if row["row"] == "q98304")
+    assert len(read("T12D")) == 12
+
+
+def test_beats_and_wins_by_hand(monkeypatch):
+    rows = [{"row": "a", "x": 3.0, "y": 1.0}, {"row": "b", "x": 2.0, "y": None}, {"row": "e", "x": 3.0, "y": 0.0}]
+    monkeypatch.setattr(papers, "table", lambda name: {"rows": rows})
+    read = paper_reader().read
+    assert not read("beats('t','a','x')"), "a tie is not a win"
+    assert read("beats('t','a','y')"), "rows without a value are passed over"
+    assert read("beats('t','a','x',['a','b'])") and not read("beats('t','b','x')")
+    assert read("wins('t','a',['b','e'],['x','y'])") == 1
+    assert read("wins('t','a',['b'],['x'])") == 1 and read("wins('t','b',['a','e'],['x'])") == 0
+
+
+# --- missing cells ----------------------------------------------------------------------------------------------
+
+
+def test_the_empty_cell_of_these_tests_is_empty():
+    assert claims.printed("isl_detection", "la", "alexnet_fast") is None
+    assert paper_reader().read(f"{EMPTY} is None") and not paper_reader().read(f"{EMPTY} is not None")
+
+
+@pytest.mark.parametrize("text", [
+    f"{EMPTY} > 1", f"1 < {EMPTY}", f"0 < {EMPTY} < 2", f"{EMPTY} == 1", f"d({EMPTY}, 1)", f"d(1, {EMPTY})",
+    f"max(1, {EMPTY})", f"min([{EMPTY}, 1])", f"spread([1, {EMPTY}])", f"inc([1, {EMPTY}])", f"dec([{EMPTY}, 1])",
+    f"ninc([1, {EMPTY}])", "c('isl_detection','nobody','alexnet_fast')", "c('isl_detection','la','nothing')",
+    "v('isl','unheard_of')",
+])  # fmt: skip
+def test_a_gap_in_the_paper_raises_missing(text):
+    with pytest.raises(Missing):
+        paper_reader().read(text)
+
+
+def test_a_gap_in_the_paper_raises_missing_in_every_part_of_the_language():
+    texts = [f"{EMPTY} - 1 > 0", f"2 * {EMPTY} > 0", f"-{EMPTY} < 0", f"abs({EMPTY}) > 0", f"round({EMPTY}, 1) > 0",
+             "beats('isl_detection','la','alexnet_fast')",
+             "wins('isl_detection','la',['isl'],['alexnet_fast']) == 0"]  # fmt: skip
+    assert escaping(texts, Missing) == []
+
+
+def test_a_loop_can_pass_over_empty_cells():
+    text = "all(c('isl_detection','isl',m) > c('isl_detection','la',m) for m in ['alexnet_fast','alexnet_faster']{})"
+    assert paper_reader().read(text.format(" if c('isl_detection','la',m) is not None"))
+    with pytest.raises(Missing):
+        paper_reader().read(text.format(""))
+
+
+# --- arrays of draws mean the same as draw after draw -----------------------------------------------------------
+
+
+def plain_world(cell, value):
+    """The language over numbers, written again with Python's own loops; expressions are run by Python itself."""
+
+    def rows(table):
+        return [row["row"] for row in papers.table(table)["rows"]]
+
+    def beats(table, row, column, among=None):
+        rest = [cell(table, r, column) for r in (rows(table) if among is None else among) if r != row]
+        return all(cell(table, row, column) > value for value in rest if value is not None)
+
+    def wins(table, row, others, columns):
+        won = 0
+        for column in columns:
+            rest = [cell(table, other, column) for other in others]
+            won += all(cell(table, row, column) > value for value in rest if value is not None)
+        return won
+
+    def steps(sign):
+        return lambda given: all(sign(p, q) for p, q in itertools.pairwise(given))
+
+    return {
+        "__builtins__": {}, "c": cell, "v": value, "d": lambda p, q: round(p - q, 9), "abs": abs, "all": all,
+        "min": min, "max": max, "round": round, "inc": steps(lambda p, q: p < q), "dec": steps(lambda p, q: p > q),
+        "ninc": steps(lambda p, q: p >= q), "spread": lambda given: round(max(given) - min(given), 9), "rowids": rows,
+        "col": lambda table, column: [cell(table, row, column) for row in rows(table)], "beats": beats, "wins": wins,
+        "T12D": claims.NAMES["T12D"],
+    }  # fmt: skip
+
+
+class Draws:
+    """Draws of every cell and value: the paper's number (or 50) and noise that grows from draw to draw."""
+
+    n = 48
+
+    def __init__(self, claim: dict):
+        self.rng = np.random.default_rng(len(claim["text"]))
+        self.empty = None if claim["check"].get("expr") else 50.0  # an overlay fills what the paper leaves empty
+        self.known = {}
+        self.noise = np.linspace(0, 3, self.n)
+
+    def spread_out(self, key, number):
+        if key not in self.known:
+            if number is None or isinstance(number, str | bool):
+                self.known[key] = number
+            else:
+                self.known[key] = number + self.noise * self.rng.standard_normal(self.n)
+        return self.known[key]
+
+    def cell(self, *key):
+        try:
+            found = claims.printed(*key)
+            return self.spread_out(key, self.empty if found is None else found)
+        except (Missing, ValueError):  # a cell or a whole table that only an overlay has
+            return self.spread_out(key, 50.0)
+
+    def value(self, *key):
+        if key == ("invp", "top1_for_positives_30_to_70"):  # a value per number of positives
+            return [self.spread_out((*key, str(i)), 50.0) for i in range(3)]
+        found = papers.text_value(*key)
+        return self.spread_out(key, 50.0 if found is None else found)
+
+    @staticmethod
+    def at(i, given):
+        if isinstance(given, list):
+            return [Draws.at(i, part) for part in given]
+        return float(given[i]) if isinstance(given, np.ndarray) else given
+
+
+def both_ways(text: str, draws: Draws) -> tuple[np.ndarray, list]:
+    def alone(i):
+        def cell(*key):
+            return Draws.at(i, draws.cell(*key))
+
+        return eval(text, plain_world(cell, lambda *key: Draws.at(i, draws.value(*key))))
+
+    found = np.broadcast_to(np.asarray(Reader(draws.cell, draws.value).read(text)), draws.n)
+    return found, [alone(i) for i in range(draws.n)]
+
+
+@pytest.mark.parametrize("claim", EXPRESSED, ids=by_id)
+def test_draws_at_once_equal_draw_by_draw(claim):
+    draws = Draws(claim)
+    found, one = both_ways(papers.expression(claim), draws)
+    assert found.astype(bool).tolist() == [bool(value) for value in one]
+    if claim["check"].get("gap_expr"):
+        found, one = both_ways(claim["check"]["gap_expr"], draws)
+        assert np.allclose(found.astype(float), one, atol=1e-8)
+
+
+def test_the_draws_above_make_most_claims_true_and_false():
+    mixed = 0
+    for claim in EXPRESSED:
+        draws = Draws(claim)
+        share = np.mean(np.broadcast_to(Reader(draws.cell, draws.value).read(papers.expression(claim)), draws.n))
+        mixed += 0 < share < 1
+    assert mixed > 0.7 * len(EXPRESSED)
+
+
+@pytest.mark.parametrize("text", [
+    f"{a} > {b} or {b} > {c}", f"not {a} > {b}", f"{a} > {b} > {c}", f"max({a}, {b}) > {c}", f"min([{a}, {b}]) > {c}",
+    f"abs(d({a}, {b})) <= 1 and {c} > 50", f"spread([{a}, {b}, {c}]) <= 2", f"round({a}) == round({b})",
+    f"inc([{a}, {b}, {c}]) or dec([{a}, {b}, {c}])", "wins('t','a',['b','c'],['x']) == 1", f"-{a} < -{b}",
+    f"{a} / {b} >= 1", "beats('t','a','x',['a','b','c'])", f"{a} != {a}",
+])  # fmt: skip
+def test_each_construct_at_once_equals_draw_by_draw(text):
+    rng = np.random.default_rng(1)
+    cells = {row: 50 + rng.standard_normal(64) for row in "abc"}
+    found = np.broadcast_to(fixed(**cells).read(text), 64)
+    one = [eval(text, plain_world(lambda t, r, x: float(cells[r][i]), None)) for i in range(64)]  # noqa: B023
+    assert found.astype(bool).tolist() == [bool(value) for value in one]
+    assert text == f"{a} != {a}" or 0 < np.mean(found) < 1
+
+
+def test_a_function_of_several_values_is_not_run_over_the_draws_of_one():
+    """max(x) of one cell is not its largest draw: draw by draw it has no meaning."""
+    read = fixed(a=60 + np.linspace(-5, 5, 64)).read
+    for text in (f"max({a}) > 61", f"spread({a}) <= 1", f"all({a} > 60)", f"inc({a})"):
+        with pytest.raises((ValueError, Missing)):
+            read(text)
+
+
+def test_the_claim_on_the_number_of_positives_is_not_judged_by_one_value():
+    """invp_c04 is a spread over 30..70 positives; one measured number cannot contradict it."""
+    found = judge(papers.claims()["invp_c04"], {}, {("invp", "top1_for_positives_30_to_70"): Cell(60.0, 0.2, 5)})
+    assert found.verdict == "not judged" and found.probability is None
+
+
+# --- cells ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+def test_half_width_is_scipys_t_interval(n):
+    sample = np.random.default_rng(n).normal(70, 2, n)
+    low, high = stats.t.interval(0.95, n - 1, loc=sample.mean(), scale=stats.sem(sample))
+    cell = Cell(sample.mean(), sample.std(ddof=1), n)
+    assert cell.half_width == pytest.approx((high - low) / 2, rel=1e-9)
+
+
+def test_one_seed_has_no_interval_and_no_draws():
+    assert math.isnan(Cell(70.0).half_width)
+    with pytest.raises(ValueError, match=r"Cell.draws: n must be >= 2 seeds, got 1"):
+        Cell(70.0).draws(np.random.default_rng(0), 10)
+
+
+def test_no_spread_no_width():
+    assert Cell(70.0, 0.0, 3).half_width == 0
+    assert (Cell(70.0, 0.0, 3).draws(np.random.default_rng(0), 10) == 70).all()
+
+
+@pytest.mark.parametrize("seeds", [None, 2, 9])
+def test_draws_follow_the_t_distribution_of_the_mean(seeds):
+    drawn = Cell(70.0, 2.0, 4).draws(np.random.default_rng(0), 20_000, seeds)
+    n = seeds or 4
+    assert stats.kstest(drawn, stats.t(n - 1, loc=70, scale=2 / math.sqrt(n)).cdf).pvalue > 0.01
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------
+
+
+def test_the_rule_is_the_one_of_the_decision_record():
+    assert (HOLDS, CONTRADICTED, claims.LEAST_SEEDS) == (0.95, 0.05, 3)
+
+
+def test_clearly_apart_holds():
+    found = judge(claim_of(f"{a} > {b}", f"d({a}, {b})", paper_gap=2.5, gap_unit="pts"),
+                  {A: Cell(80, 0.5, 5), B: Cell(60, 0.5, 5)})  # fmt: skip
+    assert found.verdict == "holds" and found.probability > 0.999
+    assert found.gap[0] == pytest.approx(20, abs=0.05) and 18 < found.gap[1] < 20 < found.gap[2] < 22
+    assert (found.paper_gap, found.gap_unit, found.seeds_needed, found.reason) == (2.5, "pts", None, "")
+    assert (found.claim, found.text) == ("x_c01", "some text")
+
+
+def test_reversed_is_contradicted():
+    found = judge(claim_of(f"{a} > {b}"), {A: Cell(60, 0.5, 5), B: Cell(80, 0.5, 5)})
+    assert found.verdict == "contradicted" and found.probability < 0.001 and found.seeds_needed is None
+
+
+def test_equal_cells_are_a_coin():
+    found = judge(claim_of(f"{a} > {b}"), {A: Cell(70, 1, 5), B: Cell(70, 1, 5)})
+    assert found.verdict == "inconclusive" and found.probability == pytest.approx(0.5, abs=0.015)
+    assert found.seeds_needed is None, "no number of seeds tells equal means apart"
+
+
+@pytest.mark.parametrize("mean, sd, n", [(70.4, 1, 3), (70.4, 1, 5), (69.5, 2, 4), (70.1, 0.5, 10)])
+def test_probability_of_one_cell_against_a_number_is_the_t_distribution(mean, sd, n):
+    found = judge(claim_of(f"{a} > 70"), {A: Cell(mean, sd, n)})
+    assert found.probability == pytest.approx(stats.t.cdf((mean - 70) / (sd / math.sqrt(n)), n - 1), abs=0.012)
+
+
+@pytest.mark.parametrize("one, other", [
+    (Cell(70.5, 1, 5), Cell(70, 1, 5)), (Cell(70.5, 1, 3), Cell(70, 0.2, 8)), (Cell(69.8, 0.1, 4), Cell(70, 0.6, 4)),
+])  # fmt: skip
+def test_probability_of_an_order_is_the_integral_over_both_cells(one, other):
+    found = judge(claim_of(f"{a} > {b}"), {A: one, B: other})
+    p, q = (stats.t(x.n - 1, loc=x.mean, scale=x.sd / math.sqrt(x.n)) for x in (one, other))
+    exact, _ = integrate.quad(lambda x: p.pdf(x) * q.cdf(x), one.mean - 40, one.mean + 40, points=[one.mean], limit=400)
+    assert found.probability == pytest.approx(exact, abs=0.012)
+
+
+def test_probability_of_a_longer_claim_is_that_of_a_simulation():
+    cells = {A: Cell(70.6, 1, 5), B: Cell(70, 0.8, 4), C: Cell(69.8, 0.5, 3)}
+    rng = np.random.default_rng(99)
+    x, y, z = (cell.mean + cell.sd / cell.n**0.5 * rng.standard_t(cell.n - 1, 400_000) for cell in cells.values())
+    for text, share in [
+        (f"{a} > {b} > {c}", (x > y) & (y > z)),
+        (f"d({a}, {b}) > d({b}, {c})", x - y > y - z),
+        (f"abs(d({a}, {b})) <= 0.5", abs(x - y) <= 0.5),
+        (f"{a} > {b} or {c} > {b}", (x > y) | (z > y)),
+        ("wins('t','a',['b','c'],['x']) == 1", (x > y) & (x > z)),
+    ]:
+        assert judge(claim_of(text), cells).probability == pytest.approx(share.mean(), abs=0.012), text
+
+
+def test_a_cell_read_twice_is_drawn_once():
+    cells = {A: Cell(70, 5, 3)}
+    assert judge(claim_of(f"{a} > {a}"), cells).probability == 0
+    assert judge(claim_of(f"{a} == {a}"), cells).probability == 1
+    assert judge(claim_of(f"d({a}, {a}) == 0"), cells).verdict == "holds"
+
+
+def test_cells_are_drawn_independently():
+    other = ("t", "a", "y")  # another column of the same row
+    cells = {key: Cell(70, 1, 5) for key in (A, B, C, other)}
+    both = judge(claim_of(f"{a} > 70 and c('t','a','y') > 70"), cells).probability
+    assert both == pytest.approx(0.25, abs=0.012)
+    assert judge(claim_of(f"{a} > {b} and {a} > {c}"), cells).probability == pytest.approx(1 / 3, abs=0.012)
+
+
+def test_values_of_a_text_are_drawn_as_cells_are():
+    given = {("nnclr", "z"): Cell(71, 1, 5)}
+    found = judge(claim_of(f"v('nnclr','z') > {a}"), {A: Cell(70, 0.0, 5)}, given)
+    assert found.probability == pytest.approx(stats.t.cdf(math.sqrt(5), 4), abs=0.012)
+
+
+def test_the_same_cells_give_the_same_verdict():
+    cells = {A: Cell(70.4, 1, 5), B: Cell(70, 1, 5)}
+    assert judge(claim_of(f"{a} > {b}", a), cells) == judge(claim_of(f"{a} > {b}", a), cells)
+
+
+@pytest.mark.parametrize("true, verdict", [
+    (20_000, "holds"), (19_000, "holds"), (18_999, "inconclusive"), (10_000, "inconclusive"),
+    (1_001, "inconclusive"), (1_000, "contradicted"), (0, "contradicted"),
+])  # fmt: skip
+def test_exactly_at_the_thresholds(monkeypatch, true, verdict):
+    monkeypatch.setattr(Cell, "draws", lambda self, rng, n, seeds=None: np.where(np.arange(n) < true, 1.0, -1.0))
+    found = judge(claim_of(f"{a} > 0"), {A: Cell(70, 1, 3)})
+    assert found.probability == true / 20_000 and found.verdict == verdict
+
+
+@pytest.mark.parametrize("n", [3, 5, 20])
+def test_the_gaps_interval_is_the_cells_t_interval(n):
+    cell = Cell(70.0, 2.0, n)
+    middle, low, high = judge(claim_of(f"{a} > 0", a), {A: cell}).gap
+    assert middle == pytest.approx(70, abs=0.05 * cell.half_width)
+    assert low == pytest.approx(70 - cell.half_width, abs=0.06 * cell.half_width)
+    assert high == pytest.approx(70 + cell.half_width, abs=0.06 * cell.half_width)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_the_middle_of_a_difference_is_the_difference_of_the_means(n):
+    """Shown beside the cells, so it must agree with them: to a tenth of the seeds' own spread."""
+    found = judge(claim_of(f"{a} > {b}", f"d({a}, {b})"), {A: Cell(60, 1, n), B: Cell(59, 1, n)})
+    assert found.gap[0] == pytest.approx(1, abs=0.1)
+
+
+# --- not judged -------------------------------------------------------------------------------------------------
+
+
+def test_two_seeds_are_shown_but_not_judged():
+    found = judge(claim_of(f"{a} > {b}", f"d({a}, {b})"), {A: Cell(80, 0.1, 2), B: Cell(60, 0.1, 5)})
+    assert found.verdict == "not judged" and found.reason == "2 seeds, at least 3 are needed"
+    assert found.probability > 0.99 and found.gap is not None and found.seeds_needed is None
+
+
+def test_one_seed_is_not_judged():
+    found = judge(claim_of(f"{a} > {b}"), {A: Cell(80), B: Cell(60, 0.1, 5)})
+    assert found.verdict == "not judged" and found.reason == "1 seed, at least 3 are needed"
+    assert found.probability is None
+
+
+def test_three_seeds_are_enough_and_cells_that_are_not_read_do_not_count():
+    cells = {A: Cell(80, 0.1, 3), B: Cell(60, 0.1, 3), C: Cell(50), D: Cell(50, 1, 2)}
+    assert judge(claim_of(f"{a} > {b}"), cells).verdict == "holds"
+
+
+def test_nothing_is_concluded_at_a_scale_that_is_not_judged():
+    cells = {A: Cell(80, 0.1, 5), B: Cell(60, 0.1, 5)}
+    found = judge(claim_of(f"{a} > {b}", f"d({a}, {b})"), cells, judged=False)
+    assert found.verdict == "not judged" and found.reason == "nothing is concluded at this scale"
+    assert found.probability > 0.999 and found.gap[0] == pytest.approx(20, abs=0.1)
+
+
+@pytest.mark.parametrize("text", [f"{a} > {b}", f"{b} > {a}", f"inc([{a}, {b}])", "wins('t','a',['b'],['x']) == 1",
+                                  "all(c('t',r,'x') > 0 for r in ['a', 'b'])"])  # fmt: skip
+def test_a_missing_cell_is_named(text):
+    found = judge(claim_of(text), {A: Cell(80, 1, 5)})
+    assert found.verdict == "not judged" and found.reason == "not run: t.b.x" and found.probability is None
+
+
+def test_a_missing_value_is_named():
+    found = judge(claim_of(f"{a} > v('nnclr','abstract_1pct_to')"), {A: Cell(80, 1, 5)})
+    assert found.verdict == "not judged" and found.reason == "not run: nnclr.abstract_1pct_to"
+
+
+def test_what_the_paper_prints_never_fills_in_for_what_was_not_run():
+    claim = papers.claims()["nnclr_c28"]
+    assert holds_in_paper(claim) is True
+    found = judge(claim, {("nnclr_softnn", "hard", "top1"): Cell(60, 1, 5)})
+    assert found.verdict == "not judged" and found.reason == "not run: nnclr_softnn.soft.top1"
+
+
+def test_a_claim_that_cannot_be_written_is_not_judged():
+    for claim in (claim_of(None), {"id": "x_c01", "text": "some text"}):
+        found = judge(claim, {})
+        assert found.verdict == "not judged" and "cannot be written" in found.reason
+
+
+def test_a_claim_that_reads_no_cell_is_not_judged():
+    assert judge(claim_of("1 < 2"), {}).verdict == "not judged"
+
+
+def test_unrun_claims_give_the_definitions_reason():
+    cells = {A: Cell(80, 0.1, 5), B: Cell(60, 0.1, 5)}
+    found = judge(claim_of(f"{a} > {b}"), cells, unrun={"x_c01": "needs ImageNet"})
+    assert (found.verdict, found.reason, found.probability) == ("not judged", "needs ImageNet", None)
+    assert judge(claim_of(f"{a} > {b}"), cells, unrun={"x_c02": "needs ImageNet"}).verdict == "holds"
+
+
+def test_an_expression_outside_the_language_is_never_a_verdict():
+    with pytest.raises(ValueError, match="claims"):
+        judge(claim_of("__import__('os')"), {A: Cell(80, 1, 5)})
+
+
+# --- how many seeds it would take -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("least", [4, 5, 6, 7, 12, 37, 64, 65, 500, 999, 1000])
+@pytest.mark.parametrize("side", [0.96, 0.95, 0.05, 0.01])
+def test_seeds_needed_is_the_least_number_that_settles(least, side):
+    asked = []
+
+    def probability(n):
+        asked.append(n)
+        return side if n >= least else 0.8
+
+    assert seeds_needed(probability, 3) == least
+    assert max(asked) <= 1000 and len(asked) < 25
+
+
+@pytest.mark.parametrize("start", [3, 5, 20, 999, 1000])
+def test_seeds_needed_is_none_when_a_thousand_do_not_settle(start):
+    assert seeds_needed(lambda n: 0.96 if n > 1000 else 0.94, start) is None
+    assert seeds_needed(lambda n: 0.06, start) is None
+    assert seeds_needed(lambda n: 0.96 if n > 10 else 0.94, 10, most=10) is None
+
+
+def gap_needs(gap: float, sd: float = 1.0, n: int = 3) -> int | None:
+    found = judge(claim_of(f"{a} > {b}"), {A: Cell(70 + gap, sd, n), B: Cell(70, sd, n)})
+    assert found.verdict == "inconclusive"
+    return found.seeds_needed
+
+
+def test_smaller_gaps_and_wider_spreads_need_more_seeds():
+    by_gap = [gap_needs(gap) for gap in (1.0, 0.7, 0.4, 0.2)]
+    assert by_gap == sorted(by_gap) and by_gap[0] < by_gap[-1] and by_gap[0] > 3
+    by_spread = [gap_needs(0.7, sd) for sd in (0.8, 1.2, 2.0)]
+    assert by_spread == sorted(set(by_spread))
+    assert gap_needs(0.01) is None
+
+
+@pytest.mark.parametrize("gap", [0.8, 0.4, -0.4])
+def test_seeds_needed_settles_where_it_promises(gap):
+    needed = gap_needs(gap)
+
+    def verdict(n):
+        return judge(claim_of(f"{a} > {b}"), {A: Cell(70 + gap, 1, n), B: Cell(70, 1, n)}).verdict
+
+    assert verdict(needed) == ("holds" if gap > 0 else "contradicted")
+    assert verdict(needed - 1) == "inconclusive"
+
+
+def test_seeds_needed_agrees_with_the_normal_formula():
+    exact = 2 * (stats.norm.ppf(0.95) / 0.2) ** 2  # sd sqrt(2 / n) z = gap
+    assert gap_needs(0.2) == pytest.approx(exact, rel=0.1)
+
+
+def test_seeds_needed_is_more_than_there_are():
+    """An inconclusive claim is never told that the seeds it has would settle it."""
+    cells = {A: Cell(60, 0.01, 3), B: Cell(60, 10, 2000)}
+    found = judge(claim_of(f"abs(d({a}, {b})) <= 0.3"), cells)
+    assert found.verdict == "inconclusive" and (found.seeds_needed is None or found.seeds_needed > 3)
+
+
+# --- which claims a table answers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", papers.tables())
+def test_claims_on_a_table_rest_on_it_or_name_it(table):
+    expected = []
+    for claim in papers.claims().values():
+        check = claim.get("check") or {}
+        text = check.get("expr") or check.get("overlay_expr") or ""
+        quoted = text.split("'")[1::2]
+        if table in claim.get("rests_on", []) or table in quoted:
+            expected.append(claim["id"])
+    assert [claim["id"] for claim in papers.claims_on(table)] == expected
+
+
+def test_claims_are_found_either_way(monkeypatch):
+    given = [
+        claim_of("c('one','r','x') > 1") | {"id": "by_expression"},
+        claim_of(None, overlay_expr="c('one','r','x') > 1") | {"id": "by_overlay", "rests_on": ["two"]},
+        {"id": "by_rest", "text": "", "rests_on": ["two", "one"]},
+        claim_of("c('one_more','r','x') > 1") | {"id": "longer_name", "rests_on": ["one_more"]},
+        {"id": "nothing", "text": ""},
+    ]
+    monkeypatch.setattr(papers, "claims", lambda: {claim["id"]: claim for claim in given})
+    assert [claim["id"] for claim in papers.claims_on("one")] == ["by_expression", "by_overlay", "by_rest"]
+    assert [claim["id"] for claim in papers.claims_on("two")] == ["by_overlay", "by_rest"]
+    assert papers.claims_on("three") == []
+
+
+def test_the_claims_of_the_queue_table():
+    assert {claim["id"] for claim in papers.claims_on("nnclr_queue")} >= {"nnclr_c23", "nnclr_c24"}
+
+
+def test_unknown_papers_and_tables_name_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean 'nnclr'"):
+        papers.paper("nnlcr")
+    with pytest.raises(ValueError, match="Did you mean 'nnclr_queue'"):
+        papers.table("nnclr_que")
