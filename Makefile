@@ -7,6 +7,7 @@ DEVICE  ?= cpu
 PY      := $(VENV)/bin/python
 RUN     := $(PY) -m sslrepro
 export PYTHONPATH := $(CURDIR)
+SHAPES  := "sslrepro,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 export PYTHONWARNINGS := ignore::UserWarning:papermill
 export JUPYTER_PLATFORM_DIRS := 1
 
@@ -57,7 +58,7 @@ lint: $(ENV)  ## ruff: format and rules
 
 test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@$(MAKE) --no-print-directory lint check
-	@$(PY) -m pytest -q tests
+	@$(PY) -m pytest -q tests --jaxtyping-packages=$(SHAPES)
 	@$(PY) -m pytest -q --nbval-lax notebooks
 	@$(PY) -m pytest -q --nbval book/executed
 

@@ -196,10 +196,12 @@ def train(given: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from sslrepro import evaluate, study
-    from sslrepro.data.datasets import resolve
+    from sslrepro.data.datasets import load, resolve
     from sslrepro.profiles import profile, scaled_to
 
     base = scaled_to(profile(given.profile), given.data)
+    if base.data.name not in ("shapes", "digits"):
+        base = replace(base, n_images=len(load(base.data, given.root)[0]))
     config = base.config(given.method, given.seed)
     config = config.with_changes(**changes(given.set))
     config = replace(config, data=resolve(config.data, given.root))

@@ -20,6 +20,7 @@ class Profile:
     heads         widths of the heads by method: the paper's are wider than the whole small encoder
     evaluations   evaluation -> protocol settings that differ from its defaults
     judged        whether claims are judged at this scale
+    n_images      training images, where only reading the set can tell; 0 = known from its name
     data_follows_seed   whether every seed draws its own images (embedded sets), so that intervals hold for new data
     """
 
@@ -35,17 +36,18 @@ class Profile:
     judged: bool = True
     data_follows_seed: bool = True
     runnable: bool = True
+    n_images: int = 0
 
     @property
     def n_train(self) -> int:
         """Training images, by which queues are capped."""
-        return self.data.n_train or SIZES[self.data.name]
+        return self.n_images or images_in(self.data)
 
     def queue_size(self, printed: int) -> int:
         """A queue of the paper, in as many batches; at most an eighth of the training images (METHODS: own past)."""
         if self.name == "paper":
             return printed
-        return max(1, min(round(printed / PAPER_BATCH * self.plan.batch_size), self.n_train // 8))
+        return max(1, min(round(printed / PAPER_BATCH * self.plan.batch_size), self.n_train // 8 or printed))
 
     def config(self, method: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
         """The run of a method at this scale; `paper` gives what a table sets, in the paper's units.
@@ -68,6 +70,13 @@ class Profile:
 
 SIZES = {"digits": 1297, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "tinyimagenet": 100_000,
          "imagenet": 1_281_167}  # fmt: skip
+
+
+def images_in(data: DataConfig) -> int:
+    """Training images a configuration asks for, as far as its name tells; 0 for a folder of unknown size."""
+    known = SIZES.get(data.name, data.n_train)
+    return min(data.n_train or known, known)
+
 
 _SMALL_HEADS = {
     "simclr": {"hidden": 256},

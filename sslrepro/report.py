@@ -27,6 +27,7 @@ CONTROLS = {
     "simclr": "SimCLR, same images, steps and views",
     "supcon": "SupCon, labels used (upper bound)",
 }
+MINED = "neighbour_match_without_self"  # logged in training, over the last log interval
 COLOURS = {"paper": "#8a8f98", "ours": "#0072b2", "extra": "#d55e00"}  # Okabe-Ito: told apart by colour-blind eyes
 MINUS = "\u2212"
 
@@ -326,7 +327,7 @@ class Figure:
 
 
 def figure(found: Results) -> Figure:
-    """Both series over what is varied: the paper's beside ours with 95% intervals, and neighbour match below."""
+    """Both series over what is varied, the paper's and ours with 95% intervals; and neighbour match, where mined."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -338,13 +339,15 @@ def figure(found: Results) -> Figure:
     rows = [row for row in definition.rows if found.cell(row, score) is not None]
     labels = [f"{transcribed[row][definition.varied]:,}\n({mapped_setting(found, row)})" for row in rows]
     places = range(len(rows))
-    plot, axes = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
+    panels = [(score, f"ours: {NAMES[score]} (%)", COLOURS["ours"])]
+    if rows and found.cell(rows[0], MINED) is not None:
+        panels.append((MINED, "ours: neighbour has the class, last steps (%)", COLOURS["extra"]))
+    plot, axes = plt.subplots(1, 1 + len(panels), figsize=(11, 3.5), layout="constrained")
     axes[0].plot(places, [transcribed[row][column] for row in rows], "s-", color=COLOURS["paper"])
-    axes[0].set_title("paper: ImageNet linear top-1 (%)", fontsize=10)
-    for axis, name, title, colour in (
-        (axes[1], score, f"ours: {NAMES[score]} (%)", COLOURS["ours"]),
-        (axes[2], "neighbour_match_without_self", "ours: neighbour has the class, last steps (%)", COLOURS["extra"]),
-    ):
+    printed_labels = {c["key"]: c.get("label", c["key"]) for c in papers.table(definition.id)["columns"]}
+    dataset = papers.table(definition.id)["dataset"].split(" ")[0]
+    axes[0].set_title(f"paper: {dataset}, {printed_labels[column]} (%)", fontsize=10)
+    for axis, (name, title, colour) in zip(axes[1:], panels, strict=True):
         cells = [found.cell(row, name) for row in rows]
         error = [0.0 if cell.n < 2 else cell.half_width for cell in cells]
         axis.errorbar(places, [cell.mean for cell in cells], error, fmt="o-", color=colour, capsize=3)
@@ -358,21 +361,19 @@ def figure(found: Results) -> Figure:
         axes[1].annotate("SimCLR", (0, reference.mean), xytext=(0, 3), textcoords="offset points", fontsize=8)
     for axis in axes:
         axis.set_xticks(list(places), labels, fontsize=8)
-        axis.set_xlabel("queue rows, paper (ours)", fontsize=9)
+        axis.set_xlabel(f"{printed_labels[definition.varied]}, paper (ours)", fontsize=9)
     style(plot, list(axes))
     means = ", ".join(f"{transcribed[row][definition.varied]:,}: {shown(found.cell(row, score))}" for row in rows)
     printed = ", ".join(f"{transcribed[row][definition.varied]:,}: {transcribed[row][column]}" for row in rows)
-    alt = f"Three panels over queue size. Paper's top-1: {printed}. Ours, mean and 95% interval: {means}. Third: how "
-    return Figure(plot, alt + "often the neighbour shares the anchor's class. Small dots are single seeds.")
+    over = printed_labels[definition.varied].lower()
+    alt = f"Panels over {over}. Paper's {printed_labels[column]}: {printed}. Ours, mean and 95% interval: {means}."
+    if len(panels) > 1:
+        matches = ", ".join(shown(found.cell(row, MINED)) for row in rows)
+        alt += f" Share of mined neighbours with the anchor's class: {matches}."
+    return Figure(plot, f"{alt} Small dots are single seeds.")
 
 
 # --- what differs, cost, rerun, provenance ----------------------------------------------------------------------
-
-PAPER_NAMES = {
-    "epochs": "plan.epochs", "batch_size": "plan.batch_size", "optimizer": "plan.optimizer",
-    "weight_decay": "plan.weight_decay", "temperature": "settings.temperature", "embedding_dim_d": "settings.dim",
-    "encoder": "encoder", "pretrain_dataset": "data.name", "augmentation": "views.recipe", "base_lr": "plan.lr",
-}  # fmt: skip
 
 
 def changes(found: Results) -> Shown:

@@ -21,7 +21,7 @@ from sslrepro.check import require
 from sslrepro.claims import Cell, Verdict, judge
 from sslrepro.config import RunConfig, from_record
 from sslrepro.data.datasets import DataConfig, load, resolve
-from sslrepro.profiles import Profile, profile, scaled_to
+from sslrepro.profiles import Profile, images_in, profile, scaled_to
 from sslrepro.store import Store, append_line, environment, locked, read_json, result_key, write_json
 from sslrepro.train import finished, header, threads, train
 
@@ -58,9 +58,7 @@ class Task:
 
 def steps_per_epoch(config: RunConfig) -> int:
     """Batches in an epoch, from the configured number of images."""
-    from sslrepro.profiles import SIZES
-
-    return (config.data.n_train or SIZES.get(config.data.name, 0)) // config.plan.batch_size
+    return images_in(config.data) // config.plan.batch_size
 
 
 @dataclass(frozen=True)

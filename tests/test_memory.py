@@ -130,10 +130,10 @@ def test_unit_rows():
 @pytest.mark.parametrize("rows", [40, 100])
 def test_own_image_is_in_the_queue_as_often_as_theory_says(rows):
     """METHODS 5, pitfall 1: with r = m / N and a shuffled epoch, r^2 / 2 for r <= 1."""
-    n, batch = 200, 10
+    n, batch = 200, 2
     g = torch.Generator().manual_seed(0)
     queue, found, looked = Queue(rows, 2), 0, 0
-    for epoch in range(60):
+    for epoch in range(40):
         for index in torch.randperm(n, generator=g).split(batch):
             if epoch > 1:
                 found += int((index[:, None] == queue.index).any(1).sum())

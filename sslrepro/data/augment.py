@@ -1,12 +1,11 @@
 """Batched image augmentation: a few matrix products per batch, with parameters drawn per image.
 
-Crop, flip, resize and blur are linear in each axis: one small matrix per image and axis. Brightness, contrast,
-saturation, hue and grayscale are affine in RGB: one 3x3 matrix and one offset per image. Random numbers are drawn
-on the CPU whatever the device, so that a batch is the same everywhere.
+Crop, flip, resize and blur are linear in each axis: one small matrix per image and axis. Brightness, contrast and
+saturation are affine in RGB: one 3x3 matrix and one offset per image. Random numbers are drawn on the CPU whatever the
+device, so that a batch is the same everywhere.
 
-Departures from torchvision v2, measured in tests/test_augment.py: the four colour changes come in a fixed order
-(brightness, contrast, saturation, hue) and are clamped once at the end; hue turns the chroma plane of YIQ instead
-of the HSV hexagon.
+Departures from torchvision v2, measured in tests/test_augment.py: the colour changes come in a fixed order
+(brightness, contrast, saturation, hue), and the first three are clamped once, after the last of them.
 """
 
 import functools
@@ -77,37 +76,36 @@ def spatial(
     return down.view(b, -1, c, side).transpose(1, 2)
 
 
-@functools.lru_cache
-def _yiq() -> tuple[Tensor, Tensor]:
-    to_yiq = torch.tensor([GRAY, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)], dtype=torch.float64)
-    # rows 2 and 3 sum to 0, so gray has no chroma and hue leaves it alone
-    return to_yiq.float(), torch.linalg.inv(to_yiq).float()
-
-
 def colour_matrix(
-    brightness: Float[Tensor, " b"],
-    contrast: Float[Tensor, " b"],
-    saturation: Float[Tensor, " b"],
-    hue: Float[Tensor, " b"],
-    gray: Bool[Tensor, " b"],
+    brightness: Float[Tensor, " b"], contrast: Float[Tensor, " b"], saturation: Float[Tensor, " b"]
 ) -> tuple[Float[Tensor, "b 3 3"], Float[Tensor, " b"]]:
-    """The jitter as x -> M x + shift * (luma of the image's mean colour).
+    """Brightness, contrast and saturation, in this order, as x -> M x + shift * (luma of the image's mean colour).
 
-    brightness, contrast, saturation are factors >= 0 (1 = unchanged); hue is a turn in [-0.5, 0.5] (0 = unchanged).
+    All three are factors >= 0; 1 leaves the image as it is.
     """
     device = brightness.device
     eye, luma = torch.eye(3, device=device), torch.tensor(GRAY, device=device).expand(3, 3)
-    to_yiq, from_yiq = (matrix.to(device) for matrix in _yiq())
-    turn = torch.zeros(len(hue), 3, 3, device=device)
-    turn[:, 0, 0] = 1
-    angle = 2 * math.pi * hue
-    turn[:, 1, 1], turn[:, 1, 2] = angle.cos(), angle.sin()
-    turn[:, 2, 1], turn[:, 2, 2] = -angle.sin(), angle.cos()
     s = saturation[:, None, None]
-    matrix = (from_yiq @ turn @ to_yiq) @ (s * eye + (1 - s) * luma)
-    matrix = torch.where(gray[:, None, None], luma @ matrix, matrix)
-    # every factor maps gray to itself, so contrast's pull to the mean luma passes through unchanged
+    matrix = s * eye + (1 - s) * luma
+    # saturation maps gray to itself, so contrast's pull to the mean luma passes through unchanged
     return matrix * (brightness * contrast)[:, None, None], (1 - contrast) * brightness
+
+
+def turn_hue(images: Float[Tensor, "b 3 h w"], hue: Float[Tensor, " b"]) -> Float[Tensor, "b 3 h w"]:
+    """Turn the HSV hue of each image by `hue`, a share of the circle in [-0.5, 0.5]; images in [0, 1]."""
+    r, g, b = images.unbind(1)
+    value, place = images.max(1)
+    chroma = value - images.amin(1)
+    across = torch.where(place == 0, g - b, torch.where(place == 1, b - r, r - g)) / chroma.clamp_min(1e-12)
+    sixth = across + 2 * place + 6 * hue[:, None, None]  # hue in sixths of the circle, turned
+    k = (sixth[:, None] + torch.tensor([5.0, 3.0, 1.0], device=images.device)[:, None, None]).remainder(6)
+    return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp(0, 1)
+
+
+def to_gray(images: Float[Tensor, "b 3 h w"], chosen: Bool[Tensor, " b"]) -> Float[Tensor, "b 3 h w"]:
+    """Replace the chosen images by their luma in all three channels."""
+    luma = torch.einsum("bchw,c->bhw", images, torch.tensor(GRAY, device=images.device))[:, None]
+    return torch.where(chosen[:, None, None, None], luma, images)
 
 
 def recolour(

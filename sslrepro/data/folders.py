@@ -5,6 +5,7 @@ The pixels are decoded once into a cache file beside the set, which carries its 
 """
 
 import csv
+import difflib
 import hashlib
 import json
 import os
@@ -22,7 +23,13 @@ from sslrepro.data.datasets import Dataset, fingerprint
 
 SPLITS = {"train": ("train", "training", "trainval"), "test": ("test", "val", "validation")}
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".gif", ".tif", ".tiff")
-SIDES = {"cifar10": 32, "cifar100": 32, "stl10": 96, "tinyimagenet": 64}  # px, where none is asked for
+SIDES = {
+    "cifar10": 32,
+    "cifar100": 32,
+    "stl10": 96,
+    "tinyimagenet": 64,
+    "tiny-imagenet-200": 64,
+}  # px, where none is asked for
 DEFAULT_SIDE = 64
 # torchvision's files, by set: (class, folder or file it leaves, arguments of the train and the test split)
 TORCHVISION = {
@@ -41,8 +48,10 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
     Raises ValueError that names the path for a missing root or set, a class without images, a missing split, an
     unreadable image.
     """
-    require(root is not None, "data.read", "root", "a folder", None, f"{name!r} is not embedded: give DATA=<dir>"
-            f" or SSLREPRO_DATA, a folder that holds {name}/.")  # fmt: skip
+    near = difflib.get_close_matches(name, ["shapes", "digits", *SIDES], 1)
+    hint = f"Did you mean {near[0]!r}? " if near and near[0] != name else ""
+    remedy = f"{hint}{name!r} is not embedded: give DATA=<dir> or SSLREPRO_DATA, a folder that holds {name}/."
+    require(root is not None, "data.read", "root", "a folder", None, remedy)
     root = Path(root)
     require(root.is_dir(), "data.read", "root", "an existing folder", str(root))
     if name in TORCHVISION:
@@ -57,7 +66,7 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
     require(folder.is_dir(), "data.read", "set", f"a folder or torchvision files under {root}", name, remedy)
     splits = []
     for split, spellings in SPLITS.items():
-        if name == "tinyimagenet":
+        if name in ("tinyimagenet", "tiny-imagenet-200"):
             spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
         found = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
         require(bool(found), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder))
@@ -67,6 +76,8 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
     if coarse.exists():
         rows = list(csv.DictReader(coarse.read_text().splitlines()))
         of_fine = {row["fine"]: int(row["coarse_id"]) for row in rows}
+        unlisted = sorted(set(train.class_names) - set(of_fine))
+        require(not unlisted, "data.read", f"classes of {folder}", f"all listed in {coarse.name}", unlisted[:5])
         tree = {"coarse": tuple(of_fine[name] for name in train.class_names)}
         train, test = replace(train, tree=tree), replace(test, tree=tree)
     require(train.class_names == test.class_names, "data.read", f"classes of {folder}", "the same in both splits",
@@ -77,7 +88,10 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
 def _torchvision(kind: str, place: Path, given: dict, name: str) -> Dataset:
     import torchvision
 
-    raw = getattr(torchvision.datasets, kind)(str(place), download=False, **given)
+    try:
+        raw = getattr(torchvision.datasets, kind)(str(place), download=False, **given)
+    except RuntimeError as error:
+        raise ValueError(f"data.read: torchvision cannot read {kind} under {place} ({error}).") from None
     pixels = raw.data if raw.data.shape[1] == 3 else raw.data.transpose(0, 3, 1, 2)
     images = torch.from_numpy(np.ascontiguousarray(pixels))
     labels = torch.as_tensor(raw.labels if hasattr(raw, "labels") else raw.targets, dtype=torch.int64)
@@ -107,6 +121,8 @@ def _decode(path: Path, side: int) -> Tensor:
 
     try:
         with Image.open(path) as image:
+            if image.mode.startswith("I"):  # 16-bit gray: convert() would clip it to white
+                image = Image.fromarray((np.array(image, dtype=np.float64) / 257).round().astype(np.uint8))
             image = image.convert("RGB")
             if image.size != (side, side):  # shorter side to `side`, then the centre
                 scale = side / min(image.size)
@@ -123,18 +139,20 @@ def _split(folder: Path, name: str, split: str, side: int) -> Dataset:
     from sslrepro.store import write_atomic
 
     classes, files = _listing(folder)
-    stamps = [(str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p, _ in files]
+    for path, _ in files:
+        require(path.is_file(), "data.read", "image", "an existing file", str(path), "Remove its link or list entry.")
+    stamps = [(str(p.relative_to(folder)), label, p.stat().st_size, p.stat().st_mtime_ns) for p, label in files]
     signature = hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
     cache = folder.parent / f".sslrepro-{folder.name}-{side}px.cache"
     if cache.exists():
         try:
             with safe_open(cache, "pt") as file:
                 about = file.metadata()
-                if about["signature"] == signature:
-                    images, labels = file.get_tensor("images"), file.get_tensor("labels")
+                images, labels = file.get_tensor("images"), file.get_tensor("labels")
+                if about["signature"] == signature and about["fingerprint"] == fingerprint(images, labels):
                     names = tuple(json.loads(about["classes"]))
                     return Dataset(name, images, labels, names, {}, about["fingerprint"])
-        except (SafetensorError, KeyError, TypeError):
+        except (SafetensorError, KeyError, TypeError, ValueError):
             pass  # damaged or foreign: decode again
     from tqdm import tqdm
 

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,16 +101,20 @@ def augmented(images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Gen
         rows, columns = gaussian @ rows, gaussian @ columns
     x = augment.spatial(images, rows, columns)
     if view.jitter_chance > 0 or view.gray > 0 or view.cubic:  # cubic overshoots: clamp here too
-        gray = (coins[:, 2] < view.gray).to(device)
-        x = augment.recolour(x, *augment.colour_matrix(*factors.unbind(1), gray))
+        brightness, contrast, saturation, hue = factors.unbind(1)
+        x = augment.recolour(x, *augment.colour_matrix(brightness, contrast, saturation))
+        if view.jitter[3] > 0:
+            x = augment.turn_hue(x, hue)
+        x = augment.to_gray(x, (coins[:, 2] < view.gray).to(device))
     if view.solarise > 0:
         x = augment.solarise(x, (coins[:, 4] < view.solarise).to(device))
     return x
 
 
 def _generator(seed: int, stream: int, number: int) -> torch.Generator:
-    # Streams are disjoint: 2**20 seeds, 4 streams, 2**40 steps.
-    return torch.Generator().manual_seed((seed % 2**20) << 42 | stream << 40 | number)
+    # torch's CPU generator keeps 32 bits of its seed, so the three numbers are hashed into 32 bits, not packed
+    hashed = np.random.SeedSequence([seed, stream, number]).generate_state(1)[0]
+    return torch.Generator().manual_seed(int(hashed))
 
 
 @functools.lru_cache(maxsize=2)
@@ -122,7 +127,7 @@ class Batches:
     """The batches of a run: `at(step)` depends on (data, recipe, batch size, seed, step) and nothing else.
 
     An epoch is one permutation of the set; its last, incomplete batch is dropped. With `n_support`, every batch
-    also brings one view of that many freshly drawn other images.
+    also brings one view of that many freshly drawn images.
     """
 
     data: Dataset
@@ -156,7 +161,7 @@ class Batches:
         """The batch of a step."""
         epoch, place = divmod(step, self.per_epoch)
         index = self.order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
-        index = index.to(self.data.device)
+        index = index.clone().to(self.data.device)
         generator = _generator(self.seed, 2, step)
         seed = int(torch.randint(2**62, (), generator=generator))
         support = support_index = None

@@ -1,5 +1,6 @@
 """Memories of past embeddings. Every row carries the data-set index of its image."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -44,8 +45,8 @@ class Queue(nn.Module):
         rows, index = rows[-self.size :], index[-self.size :]
         n = len(rows)
         if self.eviction == "random" and bool((self.index >= 0).all()):
-            seed = int(self.pushes) << 31 | int(index.sum())
-            generator = torch.Generator().manual_seed(seed)
+            seed = np.random.SeedSequence([int(self.pushes), int(index.abs().sum())]).generate_state(1)[0]
+            generator = torch.Generator().manual_seed(int(seed))
             slots = torch.randperm(self.size, generator=generator)[:n].to(rows.device)
         else:  # random eviction fills the empty rows in order first
             slots = (self.cursor + torch.arange(n, device=rows.device)) % self.size

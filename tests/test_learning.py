@@ -1,0 +1,47 @@
+"""Learning: methods reach what no untrained encoder and no pixel classifier does."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sslrepro import evaluate
+from sslrepro.data import load
+from sslrepro.profiles import profile
+from sslrepro.train import initialised, train
+
+
+@pytest.fixture(scope="module")
+def setting():
+    cpu = profile("cpu")
+    config = cpu.config("simclr", 104)
+    config = replace(config, data=replace(config.data, n_train=3072, n_test=1024))
+    config = config.with_changes(**{"plan.epochs": 5, "plan.batch_size": 32})
+    splits = load(config.data)
+    return cpu, config, splits, tuple(tuple(part) for part in splits[0].mean_std())
+
+
+def linear(encoder, splits, normalise) -> float:
+    features = [evaluate.features(encoder, split, normalise) for split in splits]
+    return evaluate.run("linear", *features)["linear_top1"]
+
+
+def test_simclr_beats_the_random_encoder_and_pixels(setting, tmp_path):
+    _, config, splits, normalise = setting
+    random = linear(initialised(config).encoder, splits, normalise)
+    trained = linear(train(config, tmp_path, splits[0]).encoder, splits, normalise)
+    pixels = [evaluate.pixels(split) for split in splits]
+    best_pixels = max(evaluate.run("linear", *pixels)["linear_top1"], evaluate.run("knn", *pixels)["knn_top1"])
+    assert trained > random + 0.15 and trained > best_pixels + 0.15
+
+
+def test_nnclr_finds_neighbours_of_the_class(setting, tmp_path):
+    """Its queue's neighbours start near chance (1/16) and leave it."""
+    from sslrepro.store import read_lines
+
+    cpu, base, splits, _ = setting
+    config = replace(base, method="nnclr", settings=cpu.heads["nnclr"] | {"queue_size": 192, "exclude_self": True})
+    config = config.with_changes(**{"plan.epochs": 8})
+    train(config, tmp_path, splits[0])
+    match = torch.tensor([line["neighbour_match"] for line in read_lines(tmp_path / "log.jsonl")])
+    assert match[1:4].mean() < 0.10 < match[-6:].mean()
