@@ -267,9 +267,9 @@ def main(words: list[str] | None = None) -> int:
                 print("\n".join(found) if found else "every page is up to date")
                 return 1 if found else 0
             case "pages":
-                from sslrepro.publish import renew
+                from sslrepro.publish import renew, renew_picture
 
-                for page in renew():
+                for page in [*renew(), *renew_picture()]:
                     print(page)
             case "bench":
                 from benchmarks.step import main as bench

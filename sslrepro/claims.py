@@ -57,7 +57,7 @@ class Verdict:
 
     verdict        "holds", "contradicted", "inconclusive" or "not judged" (then `reason` says why)
     probability    share of draws in which the claim's expression is true
-    gap            (mean, low, high) of the claim's effect with its 95% interval, in the paper's unit
+    gap            (middle, low, high) of the claim's effect with its 95% interval, in the paper's unit
     paper_gap      the effect the paper prints
     seeds_needed   least seeds per cell that would settle an inconclusive claim if means and spreads stayed as
                    they are; None when not even 1,000 would
@@ -87,6 +87,16 @@ NAMES = {
 }  # fmt: skip
 
 
+def _several(values: Any) -> list[Any]:
+    """A list of values; the draws of one cell are not one."""
+    if isinstance(values, np.ndarray):
+        raise Missing("several values are needed where one was measured")
+    if not isinstance(values, list):
+        raise TypeError(f"a list of values is needed, not {values!r}")
+    _present(values)
+    return values
+
+
 def _all(values: Iterable[Any]) -> Any:
     out: Any = True
     for value in values:
@@ -96,7 +106,7 @@ def _all(values: Iterable[Any]) -> Any:
 
 def _steps(compare: Callable[[Any, Any], Any]) -> Callable[[list[Any]], Any]:
     def check(values: list[Any]) -> Any:
-        _present(values)
+        values = _several(values)
         return _all(compare(a, b) for a, b in itertools.pairwise(values))
 
     return check
@@ -105,6 +115,14 @@ def _steps(compare: Callable[[Any, Any], Any]) -> Callable[[list[Any]], Any]:
 def _present(values: Iterable[Any]) -> None:
     if any(value is None for value in values):
         raise Missing("a cell that the paper leaves empty")
+
+
+def _known(function: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(*given: Any) -> Any:
+        _present(given)
+        return function(*given)
+
+    return checked
 
 
 def _difference(a: Any, b: Any) -> Any:
@@ -122,17 +140,17 @@ class Reader:
     def __init__(self, cell: Callable[[str, str, str], Any], value: Callable[[str, str], Any]):
         self.cell, self.value = cell, value
         self.functions: dict[str, Callable[..., Any]] = {
-            "c": cell, "v": value, "d": _difference, "abs": np.abs, "all": _all,
+            "c": cell, "v": value, "d": _difference, "abs": _known(np.abs),
+            "all": lambda values: _all(_several(values)),
             "min": lambda *a: self._extreme(np.minimum, a), "max": lambda *a: self._extreme(np.maximum, a),
-            "round": lambda x, n=0: np.round(x, n), "inc": _steps(operator.lt), "dec": _steps(operator.gt),
+            "round": _known(lambda x, n=0: np.round(x, n)), "inc": _steps(operator.lt), "dec": _steps(operator.gt),
             "ninc": _steps(operator.ge), "spread": self._spread, "rowids": self._rows, "col": self._column,
             "beats": self._beats, "wins": self._wins,
         }  # fmt: skip
 
     @staticmethod
     def _extreme(choose: Callable[[Any, Any], Any], given: tuple[Any, ...]) -> Any:
-        values = list(given[0]) if len(given) == 1 else list(given)
-        _present(values)
+        values = _several(given[0] if len(given) == 1 else list(given))
         out = values[0]
         for value in values[1:]:
             out = choose(out, value)
@@ -152,7 +170,9 @@ class Reader:
         """The row is above every other row that has a value in the column."""
         others = [r for r in (self._rows(table) if rows is None else rows) if r != row]
         values = [value for value in (self.cell(table, r, column) for r in others) if value is not None]
-        return _all(self.cell(table, row, column) > value for value in values)
+        mine = self.cell(table, row, column)
+        _present([mine])
+        return _all(mine > value for value in values)
 
     def _wins(self, table: str, row: str, others: list[str], columns: list[str]) -> Any:
         """In how many columns the row is above all of the others."""
@@ -160,6 +180,7 @@ class Reader:
         for column in columns:
             rest = [self.cell(table, other, column) for other in others]
             mine = self.cell(table, row, column)
+            _present([mine])
             total = total + np.asarray(_all(mine > value for value in rest if value is not None)).astype(int)
         return total
 
@@ -169,7 +190,10 @@ class Reader:
             tree = ast.parse(text, mode="eval")
         except SyntaxError as error:
             raise ValueError(f"claims: {text!r} is not an expression ({error.msg}).") from None
-        return self._node(tree.body, {})
+        try:
+            return self._node(tree.body, {})
+        except (TypeError, IndexError) as error:
+            raise ValueError(f"claims: {text!r} cannot be evaluated ({error}).") from None
 
     def _node(self, node: ast.AST, names: dict[str, Any]) -> Any:
         match node:
@@ -183,11 +207,11 @@ class Reader:
             case ast.List(elts=parts) | ast.Tuple(elts=parts):
                 return [self._node(part, names) for part in parts]
             case ast.UnaryOp(op=ast.USub(), operand=inner):
-                return -self._node(inner, names)
+                return _known(operator.neg)(self._node(inner, names))
             case ast.UnaryOp(op=ast.Not(), operand=inner):
                 return np.logical_not(self._node(inner, names))
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-                return _BINARY[type(op)](self._node(left, names), self._node(right, names))
+                return _known(_BINARY[type(op)])(self._node(left, names), self._node(right, names))
             case ast.BoolOp(op=ast.And(), values=values):
                 return _all(self._node(value, names) for value in values)
             case ast.BoolOp(op=ast.Or(), values=values):
@@ -212,6 +236,7 @@ class Reader:
         if not loops:
             return [self._node(element, names)]
         first, *rest = loops
+        require(not first.is_async, "claims", "loop", "an ordinary one", "async for")
         require(isinstance(first.target, ast.Name), "claims", "loop variable", "a name", ast.unparse(first.target))
         out: list[Any] = []
         for item in self._node(first.iter, names):
@@ -294,9 +319,11 @@ def judge(
         gap = None
         if check.get("gap_expr"):
             drawn = np.asarray(reader(None).read(check["gap_expr"]), dtype=float)
-            gap = (float(drawn.mean()), *(float(q) for q in np.quantile(drawn, [0.025, 0.975])))
+            gap = tuple(float(q) for q in np.quantile(drawn, [0.5, 0.025, 0.975]))  # few seeds: the mean is wild
     except Missing as missing:
         return Verdict(**base, verdict="not judged", reason=str(missing))
+    if not used:
+        return Verdict(**base, verdict="not judged", reason="the claim reads no cell")
     fewest = min((cells.get(key) or values.get(key)).n for key in used)
     if not judged:
         return Verdict(**base, verdict="not judged", probability=probability, gap=gap,
@@ -318,7 +345,9 @@ def seeds_needed(probability: Callable[[int], float], start: int, most: int = 10
     def settled(n: int) -> bool:
         return not CONTRADICTED < probability(n) < HOLDS
 
-    low, high = start, start
+    if start >= most:
+        return None
+    low, high = start, start + 1
     while not settled(high):
         if high >= most:
             return None

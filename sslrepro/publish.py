@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sslrepro import papers, tables
+from sslrepro.report import figure
 from sslrepro.store import write_atomic
-from sslrepro.study import PROJECT, Plan, plan
+from sslrepro.study import PROJECT, Plan, plan, results
 
 NOTEBOOKS = PROJECT / "notebooks"
 PAGES = PROJECT / "book" / "executed"
@@ -149,6 +150,16 @@ def publish(made: Plan, notebook: str = "table", log: bool = False) -> Path:
     nbformat.validate(nbformat.from_dict(done))
     write_atomic(page, dumped(done))
     return page
+
+
+def renew_picture() -> list[Path]:
+    """Write the README's picture, the figure of NNCLR's queue table from the published ledger, where there is one."""
+    page, picture = PAGES / "nnclr_queue-cpu.ipynb", PROJECT / "docs" / "nnclr_queue.png"
+    if not page.exists():
+        return []
+    given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+    write_atomic(picture, figure(results(plan(given["table"], given["profile"], given["seeds"]))).png)
+    return [picture]
 
 
 def stale() -> list[str]:

@@ -50,7 +50,7 @@ def read_json(path: Path) -> Any:
     """The value of a JSON file; a damaged one raises ValueError that names it."""
     try:
         return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"store: {path} is not valid JSON ({error}). Delete it to make it anew.") from None
 
 
@@ -63,7 +63,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             found.append(json.loads(line))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"store: line {number} of {path} is not valid JSON ({error}).") from None
     return found
 
@@ -93,7 +93,10 @@ def environment(device: str) -> dict[str, Any]:
 
     def git(*words: str) -> str | None:
         here = Path(__file__).parent
-        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True)
+        try:
+            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True)
+        except FileNotFoundError:  # no git on this machine
+            return None
         return done.stdout.strip() if done.returncode == 0 else None
 
     status = git("status", "--porcelain", "--untracked-files=no", "--", "*.py")

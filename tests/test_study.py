@@ -341,3 +341,10 @@ def test_the_digest_follows_every_input(found, tmp_path, monkeypatch):
     assert publish.digest(made) != start
     monkeypatch.undo()
     assert publish.digest(study.plan("nnclr_queue", "smoke", 1)) != start
+
+
+def test_the_picture_in_the_readme_is_the_pages_figure():
+    """`make pages` writes both."""
+    picture = ROOT / "docs" / "nnclr_queue.png"
+    made = study.plan("nnclr_queue", "cpu", 5)
+    assert picture.read_bytes() == report.figure(study.results(made, ROOT / "runs")).png

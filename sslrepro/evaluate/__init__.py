@@ -36,9 +36,9 @@ def protocol(name: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
 def digest(net: nn.Module) -> str:
     """SHA-256 over a network's parameters and buffers, by name."""
     state = hashlib.sha256()
-    for name, tensor in sorted(net.state_dict().items()):
+    for name, tensor in sorted([*net.named_parameters(), *net.named_buffers()], key=lambda pair: pair[0]):
         state.update(name.encode())
-        state.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        state.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return state.hexdigest()
 
 

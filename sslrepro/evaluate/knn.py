@@ -25,7 +25,7 @@ def votes(
     out = []
     for part in unit(query).split(chunk):
         similarity, place = nearest(part, rows, k)
-        weight = ((similarity - 1) / temperature).exp()  # minus the largest cosine: exp cannot overflow
+        weight = ((similarity - similarity[:, :1]) / temperature).exp()  # minus the largest: one vote is always 1
         out.append(torch.zeros(len(part), n_classes, device=part.device).scatter_add_(1, train.y[place], weight))
     return torch.cat(out)
 
@@ -54,6 +54,6 @@ def neighbour_match(train: Features, n: int = 4096) -> float:
     own = torch.arange(len(rows), device=rows.device)
     hits = []
     for part, index in zip(rows[:n].split(1024), own[:n].split(1024), strict=True):
-        _, place = nearest(part, rows, 1, index, own)
-        hits.append(train.y[place[:, 0]] == train.y[index])
+        similarity, place = nearest(part, rows, 1, index, own)
+        hits.append((train.y[place[:, 0]] == train.y[index]) & similarity[:, 0].isfinite())
     return torch.cat(hits).float().mean().item()
