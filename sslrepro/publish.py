@@ -142,7 +142,7 @@ def publish(made: Plan, notebook: str = "table", log: bool = False) -> Path:
     done["metadata"]["sslrepro"] = {"digest": stamp, "parameters": parameters}
     for cell in done["cells"]:
         tags = cell["metadata"].get("tags", [])
-        if "parameters" in tags:  # the defaults; the injected cell after it is what ran
+        if {"parameters", "injected-parameters"} & set(tags):  # the box with the command says the same
             cell["metadata"]["tags"] = [*tags, "remove-cell"]
         elif cell["cell_type"] == "code" and "hide-input" not in tags:
             cell["metadata"]["tags"] = [*tags, "hide-input"]

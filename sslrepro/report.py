@@ -5,6 +5,7 @@ Every number on a page comes from here; none is typed. The same input gives the 
 
 import html
 import io
+import itertools
 import math
 from typing import Any
 
@@ -255,11 +256,26 @@ def verdicts(found: Results) -> Shown:
         f"Verdicts hold {scale}. Each cell is drawn from its t-distribution over seeds; the probability is the share "
         "of draws in which the claim's expression is true: at least 0.95 holds, at most 0.05 contradicted. The "
         "paper's effect is shown beside ours, not judged: the scales differ."
-    )
+    ) + steps(found)
     return Shown(
         _html_table(head, rich, "verdicts") + f'\n<p class="caption">{note}</p>',
         _text_table([head, *plain]) + "\n" + note,
     )
+
+
+def steps(found: Results) -> str:
+    """For a table that claims an order of its rows: how many steps between neighbouring rows go up, in the means."""
+    rows = [row for row in found.definition.rows if found.rows[row]]
+    kinds = {(claim.get("check") or {}).get("kind") for claim in papers.claims_on(found.definition.id)}
+    if "monotone" not in kinds or len(rows) < 3:
+        return ""
+    parts = []
+    for score in found.definition.columns.values():
+        means = [found.cell(row, score).mean for row in rows]
+        gaps = [after - before for before, after in itertools.pairwise(means)]
+        rising = sum(gap > 0 for gap in gaps)
+        parts.append(f"{rising} of {len(gaps)} steps of {NAMES[score]} rise (least step {number(min(gaps), 1, True)})")
+    return f" Step by step, in the means: {'; '.join(parts)}."
 
 
 def finding(found: Results) -> str:
@@ -322,8 +338,8 @@ class Figure:
         import base64
 
         data = base64.b64encode(self.png).decode()
-        return {"text/html": f'<img class="plot" alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}">',
-                "text/plain": self.alt}  # fmt: skip
+        return {"text/html": f'<div class="scroll"><img class="plot wide" alt="{html.escape(self.alt)}" '
+                f'src="data:image/png;base64,{data}"></div>', "text/plain": self.alt}  # fmt: skip
 
 
 def figure(found: Results) -> Figure:

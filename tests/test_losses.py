@@ -88,3 +88,14 @@ def test_spread_is_one_on_the_sphere_and_zero_when_collapsed():
     z = unit(torch.randn(4000, 64, generator=torch.Generator().manual_seed(0)))
     assert spread(z).item() == pytest.approx(1, abs=0.02)
     assert spread(z[:1].repeat(100, 1)).item() < 1e-3
+
+
+def test_shapes_are_checked_in_tests(request):
+    """`make test` switches the checks on; a plain pytest run leaves them off."""
+    if not request.config.getoption("jaxtyping_packages", default=None):
+        pytest.skip("shape checks are off: run `make test`")
+    import jaxtyping
+
+    anchor, keys, positive, candidate = example()
+    with pytest.raises(jaxtyping.TypeCheckError):
+        nce(anchor, keys, positive[:-1], candidate, 0.1)

@@ -28,7 +28,7 @@ rows at batch 4,096, which is 2 to 24 batches, and reports a steady gain.""",
 \mathcal{L}_i = -\log \frac{\exp(\mathrm{NN}(z_i, Q) \cdot p_i^+ / \tau)}
 {\sum_{k=1}^{n} \exp(\mathrm{NN}(z_i, Q) \cdot p_k^+ / \tau)}""",
     reading="""\
-The claim is an order over five rows and two metrics, ten comparisons of which every one must hold: it is easy to
+The claim is an order over five rows in two metrics, eight steps of which every one must rise: it is easy to
 contradict and hard to confirm, so look at the effect and its interval before the verdict. Rows share seeds, images and
 first weights; they differ in the queue alone.""",
     unrun={
