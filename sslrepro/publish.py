@@ -75,8 +75,8 @@ def normalised(notebook: dict[str, Any], keep_outputs: bool = True) -> dict[str,
     }
     counter = 0
     for place, cell in enumerate(notebook["cells"]):
-        text = "".join(cell["source"])
-        cell["source"] = text.rstrip("\n")
+        text = "".join(cell["source"]).rstrip("\n")
+        cell["source"] = text
         cell["id"] = hashlib.sha256(f"{place}{text}".encode()).hexdigest()[:8]
         tags = cell["metadata"].get("tags", [])
         cell["metadata"] = {"tags": tags} if tags else {}
