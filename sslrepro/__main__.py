@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--profile", default="cpu", help="scale: smoke, cpu, gpu or paper (default cpu)")
         sub.add_argument("--seeds", type=int, help="seeds 0..N-1 per cell (default: the profile's)")
         sub.add_argument("--dataset", help="other images than the profile's: cifar10, cifar100, ... from --root")
-        sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA"), metavar="DIR",
+        sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR",
                          help="folder that holds data sets (default: $SSLREPRO_DATA)")  # fmt: skip
         sub.add_argument("--runs", default=None, metavar="DIR", help="where runs are stored (default: runs/)")
 
@@ -60,7 +60,9 @@ def parser() -> argparse.ArgumentParser:
                               "`--dry-run` prints them all.")  # fmt: skip
     sub.add_argument("--method", required=True, help="nnclr, simclr, ... (see list)")
     sub.add_argument("--data", default="shapes", help="digits, shapes, cifar10, ... or a folder's name in the root")
-    sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA"), metavar="DIR", help="folder of data sets")
+    sub.add_argument(
+        "--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR", help="folder of data sets"
+    )
     sub.add_argument("--profile", default="cpu", help="whose settings to start from (default cpu)")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
@@ -72,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("run", type=Path, help="the run's folder")
     sub.add_argument("--evaluation", action="append", metavar="NAME", help="knn, linear, linear_sgd, few (default all)")
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the protocol")
-    sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA"), metavar="DIR")
+    sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR")
     sub.add_argument("--device", default="cpu")
 
     commands.add_parser("check", help="list pages whose inputs changed; exit 1 if there are any")
