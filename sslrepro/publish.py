@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from sslrepro import papers, tables
+from sslrepro import papers
 from sslrepro.report import figure
 from sslrepro.store import write_atomic
 from sslrepro.study import PROJECT, Plan, plan, results
@@ -40,11 +40,14 @@ def digest(made: Plan) -> str:
     return found.hexdigest()
 
 
-def prose(definition: tables.Definition) -> dict[str, str]:
+def prose(made: Plan) -> dict[str, str]:
     """Markdown for the cells that papermill cannot parameterise, by their tag."""
+    definition = made.definition
+    own = made.profile.name.partition("-")[2]
     table = papers.table(definition.id)
     paper = papers.paper(table["paper"])["paper"]
-    title = f"# {definition.title}\n\n*{table['number']} of* {{cite:t}}`{table['paper']}`. {definition.question}"
+    title = f"# {definition.title}{f' ({own})' if own else ''}\n\n"
+    title += f"*{table['number']} of* {{cite:t}}`{table['paper']}`. {definition.question}"
     idea = f"## What is varied\n\n{definition.idea}\n\n$$\n{definition.equation.strip()}\n$$"
     reading = (
         f"## How to read it\n\n{definition.reading}\n\n*How the paper's settings map to ours.* {definition.mapping}\n\n"
@@ -57,7 +60,7 @@ def prose(definition: tables.Definition) -> dict[str, str]:
 def rendered(source: dict[str, Any], made: Plan) -> dict[str, Any]:
     """The source notebook with the page's own prose in its tagged cells."""
     notebook = copy.deepcopy(source)
-    texts = prose(made.definition)
+    texts = prose(made)
     for cell in notebook["cells"]:
         for tag in cell["metadata"].get("tags", []):
             if tag in texts:
