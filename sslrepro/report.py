@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from sslrepro import papers
-from sslrepro.claims import Cell, Verdict, holds_in_paper
+from sslrepro.claims import Cell, Verdict
 from sslrepro.config import flat, from_record
 from sslrepro.profiles import PROFILES
 from sslrepro.study import Results
@@ -469,9 +469,3 @@ def provenance(found: Results) -> Shown:
             )
     shown_html = f"<details><summary>{len(body)} runs, their identities and commits</summary>"
     return Shown(f"{shown_html}{_html_table(head, body)}</details>", f"{len(body)} runs")
-
-
-def paper_check(found: Results) -> str:
-    """Whether the paper's own cells satisfy its claims on this table."""
-    held = [(claim["id"], holds_in_paper(claim)) for claim in papers.claims_on(found.definition.id)]
-    return "; ".join(f"{name}: {'yes' if ok else 'cannot be told' if ok is None else 'no'}" for name, ok in held)

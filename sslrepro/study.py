@@ -19,11 +19,11 @@ from tqdm import tqdm
 from sslrepro import evaluate, papers, tables
 from sslrepro.check import require
 from sslrepro.claims import Cell, Verdict, judge
-from sslrepro.config import RunConfig, from_record
+from sslrepro.config import RunConfig
 from sslrepro.data.datasets import DataConfig, load, resolve
 from sslrepro.profiles import Profile, images_in, profile, scaled_to
-from sslrepro.store import Store, append_line, environment, locked, read_json, result_key, write_json
-from sslrepro.train import finished, header, threads, train
+from sslrepro.store import Store, environment, locked, read_json, read_lines, result_key, write_json
+from sslrepro.train import header, threads, train
 
 PROJECT = Path(os.environ.get("SSLREPRO_HOME", Path(__file__).resolve().parent.parent))
 LEDGER = PROJECT / "book" / "ledger"
@@ -166,8 +166,6 @@ def perform(task: Task, runs: Path, root: str | None, device: str, n_threads: in
 
 def cost(task: Task, folder: Path) -> dict[str, Any]:
     """What training took and how it ended: CPU-seconds, peak bytes, and the last logged metrics."""
-    from sslrepro.store import read_lines
-
     if task.config is None:
         return {"seconds": 0.0, "steps": 0}
     about = header(folder / "checkpoint.safetensors")
@@ -421,9 +419,5 @@ def reproduce(
     if absent:
         require(made.profile.runnable, "study.reproduce", "profile", "smoke, cpu or gpu", profile,
                 f"'{profile}' is planned here and run by those who have the machine.")  # fmt: skip
-        carry_out(absent, runs, str(root) if root else None, device, jobs, progress=False)
+        carry_out(absent, runs, str(root) if root else None, device, jobs)
     return results(made, runs)
-
-
-__all__ = ["LEDGER", "PROJECT", "RUNS", "Plan", "Results", "Task", "append_line", "carry_out", "finished",
-           "from_record", "plan", "publish_ledger", "reproduce", "results"]  # fmt: skip

@@ -243,13 +243,6 @@ def restore(
     return int(about["step"]), float(about["seconds"])
 
 
-def finished(config: RunConfig, folder: Path, data_length: int) -> bool:
-    """Whether the folder holds the last checkpoint of this run."""
-    path = folder / "checkpoint.safetensors"
-    steps = config.plan.epochs * (data_length // config.plan.batch_size)
-    return path.exists() and int(header(path)["step"]) == steps
-
-
 @contextlib.contextmanager
 def threads(n: int):
     """Use `n` threads inside the block: the same seed gives other numbers with another count."""
