@@ -105,7 +105,7 @@ def _all(values: Iterable[Any]) -> Any:
 
 
 def _steps(compare: Callable[[Any, Any], Any]) -> Callable[[list[Any]], Any]:
-    def check(values: list[Any]) -> Any:
+    def check(values: Any) -> Any:
         values = _several(values)
         return _all(compare(a, b) for a, b in itertools.pairwise(values))
 
@@ -156,7 +156,7 @@ class Reader:
             out = choose(out, value)
         return out
 
-    def _spread(self, values: list[Any]) -> Any:
+    def _spread(self, values: Any) -> Any:
         return _difference(self._extreme(np.maximum, (values,)), self._extreme(np.minimum, (values,)))
 
     @staticmethod

@@ -240,6 +240,11 @@ def restore(
                 _, number, key = name.split(".", 2)
                 state.setdefault(int(number), {})[key] = tensor
         solver.load_state_dict({"state": state, "param_groups": solver.state_dict()["param_groups"]})
+        # the file holds contiguous tensors; fused kernels need a state laid out as its (channels_last) parameter
+        for parameter, kept in solver.state.items():
+            for key, value in kept.items():
+                if value.shape == parameter.shape:
+                    kept[key] = torch.empty_like(parameter).copy_(value)
     return int(about["step"]), float(about["seconds"])
 
 

@@ -479,7 +479,8 @@ def test_a_protocol_is_its_defaults_with_what_is_given_on_top(name):
     defaults = evaluate.protocol(name)
     assert defaults and evaluate.protocol(name, {}) == defaults
     key = next(iter(defaults))
-    assert evaluate.protocol(name, {key: "other"}) == defaults | {key: "other"}
+    other = defaults[key] * 2  # of the same kind: a number doubled, or a tuple repeated
+    assert evaluate.protocol(name, {key: other}) == defaults | {key: other}
     assert evaluate.protocol(name) == defaults
 
 
