@@ -98,6 +98,27 @@ def test_every_optimizer_resumes(name, tmp_path):
     assert equal(weights(whole), weights(train(config, tmp_path / "cut", data, log_every=5, checkpoint_seconds=0)))
 
 
+def test_log_lines_after_the_checkpoint_are_written_once(tmp_path):
+    config = tiny("simclr")
+    data = load(config.data)[0]
+    train(config, tmp_path / "whole", data, log_every=3, checkpoint_seconds=0)
+
+    class Stopped(Exception):
+        pass
+
+    for stop, every in ((7, 0.0), (17, 1e9)):  # the checkpoint stays at step 6 while the log goes on to 15
+
+        def report(step, steps, stop=stop):
+            if step == stop:
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            train(config, tmp_path / "cut", data, report=report, log_every=3, checkpoint_seconds=every)
+    assert [line["step"] for line in log(tmp_path / "cut")] == [3, 6, 9, 12, 15]
+    train(config, tmp_path / "cut", data, log_every=3)
+    assert log(tmp_path / "cut") == log(tmp_path / "whole")
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     config = tiny()
     data = load(config.data)[0]
