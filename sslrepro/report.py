@@ -253,10 +253,14 @@ def verdicts(found: Results) -> Shown:
         rich.append(cells)
     scale = f"at {found.plan.profile.name} scale"
     note = (
-        f"Verdicts hold {scale}. Each cell is drawn from its t-distribution over seeds; the probability is the share "
-        "of draws in which the claim's expression is true: at least 0.95 holds, at most 0.05 contradicted. The "
-        "paper's effect is shown beside ours, not judged: the scales differ."
-    ) + steps(found)
+        (
+            f"Verdicts hold {scale}. Each cell is drawn from its t-distribution over seeds; the probability is the share "
+            "of draws in which the claim's expression is true: at least 0.95 holds, at most 0.05 contradicted. The "
+            "paper's effect is shown beside ours, not judged: the scales differ."
+        )
+        + steps(found)
+        + undecided(found)
+    )
     return Shown(
         _html_table(head, rich, "verdicts") + f'\n<p class="caption">{note}</p>',
         _text_table([head, *plain]) + "\n" + note,
@@ -276,6 +280,23 @@ def steps(found: Results) -> str:
         rising = sum(gap > 0 for gap in gaps)
         parts.append(f"{rising} of {len(gaps)} steps of {NAMES[score]} rise (least step {number(min(gaps), 1, True)})")
     return f" Step by step, in the means: {'; '.join(parts)}."
+
+
+def undecided(found: Results) -> str:
+    """Says of every effect whose interval holds both nothing and the paper's size that these seeds tell neither."""
+    said = []
+    for verdict in found.verdicts():
+        if verdict.gap is None or verdict.paper_gap is None:
+            continue
+        _, low, high = verdict.gap
+        if low <= 0 <= high and low <= verdict.paper_gap <= high:
+            paper_gap = number(verdict.paper_gap, 1, sign=True)
+            said.append(
+                f" {verdict.claim}: the interval of our effect holds both 0 and the paper's {paper_gap}, so at this "
+                "scale these seeds cannot tell the paper's effect from none; a verdict on the order of all rows says "
+                "that they do not rise one by one, not that the trend is false."
+            )
+    return "".join(said)
 
 
 def finding(found: Results) -> str:
