@@ -253,14 +253,11 @@ def verdicts(found: Results) -> Shown:
         rich.append(cells)
     scale = f"at {found.plan.profile.name} scale"
     note = (
-        (
-            f"Verdicts hold {scale}. Each cell is drawn from its t-distribution over seeds; the probability is the share "
-            "of draws in which the claim's expression is true: at least 0.95 holds, at most 0.05 contradicted. The "
-            "paper's effect is shown beside ours, not judged: the scales differ."
-        )
-        + steps(found)
-        + undecided(found)
+        f"Verdicts hold {scale}. Each cell is drawn from its t-distribution over seeds; the probability is the share "
+        "of draws in which the claim's expression is true: at least 0.95 holds, at most 0.05 contradicted. The "
+        "paper's effect is shown beside ours, not judged: the scales differ."
     )
+    note += steps(found) + undecided(found)
     return Shown(
         _html_table(head, rich, "verdicts") + f'\n<p class="caption">{note}</p>',
         _text_table([head, *plain]) + "\n" + note,
