@@ -1,0 +1,60 @@
+"""What the README tells a reader to type exists and is understood."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sslrepro.__main__ import parser
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+    if line.strip()
+]
+
+
+def test_the_two_commands_are_there():
+    assert COMMANDS[:2] == ["make reproduce TABLE=nnclr_queue", "make test"]
+    assert "make test" in (ROOT / ".ci" / "run").read_text(), "CI calls the README's own test command"
+
+
+@pytest.mark.parametrize("words", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_knows_the_target_and_passes_the_knobs_on(words):
+    _, *given = shlex.split(words)
+    done = subprocess.run(["make", "-n", "VENV=/somewhere", *given], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for knob in (
+        word.split("=")[1] for word in given if word.startswith(("TABLE", "PROFILE", "SEEDS", "JOBS", "DATASET"))
+    ):
+        assert re.search(rf"(?<!\w){re.escape(knob)}(?!\w)", done.stdout), f"{knob} is lost in: {done.stdout}"
+
+
+def test_make_refuses_an_unknown_target():
+    done = subprocess.run(["make", "-n", "reprodce", "VENV=/somewhere"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+
+
+@pytest.mark.parametrize("words", [c for c in COMMANDS if "-m sslrepro" in c and "--help" not in c])
+def test_the_command_line_parses(words):
+    assert parser().parse_args(shlex.split(words.split("-m sslrepro")[1])).command
+
+
+def test_every_path_it_names_exists():
+    for path in re.findall(r"`((?:sslrepro|notebooks|book|docs|benchmarks|tests)/[\w/.]*)`", README):
+        if path != "book/ledger/":
+            assert (ROOT / path).exists(), path
+    assert (ROOT / "docs" / "nnclr_queue.png").exists()
+
+
+def test_help_lists_every_target():
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    for target in ("reproduce", "book", "test", "bench", "check", "pages", "clean"):
+        assert re.search(rf"^{target}\b", listed, re.M), target
+    for knob in ("PROFILE=", "SEEDS=", "DATA=", "JOBS=", "DEVICE=", "VENV="):
+        assert knob in listed
