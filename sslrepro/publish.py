@@ -44,6 +44,9 @@ def prose(made: Plan) -> dict[str, str]:
     """Markdown for the cells that papermill cannot parameterise, by their tag."""
     definition = made.definition
     own = made.profile.name.partition("-")[2]
+    own = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "stl10": "STL-10", "tinyimagenet": "Tiny-ImageNet"}.get(
+        own, own
+    )
     table = papers.table(definition.id)
     paper = papers.paper(table["paper"])["paper"]
     title = f"# {definition.title}{f' ({own})' if own else ''}\n\n"
