@@ -41,7 +41,8 @@ class Profile:
     @property
     def n_train(self) -> int:
         """Training images, by which queues are capped."""
-        return self.n_images or images_in(self.data)
+        asked = images_in(self.data)
+        return min(asked or self.n_images, self.n_images) if self.n_images else asked
 
     def queue_size(self, printed: int) -> int:
         """A queue of the paper, in as many batches; at most an eighth of the training images (METHODS: own past)."""

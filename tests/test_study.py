@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def test_queues_keep_the_papers_length_in_batches():
     assert all(size * PAPER_BATCH == int(row[1:]) * cpu.plan.batch_size for row, size in sizes.items())
     assert max(sizes.values()) <= cpu.n_train // 8
     assert cpu.queue_size(10**7) == cpu.n_train // 8
+    folder = scaled_to(cpu, "holiday")  # 9,216 images at most, of however many the folder has
+    assert [replace(folder, n_images=n).n_train for n in (1_000, 50_000)] == [1_000, 9_216]
 
 
 @pytest.mark.parametrize("name", [n for n, p in PROFILES.items() if n != "paper"])
