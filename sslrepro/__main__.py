@@ -16,6 +16,7 @@ examples
   python -m sslrepro reproduce nnclr_queue --dry-run             what would run, and what is stored already
   python -m sslrepro train --method nnclr --data shapes --set settings.queue_size=512 --set plan.epochs=2
   python -m sslrepro train --method simclr --data holiday --root ~/pictures
+  torchrun --nproc-per-node 2 -m sslrepro train --method mocov2   two processes, one run
   python -m sslrepro evaluate runs/<name> --evaluation knn --set k=50
   python -m sslrepro show nnclr_queue --profile cpu              the stored table and verdicts, trains nothing
 """
@@ -192,34 +193,47 @@ def show(given: argparse.Namespace) -> None:
 
 
 def train(given: argparse.Namespace) -> None:
-    """One run, trained or resumed, then evaluated."""
+    """One run, trained or resumed, then evaluated; under `torchrun` by several processes together."""
+    from sslrepro.parts.gather import joined
+
+    with joined(given.device) as device:
+        train_one(given, device)
+
+
+def train_one(given: argparse.Namespace, device: str) -> None:
+    """The run of one process."""
     from dataclasses import asdict, replace
 
     from tqdm import tqdm
 
     from sslrepro import evaluate, study
     from sslrepro.data.datasets import load, resolve
+    from sslrepro.parts.gather import rank
     from sslrepro.profiles import profile, scaled_to
 
     base = scaled_to(profile(given.profile), given.data)
     if base.data.name not in ("shapes", "digits"):
-        base = replace(base, n_images=len(load(base.data, given.root)[0]))
+        images = load(base.data, given.root)[0]
+        base = replace(base, n_images=len(images), n_classes=images.n_classes)
     config = base.config(given.method, given.seed)
     config = config.with_changes(**changes(given.set))
     config = replace(config, data=resolve(config.data, given.root))
-    print(json.dumps(asdict(config), indent=1))
+    if rank() == 0:
+        print(json.dumps(asdict(config), indent=1))
     if given.dry_run:
         return
     protocols = {name: evaluate.protocol(name, settings) for name, settings in base.evaluations.items()}
     task = study.Task(config.data, config.seed, protocols, config)
     runs = Path(given.runs) if given.runs else study.RUNS
-    with tqdm(desc=task.name, unit="step") as bar:
+    with tqdm(desc=task.name, unit="step", disable=rank() > 0) as bar:
 
         def report(step: int, steps: int) -> None:
             bar.total = steps
             bar.update(step - bar.n)
 
-        study.perform(task, runs, given.root, given.device, 1, report)
+        study.perform(task, runs, given.root, device, 1, report)
+    if rank() > 0:
+        return
     for line in study.Store(runs).results(task.name).values():
         for name, value in line["scores"].items():
             print(f"  {name:32} {value:.4f}" if isinstance(value, float) else f"  {name:32} {value}")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from sslrepro import methods
@@ -64,6 +64,15 @@ class RunConfig:
     def name(self) -> str:
         """The run's folder name: method-data-s<seed>-<identity>."""
         return f"{self.method}-{self.data.name}-s{self.seed}-{self.identity}"
+
+    @property
+    def sampler(self) -> "RunConfig | None":
+        """The run whose encoder and head mine this run's pairs, where its method wants one (SePP-ID)."""
+        given = self.settings
+        if "sampler" not in given:
+            return None
+        plan = replace(self.plan, epochs=given["sampler_epochs"])
+        return replace(self, method=given["sampler"], settings=given["sampler_settings"], plan=plan)
 
     def with_changes(self, **changes: Any) -> "RunConfig":
         """A copy; dotted names reach inside: `with_changes(**{"plan.epochs": 8})`. Unknown names raise."""

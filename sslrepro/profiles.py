@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sslrepro import methods
 from sslrepro.check import known_keys, one_of
 from sslrepro.config import Plan, RunConfig
 from sslrepro.data.datasets import DataConfig
@@ -17,10 +18,10 @@ class Profile:
     """One scale.
 
     seeds         default number of seeds
-    heads         widths of the heads by method: the paper's are wider than the whole small encoder
+    heads         widths of the heads by setting: the paper's are wider than the whole small encoder
     evaluations   evaluation -> protocol settings that differ from its defaults
     judged        whether claims are judged at this scale
-    n_images      training images, where only reading the set can tell; 0 = known from its name
+    n_images, n_classes   of the training set, where only reading it can tell; 0 = known from its name
     data_follows_seed   whether every seed draws its own images (embedded sets), so that intervals hold for new data
     """
 
@@ -31,12 +32,18 @@ class Profile:
     views: ViewConfig
     plan: Plan
     seeds: int
-    heads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    heads: dict[str, int] = field(default_factory=dict)
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: bool = True
     data_follows_seed: bool = True
     runnable: bool = True
     n_images: int = 0
+    n_classes: int = 0
+
+    @property
+    def classes(self) -> int:
+        """Classes of the images; 1,000 where nobody can tell (counts of clusters then stay as printed)."""
+        return self.n_classes or self.data.classes or CLASSES.get(self.data.name, 1000)
 
     @property
     def n_train(self) -> int:
@@ -50,18 +57,55 @@ class Profile:
             return printed
         return max(1, min(round(printed / PAPER_BATCH * self.plan.batch_size), self.n_train // 8 or printed))
 
+    def scaled(self, method: str) -> dict[str, Any]:
+        """A method's settings at this scale, by the names of its settings: the same rule for every method.
+
+        widths of heads              at most the profile's
+        momentum of the teacher      at most 0.99 (MoCo's own for CIFAR): there are far fewer steps
+        queue, rows and noise        at most an eighth of the images; rows of the own image are passed over
+        clusters and prototypes      as many per class as on ImageNet's 1,000 classes, at most a quarter of the images
+        sampler's training           the paper's share, an eighth of the epochs
+        """
+        if self.name == "paper":
+            return {}
+        default = vars(methods.settings(method))
+        eighth, quarter = max(1, self.n_train // 8), max(2, self.n_train // 4)
+
+        def per_class(printed: int) -> int:
+            return min(max(2, round(printed / 1000 * self.classes)), quarter) if self.n_train else printed
+
+        out: dict[str, Any] = {}
+        for name, value in default.items():
+            if name in self.heads and value:
+                out[name] = min(value, self.heads[name])
+            elif name == "teacher_momentum" and value is not None:
+                out[name] = min(value, 0.99)
+            elif name in ("queue_size", "n_nearest", "n_negatives", "negatives") and self.n_train and value:
+                out[name] = min(value, eighth)
+            elif name == "n_strangers" and self.n_train:
+                out[name] = min(value, self.n_train)
+            elif name == "exclude_self":
+                out[name] = True
+            elif name in ("clusters", "n_prototypes"):
+                out[name] = tuple(map(per_class, value)) if isinstance(value, tuple) else per_class(value)
+            elif name == "n_classes":
+                out[name] = self.classes
+            elif name == "sampler_epochs":
+                out[name] = max(1, round(self.plan.epochs / 8))
+            elif name in ("base", "sampler"):
+                out[f"{name}_settings"] = self.scaled(value)
+        return out
+
     def config(self, method: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
         """The run of a method at this scale; `paper` gives what a table sets, in the paper's units.
 
         Raises ValueError for a setting that has no mapping here.
         """
-        settings = dict(self.heads.get(method, {}))
+        settings = self.scaled(method)
         paper = dict(paper or {})
         known_keys(paper, ("queue_size", "top_k", "temperature"), "profiles.config", "paper setting")
         if method == "nnclr":
-            printed = paper.pop("queue_size", 32_768)
-            settings["queue_size"] = self.queue_size(printed)
-            settings["exclude_self"] = self.name != "paper"
+            settings["queue_size"] = self.queue_size(paper.pop("queue_size", 32_768))
         settings |= paper
         data = self.data
         if self.data_follows_seed:
@@ -79,16 +123,9 @@ def images_in(data: DataConfig) -> int:
     return min(data.n_train or known, known)
 
 
-_SMALL_HEADS = {
-    "simclr": {"hidden": 256},
-    "supcon": {"hidden": 256},
-    "nnclr": {"dim": 128, "hidden": 256, "hidden_predictor": 512},
-}
-_TINY_HEADS = {
-    "simclr": {"dim": 32, "hidden": 64},
-    "supcon": {"dim": 32, "hidden": 64},
-    "nnclr": {"dim": 32, "hidden": 64, "hidden_predictor": 64},
-}
+CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "stl10": 10, "tinyimagenet": 200, "imagenet": 1000}
+_SMALL_HEADS = {"dim": 128, "hidden": 256, "hidden_predictor": 512}
+_TINY_HEADS = {"dim": 32, "hidden": 64, "hidden_predictor": 64}
 
 PROFILES = {
     "smoke": Profile(

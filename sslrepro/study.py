@@ -1,5 +1,6 @@
 """From a table's definition to its runs, results and verdicts. What the notebooks and the command line call."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from sslrepro.check import require
 from sslrepro.claims import Cell, Verdict, judge
 from sslrepro.config import RunConfig
 from sslrepro.data.datasets import DataConfig, load, resolve
+from sslrepro.parts.gather import rank, wait
 from sslrepro.profiles import Profile, images_in, profile, scaled_to
 from sslrepro.store import Store, environment, locked, read_json, read_lines, result_key, write_json
 from sslrepro.train import header, threads, train
@@ -139,8 +141,10 @@ def perform(task: Task, runs: Path, root: str | None, device: str, n_threads: in
     """Train (or resume) a task and run the evaluations it still lacks; safe to call from several processes."""
     store = Store(runs)
     folder = store.folder(task.name)
-    with threads(n_threads), locked(folder):
+    with threads(n_threads), locked(folder) if rank() == 0 else contextlib.nullcontext():
+        wait()
         done = store.results(task.name)
+        wait()
         missing = {e: p for e, p in task.evaluations.items() if result_key(e, p) not in done}
         config = task.config
         if not missing and "training" in done:
@@ -153,6 +157,8 @@ def perform(task: Task, runs: Path, root: str | None, device: str, n_threads: in
             features = [evaluate.pixels(split) for split in splits]
         else:
             method = train(config, folder, splits[0], device, report)
+            if rank() > 0:
+                return
             features = [evaluate.features(method.encoder, split, normalise) for split in splits]
         if "training" not in done:
             store.append_result(task.name, {"key": "training", "evaluation": "training", "scores": cost(task, folder)})

@@ -21,31 +21,88 @@ from sslrepro.data.views import Batches, recipe
 from sslrepro.methods.base import Method
 from sslrepro.parts.encoders import encoder
 from sslrepro.parts.extract import encoded
-from sslrepro.parts.gather import rank, world_size
+from sslrepro.parts.gather import averaging, rank, summed, wait, world_size
+from sslrepro.parts.metrics import group_rates, relation_match
+from sslrepro.parts.norm import synced_norms
 from sslrepro.parts.optim import optimizer, warmup_cosine
-from sslrepro.store import append_line, environment, read_lines, write_atomic, write_json
+from sslrepro.store import append_line, environment, locked, read_lines, write_atomic, write_json
 
 COLLAPSED = 0.05  # embedding_std below this share of a healthy spread: all embeddings are nearly equal
 
 Report = Callable[[int, int], None]  # (steps done, steps in all), called after every step
 
 
-def initialised(config: RunConfig, device: torch.device | str = "cpu") -> Method:
-    """The method of a configuration as step 0 sees it: weights drawn on the CPU from the run's seed."""
+def initialised(config: RunConfig, n_images: int | None = None, device: torch.device | str = "cpu") -> Method:
+    """The method of a configuration as step 0 sees it: weights drawn on the CPU from the run's seed.
+
+    n_images   of the training set; default the configuration's `data.n_train`
+    """
+    n_images = config.data.n_train if n_images is None else n_images
+    settings = methods.settings(config.method, config.settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        made = methods.build(config.method, methods.settings(config.method, config.settings), encoder(config.encoder))
+        made = methods.build(config.method, settings, encoder(config.encoder), n_images)
+    if world_size() > 1:
+        made = synced_norms(made)
     return made.to(device).train()
 
 
-def batches(config: RunConfig, train: Dataset, method: Method) -> Batches:
-    """The batches of a run, shared out evenly over processes."""
+def batches(config: RunConfig, train: Dataset, method: Method, pairs: torch.Tensor | None = None) -> Batches:
+    """The batches of a run, shared out evenly over processes; as many views as the method wants, in recipe order."""
     n = world_size()
     size = config.plan.batch_size
     require(size % n == 0, "train", "batch_size", f"a multiple of the {n} processes", size)
-    require(n == 1, "train", "processes", "1", n, "Training over several processes is not wired up yet.")
-    return Batches(train, recipe(config.views), size, config.seed, method.needs_labels, method.n_support,
-                   normalise=tuple(tuple(part) for part in train.mean_std()))  # fmt: skip
+    views = recipe(config.views)
+    if method.n_views is not None:
+        views = tuple(views[place % len(views)] for place in range(method.n_views))
+    return Batches(train, views, size, config.seed, method.needs_labels, method.n_support,
+                   normalise=tuple(tuple(part) for part in train.mean_std()), pairs=pairs,
+                   pair_weight=config.settings.get("weight") if pairs is not None else None,
+                   rank=rank(), world=n)  # fmt: skip
+
+
+def mined_pairs(
+    config: RunConfig, folder: Path, data: Dataset, method: Method, device: torch.device, report: Report | None
+) -> tuple[torch.Tensor | None, dict[str, float]]:
+    """(pairs, how good they are) of a method that trains on pairs; its sampler is trained first, beside the run.
+
+    Mined once per run and kept in `pairs.safetensors`. (None, {}) for all other methods.
+    """
+    sampler_config = config.sampler
+    if sampler_config is None:
+        return None, {}
+    kept = folder / "pairs.safetensors"
+    normalise = tuple(tuple(part) for part in data.mean_std())
+    if not kept.exists():
+        beside = folder.parent / sampler_config.name
+        with locked(beside) if rank() == 0 else contextlib.nullcontext():
+            sampler = train(sampler_config, beside, data, device, report)
+
+        def encode(index: torch.Tensor) -> torch.Tensor:
+            return encoded(_Embedding(sampler), data.rows(index), normalise)
+
+        found, cosine = method.pairs(encode, len(data))
+        if rank() == 0:
+            write_atomic(kept, to_safetensors({"pairs": found.cpu().contiguous(), "cosine": cosine.cpu().contiguous()}))
+        wait()
+    with safe_open(kept, "pt") as file:
+        found, cosine = file.get_tensor("pairs"), file.get_tensor("cosine")
+    labels = data.labels.cpu()
+    degree = torch.bincount(found.flatten(), minlength=len(data))
+    about = {"pairs": float(len(found)), "paired_images": float((degree > 0).sum()), "pair_degree": float(degree.max())}
+    if len(found):
+        about["pair_match"] = float((labels[found[:, 0]] == labels[found[:, 1]]).double().mean())
+        about["pair_cosine"] = float(cosine.double().mean())
+    return found.to(data.device), about
+
+
+class _Embedding(nn.Module):
+    def __init__(self, method: Method):
+        super().__init__()
+        self.method = method
+
+    def forward(self, view: torch.Tensor) -> torch.Tensor:
+        return self.method.embed(view)
 
 
 def train(
@@ -66,11 +123,17 @@ def train(
     Raises FloatingPointError when the loss is not finite, ValueError for a checkpoint of another run.
     """
     device = torch.device(device)
+    if "n_classes" in config.settings:
+        n = config.settings["n_classes"]
+        require(
+            n >= data.n_classes, "train", "settings.n_classes", f">= {data.n_classes}, the classes of the images", n
+        )
     data = data.to(device)
-    method = initialised(config, device)
+    method = initialised(config, len(data), device)
     plan = config.plan
-    solver = optimizer(plan.optimizer, method, plan.lr, plan.weight_decay, plan.momentum)
-    source = batches(config, data, method)
+    solver = optimizer(plan.optimizer, method, plan.lr, plan.weight_decay, plan.momentum, method.constant_lr)
+    pairs, about_pairs = mined_pairs(config, folder, data, method, device, report)
+    source = batches(config, data, method, pairs)
     steps = plan.epochs * source.per_epoch
     checkpoint, log = folder / "checkpoint.safetensors", folder / "log.jsonl"
     first, seconds_before = 0, 0.0
@@ -78,12 +141,13 @@ def train(
         first, seconds_before = restore(checkpoint, config, method, solver)
         if first == steps:
             return method
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "config.json", asdict(config))
-    write_json(folder / "environment.json", environment(str(device)))
-    # lines of steps after the checkpoint will be written again
-    kept = [line for line in read_lines(log) if line["step"] <= first]
-    write_atomic(log, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
+    if rank() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "config.json", asdict(config))
+        write_json(folder / "environment.json", environment(str(device)) | {"processes": world_size()})
+        # lines of steps after the checkpoint will be written again
+        kept = [line for line in read_lines(log) if line["step"] <= first]
+        write_atomic(log, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -92,14 +156,16 @@ def train(
     interval = Interval(data)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16")
     warned = False
+    loss = averaging(method)
     for step in range(first, steps):
         progress = step / steps
         if step % source.per_epoch == 0:
             method.refresh(lambda net: encoded(net, data, source.normalise), progress)
         for group in solver.param_groups:
-            group["lr"] = plan.lr * warmup_cosine((step + 1) / (steps + 1), plan.warmup)
+            factor = 1.0 if group.get("constant") else warmup_cosine((step + 1) / (steps + 1), plan.warmup)
+            group["lr"] = plan.lr * factor
         with autocast:
-            out = method.loss(source.at(step), progress)
+            out = loss(source.at(step), progress)
         out.loss.backward()
         if step == 0:
             all_have_gradients(method)
@@ -126,17 +192,32 @@ def train(
                               f"{means['embedding_std']:.3f}, healthy is about 1).", stacklevel=2)  # fmt: skip
             now = time.perf_counter()
             line = {"step": step + 1, "epoch": (step + 1) / source.per_epoch, "lr": solver.param_groups[0]["lr"]}
-            line |= means | {"collapsed": collapsed}
+            line |= means | {"collapsed": collapsed} | about_pairs | alike(method, data)
             line["images_per_second"] = round((step + 1 - first) * plan.batch_size / (now - begun_at), 1)
             if rank() == 0:
                 append_line(log, line)
             if step == steps - 1 or now - saved_at >= checkpoint_seconds:
                 spent = seconds_before + time.process_time() - busy_before
-                save(checkpoint, config, method, solver, step + 1, spent, peak_bytes(device))
+                if rank() == 0:
+                    save(checkpoint, config, method, solver, step + 1, spent, peak_bytes(device))
                 saved_at = time.perf_counter()
-    if steps == 0:
+    if steps == 0 and rank() == 0:
         save(checkpoint, config, method, solver, 0, 0.0, 0)
+    wait()
     return method
+
+
+def alike(method: Method, data: Dataset) -> dict[str, float]:
+    """How well what a method takes to be alike agrees with the classes; labels meet it here, never in the method."""
+    out = {}
+    if method.pseudo_labels is not None:
+        for level, group in enumerate(method.pseudo_labels):
+            rates = group_rates(data.labels, group)
+            out |= {f"{name}_{level}": value for name, value in rates.items() if value == value}
+    if method.relations is not None:
+        found = relation_match(data.labels, method.relations)
+        out |= {f"relation_{name}": value for name, value in found.items() if value == value}
+    return out
 
 
 class Interval:
@@ -149,6 +230,7 @@ class Interval:
     def clear(self) -> None:
         self.n = 0
         self.sums: dict[str, torch.Tensor] = {}
+        self.counts: dict[str, int] = {}
 
     def add(self, out) -> None:
         """Add the scalars of one step, and how often its mined positives share the anchor's class."""
@@ -164,14 +246,16 @@ class Interval:
             found["_all"] = torch.tensor(len(known), device=known.device)
         for name, value in found.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.double()
+            self.counts[name] = self.counts.get(name, 0) + 1
         self.n += 1
 
     def means(self) -> dict[str, float]:
         """Means over the interval, which starts anew."""
-        sums = {name: value.item() for name, value in self.sums.items()}
-        out = {name: value / self.n for name, value in sums.items() if not name.startswith("_")}
+        sums = {name: summed(value).item() for name, value in self.sums.items()}
+        n = world_size()
+        out = {name: value / self.counts[name] / n for name, value in sums.items() if not name.startswith("_")}
         if "_known" in sums:
-            out["mined_share"] = sums["_known"] / sums["_all"]
+            out["mined_share"] = sums["_known"] / max(sums["_all"], 1)
             out["neighbour_match"] = sums["_match"] / max(sums["_known"], 1)
             out["neighbour_match_without_self"] = sums["_match_other"] / max(sums["_other"], 1)
         self.n_last = self.n

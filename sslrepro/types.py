@@ -31,6 +31,8 @@ class Batch:
     index     data-set index of each row
     seed      of this batch: methods draw their own random numbers from `generator()`, so a step can be replayed
     support   one view of other, freshly drawn images, for methods that declare `n_support`; else None
+    partner   data-set index of the image that views 1, 2, ... of a row show; None: every view shows `index`
+    weight    of each row in the loss; None: all 1
     """
 
     views: tuple[Float[Tensor, "b c _ _"], ...]
@@ -38,6 +40,12 @@ class Batch:
     seed: int
     support: Float[Tensor, "s c h w"] | None = None
     support_index: Int[Tensor, " s"] | None = None
+    partner: Int[Tensor, " b"] | None = None
+    weight: Float[Tensor, " b"] | None = None
+
+    def image(self, view: int) -> Int[Tensor, " b"]:
+        """Data-set index of the image that a view shows: of `partner` in the later views of pair rows."""
+        return self.index if view == 0 or self.partner is None else self.partner
 
     def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
         """A fresh generator, the same every time for the same batch."""

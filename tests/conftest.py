@@ -1,5 +1,6 @@
 """Shared by all tests: one thread, so that numbers repeat."""
 
+import importlib
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,12 +18,24 @@ TINY_HEADS = {
     "simclr": {"dim": 8, "hidden": 16},
     "supcon": {"dim": 8, "hidden": 16},
     "nnclr": {"dim": 8, "hidden": 16, "hidden_predictor": 16, "queue_size": 24},
+    "seppid": {"sampler_epochs": 1, "share": 1.0, "quantile": 0.002, "high": 1.0},
 }
+
+
+def small(method: str) -> dict:
+    """Settings under which a method trains in about a second: those its oracle is tested with."""
+    if method in TINY_HEADS:
+        given = dict(TINY_HEADS[method])
+        if method == "seppid":
+            given |= {"base_settings": small("mocov2"), "sampler_settings": small("mocov2")}
+        return given
+    given = dict(importlib.import_module(f"tests.equations.{method}").SETTINGS)
+    return given | ({"n_classes": 4} if "n_classes" in given else {})
 
 
 def tiny(method: str = "nnclr", seed: int = 0, epochs: int = 2, **settings) -> RunConfig:
     """A run of a few dozen steps that takes about a second."""
-    heads = TINY_HEADS.get(method, {}) | settings
+    heads = small(method) | settings
     data = DataConfig("shapes", n_train=160, n_test=48, side=8, classes=4, seed=seed)
     return RunConfig(method, heads, "conv-tiny", data, ViewConfig("byol", 0.4), Plan(epochs, batch_size=16), seed)
 

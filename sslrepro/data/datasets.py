@@ -49,6 +49,11 @@ class Dataset:
         """Images by data-set index: the one seam behind which a larger-than-memory source can stand."""
         return self.images[index]
 
+    def rows(self, index: Int[Tensor, " b"]) -> "Dataset":
+        """The images of the given indices as a set of their own, in that order."""
+        index = index.to(self.device)
+        return replace(self, images=self.images[index], labels=self.labels[index], fingerprint="")
+
     def labels_at(self, level: str) -> Int[Tensor, " n"]:
         """Labels at a level of the class tree ("leaf" is always there)."""
         if level == "leaf":

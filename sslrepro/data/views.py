@@ -76,15 +76,22 @@ def recipe(config: ViewConfig) -> tuple[View, ...]:
     return tuple(replace(v, crop=(config.crop_min, v.crop[1])) if v.size == 1 else v for v in views)
 
 
-def augmented(images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Generator) -> Float[Tensor, "b 3 p q"]:
-    """One view of a float batch in [0, 1]; every image gets its own draw from `generator` (on the CPU)."""
-    b, _, side, _ = images.shape
+def augmented(
+    images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Generator, start: int = 0, total: int | None = None
+) -> Float[Tensor, "b 3 p q"]:
+    """One view of a float batch in [0, 1]; every image gets its own draw from `generator` (on the CPU).
+
+    start, total   the images are rows start, start + 1, ... of a batch of `total`, shared out over processes: draws
+                   are made for all of it, so that the views do not depend on the number of processes
+    """
+    own = slice(start, start + len(images))
+    b, (_, _, side, _) = total or len(images), images.shape
     device = images.device
-    top, left, height, width = augment.crop_boxes(b, side, view.crop, view.ratio, generator)
+    top, left, height, width = (box[own] for box in augment.crop_boxes(b, side, view.crop, view.ratio, generator))
     out = max(1, round(side * view.size))
-    coins = torch.rand(b, 5, generator=generator)  # flip, jitter, gray, blur, solarise
+    coins = torch.rand(b, 5, generator=generator)[own]  # flip, jitter, gray, blur, solarise
     strengths = torch.tensor(view.jitter)
-    factors = 1 + (torch.rand(b, 4, generator=generator) * 2 - 1) * strengths
+    factors = (1 + (torch.rand(b, 4, generator=generator) * 2 - 1) * strengths)[own]
     factors[:, :3].clamp_min_(0)
     factors[:, 3] -= 1  # hue: a turn around 0
     unchanged = torch.tensor([1.0, 1.0, 1.0, 0.0])
@@ -95,7 +102,7 @@ def augmented(images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Gen
     columns = torch.where((coins[:, 0] < view.flip).to(device)[:, None, None], columns.flip(1), columns)
     if view.blur > 0:
         low, high = (sigma * out / 224 for sigma in view.blur_sigma)
-        sigma = low + (high - low) * torch.rand(b, generator=generator)
+        sigma = low + (high - low) * torch.rand(b, generator=generator)[own]
         sigma = sigma.masked_fill(coins[:, 3] >= view.blur, 0.0).to(device)
         gaussian = augment.blur(sigma, out, kernel=2 * max(1, round(out / 20)) + 1)
         rows, columns = gaussian @ rows, gaussian @ columns
@@ -128,6 +135,10 @@ class Batches:
 
     An epoch is one permutation of the set; its last, incomplete batch is dropped. With `n_support`, every batch
     also brings one view of that many freshly drawn images.
+
+    pairs         [p 2] further rows: view 0 shows the first image of a pair, the other views its second
+    pair_weight   weight of those rows in the loss (SePP-ID, Eq. 2, whose mean is over images); None: all rows alike
+    rank, world   this process's share: row block `rank` of `world` equal ones
     """
 
     data: Dataset
@@ -138,6 +149,10 @@ class Batches:
     n_support: int = 0
     channels_last: bool = True
     normalise: tuple[tuple[float, ...], tuple[float, ...]] = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    pairs: Int[Tensor, "p 2"] | None = None
+    pair_weight: float | None = None
+    rank: int = 0
+    world: int = 1
 
     def __post_init__(self) -> None:
         allowed = f"2..{len(self.data)}, the images of {self.data.name}"
@@ -146,22 +161,43 @@ class Batches:
         require(0 <= self.n_support <= len(self.data), "Batches", "n_support", allowed, self.n_support)
 
     @property
+    def n_rows(self) -> int:
+        """Training rows: images, and pairs of images."""
+        return len(self.data) + (0 if self.pairs is None else len(self.pairs))
+
+    @property
     def per_epoch(self) -> int:
-        return len(self.data) // self.batch_size
+        return self.n_rows // self.batch_size
 
     def order(self, epoch: int) -> Int[Tensor, " n"]:
         """The permutation of an epoch, on the CPU."""
-        return _permutation(len(self.data), self.seed, epoch)
+        return _permutation(self.n_rows, self.seed, epoch)
 
-    def _view(self, index: Tensor, view: View, generator: torch.Generator) -> Tensor:
+    def _view(self, index: Tensor, view: View, generator: torch.Generator, start: int = 0, total: int = 0) -> Tensor:
         images = self.data.take(index).float().div_(255)
-        return prepared(augmented(images, view, generator), self.normalise, self.channels_last)
+        views = augmented(images, view, generator, start, total or len(index))
+        return prepared(views, self.normalise, self.channels_last)
+
+    def _images(self, row: Int[Tensor, " b"]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """(index, partner, weight) of rows: pairs come after the images."""
+        if self.pairs is None or len(self.pairs) == 0:
+            return row, None, None
+        n = len(self.data)
+        pair, member = row >= n, self.pairs.to(row.device)[(row - n).clamp_min(0)]
+        index, partner = (torch.where(pair, member[:, side], row) for side in (0, 1))
+        if self.pair_weight is None:
+            return index, partner, None
+        scale = self.n_rows / n
+        return index, partner, torch.where(pair, self.pair_weight * scale, scale)
 
     def at(self, step: int) -> Batch:
         """The batch of a step."""
         epoch, place = divmod(step, self.per_epoch)
-        index = self.order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
-        index = index.clone().to(self.data.device)
+        share = self.batch_size // self.world
+        start = self.rank * share
+        first = place * self.batch_size + start
+        row = self.order(epoch)[first : first + share].clone().to(self.data.device)
+        index, partner, weight = self._images(row)
         generator = _generator(self.seed, 2, step)
         seed = int(torch.randint(2**62, (), generator=generator))
         support = support_index = None
@@ -169,8 +205,11 @@ class Batches:
             chosen = torch.randperm(len(self.data), generator=generator)[: self.n_support]
             support_index = chosen.to(self.data.device)
             support = self._view(support_index, self.views[0], generator)
-        views = tuple(self._view(index, view, generator) for view in self.views)
-        common = dict(views=views, index=index, seed=seed, support=support, support_index=support_index)
+        seen = [index] + [index if partner is None else partner] * (len(self.views) - 1)
+        views = tuple(self._view(which, view, generator, start, self.batch_size)
+                      for which, view in zip(seen, self.views, strict=True))  # fmt: skip
+        common = dict(views=views, index=index, seed=seed + self.rank, support=support, support_index=support_index,
+                      partner=partner, weight=weight)  # fmt: skip
         return LabelledBatch(**common, label=self.data.labels[index]) if self.labelled else Batch(**common)
 
 

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import pkgutil
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from torch import nn
@@ -31,9 +31,20 @@ def settings(name: str, given: dict[str, Any] | None = None) -> Any:
     config = inspect.getmodule(method_class(name)).Config()
     given = dict(given or {})
     known_keys(given, [field.name for field in fields(config)], f"methods.{name}")
-    return replace(config, **given)
+    made = replace(config, **{key: tuple(v) if isinstance(v, list) else v for key, v in given.items()})
+    if hasattr(made, "base"):  # a method around another: the inner settings are filled in too
+        made = replace(made, base_settings=asdict(settings(made.base, made.base_settings)))
+    if hasattr(made, "sampler"):
+        made = replace(made, sampler_settings=asdict(settings(made.sampler, made.sampler_settings)))
+    return made
 
 
-def build(name: str, config: Any, encoder: nn.Module) -> Method:
-    """The method around an encoder; draws its heads from torch's global generator, which the caller seeds."""
-    return method_class(name)(config, encoder)
+def build(name: str, config: Any, encoder: nn.Module, n_images: int) -> Method:
+    """The method around an encoder; draws its heads from torch's global generator, which the caller seeds.
+
+    n_images   of the training set: banks and pseudo-labels have a row for each
+    """
+    if hasattr(config, "base"):
+        base = build(config.base, settings(config.base, config.base_settings), encoder, n_images)
+        return method_class(name)(config, base, n_images)
+    return method_class(name)(config, encoder, n_images)

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from sslrepro.types import Batch, Step
+from sslrepro.parts.memory import unit
+from sslrepro.types import Batch, Float, Int, Step
 
 
 class Method(nn.Module, abc.ABC):
@@ -16,14 +17,22 @@ class Method(nn.Module, abc.ABC):
     precision, checkpoints, logging. All state is in parameters and buffers, so the checkpoint has all of it.
 
     encoder        the network that every evaluation reads
+    projector      the head of the loss, where there is one
     config         the frozen dataclass `Config` of the method's file, with the cited paper's defaults
     """
 
     needs_labels: bool = False  # True only for declared oracles: their batches are LabelledBatch
+    n_views: int | None = None  # views a batch needs; fewer or more than the recipe has; None: as the recipe
     n_support: int = 0  # fresh images the method wants with each batch
     clip_norm: ClassVar[float | None] = None  # largest norm of the whole gradient, where the paper clips
+    constant_lr: ClassVar[tuple[str, ...]] = ()  # parts whose learning rate is not scheduled (SimSiam's predictor)
 
     encoder: nn.Module
+    projector: nn.Module
+
+    def embed(self, view: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+        """Unit embeddings: the projector's output on the features, divided by its norm."""
+        return unit(self.projector(self.encoder(view)))
 
     @abc.abstractmethod
     def loss(self, batch: Batch, progress: float) -> Step:
@@ -41,3 +50,20 @@ class Method(nn.Module, abc.ABC):
         encode   maps a network to its outputs [n d] on all un-augmented training images, in data-set order, in
                  eval mode and without gradient
         """
+
+    def pairs(self, encode: Callable[[Tensor], Tensor], n_images: int) -> tuple[Tensor, Tensor] | None:
+        """Further training rows, each of two different images: (pairs [p 2], cosines [p]), or None (all but SePP-ID).
+
+        encode   maps data-set indices to the sampler's unit embeddings [n d] of the un-augmented images
+        """
+        return None
+
+    @property
+    def pseudo_labels(self) -> Int[Tensor, "l n"] | None:
+        """Labels the method made up, one row per clustering, own labels negative; the loop measures them."""
+        return None
+
+    @property
+    def relations(self) -> Int[Tensor, "n k"] | None:
+        """Images the method holds to be like each image, -1 for none; measured like `pseudo_labels`."""
+        return None

@@ -55,7 +55,7 @@ class Config:
 class NNCLR(Method):
     """Nearest-neighbour contrastive learning, with every variant of the paper's ablations as a setting."""
 
-    def __init__(self, config: Config, encoder: nn.Module):
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
         one_of(config.positive, ("nearest", "soft", "view", "oracle"), "NNCLR", "positive")
         one_of(config.symmetry, ("swap", "text", "both", "none"), "NNCLR", "symmetry")
@@ -76,9 +76,6 @@ class NNCLR(Method):
             self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
         self.needs_labels = config.positive == "oracle"
         self.n_support = config.queue_size if config.support == "encoder" else 0
-
-    def embed(self, view: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
-        return unit(self.projector(self.encoder(view)))
 
     def predict(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         return unit(self.predictor(z))

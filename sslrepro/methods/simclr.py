@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sslrepro.methods.base import Method
 from sslrepro.parts.gather import gathered, gathered_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
-from sslrepro.parts.masks import same_image
-from sslrepro.parts.memory import unit
+from sslrepro.parts.masks import of_either, same_image
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Float, Step
+from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,21 @@ class Config:
 class SimCLR(Method):
     """SimCLR with the paper's two-layer projector."""
 
-    def __init__(self, config: Config, encoder: nn.Module):
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
         self.config = config
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.hidden, config.dim)
 
-    def embed(self, view: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
-        return unit(self.projector(self.encoder(view)))
-
     def loss(self, batch: Batch, progress: float) -> Step:
         z = torch.cat([self.embed(view) for view in batch.views])
-        index = batch.index.repeat(len(batch.views))
-        keys, key_index = gathered(z), gathered_detached(index)
-        own_row = local_rows(len(z), z.device)
-        twin, other = same_image(index, key_index, own_row)  # Eq. 1: 1[k != i] in the sum
-        return Step(nce(z, keys, twin, other, self.config.temperature), {"embedding_std": spread(z)})
+        row = local_rows(len(batch.index), z.device).repeat(len(batch.views))
+        keys, key_row = gathered(z), gathered_detached(row)
+        twin, other = same_image(row, key_row, local_rows(len(z), z.device))  # Eq. 1: 1[k != i] in the sum
+        if batch.partner is not None:  # rows of two images: other views of either may stand in the batch
+            shown = gathered_detached(torch.cat([batch.image(v) for v in range(len(batch.views))]))
+            first, second = (index.repeat(len(batch.views)) for index in (batch.index, batch.partner))
+            other &= twin | ~of_either(first, second, shown)
+        weight = None if batch.weight is None else batch.weight.repeat(len(batch.views))
+        loss = nce(z, keys, twin, other, self.config.temperature, weight=weight)
+        return Step(loss, {"embedding_std": spread(z)})

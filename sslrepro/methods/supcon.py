@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sslrepro.methods.base import Method
 from sslrepro.parts.gather import gathered, gathered_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import same_image
-from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Float, LabelledBatch, Step
+from sslrepro.types import LabelledBatch, Step
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,11 @@ class SupCon(Method):
 
     needs_labels = True
 
-    def __init__(self, config: Config, encoder: nn.Module):
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
         self.config = config
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.hidden, config.dim, hidden_norm=False)
-
-    def embed(self, view: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
-        return unit(self.projector(self.encoder(view)))
 
     def loss(self, batch: LabelledBatch, progress: float) -> Step:
         z = torch.cat([self.embed(view) for view in batch.views])

@@ -45,11 +45,69 @@ def resnet(depth: int, cifar_stem: bool) -> nn.Module:
     return net
 
 
+def alexnet(cifar_stem: bool) -> nn.Module:
+    """The five convolutions of torchvision's AlexNet, averaged over places; `dim` 256.
+
+    Its state dict loads into torchvision's (`strict=False` for the classifier). The CIFAR stem has a 3x3 convolution
+    of stride 1 for the 11x11 of stride 4 and poolings of 2 px: 32 px leave 4x4 places.
+    """
+    import torchvision
+
+    features = torchvision.models.alexnet(weights=None).features
+    if cifar_stem:
+        features[0] = nn.Conv2d(3, 64, 3, stride=1, padding=1)
+        features[2], features[5], features[12] = nn.MaxPool2d(2), nn.MaxPool2d(2), nn.MaxPool2d(2)
+    return _Averaged(features, 256)
+
+
+class _Averaged(nn.Module):
+    def __init__(self, features: nn.Module, dim: int):
+        super().__init__()
+        self.features = features
+        self.dim = dim
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
+        return self.features(x).mean((2, 3))
+
+
+def vit(patch: int, dim: int, depth: int, heads: int, side: int) -> nn.Module:
+    """torchvision's vision transformer without its classifier; positions are interpolated, so any side will do.
+
+    patch   px;  side   px for which positions are learned. Its state dict loads into torchvision's
+    (`strict=False` for the head).
+    """
+    from torchvision.models import VisionTransformer
+
+    class ViT(VisionTransformer):
+        def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
+            x = self.conv_proj(x)
+            rows, columns = x.shape[2:]
+            x = torch.cat([self.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], 1)
+            return self.encoder.ln(self.encoder.layers(self.encoder.dropout(x + self.positions(rows, columns))))[:, 0]
+
+        def positions(self, rows: int, columns: int) -> Tensor:
+            known = self.encoder.pos_embedding
+            grid = int((known.shape[1] - 1) ** 0.5)
+            if (rows, columns) == (grid, grid):
+                return known
+            square = known[:, 1:].transpose(1, 2).unflatten(2, (grid, grid))
+            square = nn.functional.interpolate(square, (rows, columns), mode="bicubic", align_corners=False)
+            return torch.cat([known[:, :1], square.flatten(2).transpose(1, 2)], 1)
+
+    net = ViT(side, patch, depth, heads, dim, 4 * dim)
+    net.dim = dim
+    net.heads = nn.Identity()
+    return net
+
+
 ENCODERS: dict[str, Callable[[], nn.Module]] = {
     "conv": lambda: Conv(),
     "conv-tiny": lambda: Conv((16, 32), (2, 2)),  # smoke: seconds per page
     "resnet18-cifar": lambda: resnet(18, cifar_stem=True),
     "resnet50-cifar": lambda: resnet(50, cifar_stem=True),
+    "alexnet-cifar": lambda: alexnet(cifar_stem=True),
+    "alexnet": lambda: alexnet(cifar_stem=False),
+    "vit-small": lambda: vit(patch=4, dim=192, depth=6, heads=3, side=32),
     "resnet18": lambda: resnet(18, cifar_stem=False),
     "resnet50": lambda: resnet(50, cifar_stem=False),
 }

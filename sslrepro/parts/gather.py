@@ -1,8 +1,12 @@
 """Everything that crosses processes. With one process each function returns what it was given."""
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def world_size() -> int:
@@ -48,3 +52,69 @@ def gathered_detached(local: Tensor) -> Tensor:
 def local_rows(n: int, device: torch.device) -> Tensor:
     """Positions of this process's `n` rows in a gathered tensor."""
     return torch.arange(n, device=device) + rank() * n
+
+
+class _SumWithGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, local: Tensor) -> Tensor:
+        total = local.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        dist.all_reduce(gradient)
+        return gradient
+
+
+def summed(local: Tensor) -> Tensor:
+    """Sum over processes, with gradient."""
+    return local if world_size() == 1 else _SumWithGradient.apply(local)
+
+
+@torch.no_grad()
+def agreed(tensor: Tensor) -> Tensor:
+    """The first process's values, in place: after a clustering or mining that every process ran for itself."""
+    if world_size() > 1:
+        dist.broadcast(tensor, 0)
+    return tensor
+
+
+class _Loss(nn.Module):
+    def __init__(self, method: nn.Module):
+        super().__init__()
+        self.method = method
+
+    def forward(self, *given):
+        return self.method.loss(*given)
+
+
+def averaging(method: nn.Module):
+    """The method's `loss`, whose backward pass leaves the mean gradient over processes on every one of them."""
+    if world_size() == 1:
+        return method.loss
+    return nn.parallel.DistributedDataParallel(_Loss(method), broadcast_buffers=False)
+
+
+def wait() -> None:
+    """Let every process arrive here before any goes on."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+@contextlib.contextmanager
+def joined(device: str = "cpu") -> Iterator[str]:
+    """Join the processes that `torchrun` started and yield this one's device; alone, nothing happens."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield device
+        return
+    cuda = device.startswith("cuda")
+    if cuda:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()

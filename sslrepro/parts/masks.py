@@ -16,3 +16,8 @@ def same_image(
     candidate = torch.ones(len(anchor), len(key), dtype=torch.bool, device=anchor.device)
     candidate[torch.arange(len(anchor), device=anchor.device), own_row] = False
     return (anchor[:, None] == key[None, :]) & candidate, candidate
+
+
+def of_either(first: Int[Tensor, " a"], second: Int[Tensor, " a"], key: Int[Tensor, " k"]) -> Bool[Tensor, "a k"]:
+    """Keys that show the first or the second image of an anchor's row."""
+    return (first[:, None] == key) | (second[:, None] == key)

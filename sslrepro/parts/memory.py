@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.check import one_of, require
-from sslrepro.types import Float, Int
+from sslrepro.types import Bool, Float, Int
 
 
 class Queue(nn.Module):
@@ -57,9 +57,39 @@ class Queue(nn.Module):
         self.pushes += 1
         self.born[slots] = self.pushes
 
+    @property
+    def full(self) -> Bool[Tensor, ""]:
+        """Whether every row was written, as a tensor: asking costs no copy to the host."""
+        return (self.index >= 0).all()
+
     def age(self, slots: Int[Tensor, " a"]) -> Float[Tensor, " a"]:
         """Steps since each of the given rows was written (a row of the last push is 1 step old at the next)."""
         return (self.pushes - self.born[slots] + 1).float()
+
+
+class Bank(nn.Module):
+    """One unit row per training image, each a running average of the image's embeddings (InstDisc).
+
+    row i <- unit(momentum * row i + (1 - momentum) * unit(z_i)). Starts as random unit rows (as in LA's PyTorch code;
+    InstDisc draws rows of unit length on average).
+
+    entries   [n d] unit rows, in data-set order
+    """
+
+    def __init__(self, n_images: int, dim: int, momentum: float = 0.5):
+        super().__init__()
+        require(n_images >= 1, "Bank", "n_images", ">= 1, the training images", n_images)
+        require(0 <= momentum < 1, "Bank", "momentum", "in [0, 1)", momentum)
+        self.momentum = momentum
+        self.register_buffer("entries", unit(torch.rand(n_images, dim) * 2 - 1))
+
+    @torch.no_grad()
+    def update(self, rows: Float[Tensor, "b d"], index: Int[Tensor, " b"]) -> None:
+        """Average rows in, after the optimizer's step. Of an image that occurs twice the last row counts."""
+        place = torch.arange(len(index), device=index.device)
+        last = torch.where(index[:, None] == index, place, -1).max(1).values  # a scatter of equal rows has one result
+        mixed = self.momentum * self.entries[index] + (1 - self.momentum) * unit(rows[last])
+        self.entries[index] = unit(mixed).to(self.entries.dtype)
 
 
 def unit(x: Float[Tensor, "*a d"]) -> Float[Tensor, "*a d"]:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from sslrepro.check import require
-from sslrepro.types import Float, Int
+from sslrepro.parts.memory import precise
+from sslrepro.types import Bool, Float, Int
 
 
 @torch.no_grad()
@@ -44,3 +45,94 @@ def nearest(
             place = place.gather(1, order)
         best = value, place
     return best
+
+
+@torch.no_grad()
+def similar_pairs(
+    x: Float[Tensor, "n d"],
+    low: float,
+    high: float,
+    max_partners: int | None = None,
+    max_pairs: int | None = None,
+    tile: int = 4096,
+) -> tuple[Int[Tensor, "p 2"], Float[Tensor, " p"]]:
+    """(pairs, cosines) of unit rows with low <= cosine <= high, each unordered pair once, first < second (SePP-ID).
+
+    Both bounds are inclusive. Pairs come in order of their first row, then their second.
+
+        max_partners   most pairs a row may be in; the most similar go first
+        max_pairs      most pairs in all; the most similar go first
+        tile           rows compared at once: at most tile^2 floats are held, whatever n
+
+    Computed in fp32 or better: bf16 has three digits, too few for bounds of 0.97 and 0.99.
+    """
+    require(low <= high, "similar_pairs", "low", f"<= high, {high}", low)
+    x = precise(x)
+    pairs, cosines = [], []
+    for i in range(0, len(x), tile):
+        for j in range(i, len(x), tile):
+            similarity = x[i : i + tile] @ x[j : j + tile].T
+            hit = (similarity >= low) & (similarity <= high)
+            if i == j:
+                hit = hit.triu(1)
+            place = hit.nonzero()
+            cosines.append(similarity[hit])
+            pairs.append(place + torch.tensor([i, j], device=x.device))
+    pair, cosine = torch.cat(pairs), torch.cat(cosines)
+    if max_partners is not None or max_pairs is not None:
+        order = cosine.sort(descending=True, stable=True).indices
+        keep = torch.zeros(len(pair), dtype=torch.bool)
+        degree = [0] * len(x)
+        most = len(pair) if max_pairs is None else max_pairs
+        for place, (a, b) in zip(order.tolist(), pair[order].tolist(), strict=True):
+            if most == 0:
+                break
+            if max_partners is None or (degree[a] < max_partners and degree[b] < max_partners):
+                keep[place] = True
+                degree[a] += 1
+                degree[b] += 1
+                most -= 1
+        pair, cosine = pair[keep.to(pair.device)], cosine[keep.to(pair.device)]
+    order = (pair[:, 0] * len(x) + pair[:, 1]).argsort()
+    return pair[order], cosine[order]
+
+
+@torch.no_grad()
+def window(x: Float[Tensor, "n d"], quantile: float, sample: int, generator: torch.Generator) -> float:
+    """The cosine above which a share `quantile` of all pairs lies, estimated from `sample` random pairs of rows."""
+    require(0 < quantile < 1, "mining.window", "quantile", "in (0, 1), a share of all pairs", quantile)
+    first = torch.randint(len(x), (sample,), generator=generator)
+    second = (first + torch.randint(1, len(x), (sample,), generator=generator)) % len(x)
+    cosine = (precise(x)[first.to(x.device)] * precise(x)[second.to(x.device)]).sum(1)
+    return float(cosine.sort(descending=True).values[min(sample - 1, int(quantile * sample))])
+
+
+@torch.no_grad()
+def extreme(
+    similarity: Float[Tensor, "a k"], among: Bool[Tensor, "a k"], n: int, largest: bool = True
+) -> Bool[Tensor, "a k"]:
+    """True for the `n` keys of largest (or smallest) similarity among the allowed ones; fewer where fewer are."""
+    worst = float("-inf") if largest else float("inf")
+    n = min(n, similarity.shape[1])
+    place = similarity.masked_fill(~among, worst).topk(n, dim=1, largest=largest).indices
+    return torch.zeros_like(among).scatter(1, place, True) & among
+
+
+@torch.no_grad()
+def distinct_nearest(
+    similarity: Float[Tensor, "a m"], row_index: Int[Tensor, " m"], among: Bool[Tensor, "a m"], k: int
+) -> Int[Tensor, "a k"]:
+    """The `k` distinct images whose rows are nearest, nearest first; -1 where there are fewer.
+
+    row_index   data-set index of each row; several rows may show one image
+    """
+    order = similarity.masked_fill(~among, float("-inf")).sort(dim=1, descending=True, stable=True)
+    image = torch.where(among.gather(1, order.indices), row_index[order.indices], -1)
+    place = torch.arange(image.shape[1], device=image.device)
+    by_image = image.sort(dim=1, stable=True)  # equal images side by side, the nearest first
+    repeated = torch.zeros_like(among)
+    repeated[:, 1:] = by_image.values[:, 1:] == by_image.values[:, :-1]
+    fresh = ~repeated.gather(1, by_image.indices.argsort(dim=1)) & (image >= 0)
+    first = torch.where(fresh, place, image.shape[1]).sort(dim=1).values[:, :k]
+    found = torch.cat([image, torch.full_like(image[:, :1], -1)], 1).gather(1, first)
+    return torch.nn.functional.pad(found, (0, k - found.shape[1]), value=-1)

@@ -38,23 +38,32 @@ class LARS(torch.optim.Optimizer):
                 parameter.sub_(state["momentum_buffer"], alpha=group["lr"])
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict]:
-    """Two groups: weights (decayed, adapted) and biases and norms (neither); each trainable parameter is in one."""
-    weights, rest = [], []
-    for parameter in module.parameters():
+def parameter_groups(module: nn.Module, weight_decay: float, constant: tuple[str, ...] = ()) -> list[dict]:
+    """Two groups: weights (decayed, adapted) and biases and norms (neither); each trainable parameter is in one.
+
+    constant   submodules whose learning rate is not scheduled: two more groups, marked `constant`
+    """
+    found: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            (weights if parameter.ndim > 1 else rest).append(parameter)
-    groups = [dict(params=weights, weight_decay=weight_decay), dict(params=rest, weight_decay=0.0, adapt=False)]
-    return [group for group in groups if group["params"]]
+            fixed = any(name.startswith(f"{part}.") for part in constant)
+            found.setdefault((fixed, parameter.ndim <= 1), []).append(parameter)
+    groups = []
+    for (fixed, plain), parameters in sorted(found.items(), key=lambda item: item[0]):
+        group = dict(params=parameters, weight_decay=0.0 if plain else weight_decay)
+        groups.append(group | (dict(adapt=False) if plain else {}) | (dict(constant=True) if fixed else {}))
+    return groups
 
 
-def optimizer(name: str, module: nn.Module, lr: float, weight_decay: float, momentum: float) -> torch.optim.Optimizer:
+def optimizer(
+    name: str, module: nn.Module, lr: float, weight_decay: float, momentum: float, constant: tuple[str, ...] = ()
+) -> torch.optim.Optimizer:
     """ "sgd", "adamw" or "lars" over a module; biases and norms are neither decayed nor adapted.
 
     `momentum` is SGD's and LARS's; AdamW keeps its betas of 0.9 and 0.999.
     """
     one_of(name, ("sgd", "adamw", "lars"), "parts.optimizer", "name")
-    groups = parameter_groups(module, weight_decay)
+    groups = parameter_groups(module, weight_decay, constant)
     if name == "lars":
         return LARS(groups, lr, momentum)
     for group in groups:

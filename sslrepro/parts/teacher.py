@@ -1,6 +1,7 @@
 """The teacher: a slow copy of a network."""
 
 import copy
+import math
 
 import torch
 from torch import nn
@@ -30,3 +31,11 @@ class MomentumTeacher(nn.Module):
         require(0 <= momentum <= 1, "MomentumTeacher", "momentum", "in [0, 1]", momentum)
         own, new = list(self.net.parameters()), list(student.parameters())
         torch._foreach_lerp_(own, new, 1 - momentum)
+
+
+def rising(momentum: float, progress: float) -> float:
+    """A teacher's momentum that rises from its first value to 1 by a half cosine (BYOL, Sec. 3.1; DINO).
+
+    progress   share of training done, in [0, 1)
+    """
+    return 1 - (1 - momentum) * (math.cos(math.pi * progress) + 1) / 2

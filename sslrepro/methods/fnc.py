@@ -1,0 +1,95 @@
+"""FNC: keys that look like the anchor's image in any of its views are false negatives: attracted or left out.
+
+Huynh et al., "Boosting Contrastive Self-Supervised Learning with False Negative Cancellation", WACV 2022,
+arXiv:2011.11765.
+Compared with MoCo: + support views, every view is an anchor, keys include the current batch; + false negatives.
+
+The paper describes two support views, its code uses eight. The code knows attraction only; elimination is written from
+the paper. The code multiplies the loss by two (SimCLR's scale): not here. Random rows of a fresh queue repel but are
+never taken for false negatives.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.check import one_of
+from sslrepro.methods.base import Method
+from sslrepro.parts.gather import gathered_detached, local_rows
+from sslrepro.parts.heads import mlp
+from sslrepro.parts.losses import nce
+from sslrepro.parts.memory import Queue, unit
+from sslrepro.parts.metrics import spread
+from sslrepro.parts.teacher import MomentumTeacher
+from sslrepro.types import Batch, Bool, Float, Int, Step
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 128  # d, width of the embedding
+    hidden: int = 2048  # width of the projector's two hidden layers
+    temperature: float = 0.1  # tau
+    queue_size: int = 65_536  # rows: 16 batches of 4,096 in the paper
+    teacher_momentum: float = 0.999  # weight of the teacher's old value
+    top_k: int = 10  # false negatives are among the k most similar keys
+    threshold: float = 0.7  # and more similar than this cosine
+    mode: str = "attract"  # or "eliminate"
+    n_support_views: int = 2  # views beside the two usual ones (the code: 8)
+
+
+@final
+class FNC(Method):
+    """False negative cancellation."""
+
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
+        super().__init__()
+        one_of(config.mode, ("attract", "eliminate"), "FNC", "mode")
+        self.config = config
+        self.n_views = 2 + config.n_support_views
+        self.encoder = encoder
+        self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim)
+        self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
+        self.queue = Queue(config.queue_size, config.dim)
+
+    def false_negatives(
+        self, taught: Float[Tensor, "v b d"], keys: Float[Tensor, "k d"], own: Bool[Tensor, "b k"]
+    ) -> Int[Tensor, "b top"]:
+        """Positions of the top-k keys of other images by the largest cosine over an image's views; -1 if below."""
+        score = (taught @ keys.T).amax(0).masked_fill(own, -2.0)
+        value, place = score.topk(min(self.config.top_k, len(keys)), dim=1)
+        return torch.where(value > self.config.threshold, place, -1)
+
+    def loss(self, batch: Batch, progress: float) -> Step:
+        b, n_views = len(batch.index), len(batch.views)
+        z = torch.cat([self.embed(view) for view in batch.views])
+        taught = torch.stack([unit(self.teacher(view)) for view in batch.views])
+        row = local_rows(b, z.device)
+        new = gathered_detached(taught.flatten(0, 1))
+        keys = torch.cat([new, self.queue.entries])
+        index = torch.cat([gathered_detached(batch.index.repeat(n_views)), self.queue.index])
+        key_row = torch.cat([gathered_detached(row.repeat(n_views)), torch.full_like(self.queue.index, -1)])
+
+        of_row = row[:, None] == key_row  # the batch's keys of the same image
+        never = of_row | (batch.index[:, None] == index) | (index < 0)
+        found = self.false_negatives(taught, keys, never)
+        false = torch.zeros(b, len(keys) + 1, dtype=torch.bool, device=z.device)
+        false = false.scatter(1, torch.where(found >= 0, found, len(keys)), True)[:, :-1]
+
+        candidate = torch.ones(len(z), len(keys), dtype=torch.bool, device=z.device)
+        candidate[torch.arange(len(z), device=z.device), local_rows(len(z), z.device)] = False
+        positive = of_row.repeat(n_views, 1) & candidate  # the other views of the image
+        false = false.repeat(n_views, 1)
+        if self.config.mode == "attract":
+            positive = positive | false
+        else:
+            candidate = candidate & ~false
+        loss = nce(z, keys, positive, candidate, self.config.temperature)
+        mined = batch.index.repeat_interleave(found.shape[1]), torch.where(found >= 0, index[found], -1).flatten()
+        metrics = {"embedding_std": spread(z), "false_negatives": (found >= 0).float().sum(1).mean()}
+        return Step(loss, metrics, (taught.flatten(0, 1), batch.index.repeat(n_views)), mined)
+
+    def after_step(self, step: Step, progress: float) -> None:
+        self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
+        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))

@@ -1,0 +1,91 @@
+"""IFND: images that fall into one cluster are no longer negatives, more of them as the embedding becomes trustworthy.
+
+Chen et al., "Incremental False Negative Detection for Contrastive Learning", ICLR 2022, arXiv:2106.03719, Eq. 1-4.
+Compared with SimCLR: + clusterings of the whole set at several granularities, + a confidence per image and a share of
+accepted images that grows over training; negatives of the anchor's pseudo-label are left out (or attracted).
+
+Where the paper is silent or disagrees with itself:
+* Eq. 2 compares 128-wide embeddings with centroids that Algorithm 1 builds on 2,048-wide features, which is undefined.
+  Both are unit embeddings here (`space="embedding"`) or both unit features ("features").
+* The losses are sums over the batch in the paper; means here.
+* Temperature and augmentation on CIFAR are not given: those of the SupCon code, whose other settings agree.
+* Clusters are made after an epoch's batches, so the first epoch is pure instance learning.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.check import one_of
+from sslrepro.methods.base import Method
+from sslrepro.parts.cluster import PseudoLabels, acceptance
+from sslrepro.parts.gather import gathered, gathered_detached, local_rows
+from sslrepro.parts.heads import mlp
+from sslrepro.parts.losses import nce
+from sslrepro.parts.masks import same_image
+from sslrepro.parts.memory import unit
+from sslrepro.parts.metrics import spread
+from sslrepro.types import Batch, Step
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 128  # d, width of the embedding
+    hidden: int = 2048  # width of the projector's two hidden layers
+    temperature: float = 0.5  # tau; not given, SimCLR's on CIFAR
+    clusters: tuple[int, ...] = (1000, 3000, 10_000)  # granularities (CIFAR-10: 10, 30, 100; CIFAR-100: 100, 300, 1000)
+    mode: str = "eliminate"  # Eq. 3, or "attract", Eq. 4
+    acceptance: str = "linear"  # or "step", "constant": how the accepted share grows, Sec. 3.2
+    final_rate: float = 1.0  # accepted share at the end of training, Table 6
+    step_at: float = 0.1  # share of training at which "step" jumps (epoch 100 of 1000)
+    confidence: str = "cosine"  # Eq. 2, or "density": PCL's, one value per cluster, Table 7
+    space: str = "embedding"  # what is clustered: or "features", without the projector
+    every: float = 0.02  # share of training between clusterings (20 of 1000 epochs; ImageNet: every epoch)
+
+
+@final
+class IFND(Method):
+    """Incremental false negative detection on SimCLR."""
+
+    n_views = 2
+
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
+        super().__init__()
+        one_of(config.mode, ("eliminate", "attract"), "IFND", "mode")
+        one_of(config.space, ("embedding", "features"), "IFND", "space")
+        self.config = config
+        self.encoder = encoder
+        self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim)
+        self.pseudo = PseudoLabels(n_images, len(config.clusters))
+
+    def loss(self, batch: Batch, progress: float) -> Step:
+        z = torch.cat([self.embed(view) for view in batch.views])
+        index = batch.index.repeat(2)
+        keys, key_index = gathered(z), gathered_detached(index)
+        twin, other = same_image(index, key_index, local_rows(len(z), z.device))
+        terms, kept = [], []
+        for label in self.pseudo.label:
+            alike = (label[index][:, None] == label[key_index]) & other  # twins included: they share the label
+            if self.config.mode == "eliminate":  # Eq. 3: 1[y_s != y_i], the twin stays
+                positive, candidate = twin, other & (twin | ~alike)
+            else:  # Eq. 4
+                positive, candidate = alike, other
+            terms.append(nce(z, keys, positive, candidate, self.config.temperature))
+            kept.append((candidate & ~positive).float().sum(1).mean())
+        metrics = {"embedding_std": spread(z), "negatives": torch.stack(kept).mean()}
+        return Step(torch.stack(terms).mean(), metrics)
+
+    def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
+        """Algorithm 1: cluster all un-augmented images, accept the most confident."""
+        config = self.config
+        if self.pseudo.due(progress, config.every):
+            net = self.encoder if config.space == "features" else nn.Sequential(self.encoder, self.projector)
+            rate = acceptance(progress, config.acceptance, config.final_rate, config.step_at)
+            self.pseudo.renew(unit(encode(net)), config.clusters, rate, config.temperature, config.confidence, progress)
+
+    @property
+    def pseudo_labels(self) -> Tensor:
+        return self.pseudo.label

@@ -1,0 +1,90 @@
+"""IFND on MoCo v2: queue rows of the anchor's cluster are not its negatives.
+
+Chen et al., "Incremental False Negative Detection for Contrastive Learning", ICLR 2022, arXiv:2106.03719: the form of
+its ImageNet runs.
+Compared with MoCo v2: + clusterings of the teacher's embeddings, one masked softmax per granularity, averaged.
+
+Queue rows keep the index of their image, never a cluster: labels change while the queue persists, and are looked up
+when the loss is computed. An anchor's own past has its label, so it is left out too, where MoCo keeps it.
+The paper trains a three-layer projector (MoCo v2 has two) with steps at 120 and 160 epochs and gives neither
+temperature nor queue: MoCo v2's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.methods.base import Method
+from sslrepro.parts.cluster import PseudoLabels, acceptance
+from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.heads import mlp
+from sslrepro.parts.losses import nce
+from sslrepro.parts.memory import Queue, unit
+from sslrepro.parts.metrics import spread
+from sslrepro.parts.teacher import MomentumTeacher
+from sslrepro.types import Batch, Step
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 128  # d, width of the embedding
+    hidden: int = 2048  # width of the projector's two hidden layers, no batch norm
+    temperature: float = 0.2  # tau; not given, MoCo v2's
+    queue_size: int = 65_536  # rows; not given, MoCo v2's
+    teacher_momentum: float = 0.999  # weight of the teacher's old value
+    clusters: tuple[int, ...] = (1000, 3000, 10_000)  # granularities on ImageNet
+    acceptance: str = "linear"  # or "step", "constant": how the accepted share grows
+    final_rate: float = 1.0  # accepted share at the end of training
+    step_at: float = 0.1  # share of training at which "step" jumps
+    confidence: str = "cosine"  # Eq. 2, or "density" (PCL's, one value per cluster)
+    every: float = 0.005  # share of training between clusterings (1 of 200 epochs)
+
+
+@final
+class IFNDMoCo(Method):
+    """Incremental false negative detection on MoCo v2."""
+
+    n_views = 2
+
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
+        super().__init__()
+        self.config = config
+        self.encoder = encoder
+        self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim, hidden_norm=False)
+        self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
+        self.queue = Queue(config.queue_size, config.dim)
+        self.pseudo = PseudoLabels(n_images, len(config.clusters))
+
+    def loss(self, batch: Batch, progress: float) -> Step:
+        z = self.embed(batch.views[0])
+        key = unit(self.teacher(batch.views[1]))
+        b, stored = len(z), self.queue.index
+        own = torch.eye(b, b + len(stored), dtype=torch.bool, device=z.device)
+        keys = torch.cat([key, self.queue.entries])
+        terms, kept = [], []
+        for label in self.pseudo.label:
+            candidate = own.clone()
+            candidate[:, b:] = (label[batch.index][:, None] != label[stored.clamp_min(0)]) | (stored < 0)
+            terms.append(nce(z, keys, own, candidate, self.config.temperature))
+            kept.append(candidate[:, b:].float().sum(1).mean())
+        metrics = {"embedding_std": spread(z), "negatives": torch.stack(kept).mean()}
+        return Step(torch.stack(terms).mean(), metrics, (key, batch.index))
+
+    def after_step(self, step: Step, progress: float) -> None:
+        self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
+        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+
+    def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
+        """Algorithm 1, with the teacher's embeddings."""
+        config = self.config
+        if self.pseudo.due(progress, config.every):
+            rate = acceptance(progress, config.acceptance, config.final_rate, config.step_at)
+            x = unit(encode(self.teacher))
+            self.pseudo.renew(x, config.clusters, rate, config.temperature, config.confidence, progress)
+
+    @property
+    def pseudo_labels(self) -> Tensor:
+        return self.pseudo.label

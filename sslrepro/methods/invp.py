@@ -1,0 +1,122 @@
+"""InvP: positives are reached over several hops of a nearest-neighbour graph, and the least similar of them count.
+
+Wang et al., "Unsupervised Representation Learning by Invariance Propagation", NeurIPS 2020, arXiv:2010.11694.
+Compared with InstDisc: + a kNN graph of the bank, + positives within `hops` of it, of which only the hardest are used,
++ hard negatives in place of all rows.
+
+The paper's formula and its released code differ (`form`). Paper: positives are a set without the anchor, and the
+denominator of the invariance loss is the nearest rows without the positives, plus the hard ones. Code: neighbour lists
+are concatenated level by level, with repeats and usually with the anchor; the nearest rows keep the positives among
+them and lose the anchor's own term; 1e-7 inside the logarithms stops gradients of very unlikely positives.
+The graph comes from augmented views, as old as an image's last visit. The released code picks the epoch by its
+validation accuracy; here it is the last.
+`hops=1` with `n_neighbours=k` is the k-nearest-neighbour baseline of the rebuttal.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.check import one_of, require
+from sslrepro.methods.base import Method
+from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.graph import NeighbourGraph
+from sslrepro.parts.heads import mlp
+from sslrepro.parts.losses import nce
+from sslrepro.parts.memory import Bank
+from sslrepro.parts.metrics import spread
+from sslrepro.parts.mining import extreme, nearest
+from sslrepro.types import Batch, Bool, Float, Step
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 128  # d, width of the embedding
+    hidden: int = 2048  # width of the projector's hidden layer, no batch norm; 0 = a linear projector
+    temperature: float = 0.2  # tau (the argument's default in the code: 0.07)
+    bank_momentum: float = 0.5  # weight of a row's old value
+    n_neighbours: int = 4  # k, edges out of each image
+    hops: int = 3  # l, graph distance up to which images are positives (CIFAR-100: 4)
+    n_positives: int = 50  # P, the least similar of them (CIFAR-10: 20)
+    n_negatives: int = 4096  # M, nearest rows in the denominators
+    weight: float = 0.6  # lambda, of the invariance loss
+    gate: float = 0.0375  # share of training without it (30 of 800 epochs)
+    form: str = "paper"  # or "code", as released
+
+
+@final
+class InvP(Method):
+    """Invariance propagation with a bank."""
+
+    n_views = 1
+
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
+        super().__init__()
+        one_of(config.form, ("paper", "code"), "InvP", "form")
+        require(config.hops >= 1, "InvP", "hops", ">= 1", config.hops)
+        self.config = config
+        self.encoder = encoder
+        widths = (config.hidden, config.dim) if config.hidden else (config.dim,)
+        self.projector = mlp(encoder.dim, *widths, hidden_norm=False)
+        self.bank = Bank(n_images, config.dim, config.bank_momentum)
+        self.graph = NeighbourGraph(n_images, config.n_neighbours)
+
+    def by_paper(
+        self, z: Tensor, batch: Batch, near: Bool[Tensor, "b n"], similarity: Float[Tensor, "b n"], open: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Instance loss, invariance loss, and the hard positives as a mask."""
+        config, rows = self.config, self.bank.entries
+        own = batch.index[:, None] == torch.arange(len(rows), device=z.device)
+        instance = nce(z, rows, own, near | own, config.temperature)
+        if not open:
+            return instance, instance.new_zeros(()), torch.zeros_like(own)
+        reached = self.graph.within(batch.index, config.hops)
+        hard = extreme(similarity, reached, config.n_positives, largest=False)
+        candidate = (near & ~reached) | hard
+        none = ~reached.any(1, keepdim=True)  # nothing known yet: loss 0, no gradient
+        positive, candidate = hard | (none & near), candidate | (none & near)
+        return instance, nce(z, rows, positive, candidate, config.temperature, mode="in"), hard
+
+    def by_code(
+        self, z: Tensor, batch: Batch, near: Bool[Tensor, "b n"], similarity: Float[Tensor, "b n"], open: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same three from the released code's lists."""
+        config = self.config
+        e = (z @ self.bank.entries.T / config.temperature).exp()
+        total = (e * near).sum(1)
+        own = e.gather(1, batch.index[:, None])[:, 0]
+        instance = -(own / total + 1e-7).log().mean()
+        hard = torch.zeros_like(near)
+        if not open:
+            return instance, instance.new_zeros(()), hard
+        walks = self.graph.walks(batch.index, config.hops)
+        known = walks >= 0
+        order = similarity.gather(1, walks.clamp_min(0)).masked_fill(~known, float("inf"))
+        place = order.topk(min(config.n_positives, walks.shape[1]), dim=1, largest=False).indices
+        chosen, counted = walks.gather(1, place).clamp_min(0), known.gather(1, place)
+        pull = (e.gather(1, chosen) * counted).sum(1)
+        rows = -(pull / (total - own) + 1e-7).log()
+        hard.scatter_(1, chosen, counted)
+        return instance, torch.where(known.any(1), rows, 0.0).mean(), hard
+
+    def loss(self, batch: Batch, progress: float) -> Step:
+        z = self.embed(batch.views[0])
+        config, rows = self.config, self.bank.entries
+        similarity = z.detach() @ rows.T
+        near = extreme(similarity, torch.ones_like(similarity, dtype=torch.bool), config.n_negatives)
+        parts = self.by_paper if config.form == "paper" else self.by_code
+        instance, invariance, hard = parts(z, batch, near, similarity, progress >= config.gate)
+        loss = instance + config.weight * invariance
+        everyone = torch.arange(len(rows), device=z.device)
+        neighbours = nearest(z.detach(), rows, config.n_neighbours, batch.index, everyone)[1]
+        anchor, found = torch.where(hard)
+        metrics = {"embedding_std": spread(z), "hard_positives": hard.float().sum(1).mean()}
+        mined = (batch.index[anchor], found) if progress >= config.gate else None
+        return Step(loss, metrics, (z.detach(), batch.index, neighbours), mined)
+
+    def after_step(self, step: Step, progress: float) -> None:
+        z, index, neighbours = (gathered_detached(tensor) for tensor in step.carry)
+        self.graph.write(index, neighbours)
+        self.bank.update(z, index)

@@ -1,0 +1,87 @@
+"""InvP with a teacher and a queue in place of the bank: the form its rebuttal calls orthogonal.
+
+Wang et al., "Unsupervised Representation Learning by Invariance Propagation", NeurIPS 2020, arXiv:2010.11694.
+Compared with InvP: keys are teacher embeddings of the recent past, so an image reached over the graph may have no key;
+an anchor without any keeps its instance loss alone. The positive of the instance loss is MoCo's, the other view.
+
+The form is only named in the rebuttal; everything but the graph and the hard positives is our reading.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import nn
+
+from sslrepro.methods.base import Method
+from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.graph import NeighbourGraph
+from sslrepro.parts.heads import mlp
+from sslrepro.parts.losses import nce
+from sslrepro.parts.memory import Queue, unit
+from sslrepro.parts.metrics import spread
+from sslrepro.parts.mining import distinct_nearest, extreme
+from sslrepro.parts.teacher import MomentumTeacher
+from sslrepro.types import Batch, Step
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 128  # d, width of the embedding
+    hidden: int = 2048  # width of the projector's hidden layer, no batch norm
+    temperature: float = 0.2  # tau
+    queue_size: int = 65_536  # rows; not given, MoCo's
+    teacher_momentum: float = 0.999  # weight of the teacher's old value
+    n_neighbours: int = 4  # k, edges out of each image
+    hops: int = 3  # l, graph distance up to which images are positives
+    n_positives: int = 50  # P, the least similar of those in the queue
+    n_negatives: int = 4096  # M, nearest rows in the denominators
+    weight: float = 0.6  # lambda, of the invariance loss
+    gate: float = 0.0375  # share of training without it (30 of 800 epochs)
+
+
+@final
+class InvPMoCo(Method):
+    """Invariance propagation with a momentum queue."""
+
+    n_views = 2
+
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
+        super().__init__()
+        self.config = config
+        self.encoder = encoder
+        self.projector = mlp(encoder.dim, config.hidden, config.dim, hidden_norm=False)
+        self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
+        self.queue = Queue(config.queue_size, config.dim)
+        self.graph = NeighbourGraph(n_images, config.n_neighbours)
+
+    def loss(self, batch: Batch, progress: float) -> Step:
+        config, rows, stored = self.config, self.queue.entries, self.queue.index
+        z = self.embed(batch.views[0])
+        key = unit(self.teacher(batch.views[1]))
+        similarity = z.detach() @ rows.T
+        other = batch.index[:, None] != stored
+        near = extreme(similarity, other, config.n_negatives)
+        own = torch.eye(len(z), dtype=torch.bool, device=z.device)
+        positive = torch.cat([own, torch.zeros_like(near)], 1)
+        loss = nce(z, torch.cat([key, rows]), positive, torch.cat([own, near], 1), config.temperature)
+        metrics, mined = {"embedding_std": spread(z), "instance_loss": loss.detach()}, None
+        if progress >= config.gate:
+            reached = self.graph.within(batch.index, config.hops)[:, stored.clamp_min(0)] & (stored >= 0)
+            hard = extreme(similarity, reached, config.n_positives, largest=False)
+            none = ~reached.any(1, keepdim=True)  # no positive in the queue: loss 0, no gradient
+            spare = near | (none & ~near.any(1, keepdim=True))
+            candidate = torch.where(none, spare, (near & ~reached) | hard)
+            positive = torch.where(none, spare, hard)
+            loss = loss + config.weight * nce(z, rows, positive, candidate, config.temperature, mode="in")
+            anchor, found = torch.where(hard)
+            mined = batch.index[anchor], stored[found]
+            metrics["hard_positives"] = hard.float().sum(1).mean()
+        neighbours = distinct_nearest(similarity, stored, other & (stored >= 0), config.n_neighbours)
+        return Step(loss, metrics, (key, batch.index, neighbours), mined)
+
+    def after_step(self, step: Step, progress: float) -> None:
+        key, index, neighbours = (gathered_detached(tensor) for tensor in step.carry)
+        self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
+        self.graph.write(index, neighbours)
+        self.queue.push(key, index)

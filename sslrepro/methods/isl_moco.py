@@ -1,0 +1,98 @@
+"""ISL on MoCo v2: the mined sets of alike images join the positives of a momentum contrast.
+
+Wang et al., "Instance Similarity Learning for Unsupervised Feature Representation", ICCV 2021, arXiv:2108.02721,
+Appendix.
+Compared with MoCo v2: + a bank of teacher embeddings, whose rows of alike images attract, + the mining of ISL.
+
+The appendix says that mined neighbours supervise MoCo v2 and gives numbers, no loss; the code has no trace of it. So
+this is our specification: the rounds of ISL, the first of them plain MoCo v2; positives are the own key and the bank
+rows of the members, negatives the queue without the anchor's and its members' rows; no divergence term.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.methods.base import Method
+from sslrepro.parts.frontier import Frontier, Mining, grown
+from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.graph import Affinity
+from sslrepro.parts.heads import mlp
+from sslrepro.parts.losses import nce
+from sslrepro.parts.memory import Bank, Queue, unit
+from sslrepro.parts.metrics import spread
+from sslrepro.parts.teacher import MomentumTeacher
+from sslrepro.types import Batch, Step
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 128  # d, width of the embedding
+    hidden: int = 2048  # width of the projector's hidden layer, no batch norm
+    temperature: float = 0.2  # tau, MoCo v2's
+    queue_size: int = 65_536  # rows
+    teacher_momentum: float = 0.999  # weight of the teacher's old value
+    bank_momentum: float = 0.5  # weight of a row's old value
+    rounds: int = 4  # equal shares of training, the net and the mining between them
+    score_threshold: float = 0.3  # theta: least score of a frontier point
+    radius: float = 0.3  # R0: cosine that a score of 1 asks for
+    growth: float = 0.5  # other images per set that a round adds on average
+    n_proxy_neighbours: int = 10  # bank rows looked at around a frontier point
+    n_strangers: int = 4096  # random rows of which the most similar is the negative
+    cap: int = 64  # members per set
+    max_gan_epochs: int = 200  # passes of the net over the set
+    max_passes: int = 200  # passes of the mining over the set
+    gan_lr: float = 1e-4  # of Adam, for the net
+
+
+@final
+class ISLMoCo(Method):
+    """Instance similarity learning on a momentum contrast."""
+
+    n_views = 2
+
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
+        super().__init__()
+        self.config = config
+        self.encoder = encoder
+        self.projector = mlp(encoder.dim, config.hidden, config.dim, hidden_norm=False)
+        self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
+        self.queue = Queue(config.queue_size, config.dim)
+        self.bank = Bank(n_images, config.dim, config.bank_momentum)
+        self.affinity = Affinity(n_images, config.cap)
+        self.frontier = Frontier(config.dim)
+        self.mining = Mining(config.score_threshold, config.radius, config.growth, config.n_proxy_neighbours,
+                             config.n_strangers, config.max_gan_epochs, config.max_passes, 256, config.gan_lr,
+                             "own")  # fmt: skip
+
+    def loss(self, batch: Batch, progress: float) -> Step:
+        z = self.embed(batch.views[0])
+        key = unit(self.teacher(batch.views[1]))
+        own = torch.eye(len(z), dtype=torch.bool, device=z.device)
+        member = self.affinity.of(batch.index)
+        stored = self.queue.index
+        alike = (member[:, stored.clamp_min(0)] & (stored >= 0)) | (batch.index[:, None] == stored)
+        positive = torch.cat([own, member, torch.zeros_like(alike)], 1)
+        candidate = torch.cat([own, member, ~alike], 1)
+        keys = torch.cat([key, self.bank.entries, self.queue.entries])
+        loss = nce(z, keys, positive, candidate, self.config.temperature, mode="in")
+        metrics = {"embedding_std": spread(z), "members": member.float().sum(1).mean()}
+        return Step(loss, metrics, (key, batch.index))
+
+    def after_step(self, step: Step, progress: float) -> None:
+        self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
+        key, index = (gathered_detached(tensor) for tensor in step.carry)
+        self.queue.push(key, index)
+        self.bank.update(key, index)
+
+    def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
+        rows = self.bank.entries
+        grown(self.frontier, self.affinity, self.mining, self.config.rounds, progress, rows,
+              lambda: unit(encode(self.teacher)))  # fmt: skip
+
+    @property
+    def relations(self) -> Tensor:
+        return self.affinity.members

@@ -1,0 +1,90 @@
+"""SePP-ID: pairs of different images that a trained encoder finds nearly identical are used as two views of one image.
+
+"Semantic positive pairs" (SePP-ID), arXiv:2306.16122.
+Compared with its base (MoCo v2, SimCLR, SimSiam, VICReg or DINO): nothing but more training rows. A sampler, any run of
+ours with its head kept, embeds a share of the un-augmented images; pairs within a window of cosines join the set.
+
+Where the paper is silent or disagrees with itself:
+* Algorithm 1 loops over ordered pairs, so each appears twice; here once. Its table of pair counts cannot come from all
+  pairs of a random subset: some cap must exist. `max_pairs` and `max_partners` are ours, and what they do is reported.
+* The window 0.97 to 0.99 belongs to the paper's sampler; another may find none or millions. `quantile` takes the same
+  share of pairs from any sampler.
+* Equation 2 sums over pairs for each image, the text concatenates sets: equal up to a constant (`weight`).
+* Negatives made by the method itself, rows of the pair's images elsewhere in the batch, are left out.
+* A pair's sampler costs a training of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.check import one_of, require
+from sslrepro.methods.base import Method
+from sslrepro.parts.mining import similar_pairs, window
+from sslrepro.types import Batch, Step
+
+BASES = ("dino", "mocov2", "simclr", "simsiam", "vicreg")
+
+
+@dataclass(frozen=True)
+class Config:
+    base: str = "mocov2"  # the method that is trained on the rows
+    base_settings: dict[str, Any] = field(default_factory=dict)  # of the base; missing ones are its defaults
+    sampler: str = "mocov2"  # the method that trained the sampler, on the same images with the same encoder
+    sampler_settings: dict[str, Any] = field(default_factory=dict)  # of the sampler's method
+    sampler_epochs: int = 100  # of the sampler's training
+    share: float = 0.1  # K, of the training images among which pairs are looked for
+    low: float = 0.97  # least cosine of a pair
+    high: float = 0.99  # largest cosine: above are duplicates
+    quantile: float | None = None  # instead of `low`: share of all pairs that is taken, the most similar below `high`
+    max_pairs: int | None = None  # most pairs, the most similar first
+    max_partners: int | None = None  # most pairs per image
+    random: bool = False  # the control: as many rows, each an image paired with itself
+    weight: float | None = None  # lambda of Eq. 2 for pair rows; None: rows count alike
+
+
+@final
+class SePPID(Method):
+    """Semantic positive pairs around a base method."""
+
+    def __init__(self, config: Config, base: Method, n_images: int):
+        super().__init__()
+        one_of(config.base, BASES, "SePPID", "base")
+        require(0 < config.share <= 1, "SePPID", "share", "in (0, 1]", config.share)
+        self.config = config
+        self.base = base
+        self.n_views, self.clip_norm = base.n_views, base.clip_norm
+        self.constant_lr = tuple(f"base.{name}" for name in base.constant_lr)
+        self.register_buffer("seed", torch.randint(2**31 - 1, ()))
+
+    @property
+    def encoder(self) -> nn.Module:
+        return self.base.encoder
+
+    def embed(self, view: Tensor) -> Tensor:
+        return self.base.embed(view)
+
+    def pairs(self, encode: Callable[[Tensor], Tensor], n_images: int) -> tuple[Tensor, Tensor]:
+        """Algorithm 1, without the double loop: pairs of a random share of the images, by the sampler's cosine."""
+        config = self.config
+        generator = torch.Generator().manual_seed(int(self.seed))
+        chosen = torch.randperm(n_images, generator=generator)[: max(2, round(config.share * n_images))].sort().values
+        x = encode(chosen)
+        low = config.low
+        if config.quantile is not None:
+            low = min(window(x, config.quantile, 200_000, generator), config.high)
+        place, cosine = similar_pairs(x, low, config.high, config.max_partners, config.max_pairs)
+        found = chosen.to(place.device)[place]
+        if config.random:
+            drawn = torch.randint(n_images, (len(found), 1), generator=generator).to(place.device)
+            found, cosine = drawn.expand(-1, 2), torch.ones_like(cosine)
+        return found, cosine
+
+    def loss(self, batch: Batch, progress: float) -> Step:
+        return self.base.loss(batch, progress)
+
+    def after_step(self, step: Step, progress: float) -> None:
+        self.base.after_step(step, progress)

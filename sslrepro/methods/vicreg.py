@@ -1,0 +1,49 @@
+"""VICReg: two views agree; every dimension of the embedding keeps a variance, and no two say the same.
+
+Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization", ICLR 2022, arXiv:2105.04906.
+Compared with SimCLR: - negatives, - normalisation; statistics over the batch instead.
+The paper's formula adds the variance terms of both views, its code halves them: the code's form is used.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import nn
+
+from sslrepro.methods.base import Method
+from sslrepro.parts.gather import gathered
+from sslrepro.parts.heads import mlp
+from sslrepro.parts.losses import averaged, spread_penalties
+from sslrepro.parts.memory import precise, unit
+from sslrepro.parts.metrics import spread
+from sslrepro.types import Batch, Step
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 8192  # d, width of the embedding
+    hidden: int = 8192  # width of the expander's two hidden layers
+    invariance: float = 25.0  # lambda, weight of the squared difference
+    variance: float = 25.0  # mu, weight of the variance term, halved over the two views
+    covariance: float = 1.0  # nu, weight of the covariance term
+
+
+@final
+class VICReg(Method):
+    """Variance-invariance-covariance regularisation."""
+
+    n_views = 2
+
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
+        super().__init__()
+        self.config = config
+        self.encoder = encoder
+        self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim, last_bias=False)
+
+    def loss(self, batch: Batch, progress: float) -> Step:
+        config = self.config
+        a, b = (precise(self.projector(self.encoder(view))) for view in batch.views)
+        agree = averaged((a - b).square().mean(1), batch.weight)
+        (var_a, cov_a), (var_b, cov_b) = (spread_penalties(gathered(z)) for z in (a, b))
+        loss = config.invariance * agree + config.variance * (var_a + var_b) / 2 + config.covariance * (cov_a + cov_b)
+        return Step(loss, {"embedding_std": spread(unit(a)), "invariance": agree.detach()})

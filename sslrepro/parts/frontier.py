@@ -1,0 +1,214 @@
+"""Points at the frontier of an image's neighbourhood, made by a small adversarial net in embedding space (ISL).
+
+From an anchor a, a point p close to it and a hard negative n, the generator makes p': acceptable to the discriminator
+both as a negative beside p and as a positive beside n. Rows of the bank near p' are then held to be like the anchor.
+Everything works on stored vectors: no image is encoded here (the released code encodes all images anew every pass).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.parts.gather import agreed
+from sslrepro.parts.graph import Affinity
+from sslrepro.parts.memory import unit
+from sslrepro.parts.mining import nearest
+from sslrepro.types import Float, Int
+
+
+@dataclass(frozen=True)
+class Mining:
+    """Settings of the second and third stage."""
+
+    score_threshold: float
+    radius: float
+    growth: float
+    n_proxy_neighbours: int
+    n_negatives: int
+    max_gan_epochs: int
+    max_passes: int
+    batch_size: int
+    lr: float
+    positive: str
+
+
+def discriminator_loss(real: Float[Tensor, " b"], near: Float[Tensor, " b"], far: Float[Tensor, " b"]) -> Tensor:
+    """1/2 [BCE(D(a, p, n), 1) + 1/2 BCE(D(a, p, p'), 0) + 1/2 BCE(D(a, p', n), 0)]; scores in (0, 1)."""
+    bce = nn.functional.binary_cross_entropy
+    zero = torch.zeros_like(real)
+    return (bce(real, torch.ones_like(real)) + bce(near, zero) / 2 + bce(far, zero) / 2) / 2
+
+
+def generator_loss(near: Float[Tensor, " b"], far: Float[Tensor, " b"]) -> Tensor:
+    """1/2 BCE(D(a, p, p'), 1) + 1/2 BCE(D(a, p', n), 1)."""
+    one = torch.ones_like(near)
+    return (nn.functional.binary_cross_entropy(near, one) + nn.functional.binary_cross_entropy(far, one)) / 2
+
+
+def radius_of(score: Tensor, radius: float) -> Tensor:
+    """Least cosine to p' for admission: from `radius` at score 1 towards 1 as the score falls."""
+    return radius + (1 - score) * (1 - radius)
+
+
+class Frontier(nn.Module):
+    """The generator and the discriminator; drawn anew for every round.
+
+    rounds_done   rounds whose mining is over;  seed   of all draws, drawn at initialisation
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.register_buffer("rounds_done", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("seed", torch.randint(2**31 - 1, ()))
+        self.generator = nn.Sequential(
+            nn.Linear(3 * dim, 2 * dim), nn.LeakyReLU(0.01), nn.Linear(2 * dim, dim), nn.LeakyReLU(0.01),
+            nn.Linear(dim, dim),
+        )  # fmt: skip
+        self.discriminator = nn.Sequential(
+            nn.Linear(3 * dim, dim), nn.LeakyReLU(0.01), nn.Linear(dim, dim // 2 or 1), nn.LeakyReLU(0.01),
+            nn.Linear(dim // 2 or 1, 1), nn.Sigmoid(),
+        )  # fmt: skip
+
+        self.requires_grad_(False)  # trained between rounds, by optimizers of their own
+
+    def redrawn(self, generator: torch.Generator) -> None:
+        """New weights, uniform within 1 / sqrt(inputs) as torch draws them."""
+        with torch.no_grad():
+            for part in (*self.generator, *self.discriminator):
+                if isinstance(part, nn.Linear):
+                    bound = part.in_features**-0.5
+                    for tensor in (part.weight, part.bias):
+                        drawn = torch.rand(tensor.shape, generator=generator) * 2 * bound - bound
+                        tensor.copy_(drawn)
+
+    def proxy(self, a: Tensor, p: Tensor, n: Tensor) -> Float[Tensor, "b d"]:
+        """p', unit rows."""
+        return unit(self.generator(torch.cat([a, p, n], 1)))
+
+    def score(self, a: Tensor, p: Tensor, n: Tensor) -> Float[Tensor, " b"]:
+        """D(a, p, n): how much p looks closer to a than n does, in (0, 1)."""
+        return self.discriminator(torch.cat([a, p, n], 1))[:, 0]
+
+
+@torch.no_grad()
+def triplets(
+    index: Int[Tensor, " b"], own: Tensor, bank: Tensor, affinity: Affinity, how: Mining, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(a, p, n) for images `index`: the own embedding, a point held close, the hardest of random strangers.
+
+    p is the image's own bank row, as in the released code, or a random member of its set, as in the paper's figure.
+    n is the most similar of `n_negatives` random bank rows outside the set.
+    """
+    a, p = own[index], bank[index]
+    inside = affinity.of(index)
+    if how.positive == "member":
+        members = affinity.members[index]
+        count = (members >= 0).sum(1)
+        draw = (torch.rand(len(index), generator=generator).to(a.device) * (count + 1)).long()  # 0: the image itself
+        chosen = torch.where(draw > 0, members.gather(1, (draw - 1).clamp_min(0)[:, None])[:, 0], index)
+        p = bank[chosen]
+    stranger = torch.randperm(len(bank), generator=generator)[: how.n_negatives].to(a.device)
+    similarity = a @ bank[stranger].T
+    taken = inside[:, stranger] | (index[:, None] == stranger)
+    n = bank[stranger[similarity.masked_fill(taken, -2.0).argmax(1)]]
+    return a, p, n
+
+
+def fit(
+    net: Frontier, own: Tensor, bank: Tensor, affinity: Affinity, how: Mining, generator: torch.Generator, first: bool
+) -> list[float]:
+    """Train generator and discriminator in turn; returns the generator's mean loss per epoch.
+
+    Ends as the released code does: not before 10 epochs in the first round; the least loss is at most 1; the last
+    epoch is not the best of the last three, nor is the best of all among them; or at `max_gan_epochs`.
+    """
+    net.requires_grad_(True)
+    solvers = [torch.optim.Adam(part.parameters(), lr=how.lr) for part in (net.discriminator, net.generator)]
+    losses: list[float] = []
+    while len(losses) < how.max_gan_epochs and not ended(losses, first):
+        total, batches = 0.0, torch.randperm(len(own), generator=generator).to(own.device).split(how.batch_size)
+        for index in batches:
+            a, p, n = triplets(index, own, bank, affinity, how, generator)
+            made = net.proxy(a, p, n)
+            fixed = made.detach()
+            loss = discriminator_loss(net.score(a, p, n), net.score(a, p, fixed), net.score(a, fixed, n))
+            solvers[0].zero_grad()
+            loss.backward()
+            solvers[0].step()
+            loss = generator_loss(net.score(a, p, made), net.score(a, made, n))
+            solvers[1].zero_grad()
+            loss.backward()
+            solvers[1].step()
+            total += loss.item()
+        losses.append(total / len(batches))
+    net.requires_grad_(False)
+    for parameter in net.parameters():
+        parameter.grad = None
+    return losses
+
+
+def ended(losses: list[float], first: bool) -> bool:
+    """Whether the adversarial training may stop; see `fit`."""
+    if len(losses) < (10 if first else 4) or min(losses) > 1 or (first and losses[-1] > 1):
+        return False
+    recent = losses[-3:]
+    return losses[-1] > min(recent) and min(losses) < min(recent)
+
+
+@torch.no_grad()
+def mine(
+    net: Frontier, own: Tensor, bank: Tensor, affinity: Affinity, how: Mining, generator: torch.Generator, round: int
+) -> dict[str, float]:
+    """Grow the sets until they hold (round + 1) * growth other images on average, or for `max_passes` passes.
+
+    Returns {"passes", "admitted", "refused", "members"}: members is the mean size without the image itself.
+    """
+    counts = {"passes": 0.0, "admitted": 0.0, "refused": 0.0}
+    n, everyone = len(own), torch.arange(len(own), device=own.device)
+
+    def members() -> float:
+        return float((affinity.members >= 0).sum()) / n
+
+    while counts["passes"] < how.max_passes and members() <= (round + 1) * how.growth:
+        for index in torch.randperm(n, generator=generator).to(own.device).split(how.batch_size):
+            a, p, far = triplets(index, own, bank, affinity, how, generator)
+            made = net.proxy(a, p, far)
+            score = net.score(a, made, far)
+            similarity, found = nearest(made, bank, min(how.n_proxy_neighbours, n - 1), index, everyone)
+            near = (similarity > radius_of(score, how.radius)[:, None]) & (score > how.score_threshold)[:, None]
+            one, other = index[:, None].expand_as(found)[near], found[near]
+            for name, value in affinity.admit(one, other).items():
+                counts[name] += value
+        counts["passes"] += 1
+    return counts | {"members": members()}
+
+
+def grown(
+    net: Frontier,
+    affinity: Affinity,
+    how: Mining,
+    rounds: int,
+    progress: float,
+    bank: Tensor,
+    own: Callable[[], Tensor],
+) -> dict[str, float] | None:
+    """Stages two and three where a round has ended (progress >= 1 / rounds, 2 / rounds, ...); else nothing.
+
+    own   gives the anchors, one unit row per image
+    Returns the counts of `mine` with the passes of the net, or None.
+    """
+    done = int(net.rounds_done)
+    if done + 1 >= rounds or progress < (done + 1) / rounds - 1e-9:
+        return None
+    generator = torch.Generator().manual_seed((int(net.seed) + 7919 * done) % 2**32)
+    net.redrawn(generator)
+    dtype = next(net.parameters()).dtype
+    anchors, bank = own().to(dtype), bank.to(dtype)
+    with torch.enable_grad():
+        losses = fit(net, anchors, bank, affinity, how, generator, first=done == 0)
+    counts = mine(net, anchors, bank, affinity, how, generator, done)
+    agreed(affinity.members)
+    net.rounds_done += 1
+    return counts | {"gan_epochs": len(losses)}

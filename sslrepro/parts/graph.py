@@ -1,0 +1,90 @@
+"""Who is near whom over the whole set, as data-set indices."""
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.check import require
+from sslrepro.types import Bool, Int
+
+
+class NeighbourGraph(nn.Module):
+    """The directed k-nearest-neighbour graph of the training images, rewritten a batch at a time (InvP).
+
+    neighbours   [n k] data-set indices, nearest first; -1 = not known yet
+    """
+
+    def __init__(self, n_images: int, k: int):
+        super().__init__()
+        require(1 <= k < n_images, "NeighbourGraph", "k", f"1..{n_images - 1}, the other images", k)
+        self.register_buffer("neighbours", torch.full((n_images, k), -1, dtype=torch.int64))
+
+    def walks(self, index: Int[Tensor, " b"], hops: int) -> Int[Tensor, "b w"]:
+        """Ends of all walks of 1..hops edges, level by level: k + k^2 + ... entries, with repeats.
+
+        The start itself is usually among them (neighbours are often mutual); ends through unknown nodes are -1.
+        """
+        level, found = index[:, None], []
+        for _ in range(hops):
+            step = self.neighbours[level.clamp_min(0)]
+            level = torch.where(level[:, :, None] >= 0, step, -1).flatten(1)
+            found.append(level)
+        return torch.cat(found, 1)
+
+    def within(self, index: Int[Tensor, " b"], hops: int) -> Bool[Tensor, "b n"]:
+        """Images at graph distance 1..hops: breadth-first search, the start left out."""
+        ends = self.walks(index, hops)
+        reached = torch.zeros(len(index), len(self.neighbours) + 1, dtype=torch.bool, device=index.device)
+        reached.scatter_(1, torch.where(ends >= 0, ends, len(self.neighbours)), True)  # the last column is a sink
+        reached.scatter_(1, index[:, None], False)
+        return reached[:, :-1]
+
+    def write(self, index: Int[Tensor, " b"], nearest: Int[Tensor, "b k"]) -> None:
+        """Replace the rows of a batch, after the step; of an image that occurs twice the last row counts."""
+        place = torch.arange(len(index), device=index.device)
+        last = torch.where(index[:, None] == index, place, -1).max(1).values
+        self.neighbours[index] = nearest[last]
+
+
+class Affinity(nn.Module):
+    """Symmetric sets of images held to be alike, at most `cap` per image; they only grow (ISL).
+
+    Every image is in its own set; that is not stored.
+
+    members   [n cap] data-set indices in order of admission, -1 where there is none
+    """
+
+    def __init__(self, n_images: int, cap: int):
+        super().__init__()
+        require(cap >= 1, "Affinity", "cap", ">= 1, members per image", cap)
+        self.register_buffer("members", torch.full((n_images, cap), -1, dtype=torch.int64))
+
+    def of(self, index: Int[Tensor, " b"]) -> Bool[Tensor, "b n"]:
+        """Members of each image's set, itself left out."""
+        found = torch.zeros(len(index), len(self.members) + 1, dtype=torch.bool, device=index.device)
+        rows = self.members[index]
+        found.scatter_(1, torch.where(rows >= 0, rows, len(self.members)), True)
+        return found[:, :-1]
+
+    def admit(self, first: Int[Tensor, " e"], second: Int[Tensor, " e"]) -> dict[str, int]:
+        """Put each into the other's set, in the order given; pairs that would pass a cap are refused.
+
+        Returns {"admitted", "refused"}: undirected pairs; those already in are neither.
+        """
+        members = self.members.cpu().numpy()
+        degree = (members >= 0).sum(1)
+        known = [set(row[row >= 0].tolist()) for row in members]
+        cap, count = members.shape[1], {"admitted": 0, "refused": 0}
+        for i, j in zip(first.tolist(), second.tolist(), strict=True):
+            if i == j or j in known[i]:
+                continue
+            if degree[i] >= cap or degree[j] >= cap:
+                count["refused"] += 1
+                continue
+            members[i, degree[i]], members[j, degree[j]] = j, i
+            degree[i] += 1
+            degree[j] += 1
+            known[i].add(j)
+            known[j].add(i)
+            count["admitted"] += 1
+        self.members.copy_(torch.from_numpy(members))
+        return count

@@ -1,0 +1,43 @@
+"""Soft assignments of embeddings to prototypes."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from sslrepro.parts.gather import gathered_detached, local_rows
+from sslrepro.parts.memory import precise, unit
+from sslrepro.types import Float, Int
+
+
+@torch.no_grad()
+def sinkhorn(scores: Float[Tensor, "b k"], epsilon: float, iterations: int) -> Float[Tensor, "b k"]:
+    """Codes: the transport of rows to equally used prototypes, rows summing to 1 (SwAV, Eq. 3-5).
+
+    In the log domain and fp32: exp(score / epsilon) overflows half precision. Each iteration first makes the
+    prototypes, then the rows, equally heavy.
+
+        epsilon   > 0, entropy regularisation;  iterations   >= 1
+    """
+    log = precise(scores) / epsilon
+    for _ in range(iterations):
+        log = log - log.logsumexp(0) - math.log(log.shape[1])
+        log = log - log.logsumexp(1, keepdim=True) - math.log(log.shape[0])
+    return (log + math.log(log.shape[0])).exp()
+
+
+@torch.no_grad()
+def codes(batch: Float[Tensor, "b k"], queued: Float[Tensor, "m k"] | None, epsilon: float, iterations: int) -> Tensor:
+    """Codes [b k] of a batch's rows, assigned together with the rows of all processes and of a queue."""
+    together = gathered_detached(batch)
+    if queued is not None:
+        together = torch.cat([together, queued])
+    return sinkhorn(together, epsilon, iterations)[local_rows(len(batch), batch.device)]
+
+
+@torch.no_grad()
+def group_means(x: Float[Tensor, "b d"], label: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
+    """Every row replaced by the unit mean of the rows that have its label."""
+    _, group = label.unique(return_inverse=True)
+    total = torch.zeros_like(x).index_add_(0, group, x)
+    return unit(total)[group]

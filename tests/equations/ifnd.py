@@ -1,0 +1,66 @@
+"""IFND on SimCLR (Chen et al., "Incremental False Negative Detection for Contrastive Learning",
+ICLR 2022; elimination and attraction losses).
+"""
+
+import math
+
+SETTINGS = {"dim": 5, "hidden": 7, "clusters": [3, 5]}
+VARIANTS = {
+    "default": {},
+    "attract": {"mode": "attract"},
+    "step": {"acceptance": "step", "step_at": 0.3},
+    "constant": {"acceptance": "constant", "final_rate": 0.5},
+    "density": {"confidence": "density", "mode": "attract"},
+    "one level": {"clusters": [4], "temperature": 0.2},
+}
+OUTPUTS = {"z": "encoder projector"}
+PROGRESS = [0.5]
+
+
+def unit(vector):
+    """The vector divided by its L2 norm."""
+    norm = math.sqrt(sum(x * x for x in vector))
+    return [x / norm for x in vector]
+
+
+def dot(a, b):
+    """Inner product; the cosine when both are unit vectors."""
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def log_sum_exp(values):
+    """log of the sum of exp(values), shifted by the largest value."""
+    top = max(values)
+    return top + math.log(sum(math.exp(v - top) for v in values))
+
+
+def mean(values):
+    """Arithmetic mean."""
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def loss(out, batch, state, settings, progress):
+    """Mean over levels and anchors; a key with the anchor's pseudo-label is removed or made a positive."""
+    # Both views of every image in one list; the twin of an anchor is the other view of the same row.
+    keys = [(row, batch["index"][row], unit(z)) for view in out["z"] for row, z in enumerate(view)]
+    terms = []
+    for label in state["pseudo.label"]:
+        for a, (row, image, anchor) in enumerate(keys):
+            scores = [dot(anchor, vector) / settings["temperature"] for _, _, vector in keys]
+            others = [k for k in range(len(keys)) if k != a]
+            twin = [k for k in others if keys[k][0] == row]
+            same = [k for k in others if k not in twin and label[keys[k][1]] == label[image]]
+            if settings["mode"] == "eliminate":
+                # The twin against the twin and the views of images with another pseudo-label.
+                positives, candidates = twin, [k for k in others if k not in same]
+            else:
+                # The mean over the twin and the views with the same pseudo-label, against all other views.
+                positives, candidates = twin + same, others
+            terms.append(log_sum_exp([scores[k] for k in candidates]) - mean(scores[k] for k in positives))
+    return mean(terms)
+
+
+def after(out, batch, state, settings, progress):
+    """Nothing is written: pseudo-labels change at re-clustering only."""
+    return {}

@@ -1,0 +1,33 @@
+"""SePP-ID pair mining and row weights (Alkhalefi et al., "Semantic Positive Pairs for Enhancing Visual Representation
+Learning of Instance Discrimination Methods", TMLR 2024, Alg. 1 and Eq. 2).
+"""
+
+import math
+
+
+def unit(vector):
+    """The vector divided by its L2 norm."""
+    norm = math.sqrt(sum(x * x for x in vector))
+    return [x / norm for x in vector]
+
+
+def dot(a, b):
+    """Inner product; the cosine when both are unit vectors."""
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def pairs(vectors, chosen, low, high):
+    """Alg. 1 as unordered pairs: all i < j among the chosen images with low <= cos <= high."""
+    found = []
+    images = sorted(set(chosen))
+    for a, i in enumerate(images):
+        for j in images[a + 1 :]:
+            if low <= dot(unit(vectors[i]), unit(vectors[j])) <= high:
+                found.append((i, j))
+    return sorted(found)
+
+
+def weights(is_pair, n_images, n_pairs, weight):
+    """Eq. 2: (1/N) sum_i [l(u_i, v_i) + sum_m weight l(u_i, v_im)], as weights of rows drawn from all N + P rows."""
+    scale = (n_images + n_pairs) / n_images
+    return [weight * scale if pair else scale for pair in is_pair]

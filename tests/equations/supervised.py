@@ -1,0 +1,28 @@
+"""Cross-entropy of a linear classifier on the features: training with labels, no paper."""
+
+import math
+
+SETTINGS = {"n_classes": 3}
+VARIANTS = {"default": {}}
+OUTPUTS = {"s": "encoder classifier"}
+PROGRESS = [0.5]
+
+
+def log_sum_exp(values):
+    """log of the sum of exp(values), shifted by the largest value."""
+    top = max(values)
+    return top + math.log(sum(math.exp(v - top) for v in values))
+
+
+def loss(out, batch, state, settings, progress):
+    """Mean over rows of -log softmax(scores)[label], view 0 only."""
+    scores = out["s"][0]
+    total = 0.0
+    for row, label in zip(scores, batch["label"], strict=True):
+        total += log_sum_exp(row) - row[label]
+    return total / len(scores)
+
+
+def after(out, batch, state, settings, progress):
+    """Supervised training keeps no memory."""
+    return {}

@@ -1,0 +1,62 @@
+"""Encoders: what evaluation keeps, and what others can load."""
+
+import pytest
+import torch
+import torchvision
+
+from sslrepro.parts.encoders import ENCODERS, encoder
+
+
+@pytest.mark.parametrize("name", [name for name in ENCODERS if name not in ("alexnet", "resnet18", "resnet50")])
+@pytest.mark.parametrize("side", [16, 32])
+def test_features_have_the_width_that_is_exposed(name, side):
+    net = encoder(name).eval()
+    assert net(torch.randn(2, 3, side, side)).shape == (2, net.dim)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "resnet50"])
+def test_imagenet_stems_at_their_side(name):
+    net = encoder(name).eval()
+    assert net(torch.randn(1, 3, 224, 224)).shape == (1, net.dim)
+
+
+@pytest.mark.parametrize(("name", "theirs", "missing"), [
+    ("resnet18", lambda: torchvision.models.resnet18(weights=None), "fc."),
+    ("resnet50", lambda: torchvision.models.resnet50(weights=None), "fc."),
+    ("alexnet", lambda: torchvision.models.alexnet(weights=None), "classifier."),
+    ("vit-small", lambda: torchvision.models.VisionTransformer(32, 4, 6, 3, 192, 768), "heads."),
+])  # fmt: skip
+def test_torchvision_loads_the_state_dict(name, theirs, missing):
+    """Every key of ours fits theirs; only their classifier is missing."""
+    result = theirs().load_state_dict(encoder(name).state_dict(), strict=False)
+    assert result.unexpected_keys == [] and result.missing_keys
+    assert all(key.startswith(missing) for key in result.missing_keys)
+
+
+def test_the_transformer_is_torchvisions_at_its_own_side():
+    ours, theirs = encoder("vit-small").eval(), torchvision.models.VisionTransformer(32, 4, 6, 3, 192, 768).eval()
+    theirs.load_state_dict(ours.state_dict(), strict=False)
+    theirs.heads = torch.nn.Identity()
+    x = torch.randn(2, 3, 32, 32)
+    assert ours(x).allclose(theirs(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "places"), [("alexnet-cifar", 4), ("resnet18-cifar", 4), ("resnet50-cifar", 4)])
+def test_cifar_stems_keep_resolution(name, places):
+    """32 px leave 4 x 4 places before the average, as the usual 3x3 stem does (not 5 x 5, as with padding 2)."""
+    net, seen = encoder(name).eval(), []
+    last = net.features if name == "alexnet-cifar" else net.layer4
+    last.register_forward_hook(lambda module, inputs, out: seen.append(out.shape))
+    net(torch.randn(1, 3, 32, 32))
+    assert seen[0][2:] == (places, places)
+
+
+@pytest.mark.parametrize("name", ["conv", "alexnet-cifar", "vit-small"])
+def test_a_safetensors_file_brings_it_back(name, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    first, second = encoder(name).eval(), encoder(name).eval()
+    save_file({k: v.contiguous() for k, v in first.state_dict().items()}, tmp_path / "encoder.safetensors")
+    second.load_state_dict(load_file(tmp_path / "encoder.safetensors"))
+    x = torch.randn(2, 3, 16, 16)
+    assert second(x).equal(first(x))
