@@ -148,7 +148,7 @@ def reproduce(given: argparse.Namespace) -> None:
     from sslrepro import publish
 
     page = publish.publish(made)
-    print(f"\n{report.table(found)}\n\n{report.finding(found)}\n\n{report.verdicts(found)}\n")
+    print(f"\n{printed(found)}\n")
     print(f"cost      {report.cost(found)}")
     if left:
         print(f"          {trained / 60:.1f} minutes here, {given.jobs} runs side by side")
@@ -189,7 +189,16 @@ def show(given: argparse.Namespace) -> None:
         print(f"{given.table} has not been run at {made.profile.name} scale: "
               f"make reproduce TABLE={given.table} PROFILE={given.profile}")  # fmt: skip
         return
-    print(f"{report.table(found)}\n\n{report.finding(found)}\n\n{report.verdicts(found)}\n\n{report.cost(found)}")
+    print(f"{printed(found)}\n\n{report.cost(found)}")
+
+
+def printed(found: Any) -> str:
+    """A table for the terminal, with its finding and, where a paper claims something, the verdicts."""
+    from sslrepro import report, survey
+
+    if found.definition.notebook == "methods":
+        return f"{survey.table(found)}\n\n{survey.finding(found)}"
+    return f"{report.table(found)}\n\n{report.finding(found)}\n\n{report.verdicts(found)}"
 
 
 def train(given: argparse.Namespace) -> None:

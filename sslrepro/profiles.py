@@ -11,6 +11,7 @@ from sslrepro.data.views import ViewConfig
 
 PAPER_BATCH = 4096  # NNCLR's ablations; queues are counted in batches of it
 PAPER_EPOCHS = 1000
+PAIRS_PER_IMAGE = 18_109 / 1_281_167  # SePP-ID, Table 8, K = 10%
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Profile:
             return printed
         return max(1, min(round(printed / PAPER_BATCH * self.plan.batch_size), self.n_train // 8 or printed))
 
-    def scaled(self, method: str) -> dict[str, Any]:
+    def scaled(self, method: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
         """A method's settings at this scale, by the names of its settings: the same rule for every method.
 
         widths of heads              at most the profile's
@@ -65,10 +66,14 @@ class Profile:
         queue, rows and noise        at most an eighth of the images; rows of the own image are passed over
         clusters and prototypes      as many per class as on ImageNet's 1,000 classes, at most a quarter of the images
         sampler's training           the paper's share, an eighth of the epochs
+        pairs                        the paper's share of the rows, 1.4%, whatever their cosine
+
+        given   settings that others depend on: the base method of SePP-ID
         """
         if self.name == "paper":
             return {}
-        default = vars(methods.settings(method))
+        inner = {name: value for name, value in (given or {}).items() if name in ("base", "sampler")}
+        default = vars(methods.settings(method, inner))
         eighth, quarter = max(1, self.n_train // 8), max(2, self.n_train // 4)
 
         def per_class(printed: int) -> int:
@@ -92,6 +97,9 @@ class Profile:
                 out[name] = self.classes
             elif name == "sampler_epochs":
                 out[name] = max(1, round(self.plan.epochs / 8))
+            elif name == "quantile" and self.n_train:
+                among = max(2, round(default["share"] * self.n_train))
+                out[name] = min(0.5, PAIRS_PER_IMAGE * self.n_train / (among * (among - 1) / 2))
             elif name in ("base", "sampler"):
                 out[f"{name}_settings"] = self.scaled(value)
         return out
@@ -101,9 +109,9 @@ class Profile:
 
         Raises ValueError for a setting that has no mapping here.
         """
-        settings = self.scaled(method)
         paper = dict(paper or {})
-        known_keys(paper, ("queue_size", "top_k", "temperature"), "profiles.config", "paper setting")
+        known_keys(paper, vars(methods.settings(method)), "profiles.config", "paper setting")
+        settings = self.scaled(method, paper)
         if method == "nnclr":
             settings["queue_size"] = self.queue_size(paper.pop("queue_size", 32_768))
         settings |= paper

@@ -30,9 +30,13 @@ def page_name(made: Plan) -> str:
 def digest(made: Plan) -> str:
     """SHA-256 over everything a page is made from: notebook, definition, transcription, ledger, rendering code."""
     found = hashlib.sha256()
-    paths = [NOTEBOOKS / "table.ipynb", PACKAGE / "tables" / f"{made.definition.id}.py"]
+    definition = made.definition
+    paths = [NOTEBOOKS / f"{definition.notebook}.ipynb", PACKAGE / "tables" / f"{definition.id}.py"]
     paths += [PACKAGE / name for name in SOURCES]
-    paths.append(PACKAGE / "papers" / f"{papers.table(made.definition.id)['paper']}.yaml")
+    if definition.notebook == "table":
+        paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
+    else:
+        paths.append(PACKAGE / "survey.py")
     paths += sorted(made.ledger / f"{task.name}.json" for task in made.tasks)
     for path in paths:
         found.update(path.name.encode())
@@ -47,6 +51,13 @@ def prose(made: Plan) -> dict[str, str]:
     own = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "stl10": "STL-10", "tinyimagenet": "Tiny-ImageNet"}.get(
         own, own
     )
+    if definition.notebook != "table":
+        title = f"# {definition.title}{f' ({own})' if own else ''}\n\n*A table of ours.* {definition.question}"
+        reading = (
+            f"## How to read it\n\n{definition.reading}\n\n*How the papers' settings map to ours.* "
+            f"{definition.mapping}"
+        )
+        return {"page-title": title, "page-idea": f"## What is compared\n\n{definition.idea}", "page-reading": reading}
     table = papers.table(definition.id)
     paper = papers.paper(table["paper"])["paper"]
     title = f"# {definition.title}{f' ({own})' if own else ''}\n\n"
@@ -109,7 +120,7 @@ def dumped(notebook: dict[str, Any]) -> str:
     return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def publish(made: Plan, notebook: str = "table", log: bool = False) -> Path:
+def publish(made: Plan, notebook: str | None = None, log: bool = False) -> Path:
     """Execute a notebook for a table and put the page in the book; returns its path.
 
     Nothing is executed when the page is up to date. A failing cell raises RuntimeError with its last line, keeps
@@ -120,6 +131,7 @@ def publish(made: Plan, notebook: str = "table", log: bool = False) -> Path:
     from papermill.exceptions import PapermillExecutionError
 
     page = PAGES / f"{page_name(made)}.ipynb"
+    notebook = notebook or made.definition.notebook
     stamp = digest(made)
     if page.exists() and json.loads(page.read_text())["metadata"].get("sslrepro", {}).get("digest") == stamp:
         return page

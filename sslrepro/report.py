@@ -171,7 +171,11 @@ def markdown(found: Results) -> str:
 
 def latex(found: Results) -> str:
     """The table in LaTeX (booktabs)."""
-    head, body, foot = rows_of(found)
+    return as_latex(*rows_of(found))
+
+
+def as_latex(head: list[str], body: list[list[str]], foot: list[list[str]]) -> str:
+    """Plain cells as a booktabs tabular."""
 
     def line(cells: list[str]) -> str:
         return " & ".join(c.replace("%", r"\%").replace("±", r"$\pm$").replace(MINUS, "$-$") for c in cells) + r" \\"
@@ -195,13 +199,17 @@ def csv(found: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def copies(found: Results) -> Shown:
-    """The table as CSV (every seed), Markdown and LaTeX, embedded in the page for download."""
+def copies(found: Results, forms: tuple[str, str] | None = None) -> Shown:
+    """The table as CSV (every seed), Markdown and LaTeX, embedded in the page for download.
+
+    forms   its Markdown and LaTeX, where they are not those of a paper's table
+    """
     import base64
 
     links, name = [], f"{found.definition.id}-{found.plan.profile.name}"
-    for label, kind, text in (("CSV, every seed", "csv", csv(found)), ("Markdown", "md", markdown(found)),
-                              ("LaTeX", "tex", latex(found))):  # fmt: skip
+    in_markdown, in_latex = forms or (markdown(found), latex(found))
+    for label, kind, text in (("CSV, every seed", "csv", csv(found)), ("Markdown", "md", in_markdown),
+                              ("LaTeX", "tex", in_latex)):  # fmt: skip
         data = base64.b64encode(text.encode()).decode()
         links.append(f'<a download="{name}.{kind}" href="data:text/plain;base64,{data}">{label}</a>')
     return Shown(f'<p class="copies">Take the table along: {" · ".join(links)}</p>', "csv, markdown, latex")

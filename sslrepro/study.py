@@ -100,7 +100,7 @@ def plan(
     """
     definition = tables.definition(table)
     base = scaled_to(profile(profile_name), dataset)
-    n = base.seeds if seeds is None else seeds
+    n = (definition.seeds or base.seeds if base.judged else base.seeds) if seeds is None else seeds
     require(n >= 1, "study.plan", "seeds", ">= 1", n)
     protocols = {name: evaluate.protocol(name, given) for name, given in base.evaluations.items()}
     marks: dict[str, str] = {}
@@ -119,7 +119,10 @@ def plan(
             return replace(task("simclr", seed), config=None)
         return task("simclr", seed, epochs=0) if name == "random" else task(name, seed)
 
-    rows = {row: [task(definition.method, s, given) for s in range(n)] for row, given in definition.rows.items()}
+    def row_task(given: dict[str, Any], seed: int) -> Task:
+        return task(given.get("method", definition.method), seed, {k: v for k, v in given.items() if k != "method"})
+
+    rows = {row: [row_task(given, s) for s in range(n)] for row, given in definition.rows.items()}
     controls = {name: [control(name, s) for s in range(n)] for name in definition.controls}
     return Plan(definition, base, n, rows, controls)
 
@@ -177,6 +180,9 @@ def cost(task: Task, folder: Path) -> dict[str, Any]:
     about = header(folder / "checkpoint.safetensors")
     out = {"seconds": round(float(about["seconds"]), 2), "peak_bytes": int(about["peak_bytes"])}
     out["steps"] = int(about["step"])
+    if task.config.sampler is not None:
+        sampler = folder.parent / task.config.sampler.name / "checkpoint.safetensors"
+        out["sampler_seconds"] = round(float(header(sampler)["seconds"]), 2)
     lines = read_lines(folder / "log.jsonl")
     return out | ({k: v for k, v in lines[-1].items() if k not in ("step", "lr", "epoch")} if lines else {})
 

@@ -256,8 +256,10 @@ class Interval:
         out = {name: value / self.counts[name] / n for name, value in sums.items() if not name.startswith("_")}
         if "_known" in sums:
             out["mined_share"] = sums["_known"] / max(sums["_all"], 1)
-            out["neighbour_match"] = sums["_match"] / max(sums["_known"], 1)
-            out["neighbour_match_without_self"] = sums["_match_other"] / max(sums["_other"], 1)
+            if sums["_known"]:
+                out["neighbour_match"] = sums["_match"] / sums["_known"]
+            if sums["_other"]:
+                out["neighbour_match_without_self"] = sums["_match_other"] / sums["_other"]
         self.n_last = self.n
         self.clear()
         return out

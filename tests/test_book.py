@@ -22,7 +22,10 @@ def load(name: str):
 
 def contents() -> list[str]:
     toc = yaml.safe_load((BOOK / "_toc.yml").read_text())
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    found = [toc["root"], *(chapter["file"] for chapter in chapters if "file" in chapter)]
+    globs = [chapter["glob"] for chapter in chapters if "glob" in chapter]
+    return found + [f"{path.parent.name}/{path.stem}" for glob in globs for path in sorted(BOOK.glob(f"{glob}.md"))]
 
 
 def test_every_listed_page_exists_and_every_published_page_is_listed():

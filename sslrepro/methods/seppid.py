@@ -73,10 +73,13 @@ class SePPID(Method):
         generator = torch.Generator().manual_seed(int(self.seed))
         chosen = torch.randperm(n_images, generator=generator)[: max(2, round(config.share * n_images))].sort().values
         x = encode(chosen)
-        low = config.low
-        if config.quantile is not None:
-            low = min(window(x, config.quantile, 200_000, generator), config.high)
-        place, cosine = similar_pairs(x, low, config.high, config.max_partners, config.max_pairs)
+        low, most = config.low, config.max_pairs
+        if config.quantile is not None:  # look below the window, then keep the most similar
+            sample = min(max(200_000, round(100 / config.quantile)), 20_000_000)
+            low = window(x, min(2 * config.quantile, 0.99), sample, generator, config.high)
+            wanted = round(config.quantile * len(x) * (len(x) - 1) / 2)
+            most = wanted if most is None else min(most, wanted)
+        place, cosine = similar_pairs(x, low, config.high, config.max_partners, most)
         found = chosen.to(place.device)[place]
         if config.random:
             drawn = torch.randint(n_images, (len(found), 1), generator=generator).to(place.device)

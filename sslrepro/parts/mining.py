@@ -98,13 +98,19 @@ def similar_pairs(
 
 
 @torch.no_grad()
-def window(x: Float[Tensor, "n d"], quantile: float, sample: int, generator: torch.Generator) -> float:
-    """The cosine above which a share `quantile` of all pairs lies, estimated from `sample` random pairs of rows."""
+def window(
+    x: Float[Tensor, "n d"], quantile: float, sample: int, generator: torch.Generator, high: float = 1.0
+) -> float:
+    """The cosine above which a share `quantile` of all pairs up to `high` lies, from `sample` random pairs of rows."""
     require(0 < quantile < 1, "mining.window", "quantile", "in (0, 1), a share of all pairs", quantile)
-    first = torch.randint(len(x), (sample,), generator=generator)
-    second = (first + torch.randint(1, len(x), (sample,), generator=generator)) % len(x)
-    cosine = (precise(x)[first.to(x.device)] * precise(x)[second.to(x.device)]).sum(1)
-    return float(cosine.sort(descending=True).values[min(sample - 1, int(quantile * sample))])
+    x, parts = precise(x), []
+    for n in [100_000] * (sample // 100_000) + ([sample % 100_000] if sample % 100_000 else []):
+        first = torch.randint(len(x), (n,), generator=generator)
+        second = (first + torch.randint(1, len(x), (n,), generator=generator)) % len(x)
+        parts.append((x[first.to(x.device)] * x[second.to(x.device)]).sum(1))
+    cosine = torch.cat(parts)
+    cosine = cosine[cosine <= high].sort(descending=True).values
+    return float(cosine[min(len(cosine) - 1, int(quantile * sample))]) if len(cosine) else high
 
 
 @torch.no_grad()

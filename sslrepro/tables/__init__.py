@@ -10,13 +10,14 @@ from sslrepro.check import one_of
 
 @dataclass(frozen=True)
 class Definition:
-    """How one table of a paper is re-derived.
+    """How one table of a paper is re-derived, or one of ours is made.
 
-    id         the transcribed table
+    id         the transcribed table, or the name of our own
     title      of its page
     question   what the table asks, one sentence
-    method     trained for every row
-    rows       paper's row id -> what it sets, in the paper's units (the profile maps them)
+    method     trained for every row that does not name another
+    rows       paper's row id -> what it sets, in the paper's units (the profile maps them), and "method" where rows
+               differ in it
     columns    paper's column -> our result name
     also       our further result names, shown beside; no paper number
     varied     the paper's column on the figure's horizontal axis
@@ -27,6 +28,8 @@ class Definition:
     mapping    Markdown: how the paper's units become ours
     unrun      claim id -> why no run here can judge it
     controls   same-budget controls of the footer
+    notebook   that presents it; all but "table" are for tables of ours, which no paper prints
+    seeds      number of seeds, where it is not the profile's
     """
 
     id: str
@@ -35,8 +38,8 @@ class Definition:
     method: str
     rows: dict[str, dict[str, Any]]
     columns: dict[str, str]
-    varied: str
-    effect: tuple[str, str, str]
+    varied: str = ""
+    effect: tuple[str, str, str] = ("", "", "")
     also: tuple[str, ...] = ()
     idea: str = ""
     equation: str = ""
@@ -44,6 +47,8 @@ class Definition:
     mapping: str = ""
     unrun: dict[str, str] = field(default_factory=dict)
     controls: tuple[str, ...] = field(default=("simclr", "random", "pixels", "supcon"))
+    notebook: str = "table"
+    seeds: int | None = None
 
 
 def names() -> list[str]:

@@ -1,0 +1,43 @@
+"""Every method of the package on the same images, encoder, views and steps: a table of ours."""
+
+from sslrepro import methods
+from sslrepro.tables import Definition
+
+VARIANTS = {
+    "seppid, random duplicates": {"method": "seppid", "random": True},
+    "seppid on simclr": {"method": "seppid", "base": "simclr"},
+    "seppid on simsiam": {"method": "seppid", "base": "simsiam"},
+    "seppid on vicreg": {"method": "seppid", "base": "vicreg"},
+    "seppid on dino": {"method": "seppid", "base": "dino"},
+    "ifnd, attraction": {"method": "ifnd", "mode": "attract"},
+    "invp, nearest only": {"method": "invp", "hops": 1},
+    "fnc, elimination": {"method": "fnc", "mode": "eliminate"},
+}
+
+TABLE = Definition(
+    id="all_methods",
+    title="All methods, one protocol",
+    question="What do the family and its baselines reach with the same images, encoder, views, optimizer and steps?",
+    method="simclr",
+    rows={name: {"method": name} for name in methods.names()} | VARIANTS,
+    columns={"top1": "linear_top1", "top5": "linear_top5"},
+    also=("knn_top1", "few_top1"),
+    idea="""\
+No paper compares the whole family under one protocol: each compares itself with numbers that others printed, from
+other code, schedules and tunings. Here every method sees the same images in the same order, starts from the same
+encoder and takes as many steps with the same optimizer and learning rate. Nothing was tuned for any of them: settings
+are the papers', mapped to this scale by one rule for all.""",
+    reading="""\
+This is a comparison of *defaults at a small scale*, not of methods at their best. Methods without negatives are known
+to want long schedules and large batches; a bank holds an image's embedding of an epoch ago, and there are few epochs;
+the threshold and radius of a mining step belong to the embedding they were chosen on. A row that learns little says
+that the method's own settings do not carry to this scale, no more. Intervals are wide with few seeds: differences of
+a point or two mean nothing.""",
+    mapping="""\
+Heads are at most 128, 256 and 512 wide, a teacher's momentum is at most 0.99, queues and sets of negatives hold at
+most an eighth of the images, clusters and prototypes are as many per class as on ImageNet, and SePP-ID takes as many
+pairs per image as the paper does (1.4%), from a sampler trained for an eighth of the epochs.""",
+    controls=("random", "pixels"),
+    notebook="methods",
+    seeds=3,
+)

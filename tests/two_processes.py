@@ -1,0 +1,171 @@
+"""Two worker processes that join a group for every job, and the jobs: a module, so that a spawned worker finds them."""
+
+import datetime
+import functools
+import io
+import itertools
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from sslrepro import methods
+from sslrepro import train as loop
+from sslrepro.config import from_record
+from sslrepro.data import load
+from sslrepro.parts.encoders import Conv
+from sslrepro.parts.gather import agreed, averaging, gathered, gathered_detached, local_rows, rank, summed, world_size
+from sslrepro.parts.norm import synced_norms
+
+N_IMAGES = 40
+
+
+class Pair:
+    """`pair(job, *given)` runs a job of this module on both ranks and returns what each returned."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.numbers = folder, itertools.count()
+        self.pools = [ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (1,)) for _ in range(2)]
+
+    def __call__(self, job, *given, seconds: float = 30.0):
+        where = f"file://{self.folder}/{next(self.numbers)}"
+        words = where, seconds, job, packed(given)
+        futures = [pool.submit(_joined, rank, *words) for rank, pool in enumerate(self.pools)]
+        failures = [future.exception() for future in futures]
+        if any(failures):
+            raise next(failure for failure in failures if failure)
+        return [unpacked(future.result()) for future in futures]
+
+    def close(self) -> None:
+        for pool in self.pools:
+            pool.shutdown()
+
+
+def packed(value) -> bytes:
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def unpacked(value: bytes):
+    return torch.load(io.BytesIO(value), weights_only=False)
+
+
+def _joined(rank: int, where: str, seconds: float, job, given: bytes) -> bytes:
+    limit = datetime.timedelta(seconds=seconds)
+    dist.init_process_group("gloo", init_method=where, rank=rank, world_size=2, timeout=limit)
+    try:
+        return packed(job(*unpacked(given)))
+    finally:
+        dist.destroy_process_group()
+
+
+def own(rows: torch.Tensor | None) -> torch.Tensor | None:
+    """This process's share of a tensor whose first axis is the joined batch."""
+    return rows if rows is None else rows.chunk(world_size())[rank()].clone()
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------
+
+
+def primitives(rows: torch.Tensor) -> dict:
+    local = own(rows)
+    first = torch.full((3,), float(rank()))
+    same = agreed(first)
+    return {"size": world_size(), "rank": rank(), "gathered": gathered(local), "detached": gathered_detached(local),
+            "row": local_rows(len(local), local.device), "sum": summed(local), "agreed": same,
+            "in place": same is first, "free": not gathered_detached(local.requires_grad_()).requires_grad,
+            "transposed": gathered(local.detach().T.contiguous().T)}  # fmt: skip
+
+
+def transposed_sum(rows: torch.Tensor) -> torch.Tensor:
+    return summed(own(rows).T)
+
+
+def gradients(rows: torch.Tensor, factor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of a loss that reads all rows, each process with another factor; and of a neighbour that shares the gradient."""
+    mine = factor if world_size() == 1 else factor * (1.0 + 2 * rank())
+    x, beside = own(rows).requires_grad_(), torch.zeros_like(rows, requires_grad=True)
+    twice = 2 * beside
+    ((gathered(x) + twice) * mine).sin().sum().backward()
+    y = own(rows).requires_grad_()
+    (summed(y) * own(mine)).sin().sum().backward()
+    return x.grad, beside.grad, y.grad
+
+
+def normed(kind: str, x: torch.Tensor, target: torch.Tensor, affine: bool) -> dict:
+    """Batch norm in train mode, its gradients and statistics, and its output in eval mode after it."""
+    torch.manual_seed(0)
+    norm = getattr(nn, kind)(x.shape[1], momentum=0.3, affine=affine)
+    if affine:
+        nn.init.normal_(norm.weight)
+        nn.init.normal_(norm.bias)
+    net = nn.Sequential(norm)
+    net = (net if world_size() == 1 else synced_norms(net)).double()
+    x = own(x).requires_grad_()
+    out = net(x)
+    (out * own(target)).square().sum().backward()
+    grads = {name: summed(p.grad) for name, p in net.named_parameters()}
+    trained = {name: t.clone() for name, t in net.state_dict().items()}
+    return {"out": out, "x": x.grad, "eval": net.eval()(own(target))} | trained | {f"d {k}": v for k, v in grads.items()}
+
+
+def built(name: str, settings: dict) -> methods.Method:
+    torch.manual_seed(3)
+    return methods.build(name, methods.settings(name, settings), Conv((4, 6), (2, 2)), N_IMAGES)
+
+
+def stepped(name: str, settings: dict, state: dict, batch, progress: float) -> dict:
+    """Loss and gradients of this process's share of a batch in float64, and the state after the step."""
+    method = built(name, settings)
+    method = (method if world_size() == 1 else synced_norms(method)).double().train()
+    method.load_state_dict(state)
+    shares = {key: own(value) for key, value in vars(batch).items() if isinstance(value, torch.Tensor)}
+    views, support = tuple(own(view) for view in batch.views), ("support", "support_index")
+    given = vars(batch) | shares | {key: getattr(batch, key) for key in support} | {"views": views}
+    given["seed"] += rank()
+    step = averaging(method)(type(batch)(**given), progress)
+    step.loss.backward()
+    grads = {key: p.grad for key, p in method.named_parameters() if p.requires_grad}
+    method.after_step(step, progress)
+    return {"loss": summed(step.loss.detach()) / world_size(), "grads": grads, "state": method.state_dict()}
+
+
+def trained(record: dict, folder: Path, late: float = 0.0) -> dict[str, torch.Tensor]:
+    """The state a run ends with; the second process starts `late` seconds after the first."""
+    config = from_record(record)
+    if rank():
+        time.sleep(late)
+    return loop.train(config, folder, load(config.data)[0], log_every=3).state_dict()
+
+
+def refused(record: dict) -> str:
+    config = from_record(record)
+    try:
+        loop.batches(config, load(config.data)[0], loop.initialised(config))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def from_command_line() -> None:
+    """`python -m sslrepro` that saves every third step and takes its time, so that it can be killed in between."""
+    from sslrepro import __main__, study
+
+    def slow(config, folder, data, device, report):
+        def each(step: int, steps: int) -> None:
+            report(step, steps)
+            time.sleep(0.02)
+
+        return loop.train(config, folder, data, device, each, log_every=3, checkpoint_seconds=0)
+
+    study.train = functools.wraps(loop.train)(slow)
+    raise SystemExit(__main__.main())
+
+
+if __name__ == "__main__":
+    from_command_line()
