@@ -63,7 +63,10 @@ class Profile:
 
         widths of heads              at most the profile's
         momentum of the teacher      at most 0.99 (MoCo's own for CIFAR): there are far fewer steps
-        queue, rows and noise        at most an eighth of the images; rows of the own image are passed over
+        queue, rows, noise, top k    at most an eighth of the images; rows of the own image are passed over
+        noise instead of a softmax   none: the released code takes the full softmax for small sets (InstDisc)
+        passes of a mining net       at most twice the run's epochs, at least ten; its batches are the run's (ISL)
+        gate and warm-up             at least an epoch, before which banks and graphs are random
         clusters and prototypes      as many per class as on ImageNet's 1,000 classes, at most a quarter of the images
         sampler's training           the paper's share, an eighth of the epochs
         pairs                        the paper's share of the rows, 1.4%, whatever their cosine
@@ -85,8 +88,16 @@ class Profile:
                 out[name] = min(value, self.heads[name])
             elif name == "teacher_momentum" and value is not None:
                 out[name] = min(value, 0.99)
-            elif name in ("queue_size", "n_nearest", "n_negatives", "negatives") and self.n_train and value:
+            elif name in ("queue_size", "n_nearest", "n_negatives", "negatives", "top_k") and self.n_train and value:
                 out[name] = min(value, eighth)
+            elif name == "mining_batch":
+                out[name] = self.plan.batch_size
+            elif name in ("max_gan_epochs", "max_passes"):
+                out[name] = min(value, max(10, 2 * self.plan.epochs))
+            elif name == "noise":
+                out[name] = 0
+            elif name in ("gate", "warm"):
+                out[name] = min(max(value, 1 / max(self.plan.epochs, 1)), 1.0)
             elif name == "n_strangers" and self.n_train:
                 out[name] = min(value, self.n_train)
             elif name == "exclude_self":

@@ -112,7 +112,7 @@ def test_invp_with_one_hop_takes_the_nearest_neighbours():
 
 def test_isl_without_members_is_instance_discrimination():
     batch = doubled(a_batch(1))
-    isl, instdisc = built("isl", temperature=0.2), built("instdisc", temperature=0.2, negatives=0)
+    isl, instdisc = built("isl", temperature=0.2), built("instdisc", temperature=0.2, noise=0)
     instdisc.encoder, instdisc.projector, instdisc.bank = isl.encoder, isl.projector, isl.bank
     assert value(isl, batch) == pytest.approx(value(instdisc, batch), rel=1e-12)
 

@@ -2,7 +2,7 @@
 
 Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018, arXiv:1805.01978.
 One view, no teacher; the bank supplies all keys. On ImageNet the softmax over all images is replaced by noise
-contrastive estimation; the released CIFAR code uses the full softmax (`negatives=0`).
+contrastive estimation; the released CIFAR code uses the full softmax (`noise=0`).
 
 The normaliser Z is estimated once, from the first batch, and kept. The proximal term of the paper is not in its code
 and not here.
@@ -28,7 +28,7 @@ class Config:
     dim: int = 128  # d, width of the embedding
     temperature: float = 0.07  # tau (CIFAR: 0.1)
     bank_momentum: float = 0.5  # weight of a row's old value
-    negatives: int = 4096  # noise rows per image, drawn uniformly; 0 = softmax over the whole bank
+    noise: int = 4096  # noise rows per image, drawn uniformly; 0 = softmax over the whole bank
 
 
 @final
@@ -47,7 +47,7 @@ class InstDisc(Method):
 
     def noise_contrastive(self, z: Float[Tensor, "b d"], batch: Batch) -> tuple[Float[Tensor, ""], Tensor]:
         """(loss, Z): is this row the image's or noise? Eq. 5-8; a noise row may be the image's own."""
-        n, k = len(self.bank.entries), self.config.negatives
+        n, k = len(self.bank.entries), self.config.noise
         noise = torch.randint(n, (len(z), k), generator=batch.generator()).to(z.device)
         rows = self.bank.entries[torch.cat([batch.index[:, None], noise], 1)]
         with torch.autocast(z.device.type, enabled=False):
@@ -61,7 +61,7 @@ class InstDisc(Method):
 
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])
-        if self.config.negatives:
+        if self.config.noise:
             loss, z_value = self.noise_contrastive(z, batch)
         else:
             everyone = torch.arange(len(self.bank.entries), device=z.device)

@@ -48,6 +48,7 @@ class Config:
     cap: int = 64  # members per set; ours, the code has none
     max_gan_epochs: int = 200  # passes of the net over the set
     max_passes: int = 200  # passes of the mining over the set
+    mining_batch: int = 256  # images per step of the net and the mining: the training batch, as in the code
     gan_lr: float = 1e-4  # of Adam, for the net
     proxy_positive: str = "own"  # p is the anchor's bank row; or "member"
     own: str = "encoder"  # where the net's anchors come from: or "bank"
@@ -70,7 +71,7 @@ class ISL(Method):
         self.affinity = Affinity(n_images, config.cap)
         self.frontier = Frontier(config.dim)
         self.mining = Mining(config.score_threshold, config.radius, config.growth, config.n_proxy_neighbours,
-                             config.n_strangers, config.max_gan_epochs, config.max_passes, 256, config.gan_lr,
+                             config.n_strangers, config.max_gan_epochs, config.max_passes, config.mining_batch, config.gan_lr,
                              config.proxy_positive)  # fmt: skip
 
     def divergence(self, z: Float[Tensor, "b d"], member: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:

@@ -45,6 +45,7 @@ class Config:
     cap: int = 64  # members per set
     max_gan_epochs: int = 200  # passes of the net over the set
     max_passes: int = 200  # passes of the mining over the set
+    mining_batch: int = 256  # images per step of the net and the mining: the training batch, as in the code
     gan_lr: float = 1e-4  # of Adam, for the net
 
 
@@ -65,7 +66,7 @@ class ISLMoCo(Method):
         self.affinity = Affinity(n_images, config.cap)
         self.frontier = Frontier(config.dim)
         self.mining = Mining(config.score_threshold, config.radius, config.growth, config.n_proxy_neighbours,
-                             config.n_strangers, config.max_gan_epochs, config.max_passes, 256, config.gan_lr,
+                             config.n_strangers, config.max_gan_epochs, config.max_passes, config.mining_batch, config.gan_lr,
                              "own")  # fmt: skip
 
     def loss(self, batch: Batch, progress: float) -> Step:

@@ -10,7 +10,9 @@ VARIANTS = {
     "seppid on vicreg": {"method": "seppid", "base": "vicreg"},
     "seppid on dino": {"method": "seppid", "base": "dino"},
     "ifnd, attraction": {"method": "ifnd", "mode": "attract"},
+    "invp, linear projector": {"method": "invp", "hidden": 0},
     "invp, nearest only": {"method": "invp", "hops": 1},
+    "instdisc, noise contrastive": {"method": "instdisc", "noise": 576},
     "fnc, elimination": {"method": "fnc", "mode": "eliminate"},
 }
 

@@ -4,8 +4,8 @@ CVPR 2018).
 
 import math
 
-SETTINGS = {"dim": 5, "negatives": 10}
-VARIANTS = {"default": {}, "softmax": {"negatives": 0}, "slow": {"bank_momentum": 0.9, "temperature": 0.2}}
+SETTINGS = {"dim": 5, "noise": 10}
+VARIANTS = {"default": {}, "softmax": {"noise": 0}, "slow": {"bank_momentum": 0.9, "temperature": 0.2}}
 OUTPUTS = {"z": "encoder projector"}
 PROGRESS = [0.5]
 VIEWS = [1]
@@ -38,11 +38,11 @@ def moved_bank(bank, z, index, momentum):
 
 def draws(generator, batch, settings):
     """The noise images of every row: uniform over all images, with repeats; the own image may be drawn."""
-    if settings["negatives"] == 0:
+    if settings["noise"] == 0:
         return {}
     import torch
 
-    shape = (len(batch["index"]), settings["negatives"])
+    shape = (len(batch["index"]), settings["noise"])
     return {"noise": torch.randint(batch["n_images"], shape, generator=generator).tolist()}
 
 
@@ -64,7 +64,7 @@ def normaliser(out, batch, state, settings):
 
 def loss(out, batch, state, settings, progress):
     """Softmax over all images, or its noise-contrastive estimate."""
-    total, n, k = 0.0, len(batch["index"]), settings["negatives"]
+    total, n, k = 0.0, len(batch["index"]), settings["noise"]
     if k == 0:
         # -log P(i | v), P(j | v) = exp(v . B_j / temperature) / sum over all images.
         for i, z in zip(batch["index"], out["z"][0], strict=True):
@@ -84,6 +84,6 @@ def loss(out, batch, state, settings, progress):
 def after(out, batch, state, settings, progress):
     """The bank rows of the batch move towards the embeddings; Z is set by the first batch of the estimate."""
     new = {"bank.entries": moved_bank(state["bank.entries"], out["z"][0], batch["index"], settings["bank_momentum"])}
-    if settings["negatives"] > 0:
+    if settings["noise"] > 0:
         new["normaliser"] = normaliser(out, batch, state, settings)
     return new

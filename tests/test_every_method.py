@@ -1,0 +1,73 @@
+"""Every method, by discovery, through the loop: on each kind of image set, at every scale that is planned."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sslrepro import methods
+from sslrepro.data import DataConfig, load
+from sslrepro.profiles import PROFILES, profile, scaled_to
+from sslrepro.train import initialised, train
+
+NAMES = methods.names()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder of 60 images in three classes, as a user would bring it."""
+    place = tmp_path_factory.mktemp("root")
+    draw = np.random.default_rng(0)
+    for split, n in (("train", 16), ("test", 4)):
+        for label, name in enumerate(("beach", "forest", "street")):
+            folder = place / "holiday" / split / name
+            folder.mkdir(parents=True)
+            for number in range(n):
+                pixels = draw.integers(0, 120, (12, 12, 3)) + 60 * label
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    return place
+
+
+@pytest.mark.parametrize("kind", ["digits", "shapes", "holiday"])
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_on_every_kind_of_images(name, kind, root, tmp_path):
+    """Two epochs with the settings the command line would take; the weights move and stay finite."""
+    base = scaled_to(profile("smoke"), kind)
+    n = 0 if kind == "holiday" else 96
+    base = replace(base, data=replace(base.data, n_train=n, side=8), plan=replace(base.plan, epochs=2, batch_size=8))
+    images, _ = load(base.data, root)
+    base = replace(base, n_images=len(images), n_classes=images.n_classes)
+    config = base.config(name, 0)
+    made = train(config, tmp_path / "run", images)
+    start = initialised(config, len(images)).encoder.state_dict()
+    end = made.encoder.state_dict()
+    assert all(t.isfinite().all() for t in end.values())
+    assert not torch.equal(start["layers.0.weight"], end["layers.0.weight"])
+
+
+@pytest.mark.parametrize("scale", sorted(PROFILES))
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_map_to_every_scale(name, scale):
+    """A run's settings resolve; at small scale nothing is as large as the image set."""
+    base = profile(scale)
+    config = base.config(name, 0)
+    assert config.identity == base.config(name, 0).identity
+    if scale == "paper":
+        assert config.settings == replace(config, settings={}).settings, "the paper's own"
+        return
+    for key in ("queue_size", "n_nearest", "n_negatives", "negatives"):
+        assert config.settings.get(key, 0) <= base.n_train // 8
+    clusters = config.settings.get("clusters", ())
+    for k in clusters if isinstance(clusters, (list, tuple)) else (clusters,):
+        assert 2 <= k <= base.n_train // 4
+    if name == "ifnd" and scale == "gpu":
+        assert tuple(clusters) == (10, 30, 100), "the paper's numbers on CIFAR-10"
+
+
+def test_too_few_classes_are_one_clear_error(tmp_path):
+    config = profile("smoke").config("supervised", 0).with_changes(**{"settings.n_classes": 3})
+    images, _ = load(DataConfig("shapes", n_train=96, n_test=16, side=8, classes=16))
+    with pytest.raises(ValueError, match=r"settings.n_classes must be >= 16.*got 3"):
+        train(config, tmp_path / "run", images)
