@@ -49,7 +49,7 @@ def test_a_new_bank_holds_distinct_unit_rows():
 
 
 def test_half_precision_rows_are_averaged_in_full():
-    banks = [Bank(3, 4).requires_grad_(False) for _ in range(2)]
+    banks = [Bank(3, 4) for _ in range(2)]
     banks[1].entries.copy_(banks[0].entries)
     rows = torch.randn(2, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
     for bank, kind in zip(banks, (torch.bfloat16, torch.float32), strict=True):

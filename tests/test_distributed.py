@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from sslrepro.parts.cluster import PseudoLabels, own_label
 from sslrepro.parts.gather import agreed, averaging, gathered, gathered_detached, joined, summed
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.store import read_json, read_lines
+from sslrepro.store import locked, read_json, read_lines
 from sslrepro.train import header, initialised, train
 from sslrepro.types import LabelledBatch
 
@@ -44,11 +45,11 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def far(got: torch.Tensor, expected: torch.Tensor) -> float:
-    """Largest difference, relative to the largest entry."""
+    """Largest difference, relative to the largest entry or, where all are small, to 0.001."""
     if got.shape != expected.shape:
         return float("inf")
     gap = (got.double() - expected.double()).abs().max().item() if got.numel() else 0.0
-    return gap / max(expected.double().abs().max().item(), 1e-6) if gap else 0.0
+    return gap / max(expected.double().abs().max().item(), 1e-3) if gap else 0.0
 
 
 def unlike(got: dict, expected: dict, tolerance: float = 0.0) -> dict[str, float]:
@@ -126,8 +127,6 @@ def variants(name: str) -> dict[str, dict]:
     elif name == "seppid":
         given = [{"base": base, "base_settings": small(base)} for base in ("dino", "simclr", "simsiam", "vicreg")]
         given.append({})
-    elif name == "mocov2":
-        given = [{}, {"symmetric": True}, {"norm": "split", "norm_groups": 2}, {"norm": "shuffled", "norm_groups": 2}]
     else:
         module = importlib.import_module(f"tests.equations.{name}")
         given = getattr(module, "VARIANTS", {"default": {}}).values()
@@ -140,7 +139,7 @@ def draws(name: str, settings: dict) -> str:
     """Why a loss is not that of the joined batch: METHODS has every process draw for itself. "" where none is drawn."""
     if name == "nnclr" and settings.get("top_k", 1) > 1:
         return "each process draws one of the k nearest"
-    if name == "instdisc" and settings["negatives"]:
+    if name == "instdisc" and settings["noise"]:
         return "each process draws its noise, and the first one's estimate of Z is kept"
     if name == "pcl" and 0 < settings["negatives"] < max(settings["clusters"]):
         return "each process draws the other prototypes"
@@ -154,7 +153,10 @@ def a_batch(n_views: int, method: Method, seed: int = 0, pairs: bool = False) ->
     index = torch.tensor([4, 11, 2, 7, 9, 30, 3, 18])
     given: dict = dict(seed=5, label=torch.tensor([0, 1, 0, 2, 1, 0, 2, 1]))
     if method.n_support:
-        given["support"], given["support_index"] = drawn(method.n_support, 3, 8, 8, seed=seed + 50), torch.arange(8)
+        given["support"], given["support_index"] = (
+            drawn(method.n_support, 3, 8, 8, seed=seed + 50),
+            torch.arange(method.n_support),
+        )
     if pairs:  # rows 1, 4 and 6 show two images each, of which some stand elsewhere in the batch
         partner = index.clone()
         partner[[1, 4, 6]] = torch.tensor([2, 31, 11])
@@ -206,7 +208,20 @@ def test_a_step_is_that_of_the_joined_batch(pair, name, variant):
     assert not unlike(first["grads"], whole["grads"], 1e-8)
     counted_twice = settings.get("support") == "encoder"  # both embed the same support: n / (n - 1) of running_var
     assert not unlike(first["state"], whole["state"], 0.1 if counted_twice else 1e-8)
-    assert any(p.abs().max() > 0 for p in whole["grads"].values())
+
+
+REFRESHED = [name for name in methods.names() if methods.method_class(name).refresh is not Method.refresh]
+
+
+@pytest.mark.parametrize("name", REFRESHED)
+def test_processes_agree_on_what_each_mined_for_itself(pair, name):
+    """Machines and GPUs round in their own ways, so a clustering may differ; the loss reads the first process's."""
+    settings = small(name)
+    state = stirred(name, settings, jobs.built(name, settings).n_views or 2).state_dict()
+    first, second = pair(jobs.mined, name, settings, state, drawn(N_IMAGES, 3, 8, 8))
+    only_mined_from = ("bank", "frontier")
+    assert not [key for key in unlike(first, second) if not key.startswith(only_mined_from)]
+    assert [key for key in unlike(first, state) if not key.startswith(only_mined_from)], "nothing was mined"
 
 
 # --- views ------------------------------------------------------------------------------------------------------
@@ -236,8 +251,8 @@ def test_two_processes_see_the_halves_of_every_batch(recipe):
 
 
 def run(name: str, **changes) -> RunConfig:
-    """Two epochs of six steps; plain SGD, since Adam makes a full step of a gradient that is all rounding."""
-    plan = {"plan.batch_size": 8, "plan.optimizer": "sgd", "plan.lr": 0.02, "data.n_train": 48}
+    """Two epochs of four steps; plain SGD, since Adam makes a full step of a gradient that is all rounding."""
+    plan = {"plan.batch_size": 8, "plan.optimizer": "sgd", "plan.lr": 0.02, "data.n_train": 32}
     return tiny(name).with_changes(**plan | changes)
 
 
@@ -245,19 +260,36 @@ def run(name: str, **changes) -> RunConfig:
 def test_a_run_is_that_of_one_process(pair, name, tmp_path):
     """Both processes end bit-identical in every parameter, queue, bank, graph and teacher; and as one process does.
 
-    To 2e-3 of a tensor's largest entry after 12 steps in float32: sums in another order, and nothing else.
+    To 1e-6 of a tensor's largest entry after 8 steps: in float64, since small batches let the rounding of float32
+    grow a thousandfold on the way.
     """
     config = run(name)
-    first, second = pair(jobs.trained, asdict(config), tmp_path / "two")
+    first, second = pair(jobs.trained, asdict(config), tmp_path / "two", True)
     assert not unlike(first, second)
     assert read_json(tmp_path / "two" / "environment.json")["processes"] == 2
     if draws(name, config.settings):
         return
-    one = train(config, tmp_path / "one", load(config.data)[0], log_every=3).state_dict()
-    assert not unlike(first, one, 2e-3)
-    for a, b in zip(*(read_lines(tmp_path / where / "log.jsonl") for where in ("two", "one")), strict=True):
-        assert a["step"] == b["step"] and a["loss"] == pytest.approx(b["loss"], rel=1e-4)
-        assert a.get("neighbour_match") == pytest.approx(b.get("neighbour_match"), abs=0.02)
+    one = jobs.trained(asdict(config), tmp_path / "one", True)
+    assert not unlike(first, one, 1e-6)
+    logs = (read_lines(tmp_path / where / "log.jsonl") for where in ("two", "one"))
+    for a, b in zip(*logs, strict=True):
+        assert a["step"] == b["step"] and a["loss"] == pytest.approx(b["loss"], rel=1e-6)
+        assert a.get("neighbour_match") == b.get("neighbour_match")
+
+
+@pytest.mark.parametrize("name", ["barlow", "dino", "nnclr"])
+def test_processes_agree_in_half_precision(pair, name, tmp_path):
+    config = run(name, **{"plan.precision": "bf16", "plan.optimizer": "adamw"})
+    first, second = pair(jobs.trained, asdict(config), tmp_path / "two")
+    assert not unlike(first, second) and all(tensor.isfinite().all() for tensor in first.values())
+
+
+@pytest.mark.parametrize("norm", ["split", "shuffled"])
+def test_split_norms_are_not_replaced_in_silence(pair, norm):
+    """Groups within a process, groups over all, or an error: but not the norm of another setting."""
+    settings = {**run("mocov2").settings, "norm": norm, "norm_groups": 2}
+    for found in pair(jobs.norms, asdict(replace(run("mocov2"), settings=settings))):
+        assert "SplitBatchNorm" in found or any("norm must be" in line for line in found)
 
 
 def test_batches_that_do_not_divide_are_refused(pair):
@@ -269,7 +301,19 @@ def test_a_late_process_finds_the_pairs_its_sampler_mined(pair, tmp_path):
     """The sampler is done already, so nothing holds the first process back while the second is on its way."""
     config = run("seppid")
     pair(jobs.trained, asdict(config.sampler), tmp_path / config.sampler.name)
-    first, second = pair(jobs.trained, asdict(config), tmp_path / "run", 1.5, seconds=5.0)
+    first, second = pair(jobs.trained, asdict(config), tmp_path / "run", False, 1.5, seconds=8.0)
+    assert not unlike(first, second)
+
+
+def test_processes_wait_together_for_a_sampler_that_another_run_trains(pair, tmp_path):
+    config = run("seppid")
+    beside = tmp_path / config.sampler.name
+    with ThreadPoolExecutor(1) as pool:
+        with locked(beside):
+            found = pool.submit(pair, jobs.trained, asdict(config), tmp_path / "run", seconds=8.0)
+            time.sleep(1.5)
+            train(config.sampler, beside, load(config.data)[0])
+        first, second = found.result()
     assert not unlike(first, second)
 
 
@@ -277,7 +321,7 @@ def test_a_late_process_finds_the_pairs_its_sampler_mined(pair, tmp_path):
 
 
 WORDS = ["train", "--method", "mocov2", "--profile", "smoke", "--set", "plan.epochs=1", "--set", "data.n_train=128",
-         "--set", "data.n_test=64", "--set", "settings.queue_size=16"]  # fmt: skip
+         "--set", "data.classes=4", "--set", "data.n_test=64"]  # fmt: skip
 
 
 def torchrun(*words: str) -> subprocess.Popen:
@@ -290,19 +334,15 @@ def torchrun(*words: str) -> subprocess.Popen:
 def test_torchrun_trains_one_run_and_resumes_it_after_a_kill(pair, tmp_path):
     words = [*WORDS, "--runs", str(tmp_path / "runs")]
     child = torchrun(jobs.__file__, *words)
-    end = time.monotonic() + 60
-    while not (found := list(tmp_path.glob("runs/*/checkpoint.safetensors"))):
-        assert child.poll() is None and time.monotonic() < end, child.communicate()[1]
-        time.sleep(0.01)
-    os.killpg(child.pid, signal.SIGKILL)
-    child.communicate()
-    folder = found[0].parent
-    assert 0 < int(header(found[0])["step"]) < 32 and not (folder / "results.jsonl").exists()
+    _, err = child.communicate(timeout=60)
+    assert child.returncode != 0 and f"Signal {signal.SIGKILL}" in err
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert header(folder / "checkpoint.safetensors")["step"] == "18" and not (folder / "results.jsonl").exists()
 
     child = torchrun("-m", "sslrepro", *words)
     out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
-    assert out.count("knn") == 1 or out.count("run       ") == 1, "one process speaks"
+    assert out.count("run       ") == 1, "one process speaks"
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [folder.name]
     lines = read_lines(folder / "results.jsonl")
     assert sorted(line["evaluation"] for line in lines) == ["few", "knn", "linear", "training"]
@@ -318,7 +358,7 @@ def test_torchrun_trains_one_run_and_resumes_it_after_a_kill(pair, tmp_path):
 
 def test_torchrun_with_batches_that_do_not_divide_says_so(tmp_path):
     child = torchrun("-m", "sslrepro", *WORDS, "--set", "plan.batch_size=5", "--runs", str(tmp_path / "runs"))
-    out, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=60)
     assert child.returncode != 0 and not list(tmp_path.glob("runs/*/config.json"))
     assert err.count("error: train: batch_size must be a multiple of the 2 processes, got 5.") == 1
-    assert "Traceback (most recent call last):\n  File" not in err.split("torch/distributed/run.py")[0]
+    assert "Traceback" not in err.split("error: ")[0]

@@ -1,13 +1,15 @@
 """Two worker processes that join a group for every job, and the jobs: a module, so that a spawned worker finds them."""
 
 import datetime
-import functools
 import io
 import itertools
+import os
+import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -19,6 +21,7 @@ from sslrepro.config import from_record
 from sslrepro.data import load
 from sslrepro.parts.encoders import Conv
 from sslrepro.parts.gather import agreed, averaging, gathered, gathered_detached, local_rows, rank, summed, world_size
+from sslrepro.parts.memory import Bank, unit
 from sslrepro.parts.norm import synced_norms
 
 N_IMAGES = 40
@@ -109,9 +112,9 @@ def normed(kind: str, x: torch.Tensor, target: torch.Tensor, affine: bool) -> di
     x = own(x).requires_grad_()
     out = net(x)
     (out * own(target)).square().sum().backward()
-    grads = {name: summed(p.grad) for name, p in net.named_parameters()}
+    grads = {f"gradient of {name}": summed(p.grad) for name, p in net.named_parameters()}
     trained = {name: t.clone() for name, t in net.state_dict().items()}
-    return {"out": out, "x": x.grad, "eval": net.eval()(own(target))} | trained | {f"d {k}": v for k, v in grads.items()}
+    return {"out": out, "x": x.grad, "eval": net.eval()(own(target))} | trained | grads
 
 
 def built(name: str, settings: dict) -> methods.Method:
@@ -128,19 +131,53 @@ def stepped(name: str, settings: dict, state: dict, batch, progress: float) -> d
     views, support = tuple(own(view) for view in batch.views), ("support", "support_index")
     given = vars(batch) | shares | {key: getattr(batch, key) for key in support} | {"views": views}
     given["seed"] += rank()
-    step = averaging(method)(type(batch)(**given), progress)
+    loss = averaging(method)  # kept until the backward pass is over: it averages there
+    step = loss(type(batch)(**given), progress)
     step.loss.backward()
     grads = {key: p.grad for key, p in method.named_parameters() if p.requires_grad}
     method.after_step(step, progress)
     return {"loss": summed(step.loss.detach()) / world_size(), "grads": grads, "state": method.state_dict()}
 
 
-def trained(record: dict, folder: Path, late: float = 0.0) -> dict[str, torch.Tensor]:
-    """The state a run ends with; the second process starts `late` seconds after the first."""
+def mined(name: str, settings: dict, state: dict, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The state after a refresh on embeddings, encoded and kept, that are another process's only roughly."""
+    method = built(name, settings).double()
+    method.load_state_dict(state)
+    for module in method.modules():
+        if isinstance(module, Bank):
+            module.entries.copy_(unit(module.entries + rank() * torch.randn_like(module.entries)))
+    method.refresh(lambda net: (net(images) + rank() * torch.randn(len(images), 1)).detach().float(), 0.9)
+    return method.state_dict()
+
+
+def trained(record: dict, folder: Path, double: bool = False, late: float = 0.0) -> dict[str, torch.Tensor]:
+    """The state a run ends with.
+
+    double   networks and memories in float64, the views as they are
+    late     seconds by which the second process starts after the first
+    """
     config = from_record(record)
     if rank():
         time.sleep(late)
-    return loop.train(config, folder, load(config.data)[0], log_every=3).state_dict()
+    with mock.patch.object(loop, "initialised", in_double if double else loop.initialised):
+        return loop.train(config, folder, load(config.data)[0], log_every=3).state_dict()
+
+
+def in_double(*given, start=loop.initialised) -> methods.Method:
+    """`initialised` in float64: encoders raise what they are shown."""
+    method = start(*given).double()
+    for module in method.modules():
+        if isinstance(module, Conv):
+            module.register_forward_pre_hook(lambda _, shown: (shown[0].double(),))
+    return method
+
+
+def norms(record: dict) -> list[str]:
+    """Classes of the batch norms in the encoder of a run, or how the run is refused."""
+    try:
+        return sorted({type(m).__name__ for m in loop.initialised(from_record(record)).encoder.modules()})
+    except ValueError as error:
+        return [str(error)]
 
 
 def refused(record: dict) -> str:
@@ -153,17 +190,17 @@ def refused(record: dict) -> str:
 
 
 def from_command_line() -> None:
-    """`python -m sslrepro` that saves every third step and takes its time, so that it can be killed in between."""
+    """`python -m sslrepro` that saves every third step and dies after its 20th, on both processes."""
     from sslrepro import __main__, study
 
-    def slow(config, folder, data, device, report):
+    def killed(config, folder, data, device, report):
         def each(step: int, steps: int) -> None:
-            report(step, steps)
-            time.sleep(0.02)
+            if step == 20:
+                os.kill(os.getpid(), signal.SIGKILL)
 
         return loop.train(config, folder, data, device, each, log_every=3, checkpoint_seconds=0)
 
-    study.train = functools.wraps(loop.train)(slow)
+    study.train = killed
     raise SystemExit(__main__.main())
 
 

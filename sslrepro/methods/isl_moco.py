@@ -66,8 +66,8 @@ class ISLMoCo(Method):
         self.affinity = Affinity(n_images, config.cap)
         self.frontier = Frontier(config.dim)
         self.mining = Mining(config.score_threshold, config.radius, config.growth, config.n_proxy_neighbours,
-                             config.n_strangers, config.max_gan_epochs, config.max_passes, config.mining_batch, config.gan_lr,
-                             "own")  # fmt: skip
+                             config.n_strangers, config.max_gan_epochs, config.max_passes, config.mining_batch,
+                             config.gan_lr, "own")  # fmt: skip
 
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])
