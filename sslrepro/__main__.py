@@ -211,39 +211,23 @@ def train(given: argparse.Namespace) -> None:
 
 def train_one(given: argparse.Namespace, device: str) -> None:
     """The run of one process."""
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
-    from tqdm import tqdm
-
-    from sslrepro import evaluate, study
-    from sslrepro.data.datasets import load, resolve
+    from sslrepro import study
     from sslrepro.parts.gather import rank
-    from sslrepro.profiles import profile, scaled_to
+    from sslrepro.train import threads
 
-    base = scaled_to(profile(given.profile), given.data)
-    if base.data.name not in ("shapes", "digits"):
-        images = load(base.data, given.root)[0]
-        base = replace(base, n_images=len(images), n_classes=images.n_classes)
-    config = base.config(given.method, given.seed)
-    config = config.with_changes(**changes(given.set))
-    config = replace(config, data=resolve(config.data, given.root))
+    task = study.single(given.method, given.profile, given.seed, given.data, given.root, changes(given.set))
     if rank() == 0:
-        print(json.dumps(asdict(config), indent=1))
+        print(json.dumps(asdict(task.config), indent=1))
     if given.dry_run:
         return
-    protocols = {name: evaluate.protocol(name, settings) for name, settings in base.evaluations.items()}
-    task = study.Task(config.data, config.seed, protocols, config)
     runs = Path(given.runs) if given.runs else study.RUNS
-    with tqdm(desc=task.name, unit="step", disable=rank() > 0) as bar:
-
-        def report(step: int, steps: int) -> None:
-            bar.total = steps
-            bar.update(step - bar.n)
-
-        study.perform(task, runs, given.root, device, 1, report)
+    with threads(1):
+        record = study.perform_here(task, runs, given.root, device)
     if rank() > 0:
         return
-    for line in study.Store(runs).results(task.name).values():
+    for line in record["results"].values():
         for name, value in line["scores"].items():
             print(f"  {name:32} {value:.4f}" if isinstance(value, float) else f"  {name:32} {value}")
     print(f"run       {runs / task.name}")
@@ -301,7 +285,8 @@ def main(words: list[str] | None = None) -> int:
 
                 bench(given.device)
     except (ValueError, RuntimeError, FloatingPointError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0" or not isinstance(error, ValueError):  # wrong input is said once
+            print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `... list | head`; nothing more can be printed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

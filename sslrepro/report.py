@@ -28,6 +28,12 @@ CONTROLS = {
     "simclr": "SimCLR, same images, steps and views",
     "supcon": "SupCon, labels used (upper bound)",
 }
+AGREEMENT = {  # what a method takes to be alike, by the names the loop logs
+    "neighbour_match_without_self": "mined positives of the anchor's class",
+    "pair_match": "mined pairs of one class",
+    "relation_match": "affinity pairs of one class",
+    "precision_0": "pseudo-label pairs of one class",
+}
 MINED = "neighbour_match_without_self"  # logged in training, over the last log interval
 COLOURS = {"paper": "#8a8f98", "ours": "#0072b2", "extra": "#d55e00"}  # Okabe-Ito: told apart by colour-blind eyes
 MINUS = "\u2212"
@@ -413,6 +419,44 @@ def figure(found: Results) -> Figure:
         matches = ", ".join(shown(found.cell(row, MINED)) for row in rows)
         alt += f" Share of mined neighbours with the anchor's class: {matches}."
     return Figure(plot, f"{alt} Small dots are single seeds.")
+
+
+def curves(record: dict[str, Any]) -> Figure:
+    """A run's log over epochs: loss, spread of the embedding, and how often what it mines shares the class."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    log = record["log"]
+    panels = {"loss": "loss", "embedding_std": "spread of the embedding (0: collapsed, 1: healthy)"}
+    panels |= {name: title for name, title in AGREEMENT.items() if any(name in line for line in log)}
+    plot, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 2.8), layout="constrained", squeeze=False)
+    for axis, (name, title) in zip(axes[0], panels.items(), strict=True):
+        points = [(line["epoch"], line[name]) for line in log if name in line]
+        axis.plot(*zip(*points, strict=True), color=COLOURS["ours"])
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel("epoch", fontsize=9)
+    style(plot, list(axes[0]))
+    last = ", ".join(f"{title} {log[-1][name]:.3f}" for name, title in panels.items() if name in log[-1])
+    return Figure(plot, f"Training of {record['config']['method']}, {len(log)} points over epochs; at the end: {last}.")
+
+
+def scores(record: dict[str, Any]) -> Shown:
+    """A run's evaluations, accuracies in %."""
+    lines = [line for line in record["results"].values() if line["evaluation"] != "training"]
+    body = [[NAMES[name], number(100 * value)] for line in lines for name, value in line["scores"].items()
+            if name in NAMES and name != "neighbour_match"]  # fmt: skip
+    body.append(["processor-seconds of training", number(record["results"]["training"]["scores"]["seconds"])])
+    head = ["evaluation of the frozen encoder", "%, last epoch"]
+    return Shown(_html_table(head, body), _text_table([head, *body]))
+
+
+def settings(record: dict[str, Any]) -> Shown:
+    """Every setting of a run by its dotted name: what `changes` can change."""
+    body = [[name, str(value)] for name, value in flat(from_record(record["config"])).items()]
+    return Shown(f"<details><summary>{len(body)} settings</summary>{_html_table(['setting', 'value'], body)}</details>",
+                 _text_table([["setting", "value"], *body]))  # fmt: skip
 
 
 # --- what differs, cost, rerun, provenance ----------------------------------------------------------------------

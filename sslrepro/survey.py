@@ -6,17 +6,22 @@ from typing import Any
 from sslrepro import methods, report
 from sslrepro.claims import Cell
 from sslrepro.config import RunConfig, from_record
-from sslrepro.report import CONTROLS, NAMES, Figure, Shown, _html_table, _text_table, number, plural, shown, style
+from sslrepro.report import (
+    AGREEMENT,
+    CONTROLS,
+    NAMES,
+    Figure,
+    Shown,
+    _html_table,
+    _text_table,
+    number,
+    plural,
+    shown,
+    style,
+)
 from sslrepro.study import Results
 from sslrepro.train import initialised
 
-# what a method takes to be alike, by the names the loop logs: the first that a run has
-AGREEMENT = {
-    "neighbour_match_without_self": "mined positives",
-    "pair_match": "mined pairs",
-    "relation_match": "affinity sets",
-    "precision_0": "clusters, coarsest",
-}
 ORACLES = {name for name in methods.names() if methods.method_class(name).needs_labels}
 
 
@@ -25,7 +30,7 @@ def agreement(found: Results, row: str) -> tuple[Cell | None, str]:
     for score, what in AGREEMENT.items():
         cell = found.cell(row, score)
         if cell is not None:
-            return cell, what
+            return cell, what.partition(" of ")[0]
     return None, ""
 
 

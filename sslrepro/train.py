@@ -76,6 +76,7 @@ def mined_pairs(
     if not kept.exists():
         beside = folder.parent / sampler_config.name
         with locked(beside) if rank() == 0 else contextlib.nullcontext():
+            wait()  # for the lock, and so that no process sees the pairs before all have looked for them
             sampler = train(sampler_config, beside, data, device, report)
 
         def encode(index: torch.Tensor) -> torch.Tensor:

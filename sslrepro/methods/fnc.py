@@ -88,8 +88,9 @@ class FNC(Method):
         loss = nce(z, keys, positive, candidate, self.config.temperature)
         mined = batch.index.repeat_interleave(found.shape[1]), torch.where(found >= 0, index[found], -1).flatten()
         metrics = {"embedding_std": spread(z), "false_negatives": (found >= 0).float().sum(1).mean()}
-        return Step(loss, metrics, (taught.flatten(0, 1), batch.index.repeat(n_views)), mined)
+        return Step(loss, metrics, (taught.transpose(0, 1), batch.index), mined)
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+        taught, index = (gathered_detached(tensor) for tensor in step.carry)  # images first: any number of processes
+        self.queue.push(taught.transpose(0, 1).flatten(0, 1), index.repeat(taught.shape[1]))

@@ -77,13 +77,14 @@ class MoCoV2(Method):
         z = self.embed(batch.views[0])
         key = self.key(batch.views[1], batch)
         loss = self.contrast(z, key, batch)
-        carry = key, batch.image(1)
+        carry = key[:, None], batch.image(1)[:, None]
         if self.config.symmetric:
             second = self.key(batch.views[0], batch)
             loss = loss + self.contrast(self.embed(batch.views[1]), second, batch)
-            carry = torch.cat([key, second]), torch.cat([batch.image(1), batch.index])
+            carry = torch.stack([key, second], 1), torch.stack([batch.image(1), batch.index], 1)
         return Step(loss, {"embedding_std": spread(z)}, carry)
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+        keys, index = (gathered_detached(tensor).transpose(0, 1).flatten(0, 1) for tensor in step.carry)
+        self.queue.push(keys, index)

@@ -29,7 +29,7 @@ class _GatherWithGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         # Every process used every row: keeping only the local slice would halve the signal for two processes.
-        gradient = gradient.contiguous()
+        gradient = gradient.clone(memory_format=torch.contiguous_format)  # it may serve others too
         dist.all_reduce(gradient)
         return gradient.chunk(world_size())[rank()]
 
@@ -91,7 +91,10 @@ class _Loss(nn.Module):
 
 
 def averaging(method: nn.Module):
-    """The method's `loss`, whose backward pass leaves the mean gradient over processes on every one of them."""
+    """The method's `loss`, whose backward pass leaves the mean gradient over processes on every one of them.
+
+    Keep what is returned until after the backward pass: it owns the averaging.
+    """
     if world_size() == 1:
         return method.loss
     return nn.parallel.DistributedDataParallel(_Loss(method), broadcast_buffers=False)

@@ -77,9 +77,14 @@ class SyncedBatchNorm(_BatchNorm):
 
 
 def synced_norms(net: nn.Module) -> nn.Module:
-    """The network with every batch norm replaced in place by one over all processes; same state dict."""
+    """The network with every batch norm replaced in place by one over all processes; same state dict.
+
+    Raises ValueError for a norm that is split into groups: several processes need no stand-in for several devices.
+    """
     for name, child in net.named_children():
         if isinstance(child, _BatchNorm):
+            groups = getattr(child, "groups", 1)
+            require(groups == 1, "synced_norms", "norm", "'plain' with several processes", f"{groups} groups")
             new = SyncedBatchNorm(child.num_features, child.eps, child.momentum, child.affine)
             new.load_state_dict(child.state_dict())
             for own, old in zip(new.parameters(), child.parameters(), strict=True):
