@@ -95,7 +95,7 @@ def rows(device: str) -> list[dict]:
 
     for method in names():
         config = cpu.config(method, 0)
-        net = initialised(config, device)
+        net = initialised(config, None, device)
         source = batches(config, train, net)
         solver = optimizer("adamw", net, 1e-3, 0.0, 0.9)
         places = iter(range(10**9))

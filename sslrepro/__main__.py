@@ -18,6 +18,7 @@ examples
   python -m sslrepro train --method simclr --data holiday --root ~/pictures
   torchrun --nproc-per-node 2 -m sslrepro train --method mocov2   two processes, one run
   python -m sslrepro evaluate runs/<name> --evaluation knn --set k=50
+  python -m sslrepro ledger --profile gpu --budget 1500 --device cuda --root cifar10.tar.xz
   python -m sslrepro show nnclr_queue --profile cpu              the stored table and verdicts, trains nothing
 """
 
@@ -77,6 +78,21 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the protocol")
     sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR")
     sub.add_argument("--device", default="cpu")
+
+    sub = commands.add_parser("ledger", help="do missing runs of a scale within a budget; carry results",
+                              epilog="Most wanted runs first. One of --budget, --export, --import. It can be stopped "
+                              "and called again anywhere.")  # fmt: skip
+    sub.add_argument("--profile", default="gpu", help="scale (default gpu)")
+    sub.add_argument("--budget", type=float, metavar="SECONDS", help="stop after this long")
+    sub.add_argument("--seeds", type=int)
+    sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR",
+                     help="folder of data sets, or one archive <set>.tar.xz")  # fmt: skip
+    sub.add_argument("--device", default="cpu")
+    sub.add_argument("--threads", type=int, default=1, help="of this process (default 1)")
+    sub.add_argument("--runs", default=None, metavar="DIR")
+    sub.add_argument("--dry-run", action="store_true", help="list what is missing, in order, and stop")
+    sub.add_argument("--export", type=Path, metavar="FILE", help="write the scale's results as one .tar.gz")
+    sub.add_argument("--import", dest="import_", type=Path, metavar="FILE", help="merge such a file into the ledger")
 
     commands.add_parser("check", help="list pages whose inputs changed; exit 1 if there are any")
     commands.add_parser("pages", help="execute again, from the ledger, the pages whose inputs changed")
@@ -233,6 +249,39 @@ def train_one(given: argparse.Namespace, device: str) -> None:
     print(f"run       {runs / task.name}")
 
 
+def ledger(given: argparse.Namespace) -> None:
+    """Missing runs within a budget, or a bundle out or in."""
+    from sslrepro import ledger as work
+    from sslrepro import study
+    from sslrepro.check import require
+
+    if given.import_ is not None:
+        found = work.import_bundle(given.import_)
+        print(f"{found['new']} new runs, {found['agree']} agree with what stood there, {found['differ']} differ (kept)")
+        return
+    if given.export is not None:
+        print(f"{work.export(given.export, [given.profile])} files in {given.export}")
+        return
+    runs = Path(given.runs) if given.runs else study.RUNS
+    if given.dry_run:
+        root = work.unpacked(given.root, runs)
+        left = [(made, task) for made, task in work.agenda(given.profile, root, given.seeds)
+                if not (made.ledger / f"{task.name}.json").exists()]  # fmt: skip
+        for made, task in left:
+            print(f"  {made.definition.id:16} {task.name}  {task.steps:,} steps")
+        print(f"{len(left)} runs missing at {given.profile} scale")
+        return
+    require(given.budget is not None, "ledger", "--budget", "given, in seconds", None)
+    tally = work.work(given.profile, given.budget, given.root, runs, given.device, given.threads, given.seeds)
+    for name in tally.finished:
+        print(f"  done      {name}")
+    for name, error in tally.failed.items():
+        print(f"  failed    {name}: {error}")
+    if tally.cut_off:
+        print(f"  cut off   {tally.cut_off}: the next call goes on with it")
+    print(f"{len(tally.finished)} runs in {tally.seconds:.0f} s, {tally.missing} still missing")
+
+
 def evaluate_again(given: argparse.Namespace) -> None:
     """Evaluate a stored run."""
     from sslrepro import evaluate, study
@@ -269,6 +318,8 @@ def main(words: list[str] | None = None) -> int:
                 train(given)
             case "evaluate":
                 evaluate_again(given)
+            case "ledger":
+                ledger(given)
             case "check":
                 from sslrepro.publish import stale
 

@@ -210,7 +210,7 @@ def train(
 
 def alike(method: Method, data: Dataset) -> dict[str, float]:
     """How well what a method takes to be alike agrees with the classes; labels meet it here, never in the method."""
-    out = {}
+    out = dict(method.reports)
     if method.pseudo_labels is not None:
         for level, group in enumerate(method.pseudo_labels):
             rates = group_rates(data.labels, group)

@@ -8,6 +8,11 @@ import torch
 from sslrepro.parts.memory import Bank
 
 
+@pytest.fixture(autouse=True)
+def same_numbers():
+    torch.manual_seed(1)
+
+
 def plain_unit(row: list[float]) -> list[float]:
     norm = math.sqrt(sum(x * x for x in row))
     return [x / norm for x in row]

@@ -15,6 +15,11 @@ from sslrepro.parts.metrics import group_rates, relation_match
 ENGINES = ["faiss", "torch"]
 
 
+@pytest.fixture(autouse=True)
+def same_numbers():
+    torch.manual_seed(1)
+
+
 def drawn(n: int, d: int = 3, seed: int = 0) -> torch.Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
@@ -115,7 +120,9 @@ def test_impossible_cluster_numbers_say_so(k):
 
 
 def test_an_unknown_engine_says_so():
-    with pytest.raises(ValueError, match="kmeans: engine must be one of faiss, torch, got 'fais'. Did you mean 'faiss'"):
+    with pytest.raises(
+        ValueError, match="kmeans: engine must be one of faiss, torch, got 'fais'. Did you mean 'faiss'"
+    ):
         kmeans(drawn(9), 2, 0, engine="fais")
 
 

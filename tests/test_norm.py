@@ -130,3 +130,8 @@ def test_synced_norms_keep_what_is_frozen_and_what_has_no_scale():
     synced_norms(net)
     assert net[0].weight.requires_grad and not net[0].bias.requires_grad
     assert list(net[1].parameters()) == [] and net(torch.randn(4, 3)).shape == (4, 3)
+
+
+def test_split_norms_are_not_synced():
+    with pytest.raises(ValueError, match="synced_norms: norm must be 'plain' with several processes, got '2 groups'"):
+        synced_norms(split_norms(network(), 2))

@@ -82,6 +82,13 @@ def test_spread_penalties_have_a_finite_gradient_at_collapse():
     assert z.grad.isfinite().all()
 
 
+def test_spread_penalties_are_computed_in_full_under_autocast():
+    z = (0.3 * drawn(64, 16)).float()
+    exact = [x.item() for x in spread_penalties(z)]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert [x.item() for x in spread_penalties(z)] == pytest.approx(exact, rel=1e-5)
+
+
 def example(kind: torch.dtype = torch.float64) -> tuple[torch.Tensor, ...]:
     anchor, keys = unit(drawn(5, 4)).to(kind), unit(drawn(7, 4, seed=1)).to(kind)
     positive = drawn(5, 7, seed=2) > 0.5
@@ -94,8 +101,7 @@ def test_weights_of_anchors(mode):
     anchor, keys, positive, candidate = example()
     weight = torch.tensor([0.0, 1.0, 2.5, 0.5, 0.0], dtype=torch.float64)
     one_by_one = [
-        weight[i] * nce(anchor[i : i + 1], keys, positive[i : i + 1], candidate[i : i + 1], 0.3, mode)
-        for i in range(5)
+        weight[i] * nce(anchor[i : i + 1], keys, positive[i : i + 1], candidate[i : i + 1], 0.3, mode) for i in range(5)
     ]
     found = nce(anchor, keys, positive, candidate, 0.3, mode, weight)
     assert found.item() == pytest.approx(sum(one_by_one).item() / 5, rel=1e-12)

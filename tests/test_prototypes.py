@@ -10,6 +10,11 @@ from sslrepro.parts.memory import unit
 from sslrepro.parts.prototypes import codes, group_means, sinkhorn
 
 
+@pytest.fixture(autouse=True)
+def same_numbers():
+    torch.manual_seed(1)
+
+
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 

@@ -64,6 +64,11 @@ class Method(nn.Module, abc.ABC):
         return None
 
     @property
+    def reports(self) -> dict[str, float]:
+        """Counts of the last `refresh` that are worth a place in the log: passes, refused pairs, caps that were met."""
+        return {}
+
+    @property
     def relations(self) -> Int[Tensor, "n k"] | None:
         """Images the method holds to be like each image, -1 for none; measured like `pseudo_labels`."""
         return None

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from sslrepro.check import one_of
 from sslrepro.methods.base import Method
-from sslrepro.parts.frontier import Frontier, Mining, grown
+from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grown
 from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.heads import mlp
@@ -109,3 +109,7 @@ class ISL(Method):
     @property
     def relations(self) -> Tensor:
         return self.affinity.members
+
+    @property
+    def reports(self) -> dict[str, float]:
+        return dict(zip(COUNTS, self.frontier.counts.tolist(), strict=True))

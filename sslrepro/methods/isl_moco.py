@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.methods.base import Method
-from sslrepro.parts.frontier import Frontier, Mining, grown
+from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grown
 from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.heads import mlp
@@ -97,3 +97,7 @@ class ISLMoCo(Method):
     @property
     def relations(self) -> Tensor:
         return self.affinity.members
+
+    @property
+    def reports(self) -> dict[str, float]:
+        return dict(zip(COUNTS, self.frontier.counts.tolist(), strict=True))

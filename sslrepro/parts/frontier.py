@@ -52,16 +52,21 @@ def radius_of(score: Tensor, radius: float) -> Tensor:
     return radius + (1 - score) * (1 - radius)
 
 
+COUNTS = ("gan_epochs", "mining_passes", "pairs_admitted", "pairs_refused")  # refused: by the cap on a set's size
+
+
 class Frontier(nn.Module):
     """The generator and the discriminator; drawn anew for every round.
 
     rounds_done   rounds whose mining is over;  seed   of all draws, drawn at initialisation
+    counts        of the last round, see `COUNTS`
     """
 
     def __init__(self, dim: int):
         super().__init__()
         self.register_buffer("rounds_done", torch.zeros((), dtype=torch.int64))
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
+        self.register_buffer("counts", torch.zeros(len(COUNTS), dtype=torch.float64))
         self.generator = nn.Sequential(
             nn.Linear(3 * dim, 2 * dim), nn.LeakyReLU(0.01), nn.Linear(2 * dim, dim), nn.LeakyReLU(0.01),
             nn.Linear(dim, dim),
@@ -197,7 +202,7 @@ def grown(
     """Stages two and three where a round has ended (progress >= 1 / rounds, 2 / rounds, ...); else nothing.
 
     own   gives the anchors, one unit row per image
-    Returns the counts of `mine` with the passes of the net, or None.
+    Returns `COUNTS` with the mean size of the sets, or None.
     """
     done = int(net.rounds_done)
     if done + 1 >= rounds or progress < (done + 1) / rounds - 1e-9:
@@ -211,4 +216,7 @@ def grown(
     counts = mine(net, anchors, bank, affinity, how, generator, done)
     agreed(affinity.members)
     net.rounds_done += 1
-    return counts | {"gan_epochs": len(losses)}
+    found = {"gan_epochs": float(len(losses)), "mining_passes": counts["passes"],
+             "pairs_admitted": counts["admitted"], "pairs_refused": counts["refused"]}  # fmt: skip
+    net.counts.copy_(torch.tensor([found[name] for name in COUNTS]))
+    return found | {"members": counts["members"]}

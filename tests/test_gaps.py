@@ -1,0 +1,265 @@
+"""What the value of one step does not show: gradients, the state between epochs, mined images, the shape of heads."""
+
+import copy
+import importlib
+
+import pytest
+import torch
+from test_equations import N, a_batch, doubled, oracle, perturbed, rows, stirred
+from test_equivalences import N_IMAGES, built
+from torch import nn
+
+from sslrepro.methods import names
+from sslrepro.parts.cluster import density
+from sslrepro.parts.memory import unit
+
+IMAGES = torch.randn(N_IMAGES, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+
+
+def encode(net: nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return net(IMAGES).float()
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(2)))
+
+
+def first_gradient(method: nn.Module, loss: torch.Tensor) -> torch.Tensor:
+    return torch.autograd.grad(loss, method.encoder.layers[0].weight)[0]
+
+
+def test_targets_of_simsiam_carry_no_gradient():
+    method, batch = built("simsiam"), doubled(a_batch())
+    z = [method.projector(method.encoder(view)) for view in batch.views]
+    p, fixed = [method.predictor(x) for x in z], [torch.tensor(rows(x)).double() for x in z]
+    cosine = nn.functional.cosine_similarity
+    by_hand = -(cosine(p[0], fixed[1]) + cosine(p[1], fixed[0])).mean() / 2
+    expected = first_gradient(method, by_hand)
+    assert first_gradient(method, method.loss(batch, 0.5).loss).allclose(expected, atol=1e-12)
+
+
+def test_the_normaliser_of_instdisc_carries_no_gradient():
+    """The first batch, which estimates Z, has the gradient of one that finds it."""
+    method, batch = built("instdisc"), doubled(a_batch(1))
+    step = method.loss(batch, 0.5)
+    estimating = first_gradient(method, step.loss)
+    method.normaliser.copy_(step.carry[2])
+    assert first_gradient(method, method.loss(batch, 0.5).loss).allclose(estimating, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["swav", "ifnd_swav", "dino"])
+def test_prototypes_stand_still_while_they_are_frozen(name):
+    method, batch = built(name, freeze=0.1), doubled(a_batch())
+    for progress, frozen in ((0.0, True), (0.09, True), (0.1, False)):
+        method.zero_grad()
+        method.loss(batch, progress).loss.backward()
+        assert bool((method.prototypes.weight.grad == 0).all()) == frozen
+        assert method.encoder.layers[0].weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", ["swav", "ifnd_swav"])
+def test_prototypes_are_unit_rows_after_every_step(name):
+    method, batch = built(name), doubled(a_batch())
+    with torch.no_grad():
+        method.prototypes.weight.mul_(3)
+    method.after_step(method.loss(batch, 0.0), 0.0)
+    assert method.prototypes.weight.norm(dim=1).allclose(torch.ones(()).double())
+
+
+def clusterings(name: str, monkeypatch) -> list[tuple]:
+    """The calls of k-means to come: (rows, k, seed, further arguments, named ones, result)."""
+    module, calls = importlib.import_module(f"sslrepro.methods.{name}"), []
+    real = module.kmeans
+
+    def spy(x, k, seed, *more, **named):
+        calls.append((x.clone(), k, seed, more, named, real(x, k, seed, *more, **named)))
+        return calls[-1][-1]
+
+    monkeypatch.setattr(module, "kmeans", spy)
+    return calls
+
+
+def test_local_aggregation_clusters_its_bank_anew_every_epoch_after_its_warm_up(monkeypatch):
+    calls, method = clusterings("la", monkeypatch), built("la", warm=0.3)
+    method.refresh(None, 0.2)
+    assert not calls and method.pseudo_labels is None
+    for progress in (0.3, 0.6):
+        method.refresh(None, progress)
+    assert len({call[2] for call in calls}) == len(calls) == 2 * method.config.n_clusterings
+    assert all(torch.equal(call[0], method.bank.entries) and call[1] == method.config.clusters for call in calls)
+    assert torch.equal(method.pseudo_labels, torch.stack([call[5][0] for call in calls[method.config.n_clusterings:]]))
+
+
+def test_local_aggregation_without_common_neighbours_has_no_gradient():
+    method, batch = built("la", n_nearest=2, n_clusterings=1), doubled(a_batch(1))
+    method.labels.copy_(torch.arange(N_IMAGES)[None])
+    with torch.no_grad():  # the own row is the farthest
+        method.bank.entries[batch.index] = -unit(method.projector(method.encoder(batch.views[0])))
+    step = method.loss(batch, 0.5)
+    assert step.metrics["empty"] == 1 and abs(step.loss.item()) < 1e-12
+    assert first_gradient(method, step.loss).abs().max() < 1e-12
+
+
+def test_deepcluster_clusters_each_bank_in_turn_and_fills_them_once(monkeypatch):
+    calls, method = clusterings("deepcluster", monkeypatch), built("deepcluster")
+    method.refresh(encode, 0.0)
+    start = unit(encode(nn.Sequential(method.encoder, method.projector))).double()
+    assert all(bank.entries.allclose(start, atol=1e-6) for bank in method.banks)
+    for bank, kept in zip(method.banks, drawn(2, N_IMAGES, 5).double(), strict=True):
+        bank.entries.copy_(kept)
+    method.refresh(encode, 0.5)
+    banks = [bank.entries for bank in method.banks]
+    assert all(torch.equal(bank, kept) for bank, kept in zip(banks, drawn(2, N_IMAGES, 5).double(), strict=True))
+    assert all(torch.equal(call[0], banks[head % 2]) for head, call in enumerate(calls[3:]))
+    assert all(call[3:5] == ((10,), {"spherical": True}) for call in calls) and len({call[2] for call in calls}) == 6
+    for head, call in enumerate(calls[3:]):
+        assert torch.equal(method.labels[head], call[5][0]) and torch.equal(method.centroids[head], call[5][1])
+
+
+def test_pcl_clusters_its_teachers_embeddings_after_its_warm_up(monkeypatch):
+    calls, method = clusterings("pcl", monkeypatch), built("pcl", warm=0.3)
+    perturbed(method)
+    method.refresh(encode, 0.2)
+    assert not calls and method.pseudo_labels is None
+    for progress in (0.3, 0.6):
+        method.refresh(encode, progress)
+    assert len({call[2] for call in calls}) == len(calls) == 2 * len(method.config.clusters)
+    for level, (x, k, *_, (labels, centroids)) in enumerate(calls[len(method.config.clusters):]):
+        assert x.allclose(unit(encode(method.teacher)), atol=1e-6) and k == method.config.clusters[level]
+        assert torch.equal(method.pseudo_labels[level], labels)
+        assert method.centroids[level].allclose(unit(centroids).double(), atol=1e-6)
+        expected = method.config.temperature * density(x, labels, centroids).double()
+        assert method.density[level].allclose(expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "given"), [
+    ("ifnd", {}), ("ifnd", {"space": "features"}), ("ifnd", {"confidence": "density"}), ("ifnd_moco", {}),
+    ("ifnd_moco", {"confidence": "density"}), ("ifnd_swav", {}), ("ifnd_swav", {"confidence": "density"}),
+])  # fmt: skip
+def test_pseudo_labels_are_renewed_when_due_from_the_right_network(name, given):
+    method = built(name, every=0.1, final_rate=0.8, clusters=(3, 8), temperature=0.05, **given)
+    perturbed(method)
+    config, expected = method.config, copy.deepcopy(method.pseudo)
+    net = method.teacher if name == "ifnd_moco" else nn.Sequential(method.encoder, method.projector)
+    net = method.encoder if given.get("space") == "features" else net
+    for progress, due in ((0.0, False), (0.5, True), (0.55, False), (0.6, True)):
+        if due:
+            by = config.confidence
+            expected.renew(unit(encode(net)), config.clusters, 0.8 * progress, config.temperature, by, progress)
+        method.refresh(encode, progress)
+        state = expected.state_dict()
+        assert all(torch.equal(value, state[key]) for key, value in method.pseudo.state_dict().items())
+        assert torch.equal(method.pseudo_labels, expected.label)
+
+
+def pairs(mined: tuple[torch.Tensor, torch.Tensor]) -> list[tuple[int, int]]:
+    anchor, found = (side.tolist() for side in mined)
+    return sorted(pair for pair in zip(anchor, found, strict=True) if pair[1] >= 0)
+
+
+def after_steps(name: str, n_views: int, **given):
+    """A method after some steps, its next batch, and what its oracle is told of both."""
+    method, batch = built(name, **given), doubled(a_batch(n_views))
+    perturbed(method)
+    stirred(method, n_views, "stirred")
+    out = {"z": [rows(method.projector(method.encoder(view))) for view in batch.views]}
+    if hasattr(method, "teacher"):
+        out["t"] = [rows(method.teacher(view)) for view in batch.views]
+    state = {key: value.tolist() for key, value in method.state_dict().items() if "teacher" not in key}
+    return method, batch, oracle(name), out, state
+
+
+def test_neighbours_of_nnsiam_are_named_by_their_image():
+    method, batch = built("nnsiam", queue_size=2 * N), doubled(a_batch())
+    for first, view in zip((50, 70), batch.views, strict=True):
+        method.queue.push(unit(method.projector(method.encoder(view))).detach(), torch.arange(first, first + N))
+    step = method.loss(batch, 0.5)
+    assert step.mined[0].tolist() == batch.index.tolist() * 2 and step.metrics["self_hit"] == 0
+    assert step.mined[1].tolist() == [*range(50, 50 + N), *range(70, 70 + N)]
+    method.queue.index.copy_(batch.index.repeat(2))
+    assert method.loss(batch, 0.5).metrics["self_hit"] == 1
+
+
+def test_neighbours_of_msf_are_named_by_their_image():
+    method, batch, reference, out, state = after_steps("msf", 2, top_k=4)
+    expected = []
+    for target, image in zip(out["t"][1], batch.index.tolist(), strict=True):
+        cosine = [reference.dot(reference.unit(target), entry) for entry in state["queue.entries"]]
+        near = sorted(range(len(cosine)), key=cosine.__getitem__)[-3:]
+        expected += [(image, state["queue.index"][slot]) for slot in near]
+    assert pairs(method.loss(batch, 0.5).mined) == sorted(expected)
+
+
+def test_false_negatives_of_fnc_are_named_by_their_image():
+    method, batch, reference, out, state = after_steps("fnc", 4, threshold=0.5, top_k=5)
+    known = {"index": batch.index.tolist()}
+    keys = reference.all_keys(out, known, state)
+    settings, step = {"top_k": 5, "threshold": 0.5}, method.loss(batch, 0.5)
+    expected = [(image, keys[k][1]) for row, image in enumerate(known["index"])
+                for k in reference.false_negatives(row, keys, known, settings)]  # fmt: skip
+    assert pairs(step.mined) == sorted(expected) and 0 < len(expected) < 5 * N
+    assert step.metrics["false_negatives"].item() == pytest.approx(len(expected) / N)
+
+
+@pytest.mark.parametrize("name", ["invp", "invp_moco"])
+@pytest.mark.parametrize("form", ["paper", "code"])
+def test_hard_positives_are_named_by_their_image(name, form):
+    if (name, form) == ("invp_moco", "code"):
+        return
+    views = 1 if name == "invp" else 2
+    given = {"form": form} if name == "invp" else {}
+    method, batch, reference, out, state = after_steps(name, views, gate=0.3, **given)
+    moco, graph, expected = name == "invp_moco", state["graph.neighbours"], []
+    for z, image in zip(out["z"][0], batch.index.tolist(), strict=True):
+        memory = state["queue.entries" if moco else "bank.entries"]
+        shown = state["queue.index"] if moco else range(N_IMAGES)
+        cosine = [reference.dot(reference.unit(z), entry) for entry in memory]
+        reached = reference.propagate(graph, image, method.config.hops)
+        slots = [slot for slot in range(len(memory)) if shown[slot] in reached]
+        if form == "code":
+            slots = reference.walks(graph, image, method.config.hops)
+        hard = sorted(slots, key=cosine.__getitem__)[: method.config.n_positives]
+        expected += [(image, shown[slot]) for slot in (set(hard) if form == "code" else hard)]
+    step = method.loss(batch, 0.3)
+    assert pairs(step.mined) == sorted(expected) and expected
+    assert step.metrics["hard_positives"].item() == pytest.approx(len(expected) / N)
+    assert method.loss(batch, 0.29).mined is None
+
+
+def test_what_the_loop_does_for_single_methods():
+    made = {name: built(name) for name in names() if name != "seppid"}
+    assert {name: m.clip_norm for name, m in made.items() if m.clip_norm is not None} == {"dino": 3.0}
+    found = {name: m.constant_lr for name, m in made.items() if m.constant_lr}
+    assert found == {"simsiam": ("predictor",), "nnsiam": ("predictor",)}
+
+
+LETTERS = {nn.ReLU: "R", nn.GELU: "G"}
+
+
+def shape(net: nn.Module) -> str:
+    """L linear, N norm (l without bias, n without scale and shift), R ReLU, G GELU."""
+    word = ""
+    for layer in net:
+        letter = LETTERS.get(type(layer))
+        if letter is None:
+            letter = "N" if isinstance(layer, nn.BatchNorm1d) else "L"
+            letter = letter if layer.bias is not None else letter.lower()
+        word += letter
+    return word
+
+
+PROJECTORS = {
+    "barlow": "lNRlNRl", "byol": "lNRl", "deepcluster": "lNRL", "dino": "LGLGL", "fnc": "lNRlNRL", "ifnd": "lNRlNRL",
+    "ifnd_moco": "LRLRL", "ifnd_swav": "lNRL", "instdisc": "L", "invp": "LRL", "invp_moco": "LRL", "isl": "L",
+    "isl_moco": "LRL", "la": "L", "mocov2": "LRL", "msf": "lNRl", "nnclr": "lNRlNRlN", "nnsiam": "lNRlNRln",
+    "pcl": "LRL", "simclr": "lNRL", "simsiam": "lNRlNRln", "supcon": "LRL", "swav": "lNRL", "vicreg": "lNRlNRl",
+}  # fmt: skip
+PREDICTORS = {"byol": "lNRl", "msf": "lNRl", "nnclr": "lNRL", "nnsiam": "lNRL", "simsiam": "lNRL"}
+
+
+def test_heads_have_the_papers_layers():
+    made = {name: built(name) for name in names() if name not in ("seppid", "supervised")}
+    assert {name: shape(m.projector) for name, m in made.items()} == PROJECTORS
+    assert {name: shape(m.predictor) for name, m in made.items() if hasattr(m, "predictor")} == PREDICTORS
+    assert made["dino"].prototypes.weight_norm and not made["swav"].prototypes.weight_norm
