@@ -151,7 +151,7 @@ def unpacked(root: str | Path | None, runs: Path) -> Path | None:
 
 # --- bundles ----------------------------------------------------------------------------------------------------
 
-INSIDE = re.compile(r"[\w.-]+/(logs/)?[\w.-]+\.jsonl?")
+INSIDE = re.compile(r"\w[\w.-]*/(logs/)?\w[\w.-]*\.jsonl?")  # no part begins with a dot
 
 
 def export(path: Path, profiles: list[str] | None = None) -> int:

@@ -61,6 +61,8 @@ class Profile:
     def scaled(self, method: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
         """A method's settings at this scale, by the names of its settings: the same rule for every method.
 
+        NNCLR's queue is the one exception: its own tables count it in batches (`queue_size`).
+
         widths of heads              at most the profile's
         momentum of the teacher      at most 0.99 (MoCo's own for CIFAR): there are far fewer steps
         queue, rows, noise, top k    at most an eighth of the images; rows of the own image are passed over
@@ -109,7 +111,8 @@ class Profile:
             elif name == "sampler_epochs":
                 out[name] = max(1, round(self.plan.epochs / 8))
             elif name == "quantile" and self.n_train:
-                among = max(2, round(default["share"] * self.n_train))
+                share = (given or {}).get("share", default["share"])
+                among = max(2, round(share * self.n_train))
                 out[name] = min(0.5, PAIRS_PER_IMAGE * self.n_train / (among * (among - 1) / 2))
             elif name in ("base", "sampler"):
                 out[f"{name}_settings"] = self.scaled(value)
@@ -183,7 +186,7 @@ PROFILES = {
     ),
     "paper": Profile(
         "paper",
-        "many GPUs, ImageNet, the paper's own settings: planned here, run by those who have the machine",
+        "many GPUs, ImageNet, NNCLR's settings as printed: planned here, run by those who have the machine",
         DataConfig("imagenet"),
         "resnet50",
         ViewConfig("byol"),

@@ -42,9 +42,9 @@ def per_step(found: Results, row: str) -> Cell | None:
     return Cell(seconds.mean / steps.mean, seconds.sd / steps.mean, seconds.n)
 
 
-def state_bytes(config: RunConfig) -> int:
+def state_bytes(config: RunConfig, n_images: int) -> int:
     """Bytes of what a method keeps beside the encoder: heads, teacher, memories, graphs, labels."""
-    made = initialised(config)
+    made = initialised(config, n_images)
     kept = {id(t): t.nbytes for t in made.state_dict().values()}
     return sum(kept.values()) - sum(t.nbytes for t in made.encoder.state_dict().values())
 
@@ -59,7 +59,9 @@ def rows_of(found: Results) -> tuple[list[str], list[list[str]], list[list[str]]
     def line(row: str, records: list[dict[str, Any]]) -> list[str]:
         alike, what = agreement(found, row)
         step = per_step(found, row)
-        kept = state_bytes(from_record(records[0]["config"])) / 1e6 if records and row in found.rows else None
+        kept = None
+        if records and row in found.rows:
+            kept = state_bytes(from_record(records[0]["config"]), found.plan.profile.n_train) / 1e6
         return [
             *(shown(found.cell(row, score)) for score in scores),
             f"{shown(alike)} ({what})" if alike else "",
@@ -85,7 +87,8 @@ def caption(found: Results) -> str:
         f"Every method at {made.name} scale: {config.data.name}, {config.data.n_train or made.n_train:,} training "
         f"images of {config.data.side or 'native'} px, encoder {config.encoder}, views {config.views.recipe}, "
         f"{plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}, {config.plan.optimizer} at "
-        f"{config.plan.lr}. Accuracy in %, mean ± half the 95% t-interval over n seeds (each draws its own images); "
+        f"{config.plan.lr}. Accuracy in %, mean ± half the 95% t-interval over n seeds"
+        f"{' (each draws its own images)' if made.data_follows_seed else ''}; "
         f"last epoch, test read once. Labels are used by {', '.join(sorted(ORACLES))} (upper bounds) and by nobody "
         "else in training. ms per step: processor time with clustering and mining between epochs; state: what is kept "
         "beside the encoder. SePP-ID's steps leave out its sampler's training."

@@ -179,7 +179,7 @@ def train(
         if report is not None:
             report(step + 1, steps)
 
-        if (step + 1) % log_every == 0 or step == steps - 1:  # the only device-to-host copies
+        if (step + 1) % log_every == 0 or step == steps - 1:  # the only copies to the host that the loop itself makes
             means = interval.means()
             if not means["loss"] < float("inf"):
                 raise FloatingPointError(

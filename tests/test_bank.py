@@ -68,8 +68,13 @@ def test_updates_leave_no_graph_and_are_saved():
     assert not bank.entries.requires_grad and list(bank.state_dict()) == ["entries"]
 
 
-@pytest.mark.parametrize(("given", "message"), [({"n_images": 0}, r"n_images must be >= 1, the training images, got 0"),
-                                                ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1\.0")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n_images": 0}, r"n_images must be >= 1, the training images, got 0"),
+        ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1\.0"),
+    ],
+)
 def test_wrong_settings_say_so(given, message):
     with pytest.raises(ValueError, match=f"Bank: {message}"):
         Bank(**({"n_images": 3, "dim": 2} | given))

@@ -213,12 +213,12 @@ def by_parity_and_by_half() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_new_pseudo_labels_are_shared_with_nobody():
-    pseudo = PseudoLabels(12, 2)
+    pseudo = PseudoLabels(12, (1, 1,))
     assert pseudo.label.tolist() == [[-1 - i for i in range(12)]] * 2
 
 
 def test_renewal_when_due():
-    pseudo = PseudoLabels(12, 1)
+    pseudo = PseudoLabels(12, (1,))
     assert [pseudo.due(p, 0.1) for p in (0.0, 0.05, 0.1, 0.3)] == [False, False, True, True]
     pseudo.renew(by_parity_and_by_half()[0], (2,), 1.0, 0.2, progress=0.3)
     assert [pseudo.due(p, 0.1) for p in (0.3, 0.39, 0.1 + 0.2 + 0.1, 0.5)] == [False, False, True, True]
@@ -227,7 +227,7 @@ def test_renewal_when_due():
 
 def test_labels_of_stored_images_are_those_of_the_last_clustering():
     parity, half = by_parity_and_by_half()
-    pseudo, queue = PseudoLabels(12, 1), Queue(7, 2)
+    pseudo, queue = PseudoLabels(12, (1,)), Queue(7, 2)
     queue.push(torch.ones(7, 2), torch.tensor([3, 0, 11, 4, 7, 8, 1]))  # indices stay; labels are looked up
     for x, group in ((parity, queue.index % 2), (half, queue.index // 6), (parity, queue.index % 2)):
         pseudo.renew(x, (2,), 1.0, 0.2)
@@ -236,7 +236,7 @@ def test_labels_of_stored_images_are_those_of_the_last_clustering():
 
 
 def test_every_granularity_has_its_clusters_and_its_share():
-    pseudo = PseudoLabels(40, 3)
+    pseudo = PseudoLabels(40, (1, 1, 1,))
     pseudo.renew(unit(drawn(40)), (2, 5, 40), 0.5, 0.2)
     for label, k in zip(pseudo.label, (2, 5, 40), strict=True):
         assert int((label >= 0).sum()) == 20 and int(label.max()) < k
@@ -248,7 +248,7 @@ def test_every_granularity_has_its_clusters_and_its_share():
 def test_rows_between_the_clusters_are_accepted_last():
     parity, _ = by_parity_and_by_half()
     parity[[2, 9]] = unit(torch.tensor([[1.0, 0.9], [0.9, 1.0]], dtype=torch.float64))
-    pseudo = PseudoLabels(12, 1)
+    pseudo = PseudoLabels(12, (1,))
     pseudo.renew(parity, (2,), 10 / 12, 0.2)
     assert (pseudo.label[0] < 0).nonzero()[:, 0].tolist() == [2, 9]
 
@@ -257,7 +257,7 @@ def test_by_density_whole_clusters_are_accepted_the_dense_ones_first():
     size = torch.tensor([0.001, 0.05, 0.2], dtype=torch.float64).repeat_interleave(10)[:, None]
     x = unit(torch.eye(3, dtype=torch.float64).repeat_interleave(10, 0) + size * drawn(30))
     for rate, inside in ((1 / 3, 10), (2 / 3, 20)):
-        pseudo = PseudoLabels(30, 1)
+        pseudo = PseudoLabels(30, (1,))
         pseudo.seed.fill_(next(s for s in range(99) if len(set(kmeans(x, 3, s, 0)[0][::10].tolist())) == 3))
         pseudo.renew(x, (3,), rate, 0.2, "density")
         assert (pseudo.label[0] >= 0).tolist() == [True] * inside + [False] * (30 - inside)
@@ -265,7 +265,7 @@ def test_by_density_whole_clusters_are_accepted_the_dense_ones_first():
 
 def test_the_state_of_pseudo_labels_is_saved():
     x = unit(drawn(30))
-    pseudo, other = PseudoLabels(30, 2), PseudoLabels(30, 2)
+    pseudo, other = PseudoLabels(30, (1, 1,)), PseudoLabels(30, (1, 1,))
     pseudo.renew(x, (3, 6), 0.7, 0.2, progress=0.25)
     other.load_state_dict(pseudo.state_dict())
     assert torch.equal(other.label, pseudo.label) and not other.due(0.3, 0.1) and other.due(0.35, 0.1)
@@ -275,7 +275,7 @@ def test_the_state_of_pseudo_labels_is_saved():
 
 
 def test_every_clustering_starts_elsewhere():
-    x, pseudo, found = unit(drawn(60)), PseudoLabels(60, 2), []
+    x, pseudo, found = unit(drawn(60)), PseudoLabels(60, (1, 1,)), []
     for _ in range(2):
         pseudo.renew(x, (9, 9), 1.0, 0.2)
         found += [label.clone() for label in pseudo.label]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import small
 from PIL import Image
 
 from sslrepro import methods
@@ -71,3 +72,25 @@ def test_too_few_classes_are_one_clear_error(tmp_path):
     images, _ = load(DataConfig("shapes", n_train=96, n_test=16, side=8, classes=16))
     with pytest.raises(ValueError, match=r"settings.n_classes must be >= 16.*got 3"):
         train(config, tmp_path / "run", images)
+
+
+@pytest.mark.parametrize(("name", "given", "message"), [
+    ("ifnd", {"clusters": (1000,)}, r"clusters must be numbers in 1\.\.64"),
+    ("ifnd_moco", {"acceptance": "linaer"}, "Did you mean 'linear'"),
+    ("ifnd_swav", {"confidence": "x"}, "confidence must be one of"),
+    ("ifnd", {"final_rate": 3.0}, r"final_rate must be in \[0, 1\], got 3.0"),
+    ("la", {"clusters": 65}, r"LocalAggregation: clusters"), ("pcl", {"clusters": (2, 99)}, "PCL: clusters"),
+    ("deepcluster", {"clusters": 65}, "DeepCluster: clusters"),
+    ("invp", {"n_positives": 0}, "n_positives must be >= 1"), ("invp_moco", {"hops": 0}, "hops must be >= 1"),
+    ("invp", {"n_neighbours": 64}, r"k must be 1\.\.63"), ("swav", {"epsilon": -0.05}, "epsilon must be > 0"),
+    ("dino", {"temperature": 0}, "temperature must be > 0"), ("isl", {"rounds": 0}, "rounds must be >= 1"),
+    ("fnc", {"top_k": 0}, "top_k must be >= 1"), ("mocov2", {"queue_size": 0}, "queue_size must be >= 1"),
+    ("byol", {"teacher_momentum": 1.5}, r"teacher_momentum must be in \[0, 1\]"),
+    ("seppid", {"base": "byol", "base_settings": {}}, "base must be one of"), ("seppid", {"sampler": "supcon"}, "sees no labels"),
+    ("seppid", {"quantile": 0}, r"quantile must be None or in \(0, 1\)"), ("mocov2", {"norm": "spilt"}, "Did you mean"),
+])  # fmt: skip
+def test_wrong_settings_are_one_clear_error_before_training(name, given, message):
+    from sslrepro.parts.encoders import encoder
+
+    with pytest.raises(ValueError, match=message):
+        methods.build(name, methods.settings(name, small(name) | given), encoder("conv-tiny"), 64)

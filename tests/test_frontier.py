@@ -228,6 +228,8 @@ def test_mining_stops_when_sets_have_grown_or_passes_run_out():
     affinity.admit(torch.arange(0, N, 2), torch.arange(1, N, 2))  # one other image each
     passes = [mine(Fixed(nobody, own), own, own, affinity, how, seeded(), r)["passes"] for r in (0, 1, 2)]
     assert passes == [0, 4, 4]  # more than 0.5; not more than 1; not more than 1.5
+    close = [mine(Fixed(nobody, own), own, own, affinity, settings(growth=g), seeded(), 0)["passes"] for g in (0.9, 1)]
+    assert close == [0, 3]
 
 
 @pytest.mark.parametrize("cap", [1, 2, 4])
@@ -250,7 +252,7 @@ def test_rounds_grow_once_each_and_the_last_does_not():
         counts = grown(net, affinity, settings(), 4, step / 16, own, lambda: own)
         grew += [] if counts is None else [step]
         assert counts is None or counts["gan_epochs"] == 2
-    assert grew == [4, 8, 12] and net.rounds_done == 3
+    assert grew == [4, 8, 12] and net.rounds_done == 3 and net.counts[0] == 2  # passes of the net, kept for the log
     assert grown(Frontier(DIM), affinity, settings(), 1, 1.0, own, lambda: own) is None
 
 

@@ -100,7 +100,7 @@ def test_every_seed_has_its_own_images():
 
 
 @pytest.mark.parametrize("words, message", [
-    (("reproduce", "nnclr_quue"), "table must be one of nnclr_queue, got 'nnclr_quue'. Did you mean 'nnclr_queue'?"),
+    (("reproduce", "nnclr_quue"), "table must be one of all_methods, nnclr_queue, got 'nnclr_quue'. Did you mean 'nnclr_queue'?"),
     (("reproduce", "nnclr_queue", "--profile", "smok"), "Did you mean 'smoke'?"),
     (("reproduce", "nnclr_queue", "--seeds", "0"), "seeds must be >= 1, got 0"),
     (("train", "--method", "nnlcr"), "Did you mean 'nnclr'?"),

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.methods.base import Method
-from sslrepro.parts.cluster import kmeans, own_label
+from sslrepro.parts.cluster import fit_for, kmeans, own_label
 from sslrepro.parts.gather import agreed, gathered_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.memory import Bank, unit
@@ -44,6 +44,7 @@ class DeepCluster(Method):
         self.config = config
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.hidden, config.dim)
+        fit_for("DeepCluster", (config.clusters,), n_images)
         self.banks = nn.ModuleList(Bank(n_images, config.dim, 0.0) for _ in range(self.n_banks))
         self.register_buffer("labels", torch.full((config.n_heads, n_images), -100, dtype=torch.int64))
         self.register_buffer("centroids", torch.zeros(config.n_heads, config.clusters, config.dim))
@@ -56,7 +57,8 @@ class DeepCluster(Method):
             target = labels[batch.index]
             known = (target >= 0).float()
             for rows in z:
-                scores = rows @ centroids.to(rows.dtype).T / self.config.temperature
+                with torch.autocast(rows.device.type, enabled=False):
+                    scores = rows @ centroids.to(rows.dtype).T / self.config.temperature
                 each = nn.functional.cross_entropy(scores, target, ignore_index=-100, reduction="none")
                 terms.append((each * known).sum() / known.sum().clamp_min(1))
         carry = (*(rows.detach() for rows in z[: self.n_banks]), batch.index)

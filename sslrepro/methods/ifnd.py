@@ -59,7 +59,7 @@ class IFND(Method):
         self.config = config
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim)
-        self.pseudo = PseudoLabels(n_images, len(config.clusters))
+        self.pseudo = PseudoLabels(n_images, config.clusters, config.confidence, config.acceptance)
 
     def loss(self, batch: Batch, progress: float) -> Step:
         z = torch.cat([self.embed(view) for view in batch.views])

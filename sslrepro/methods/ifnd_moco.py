@@ -56,7 +56,7 @@ class IFNDMoCo(Method):
         self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim, hidden_norm=False)
         self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
         self.queue = Queue(config.queue_size, config.dim)
-        self.pseudo = PseudoLabels(n_images, len(config.clusters))
+        self.pseudo = PseudoLabels(n_images, config.clusters, config.confidence, config.acceptance)
 
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])

@@ -56,7 +56,7 @@ class IFNDSwAV(Method):
         self.projector = mlp(encoder.dim, config.hidden, config.dim)
         self.prototypes = Prototypes(config.dim, config.n_prototypes)
         self.queues = nn.ModuleList(Queue(config.queue_size, config.dim) for _ in range(2))
-        self.pseudo = PseudoLabels(n_images, len(config.clusters))
+        self.pseudo = PseudoLabels(n_images, config.clusters, config.confidence, config.acceptance)
 
     def targets(self, c: int, z: Float[Tensor, "b d"], batch: Batch, progress: float) -> list[Float[Tensor, "b k"]]:
         """Codes of large view c at every granularity, from the means of pseudo-label groups."""

@@ -84,7 +84,8 @@ class InvP(Method):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same three from the released code's lists."""
         config = self.config
-        e = (z @ self.bank.entries.T / config.temperature).exp()
+        with torch.autocast(z.device.type, enabled=False):
+            e = (z @ self.bank.entries.T / config.temperature).exp()
         total = (e * near).sum(1)
         own = e.gather(1, batch.index[:, None])[:, 0]
         instance = -(own / total + 1e-7).log().mean()

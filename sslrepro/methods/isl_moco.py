@@ -5,8 +5,9 @@ Appendix.
 Compared with MoCo v2: + a bank of teacher embeddings, whose rows of alike images attract, + the mining of ISL.
 
 The appendix says that mined neighbours supervise MoCo v2 and gives numbers, no loss; the code has no trace of it. So
-this is our specification: the rounds of ISL, the first of them plain MoCo v2; positives are the own key and the bank
-rows of the members, negatives the queue without the anchor's and its members' rows; no divergence term.
+this is our specification: the rounds of ISL, the first of them MoCo v2 without the anchor's own past; positives are
+the own key and the bank rows of the members, negatives the queue without the anchor's and its members' rows; no
+divergence term.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.methods.base import Method
-from sslrepro.parts.cluster import kmeans
+from sslrepro.parts.cluster import fit_for, kmeans
 from sslrepro.parts.gather import agreed, gathered_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -47,6 +47,7 @@ class LocalAggregation(Method):
         self.config = config
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.dim)
+        fit_for("LocalAggregation", (config.clusters,), n_images)
         self.bank = Bank(n_images, config.dim, config.bank_momentum)
         self.register_buffer("labels", torch.full((config.n_clusterings, n_images), -1, dtype=torch.int64))
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
@@ -64,13 +65,14 @@ class LocalAggregation(Method):
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])
         metrics = {"embedding_std": spread(z)}
-        if progress < self.config.warm:
-            own = batch.index[:, None] == torch.arange(len(self.bank.entries), device=z.device)
-            positive, candidate = own, torch.ones_like(own)
-        else:
-            candidate, positive = self.near_and_alike(z, batch)
-            empty = ~positive.any(1)
-            positive = positive | (candidate & empty[:, None])  # all candidates: loss 0, no gradient
+        own = batch.index[:, None] == torch.arange(len(self.bank.entries), device=z.device)
+        positive, candidate = own, torch.ones_like(own)
+        if progress >= self.config.warm:
+            near, alike = self.near_and_alike(z, batch)
+            empty = ~alike.any(1)
+            alike = alike | (near & empty[:, None])  # all candidates: loss 0, no gradient
+            clustered = self.labels[0, 0] >= 0  # a warm-up may end within an epoch, before the first clustering
+            positive, candidate = torch.where(clustered, alike, positive), torch.where(clustered, near, candidate)
             metrics["empty"] = empty.float().mean()
         loss = nce(z, self.bank.entries, positive, candidate, self.config.temperature, mode="in")
         return Step(loss, metrics, (z.detach(), batch.index))

@@ -62,7 +62,7 @@ class MSF(Method):
         if self.config.top_k > 1:
             own = (batch.index, self.queue.index) if self.config.exclude_self else (None, None)
             _, slots = nearest(target, self.queue.entries, self.config.top_k - 1, *own)
-            cosine = torch.cat([cosine, torch.einsum("bd,bkd->bk", p, self.queue.entries[slots])], 1)
+            cosine = torch.cat([cosine, (p[:, None] * self.queue.entries[slots]).sum(2)], 1)
             anchor, found = batch.index.repeat_interleave(slots.shape[1]), self.queue.index[slots.flatten()]
         loss = (2 - 2 * cosine).mean()
         return Step(loss, {"embedding_std": spread(unit(z))}, (target, batch.index), (anchor, found))

@@ -94,10 +94,11 @@ class NNCLR(Method):
         config = self.config
         own = (batch.index, row_index) if config.exclude_self else (None, None)
         if config.positive == "soft":
-            similarity = z @ rows.T / config.soft_temperature
-            if config.exclude_self:
-                similarity = similarity.masked_fill(batch.index[:, None] == row_index, float("-inf"))
-            return unit(similarity.softmax(1) @ rows), similarity.argmax(1)
+            with torch.autocast(z.device.type, enabled=False):
+                similarity = z @ rows.T / config.soft_temperature
+                if config.exclude_self:
+                    similarity = similarity.masked_fill(batch.index[:, None] == row_index, float("-inf"))
+                return unit(similarity.softmax(1) @ rows), similarity.argmax(1)
         _, slots = nearest(z, rows, config.top_k, *own)
         if config.top_k > 1:
             draw = torch.randint(config.top_k, (len(z), 1), generator=batch.generator()).to(z.device)

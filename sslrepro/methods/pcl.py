@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.methods.base import Method
-from sslrepro.parts.cluster import density, kmeans
+from sslrepro.parts.cluster import density, fit_for, kmeans
 from sslrepro.parts.gather import agreed, gathered_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -48,6 +48,7 @@ class PCL(Method):
         self.config = config
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.hidden, config.dim, hidden_norm=False)
+        fit_for("PCL", config.clusters, n_images)
         self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
         self.queue = Queue(config.queue_size, config.dim)
         self.register_buffer("labels", torch.full((len(config.clusters), n_images), -1, dtype=torch.int64))

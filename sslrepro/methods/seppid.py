@@ -1,6 +1,7 @@
 """SePP-ID: pairs of different images that a trained encoder finds nearly identical are used as two views of one image.
 
-"Semantic positive pairs" (SePP-ID), arXiv:2306.16122.
+Alkhalefi et al., "Semantic Positive Pairs for Enhancing Visual Representation Learning of Instance Discrimination
+Methods", TMLR 2024, arXiv:2306.16122.
 Compared with its base (MoCo v2, SimCLR, SimSiam, VICReg or DINO): nothing but more training rows. A sampler, any run of
 ours with its head kept, embeds a share of the un-augmented images; pairs within a window of cosines join the set.
 
@@ -54,9 +55,11 @@ class SePPID(Method):
         super().__init__()
         one_of(config.base, BASES, "SePPID", "base")
         require(0 < config.share <= 1, "SePPID", "share", "in (0, 1]", config.share)
+        quantile = config.quantile
+        require(quantile is None or 0 < quantile < 1, "SePPID", "quantile", "None or in (0, 1)", quantile)
         self.config = config
         self.base = base
-        self.n_views, self.clip_norm = base.n_views, base.clip_norm
+        self.n_views, self.clip_norm = base.n_views or 2, base.clip_norm  # two images, two views: no further crops
         self.constant_lr = tuple(f"base.{name}" for name in base.constant_lr)
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
 

@@ -1,6 +1,7 @@
 """SimCLR: two views of an image attract, all other views in the batch repel.
 
 Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, arXiv:2002.05709.
+The paper's head has no batch norm, its code one after every layer; here one after the hidden layer.
 The official code returns the sum over both halves of the batch, twice this mean: with SGD that doubles the step.
 """
 

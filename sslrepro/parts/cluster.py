@@ -10,6 +10,8 @@ from sslrepro.parts.gather import agreed
 from sslrepro.parts.memory import unit
 from sslrepro.types import Float, Int
 
+CONFIDENCES = ("cosine", "density")
+SCHEDULES = ("linear", "step", "constant")
 HAS_FAISS = importlib.util.find_spec("faiss") is not None
 
 
@@ -47,7 +49,8 @@ def kmeans(
 def _torch(x: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
     """Index of and squared distance to the nearest centroid."""
     half = centroids.square().sum(1) / 2
-    value, label = torch.cat([(rows @ centroids.T - half) for rows in x.split(65_536)]).max(1)
+    best = [(rows @ centroids.T - half).max(1) for rows in x.split(max(1, 2**28 // len(centroids)))]  # 1 GiB at once
+    value, label = (torch.cat([part[place] for part in best]) for place in (0, 1))
     return label, (x.square().sum(1) - 2 * value).clamp_min(0)
 
 
@@ -61,6 +64,13 @@ def _faiss(x: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
     finally:
         faiss.omp_set_num_threads(threads)
     return torch.from_numpy(label[:, 0]).long(), torch.from_numpy(distance[:, 0]).to(x.dtype)
+
+
+def fit_for(owner: str, clusters: tuple[int, ...], n_images: int) -> None:
+    """Raise ValueError at construction, not epochs later, for numbers of clusters that the images cannot fill."""
+    require(len(clusters) >= 1, owner, "clusters", "at least one number", clusters)
+    allowed = f"numbers in 1..{n_images}, the training images"
+    require(1 <= min(clusters) and max(clusters) <= n_images, owner, "clusters", allowed, clusters)
 
 
 def own_label(n_images: int) -> Int[Tensor, " n"]:
@@ -94,10 +104,13 @@ def density(
     distance = (x - centroids[labels]).norm(dim=1)
     mean = torch.zeros(k, dtype=x.dtype, device=x.device).index_add_(0, labels, distance) / count.clamp_min(1)
     phi = mean / (count + smoothing).log()
-    phi = torch.where(count > 1, phi, phi.max())
+    several = count > 1
+    if not bool(several.any()):
+        return torch.ones_like(phi)
+    phi = torch.where(several, phi, phi[several].max())
     low, high = torch.quantile(phi, torch.tensor([0.1, 0.9], dtype=phi.dtype, device=phi.device))
     phi = phi.clamp(low, high)
-    return phi / phi.mean()
+    return phi / phi.mean() if float(phi.mean()) > 0 else torch.ones_like(phi)  # only copies: all alike
 
 
 @torch.no_grad()
@@ -117,10 +130,14 @@ class PseudoLabels(nn.Module):
     at      progress at the last renewal;  renewals   how often;  seed   of the clusterings, drawn at initialisation
     """
 
-    def __init__(self, n_images: int, n_levels: int):
+    def __init__(
+        self, n_images: int, clusters: tuple[int, ...], confidence: str = "cosine", schedule: str = "linear"
+    ):
         super().__init__()
-        require(n_levels >= 1, "PseudoLabels", "clusters", "at least one number of clusters", n_levels)
-        self.register_buffer("label", own_label(n_images).repeat(n_levels, 1))
+        fit_for("PseudoLabels", clusters, n_images)
+        one_of(confidence, CONFIDENCES, "PseudoLabels", "confidence")
+        one_of(schedule, SCHEDULES, "PseudoLabels", "acceptance")
+        self.register_buffer("label", own_label(n_images).repeat(len(clusters), 1))
         self.register_buffer("at", torch.zeros((), dtype=torch.float64))
         self.register_buffer("renewals", torch.zeros((), dtype=torch.int64))
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
@@ -142,7 +159,7 @@ class PseudoLabels(nn.Module):
 
         by   "cosine" (IFND, Eq. 2) or "density" (PCL's: one value per cluster, so whole clusters go in or out)
         """
-        one_of(by, ("cosine", "density"), "PseudoLabels", "confidence")
+        one_of(by, CONFIDENCES, "PseudoLabels", "confidence")
         for level, k in enumerate(clusters):
             seed = int(self.seed) + 1000 * int(self.renewals) + level
             labels, centroids = kmeans(x, k, seed)
@@ -161,7 +178,7 @@ def acceptance(progress: float, schedule: str, final_rate: float, step_at: float
 
     "linear" rises from 0 to `final_rate` over training, "step" jumps from 0 to it at `step_at`, "constant" is it.
     """
-    one_of(schedule, ("linear", "step", "constant"), "IFND", "acceptance")
+    one_of(schedule, SCHEDULES, "IFND", "acceptance")
     if schedule == "linear":
         return progress * final_rate
     return final_rate if schedule == "constant" or progress >= step_at else 0.0

@@ -31,6 +31,8 @@ class Conv(nn.Module):
 def resnet(depth: int, cifar_stem: bool) -> nn.Module:
     """torchvision's ResNet without its classifier; its state dict loads into torchvision's (`strict=False` for fc).
 
+    Residual branches start as torchvision starts them. SimSiam, VICReg and Barlow Twins start them at zero in their
+    code (`zero_init_residual`); not here, so that all methods share the first weights.
     The CIFAR stem is a 3x3 convolution of stride 1 and no max-pooling.
     """
     import torchvision

@@ -104,7 +104,7 @@ def triplets(
     """(a, p, n) for images `index`: the own embedding, a point held close, the hardest of random strangers.
 
     p is the image's own bank row, as in the released code, or a random member of its set, as in the paper's figure.
-    n is the most similar of `n_negatives` random bank rows outside the set.
+    n is the most similar of `n_negatives` random bank rows outside the set; more are drawn than a set can hold.
     """
     a, p = own[index], bank[index]
     inside = affinity.of(index)

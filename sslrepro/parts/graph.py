@@ -70,21 +70,20 @@ class Affinity(nn.Module):
 
         Returns {"admitted", "refused"}: undirected pairs; those already in are neither.
         """
-        members = self.members.cpu().numpy()
-        degree = (members >= 0).sum(1)
-        known = [set(row[row >= 0].tolist()) for row in members]
-        cap, count = members.shape[1], {"admitted": 0, "refused": 0}
+        touched = torch.cat([first, second]).unique()
+        rows = self.members[touched].tolist()
+        known = {i: [j for j in row if j >= 0] for i, row in zip(touched.tolist(), rows, strict=True)}
+        cap, count = self.members.shape[1], {"admitted": 0, "refused": 0}
         for i, j in zip(first.tolist(), second.tolist(), strict=True):
             if i == j or j in known[i]:
                 continue
-            if degree[i] >= cap or degree[j] >= cap:
+            if len(known[i]) >= cap or len(known[j]) >= cap:
                 count["refused"] += 1
                 continue
-            members[i, degree[i]], members[j, degree[j]] = j, i
-            degree[i] += 1
-            degree[j] += 1
-            known[i].add(j)
-            known[j].add(i)
+            known[i].append(j)
+            known[j].append(i)
             count["admitted"] += 1
-        self.members.copy_(torch.from_numpy(members))
+        if count["admitted"]:
+            rows = [known[i] + [-1] * (cap - len(known[i])) for i in touched.tolist()]
+            self.members[touched] = torch.tensor(rows, device=self.members.device)
         return count

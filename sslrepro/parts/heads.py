@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sslrepro.parts.memory import unit
+from sslrepro.parts.memory import precise, unit
 from sslrepro.types import Float
 
 
@@ -61,7 +61,8 @@ class Prototypes(nn.Module):
         weight = self.weight
         if frozen:  # a gradient of zero, not none: the optimizer and other processes still find one
             weight = weight.detach() + 0 * (weight - weight.detach())
-        return z @ (unit(weight) if self.weight_norm else weight).T
+        with torch.autocast(z.device.type, enabled=False):  # divided by small temperatures afterwards
+            return precise(z) @ (unit(weight) if self.weight_norm else weight).T
 
     @torch.no_grad()
     def normalise(self) -> None:

@@ -69,10 +69,11 @@ def spread_penalties(z: Float[Tensor, "b d"]) -> tuple[Float[Tensor, ""], Float[
     variance     mean over dimensions of relu(1 - sqrt(Var + 1e-4)), unbiased variance
     covariance   sum of the squared off-diagonal covariances / d
     """
-    z = precise(z)
-    centred = z - z.mean(0)
-    covariance = centred.T @ centred / (len(z) - 1)
-    variance = covariance.diagonal()
-    hinge = (1 - (variance + 1e-4).sqrt()).relu().mean()
-    off_diagonal = covariance.square().sum() - variance.square().sum()
-    return hinge, off_diagonal / z.shape[1]
+    with torch.autocast(z.device.type, enabled=False):
+        z = precise(z)
+        centred = z - z.mean(0)
+        covariance = centred.T @ centred / (len(z) - 1)
+        variance = covariance.diagonal()
+        hinge = (1 - (variance + 1e-4).sqrt()).relu().mean()
+        off_diagonal = covariance.square().sum() - variance.square().sum()
+        return hinge, off_diagonal / z.shape[1]

@@ -68,16 +68,19 @@ def similar_pairs(
     """
     require(low <= high, "similar_pairs", "low", f"<= high, {high}", low)
     x = precise(x)
-    pairs, cosines = [], []
+    pairs, cosines = [torch.empty(0, 2, dtype=torch.int64, device=x.device)], [x.new_empty(0)]
+    # one mask for all tiles: fresh ones, with small results kept between them, leave the heap in pieces
+    mask = torch.empty(min(tile, len(x)), min(tile, len(x)), dtype=torch.bool, device=x.device)
     for i in range(0, len(x), tile):
         for j in range(i, len(x), tile):
             similarity = x[i : i + tile] @ x[j : j + tile].T
-            hit = (similarity >= low) & (similarity <= high)
-            if i == j:
-                hit = hit.triu(1)
-            place = hit.nonzero()
-            cosines.append(similarity[hit])
-            pairs.append(place + torch.tensor([i, j], device=x.device))
+            place = torch.ge(similarity, low, out=mask[: len(similarity), : similarity.shape[1]]).nonzero()
+            value = similarity[place[:, 0], place[:, 1]].clamp_max(1)  # an exact copy may round to more
+            place += torch.tensor([i, j], device=x.device)
+            hit = (value <= high) & (place[:, 0] < place[:, 1])
+            if hit.any():
+                pairs.append(place[hit])
+                cosines.append(value[hit])
     pair, cosine = torch.cat(pairs), torch.cat(cosines)
     if max_partners is not None or max_pairs is not None:
         order = cosine.sort(descending=True, stable=True).indices

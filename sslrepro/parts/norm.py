@@ -43,7 +43,7 @@ def split_norms(net: nn.Module, groups: int) -> nn.Module:
             new = SplitBatchNorm(child.num_features, child.eps, child.momentum)
             new.load_state_dict(child.state_dict())
             new.groups = groups
-            setattr(net, name, new)
+            setattr(net, name, new.to(child.weight).train(child.training))
         else:
             split_norms(child, groups)
     return net
@@ -89,7 +89,7 @@ def synced_norms(net: nn.Module) -> nn.Module:
             new.load_state_dict(child.state_dict())
             for own, old in zip(new.parameters(), child.parameters(), strict=True):
                 own.requires_grad_(old.requires_grad)
-            setattr(net, name, new.to(child.running_mean.device))
+            setattr(net, name, new.to(child.running_mean).train(child.training))
         else:
             synced_norms(child)
     return net

@@ -49,7 +49,7 @@ def loss(out, batch, state, settings, progress):
     for i, z in zip(batch["index"], out["z"][0], strict=True):
         scores = [dot(unit(z), row) / settings["temperature"] for row in state["bank.entries"]]
         images = range(len(scores))
-        if progress < settings["warm"]:
+        if progress < settings["warm"] or state["labels"][0][0] == -1:
             # Warm start: instance discrimination, a softmax over all images.
             total += log_sum_exp(scores) - scores[i]
             continue
