@@ -448,7 +448,9 @@ class Results:
         return {key: cell for key, cell in found.items() if cell is not None}
 
     def verdicts(self) -> list[Verdict]:
-        """One per claim of the paper that rests on this table."""
+        """One per claim of the paper that rests on this table; none for a table of ours."""
+        if self.definition.notebook != "table":
+            return []
         cells = self.cells()
         judged, unrun = self.plan.profile.judged, self.definition.unrun
         return [judge(claim, cells, judged=judged, unrun=unrun) for claim in papers.claims_on(self.definition.id)]

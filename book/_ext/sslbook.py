@@ -14,7 +14,7 @@ from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from sslrepro import papers
+from sslrepro import papers, survey
 from sslrepro.publish import PAGES
 from sslrepro.report import badge, figure, finding
 from sslrepro.study import Results, plan, results
@@ -92,13 +92,14 @@ class Pages(Directive):
     def run(self) -> list[nodes.Node]:
         cards = []
         for page, found in published().items():
-            image = figure(found)
+            ours = found.definition.notebook == "methods"
+            image, text = (survey.figure(found), survey.finding(found)) if ours else (figure(found), finding(found))
             data = base64.b64encode(image.png).decode()
             title = f"{found.definition.title} ({found.plan.profile.name})"
             cards.append(
                 f'<a class="card-page" href="executed/{page}.html"><img alt="{html.escape(image.alt, quote=True)}" '
                 f'src="data:image/png;base64,{data}"><b>{html.escape(title)}</b>'
-                f"<span>{html.escape(finding(found))}</span></a>"
+                f"<span>{html.escape(text)}</span></a>"
             )
         return [nodes.raw("", f'<div class="gallery">{"".join(cards)}</div>', format="html")]
 
