@@ -54,8 +54,7 @@ def prose(made: Plan) -> dict[str, str]:
     if definition.notebook != "table":
         title = f"# {definition.title}{f' ({own})' if own else ''}\n\n*A table of ours.* {definition.question}"
         reading = (
-            f"## How to read it\n\n{definition.reading}\n\n*How the papers' settings map to ours.* "
-            f"{definition.mapping}"
+            f"## How to read it\n\n{definition.reading}\n\n*How the papers' settings map to ours.* {definition.mapping}"
         )
         return {"page-title": title, "page-idea": f"## What is compared\n\n{definition.idea}", "page-reading": reading}
     table = papers.table(definition.id)

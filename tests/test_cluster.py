@@ -213,7 +213,13 @@ def by_parity_and_by_half() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_new_pseudo_labels_are_shared_with_nobody():
-    pseudo = PseudoLabels(12, (1, 1,))
+    pseudo = PseudoLabels(
+        12,
+        (
+            1,
+            1,
+        ),
+    )
     assert pseudo.label.tolist() == [[-1 - i for i in range(12)]] * 2
 
 
@@ -236,7 +242,14 @@ def test_labels_of_stored_images_are_those_of_the_last_clustering():
 
 
 def test_every_granularity_has_its_clusters_and_its_share():
-    pseudo = PseudoLabels(40, (1, 1, 1,))
+    pseudo = PseudoLabels(
+        40,
+        (
+            1,
+            1,
+            1,
+        ),
+    )
     pseudo.renew(unit(drawn(40)), (2, 5, 40), 0.5, 0.2)
     for label, k in zip(pseudo.label, (2, 5, 40), strict=True):
         assert int((label >= 0).sum()) == 20 and int(label.max()) < k
@@ -265,7 +278,22 @@ def test_by_density_whole_clusters_are_accepted_the_dense_ones_first():
 
 def test_the_state_of_pseudo_labels_is_saved():
     x = unit(drawn(30))
-    pseudo, other = PseudoLabels(30, (1, 1,)), PseudoLabels(30, (1, 1,))
+    pseudo, other = (
+        PseudoLabels(
+            30,
+            (
+                1,
+                1,
+            ),
+        ),
+        PseudoLabels(
+            30,
+            (
+                1,
+                1,
+            ),
+        ),
+    )
     pseudo.renew(x, (3, 6), 0.7, 0.2, progress=0.25)
     other.load_state_dict(pseudo.state_dict())
     assert torch.equal(other.label, pseudo.label) and not other.due(0.3, 0.1) and other.due(0.35, 0.1)
@@ -275,7 +303,17 @@ def test_the_state_of_pseudo_labels_is_saved():
 
 
 def test_every_clustering_starts_elsewhere():
-    x, pseudo, found = unit(drawn(60)), PseudoLabels(60, (1, 1,)), []
+    x, pseudo, found = (
+        unit(drawn(60)),
+        PseudoLabels(
+            60,
+            (
+                1,
+                1,
+            ),
+        ),
+        [],
+    )
     for _ in range(2):
         pseudo.renew(x, (9, 9), 1.0, 0.2)
         found += [label.clone() for label in pseudo.label]

@@ -88,7 +88,7 @@ def test_local_aggregation_clusters_its_bank_anew_every_epoch_after_its_warm_up(
         method.refresh(None, progress)
     assert len({call[2] for call in calls}) == len(calls) == 2 * method.config.n_clusterings
     assert all(torch.equal(call[0], method.bank.entries) and call[1] == method.config.clusters for call in calls)
-    assert torch.equal(method.pseudo_labels, torch.stack([call[5][0] for call in calls[method.config.n_clusterings:]]))
+    assert torch.equal(method.pseudo_labels, torch.stack([call[5][0] for call in calls[method.config.n_clusterings :]]))
 
 
 def test_local_aggregation_without_common_neighbours_has_no_gradient():
@@ -125,7 +125,7 @@ def test_pcl_clusters_its_teachers_embeddings_after_its_warm_up(monkeypatch):
     for progress in (0.3, 0.6):
         method.refresh(encode, progress)
     assert len({call[2] for call in calls}) == len(calls) == 2 * len(method.config.clusters)
-    for level, (x, k, *_, (labels, centroids)) in enumerate(calls[len(method.config.clusters):]):
+    for level, (x, k, *_, (labels, centroids)) in enumerate(calls[len(method.config.clusters) :]):
         assert x.allclose(unit(encode(method.teacher)), atol=1e-6) and k == method.config.clusters[level]
         assert torch.equal(method.pseudo_labels[level], labels)
         assert method.centroids[level].allclose(unit(centroids).double(), atol=1e-6)

@@ -33,7 +33,10 @@ def test_order_is_by_value_then_name_and_shared_runs_come_once(monkeypatch):
     monkeypatch.setattr(ledger, "VALUE", (("all_methods", None), ("no_such_table", None)))
     made = list(ledger.agenda("smoke"))
     order = [plan.definition.id for plan, _ in made]
-    assert order == sorted(order, key=["all_methods", "nnclr_queue"].index) and set(order) == {"all_methods", "nnclr_queue"}
+    assert order == sorted(order, key=["all_methods", "nnclr_queue"].index) and set(order) == {
+        "all_methods",
+        "nnclr_queue",
+    }
     assert len({task.name for _, task in made}) == len(made)
 
 

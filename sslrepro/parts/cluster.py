@@ -130,9 +130,7 @@ class PseudoLabels(nn.Module):
     at      progress at the last renewal;  renewals   how often;  seed   of the clusterings, drawn at initialisation
     """
 
-    def __init__(
-        self, n_images: int, clusters: tuple[int, ...], confidence: str = "cosine", schedule: str = "linear"
-    ):
+    def __init__(self, n_images: int, clusters: tuple[int, ...], confidence: str = "cosine", schedule: str = "linear"):
         super().__init__()
         fit_for("PseudoLabels", clusters, n_images)
         one_of(confidence, CONFIDENCES, "PseudoLabels", "confidence")
