@@ -30,7 +30,7 @@ def agreement(found: Results, row: str) -> tuple[Cell | None, str]:
     for score, what in AGREEMENT.items():
         cell = found.cell(row, score)
         if cell is not None:
-            return cell, what.partition(" of ")[0]
+            return cell, what.partition(" of ")[0].removeprefix("mined ").replace("pseudo-label pairs", "clusters")
     return None, ""
 
 
@@ -51,10 +51,10 @@ def state_bytes(config: RunConfig, n_images: int) -> int:
 
 def rows_of(found: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
     """Head, body (best linear probe first) and footer as plain text."""
-    head = ["method", "linear top-1", "linear top-5", "20-NN", "10 labels per class", "of what it takes to be alike, "
-            "of one class", "ms per step", "against SimCLR", "state, MB", "n"]  # fmt: skip
+    head = ["method", "linear probe", "20-NN", "10 labels per class", "found alike: of one class", "ms per step",
+            "against SimCLR", "state, MB", "n"]  # fmt: skip
     base = per_step(found, "simclr") if found.rows.get("simclr") else None
-    scores = ("linear_top1", "linear_top5", "knn_top1", "few_top1")
+    scores = ("linear_top1", "knn_top1", "few_top1")
 
     def line(row: str, records: list[dict[str, Any]]) -> list[str]:
         alike, what = agreement(found, row)
@@ -89,8 +89,9 @@ def caption(found: Results) -> str:
         f"{plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}, {config.plan.optimizer} at "
         f"{config.plan.lr}. Accuracy in %, mean ± half the 95% t-interval over n seeds"
         f"{' (each draws its own images)' if made.data_follows_seed else ''}; "
-        f"last epoch, test read once. Labels are used by {', '.join(sorted(ORACLES))} (upper bounds) and by nobody "
-        "else in training. ms per step: processor time with clustering and mining between epochs; state: what is kept "
+        "top-1, last epoch, test read once. Found alike: of the positives, pairs, clusters or sets that a method finds at "
+        f"the end of training, the share that is of one class (chance is one in {made.classes}). Labels are used by "
+        f"{', '.join(sorted(ORACLES))} (upper bounds) and by nobody else in training. ms per step: processor time with clustering and mining between epochs; state: what is kept "
         "beside the encoder. SePP-ID's steps leave out its sampler's training."
     )
 
@@ -123,11 +124,11 @@ def finding(found: Results) -> str:
     random = found.cell("random", "linear_top1")
     text = f"Best without labels: {best} at {shown(unlabelled[best])}; SimCLR {shown(simclr)}. "
     text += f"{len(above)} of {len(unlabelled) - 1} rows without labels stand above SimCLR in the mean"
-    text += f" ({', '.join(sorted(above))})." if above else "."
+    text += f" ({'; '.join(sorted(above))})." if above else "."
     if random:
         below = sorted(row for row, cell in unlabelled.items() if cell.mean <= random.mean)
         text += f" The encoder as initialised stands at {shown(random)}"
-        text += f"; not above it: {', '.join(below)}." if below else "; every row is above it."
+        text += f"; not above it: {'; '.join(below)}." if below else "; every row is above it."
     tail = "" if found.plan.profile.judged else " Nothing is concluded at this scale."
     return text + tail
 

@@ -5,12 +5,15 @@ import importlib
 
 import pytest
 import torch
+from conftest import small
 from test_equations import N, a_batch, doubled, oracle, perturbed, rows, stirred
 from test_equivalences import N_IMAGES, built
 from torch import nn
 
 from sslrepro.methods import names
 from sslrepro.parts.cluster import density
+from sslrepro.parts.frontier import Frontier, Mining, discriminator_loss, fit, generator_loss, triplets
+from sslrepro.parts.graph import Affinity
 from sslrepro.parts.memory import unit
 
 IMAGES = torch.randn(N_IMAGES, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
@@ -263,3 +266,181 @@ def test_heads_have_the_papers_layers():
     assert {name: shape(m.projector) for name, m in made.items()} == PROJECTORS
     assert {name: shape(m.predictor) for name, m in made.items() if hasattr(m, "predictor")} == PREDICTORS
     assert made["dino"].prototypes.weight_norm and not made["swav"].prototypes.weight_norm
+
+
+@pytest.mark.parametrize("name", ["ifnd", "ifnd_moco", "ifnd_swav"])
+def test_granularities_count_alike(name):
+    method, batch = built(name, clusters=(3, 5)), doubled(a_batch())
+    stirred(method, 2, "stirred")
+    level = torch.arange(N_IMAGES) % torch.tensor([[2], [5]])
+    values = []
+    for label in (level[[0, 0]], level[[1, 1]], level):
+        method.pseudo.label.copy_(label)
+        values.append(method.loss(batch, 0.5).loss.item())
+    assert values[2] == pytest.approx((values[0] + values[1]) / 2) and values[0] != pytest.approx(values[1], rel=1e-4)
+
+
+def test_negatives_of_false_negative_detection_are_counted():
+    batch = doubled(a_batch())
+    for name, everyone in (("ifnd", 2 * N - 2), ("ifnd_moco", 2 * N)):
+        method = built(name, **({"queue_size": 2 * N} if name == "ifnd_moco" else {}))
+        assert method.loss(batch, 0.5).metrics["negatives"] == everyone
+        method.pseudo.label.fill_(0)
+        if name == "ifnd_moco":
+            method.queue.index.copy_(batch.index.repeat(2))
+        assert method.loss(batch, 0.5).metrics["negatives"] == 0
+
+
+@pytest.mark.parametrize("name", ["ifnd_moco", "invp_moco", "isl_moco"])
+def test_random_rows_of_a_queue_show_nobody(name):
+    """All anchors are related to image 0, none to image 39: a random row repels as a row of 39 does."""
+    method, batch = built(name), doubled(a_batch())
+    if name == "ifnd_moco":
+        method.pseudo.label.fill_(1)
+        method.pseudo.label[:, 39] = 2
+    elif name == "invp_moco":
+        method.graph.neighbours.fill_(0)
+    else:
+        method.affinity.admit(batch.index, torch.zeros_like(batch.index))
+    assert (method.queue.index == -1).all()
+    random = method.loss(batch, 0.5).loss.item()
+    method.queue.index.fill_(39)
+    assert method.loss(batch, 0.5).loss.item() == random
+    method.queue.index.fill_(0)
+    assert method.loss(batch, 0.5).loss.item() != random
+
+
+def test_invp_on_a_queue_of_the_anchors_own_past_keeps_to_its_instance_loss():
+    method, batch = built("invp_moco", gate=0.3), doubled(a_batch())
+    method.queue.index.fill_(int(batch.index[0]))
+    step = method.loss(batch, 0.3)
+    assert step.loss.item() == pytest.approx(method.loss(batch, 0.2).loss.item(), rel=1e-12)
+    assert first_gradient(method, step.loss).isfinite().all()
+
+
+def test_members_in_the_queue_of_isl_do_not_repel():
+    method, batch, reference, out, _ = after_steps("isl_moco", 2)
+    method.affinity.admit(batch.index, method.queue.index[:N].roll(1))
+    state = {key: value.tolist() for key, value in method.state_dict().items() if "teacher" not in key}
+    settings = {"temperature": method.config.temperature}
+    expected = reference.loss(out, {"index": batch.index.tolist()}, state, settings, 0.5)
+    assert method.loss(batch, 0.5).loss.item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["isl", "isl_moco"])
+def test_members_are_counted(name):
+    method, batch = built(name), doubled(a_batch())
+    method.affinity.admit(batch.index[:4], torch.tensor([0, 1, 3, 3]))
+    assert method.loss(batch, 0.5).metrics["members"].item() == pytest.approx(4 / N)
+
+
+@pytest.mark.parametrize(("name", "given"), [
+    ("isl", {"own": "encoder"}), ("isl", {"own": "bank", "proxy_positive": "member"}), ("isl_moco", {}),
+])  # fmt: skip
+def test_isl_hands_its_settings_and_anchors_to_the_mining(name, given, monkeypatch):
+    seen = []
+    monkeypatch.setattr(f"sslrepro.methods.{name}.grown", lambda *told: seen.append(told))
+    told = {"score_threshold": 0.1, "radius": 0.2, "growth": 0.3, "n_proxy_neighbours": 4, "max_gan_epochs": 6,
+            "max_passes": 7}  # fmt: skip
+    method = built(name, rounds=3, n_strangers=5, mining_batch=8, gan_lr=0.9, **told, **given)
+    perturbed(method)
+    method.refresh(encode, 0.45)
+    [(net, affinity, how, rounds, progress, bank, own)] = seen
+    assert (net, affinity, rounds, progress) == (method.frontier, method.affinity, 3, 0.45)
+    positive = given.get("proxy_positive", "own")
+    assert vars(how) == told | {"n_negatives": 5, "batch_size": 8, "lr": 0.9, "positive": positive}
+    anchors = method.teacher if name == "isl_moco" else nn.Sequential(method.encoder, method.projector)
+    expected = method.bank.entries if given.get("own") == "bank" else unit(encode(anchors))
+    assert torch.equal(bank, method.bank.entries) and own().allclose(expected.to(own().dtype), atol=1e-6)
+
+
+def test_gradients_of_the_adversarial_net_do_not_pile_up():
+    """Two passes of one batch by hand, every step from its own gradient alone."""
+    own, bank, affinity, net, hand = drawn(30, 6), drawn(30, 6).flip(0), Affinity(30, 2), Frontier(6), Frontier(6)
+    hand.load_state_dict(net.state_dict())
+    how = Mining(0.3, 0.3, 0.5, 5, 4096, 2, 3, 30, 1e-2, "own")
+    fit(net, own, bank, affinity, how, torch.Generator().manual_seed(4), first=True)
+    generator, parts = torch.Generator().manual_seed(4), (hand.discriminator, hand.generator)
+    solvers = [torch.optim.Adam(part.parameters(), lr=how.lr) for part in parts]
+    hand.requires_grad_(True)
+    for _ in range(2):
+        a, p, n = triplets(torch.randperm(30, generator=generator), own, bank, affinity, how, generator)
+        for part, solver in zip(parts, solvers, strict=True):
+            made = hand.proxy(a, p, n)
+            near, far = hand.score(a, p, made), hand.score(a, made, n)
+            first = part is hand.discriminator
+            loss = discriminator_loss(hand.score(a, p, n), near, far) if first else generator_loss(near, far)
+            for parameter, gradient in zip(part.parameters(), torch.autograd.grad(loss, part.parameters()), strict=True):
+                parameter.grad = gradient
+            solver.step()
+    assert all(x.allclose(y, atol=1e-5) for x, y in zip(net.parameters(), hand.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["byol", "dino", "fnc", "ifnd_moco", "invp_moco", "isl_moco", "mocov2", "msf", "pcl"])
+def test_teachers_start_as_their_students(name):
+    method, view = built(name), doubled(a_batch()).views[0]
+    student = method.student() if name == "dino" else nn.Sequential(method.encoder, method.projector)
+    taught = method.teacher(view)
+    assert torch.equal(taught, student(view)) and not taught.requires_grad
+    assert not any(p.requires_grad for p in method.teacher.parameters())
+    with torch.no_grad():
+        method.projector[0].weight.add_(1)
+    assert torch.equal(method.teacher(view), taught)  # a copy, not the student itself
+
+
+def paired(seed: int = 7, **given) -> tuple[list[list[int]], list[float], list[int]]:
+    """(pairs, cosines, images that were encoded) of SePP-ID among 40 fixed embeddings."""
+    method, asked = built("seppid", **{"share": 0.5, "quantile": None, "low": 0.4, "high": 0.9} | given), []
+    method.seed.fill_(seed)
+    found, cosine = method.pairs(lambda index: asked.append(index) or drawn(N_IMAGES, 4)[index], N_IMAGES)
+    return found.tolist(), cosine.tolist(), asked[0].tolist()
+
+
+def window_pairs(chosen: list[int]) -> dict[tuple[int, int], float]:
+    x = drawn(N_IMAGES, 4).tolist()
+    return {pair: oracle("seppid").dot(*(x[i] for i in pair)) for pair in oracle("seppid").pairs(x, chosen, 0.4, 0.9)}
+
+
+def test_pairs_of_seppid_are_those_of_a_random_share():
+    found, cosine, chosen = paired()
+    assert len(set(chosen)) == 20 and chosen != paired(8)[2] and chosen == paired(7)[2] and max(chosen) > 19
+    expected = window_pairs(chosen)
+    assert [tuple(pair) for pair in found] == list(expected) and len(expected) > 10
+    assert cosine == pytest.approx(list(expected.values()), abs=1e-6)
+
+
+def test_caps_of_seppid_keep_the_most_similar_pairs():
+    chosen = paired()[2]
+    best = sorted(window_pairs(chosen).items(), key=lambda item: -item[1])
+    assert sorted(map(tuple, paired(max_pairs=5)[0])) == sorted(pair for pair, _ in best[:5])
+    images = [i for pair in paired(max_partners=1)[0] for i in pair]
+    assert len(images) == len(set(images)) > 2
+
+
+@pytest.mark.parametrize(("max_pairs", "n"), [(None, 19), (4, 4)])
+def test_the_quantile_of_seppid_takes_a_share_of_all_pairs(max_pairs, n, monkeypatch):
+    seen, real = [], importlib.import_module("sslrepro.methods.seppid").window
+
+    def spy(x, quantile, sample, generator, high):
+        seen.append((quantile, high))
+        return real(x, quantile, sample, generator, high)
+
+    monkeypatch.setattr("sslrepro.methods.seppid.window", spy)
+    found, _, chosen = paired(quantile=0.1, low=0.99, max_pairs=max_pairs)
+    below = sorted(window_pairs(chosen).items(), key=lambda item: -item[1])
+    assert len(below) > 19 and sorted(map(tuple, found)) == sorted(pair for pair, _ in below[:n])
+    assert seen == [(0.2, 0.9)]  # it looks below, so that an estimate that is off loses nothing
+
+
+def test_the_control_of_seppid_pairs_as_many_images_with_themselves():
+    found, cosine, _ = paired(random=True)
+    assert len(found) == len(paired()[0]) and set(cosine) == {1.0}
+    assert all(a == b for a, b in found) and len({a for a, _ in found}) > len(found) / 4
+
+
+def test_seppid_passes_on_what_its_base_declares():
+    made = {base: built("seppid", base=base, base_settings=small(base)) for base in ("dino", "simsiam", "simclr")}
+    assert {base: m.clip_norm for base, m in made.items()} == {"dino": 3.0, "simsiam": None, "simclr": None}
+    assert made["simsiam"].constant_lr == ("base.predictor",) and made["dino"].constant_lr == ()
+    view = doubled(a_batch()).views[0]
+    assert all(m.n_views == 2 and torch.equal(m.embed(view), m.base.embed(view)) for m in made.values())

@@ -97,8 +97,9 @@ class Pages(Directive):
             data = base64.b64encode(image.png).decode()
             title = f"{found.definition.title} ({found.plan.profile.name})"
             cards.append(
-                f'<a class="card-page" href="executed/{page}.html"><img alt="{html.escape(image.alt, quote=True)}" '
-                f'src="data:image/png;base64,{data}"><b>{html.escape(title)}</b>'
+                f'<a class="card-page" href="executed/{page}.html"><img {"class=tall " if ours else ""}'
+                f'alt="{html.escape(image.alt, quote=True)}" src="data:image/png;base64,{data}">'
+                f"<b>{html.escape(title)}</b>"
                 f"<span>{html.escape(text)}</span></a>"
             )
         return [nodes.raw("", f'<div class="gallery">{"".join(cards)}</div>', format="html")]
