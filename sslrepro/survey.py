@@ -89,10 +89,11 @@ def caption(found: Results) -> str:
         f"{plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}, {config.plan.optimizer} at "
         f"{config.plan.lr}. Accuracy in %, mean ± half the 95% t-interval over n seeds"
         f"{' (each draws its own images)' if made.data_follows_seed else ''}; "
-        "top-1, last epoch, test read once. Found alike: of the positives, pairs, clusters or sets that a method finds at "
-        f"the end of training, the share that is of one class (chance is one in {made.classes}). Labels are used by "
-        f"{', '.join(sorted(ORACLES))} (upper bounds) and by nobody else in training. ms per step: processor time with clustering and mining between epochs; state: what is kept "
-        "beside the encoder. SePP-ID's steps leave out its sampler's training."
+        "top-1, last epoch, test read once. Found alike: of the positives, pairs, clusters or sets that a method finds "
+        f"at the end of training, the share that is of one class (chance is one in {made.classes}). Labels are used by "
+        f"{', '.join(sorted(ORACLES))} (upper bounds) and by nobody else in training. ms per step: processor time with "
+        "clustering and mining between epochs; state: what is kept beside the encoder. SePP-ID's steps leave out its "
+        "sampler's training."
     )
 
 
