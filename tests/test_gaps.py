@@ -10,9 +10,11 @@ from test_equations import N, a_batch, doubled, oracle, perturbed, rows, stirred
 from test_equivalences import N_IMAGES, built
 from torch import nn
 
+from sslrepro.data import DataConfig, load
+from sslrepro.data.views import Batches, View, prepared
 from sslrepro.methods import names
 from sslrepro.parts.cluster import density
-from sslrepro.parts.frontier import Frontier, Mining, discriminator_loss, fit, generator_loss, triplets
+from sslrepro.parts.frontier import Frontier, Mining, discriminator_loss, fit, generator_loss, grown, mine, triplets
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.memory import unit
 
@@ -446,3 +448,48 @@ def test_seppid_passes_on_what_its_base_declares():
     assert made["simsiam"].constant_lr == ("base.predictor",) and made["dino"].constant_lr == ()
     view = doubled(a_batch()).views[0]
     assert all(m.n_views == 2 and torch.equal(m.embed(view), m.base.embed(view)) for m in made.values())
+
+
+def test_frontier_points_are_scored_as_positives_beside_the_negative():
+    class Scored(Frontier):
+        def proxy(self, a, p, n):
+            return a
+
+        def score(self, a, p, n):
+            return (p == a).all(1).float()  # 1 where p' stands in the place of p
+
+    own, affinity = drawn(30, 6), Affinity(30, 29)
+    mine(Scored(6), own, own.flip(0), affinity, Mining(0.3, -1.0, 9.0, 3, 4096, 1, 1, 8, 1.0, "own"),
+         torch.Generator().manual_seed(0), 0)  # fmt: skip
+    assert (affinity.members >= 0).any(1).all()
+
+
+def test_rounds_are_counted_for_the_net_and_for_the_mining(monkeypatch):
+    seen = []
+    monkeypatch.setattr("sslrepro.parts.frontier.fit", lambda *told, first: seen.append(first) or [])
+    counts = {"passes": 0.0, "admitted": 0.0, "refused": 0.0, "members": 0.0}
+    monkeypatch.setattr("sslrepro.parts.frontier.mine", lambda *told: seen.append(told[-1]) or counts)
+    net, how = Frontier(6), Mining(0.3, 0.3, 0.5, 5, 4096, 2, 3, 30, 1e-2, "own")
+    for progress in (0.25, 0.5, 0.75):
+        grown(net, Affinity(30, 2), how, 4, progress, drawn(30, 6), lambda: drawn(30, 6))
+    assert seen == [True, 0, False, 1, False, 2]
+
+
+@pytest.mark.parametrize("weight", [None, 0.3])
+def test_pair_rows_show_one_image_and_then_the_other(weight):
+    """Every row of an epoch: index, partner and weight as listed, and the pixels of those images in the views."""
+    data, _ = load(DataConfig("shapes", n_train=30, n_test=16, side=8, classes=4))
+    pairs = [[3, 7], [3, 9], [29, 1], [0, 2]]
+    source = Batches(data, (View(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0),) * 3, 2, 0, pairs=torch.tensor(pairs),
+                     pair_weight=weight)  # fmt: skip
+    shown = prepared(data.take(data.index).float() / 255, source.normalise)
+    listed = [(i, i) for i in range(30)] + [tuple(pair) for pair in pairs]
+    weights = oracle("seppid").weights([False] * 30 + [True] * 4, 30, 4, weight or 1.0)
+    assert source.n_rows == 34 and source.per_epoch == 17 and sorted(source.order(0).tolist()) == list(range(34))
+    for step, row in enumerate(source.order(0).view(17, 2).tolist()):
+        batch = source.at(step)
+        assert list(zip(batch.index.tolist(), batch.partner.tolist(), strict=True)) == [listed[i] for i in row]
+        given = None if batch.weight is None else batch.weight.tolist()
+        assert given == (None if weight is None else pytest.approx([weights[i] for i in row]))
+        for view, image in zip(batch.views, (batch.index, batch.partner, batch.partner), strict=True):
+            assert view.allclose(shown[image], atol=1e-3)

@@ -33,9 +33,11 @@ rate. Nothing was tuned for any of them: settings are the papers', mapped to thi
     reading="""\
 This is a comparison of *defaults at a small scale*, not of methods at their best. Methods without negatives are known
 to want long schedules and large batches; a bank holds an image's embedding of an epoch ago, and there are few epochs;
-the threshold and radius of a mining step belong to the embedding they were chosen on. A row that learns little says
-that the method's own settings do not carry to this scale, no more. Intervals are wide with few seeds: differences of
-a point or two mean nothing. Other work ran on the machine while times were taken: trust them to a quarter.""",
+what a step is differs too: FNC encodes four views of an image, instance discrimination, LA, ISL, InvP and the
+supervised oracle one, all others two. The threshold and radius of a mining step belong to the embedding they were
+chosen on. A row that learns little says that the method's own settings do not carry to this scale, no more. Intervals
+are wide with few seeds: differences of a point or two mean nothing. Other work ran on the machine while times were
+taken: trust them to a quarter.""",
     mapping="""\
 Heads are at most 128, 256 and 512 wide, a teacher's momentum is at most 0.99, queues and sets of negatives hold at
 most an eighth of the images, clusters and prototypes are as many per class as on ImageNet, and SePP-ID takes as many
