@@ -332,7 +332,7 @@ def main(words: list[str] | None = None) -> int:
                 for page in [*renew(), *renew_picture()]:
                     print(page)
             case "bench":
-                from benchmarks.step import main as bench
+                from benchmarks.suite import main as bench
 
                 bench(given.device)
     except (ValueError, RuntimeError, FloatingPointError) as error:

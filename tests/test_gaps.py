@@ -5,18 +5,21 @@ import importlib
 
 import pytest
 import torch
-from conftest import small
+from conftest import small, tiny
 from test_equations import N, a_batch, doubled, oracle, perturbed, rows, stirred
 from test_equivalences import N_IMAGES, built
 from torch import nn
 
 from sslrepro.data import DataConfig, load
 from sslrepro.data.views import Batches, View, prepared
-from sslrepro.methods import names
-from sslrepro.parts.cluster import density
+from sslrepro.methods import method_class, names
+from sslrepro.parts.cluster import density, kmeans
 from sslrepro.parts.frontier import Frontier, Mining, discriminator_loss, fit, generator_loss, grown, mine, triplets
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.memory import unit
+from sslrepro.parts.metrics import group_rates, relation_match
+from sslrepro.store import read_lines
+from sslrepro.train import alike, batches, initialised, mined_pairs, train
 
 IMAGES = torch.randn(N_IMAGES, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
 
@@ -493,3 +496,74 @@ def test_pair_rows_show_one_image_and_then_the_other(weight):
         assert given == (None if weight is None else pytest.approx([weights[i] for i in row]))
         for view, image in zip(batch.views, (batch.index, batch.partner, batch.partner), strict=True):
             assert view.allclose(shown[image], atol=1e-3)
+
+
+def test_the_loop_refreshes_before_an_epoch_then_reads_then_writes(tmp_path, monkeypatch):
+    """At step s of S all three are told s / S."""
+    calls, kind = [], method_class("simclr")
+    for name in ("refresh", "loss", "after_step"):
+        real = getattr(kind, name)
+        monkeypatch.setattr(kind, name, lambda self, given, progress, name=name, real=real: (
+            calls.append((name, progress)), real(self, given, progress))[1])  # fmt: skip
+    train(tiny("simclr"), tmp_path / "run", load(tiny().data)[0])
+    expected = []
+    for step in range(20):
+        words = (["refresh"] if step % 10 == 0 else []) + ["loss", "after_step"]
+        expected += [(word, step / 20) for word in words]
+    assert calls == expected
+
+
+def test_pairs_are_mined_once_by_the_trained_sampler(tmp_path):
+    config = tiny("seppid", share=0.5, quantile=0.02, weight=0.3)
+    data, _ = load(config.data)
+    method = initialised(config, len(data))
+    found, about = mined_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)
+    sampler = train(config.sampler, tmp_path / "again", data).eval()
+    images = prepared(data.take(data.index).float() / 255, tuple(map(tuple, data.mean_std())))
+    with torch.no_grad():
+        x = sampler.embed(images)
+    asked = []
+    expected, cosine = method.pairs(lambda index: asked.append(index) or x[index], len(data))
+    assert torch.equal(found, expected) and len(asked[0]) == 80 and len(found) > 20
+    images, same = found.flatten().tolist(), data.labels[found[:, 0]] == data.labels[found[:, 1]]
+    assert about == {"pairs": len(found), "paired_images": len(set(images)), "pair_match": same.double().mean().item(),
+                     "pair_degree": max(map(images.count, images)), "pair_cosine": pytest.approx(cosine.mean().item())}  # fmt: skip
+    method.seed.add_(1)  # would choose other images
+    assert torch.equal(mined_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)[0], found)
+    source = batches(config, data, method, found)
+    assert source.pairs is found and source.pair_weight == 0.3
+    assert batches(config, data, method).pair_weight is None
+
+
+def test_what_is_held_to_be_alike_is_measured_level_by_level():
+    data, _ = load(DataConfig("shapes", n_train=N_IMAGES, n_test=16, side=8, classes=4))
+    method, draw = built("ifnd"), torch.Generator().manual_seed(0)
+    method.pseudo.label.copy_(torch.randint(-1, 3, method.pseudo.label.shape, generator=draw))
+    expected = {}
+    for level, group in enumerate(method.pseudo.label):
+        expected |= {f"{name}_{level}": value for name, value in group_rates(data.labels, group).items()}
+    assert alike(method, data) == expected and len(expected) == 5 * len(method.config.clusters)
+    method = built("isl")
+    method.affinity.admit(*torch.randint(N_IMAGES, (2, 30), generator=draw))
+    match = relation_match(data.labels, method.affinity.members)
+    found = {name: value for name, value in alike(method, data).items() if name not in method.reports}
+    assert found == {"relation_match": match["match"], "relation_degree": match["degree"]}
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("seppid", {"pairs", "pair_match", "pair_cosine"}), ("ifnd", {"accepted_0", "accepted_1"}), ("isl", {"relation_degree"}),
+])  # fmt: skip
+def test_what_is_held_to_be_alike_is_logged(name, words, tmp_path):
+    train(tiny(name), tmp_path / "run", load(tiny().data)[0])
+    assert all(words <= line.keys() for line in read_lines(tmp_path / "run" / "log.jsonl"))
+
+
+def test_k_means_runs_20_iterations_unless_told():
+    x = drawn(3000, 6)
+    told, fewer = (kmeans(x, 60, 0, n)[1] for n in (20, 19))
+    assert torch.equal(kmeans(x, 60, 0)[1], told) and not torch.equal(told, fewer)
+
+
+def test_pseudo_labels_renewed_at_every_epoch_still_wait_for_the_first():
+    pseudo = built("ifnd").pseudo
+    assert not pseudo.due(0.0, 0.0) and pseudo.due(0.01, 0.0)

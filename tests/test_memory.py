@@ -140,3 +140,19 @@ def test_own_image_is_in_the_queue_as_often_as_theory_says(rows):
                 looked += batch
             queue.push(torch.ones(batch, 2), index)
     assert found / looked == pytest.approx((rows / n) ** 2 / 2, rel=0.15)
+
+
+@pytest.mark.parametrize("r", [0.25, 0.5, 1.0, 1.5])
+def test_how_often_a_queue_holds_the_anchors_own_past(r):
+    """With shuffled epochs: r^2 / 2 for a queue of r <= 1 data sets, else 1 - (2 - r)^2 / 2."""
+    n, batch = 1000, 20
+    queue, generator = Queue(int(r * n), 2), torch.Generator().manual_seed(0)
+    held, seen = 0, 0
+    for epoch in range(12):
+        for index in torch.randperm(n, generator=generator).split(batch):
+            if epoch >= 2:
+                held += int((index[:, None] == queue.index).any(1).sum())
+                seen += batch
+            queue.push(torch.ones(batch, 2), index)
+    expected = r**2 / 2 if r <= 1 else 1 - (2 - r) ** 2 / 2
+    assert held / seen == pytest.approx(expected, abs=0.03)

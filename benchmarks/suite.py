@@ -1,0 +1,288 @@
+"""Speed beside peers, measured in one run: interleaved, one thread on the CPU, medians of paired ratios.
+
+    python -m sslrepro bench            prints the table and saves benchmarks/results/<device>.json
+
+Each row has our rate, the peer's rate measured in turn with it, the ratio with its spread, and, where the work is a
+known number of multiplications, the share of the measured peak that ours reaches. lightly is measured where it
+is installed (`pip install -e .[peers]`).
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from benchmarks.peers import HAS_LIGHTLY, LightlyStep, endless, lightly_transform, torchvision_pipeline
+from sslrepro.data import load
+from sslrepro.data.views import augmented, recipe
+from sslrepro.evaluate import knn, linear
+from sslrepro.parts.cluster import HAS_FAISS, kmeans
+from sslrepro.parts.encoders import encoder
+from sslrepro.parts.memory import unit
+from sslrepro.parts.mining import nearest, similar_pairs
+from sslrepro.parts.optim import optimizer
+from sslrepro.profiles import Profile, profile
+from sslrepro.store import environment, write_json
+from sslrepro.train import batches, initialised, threads
+from sslrepro.types import Features
+
+REPEATS = 5
+BATCH = 256
+METHODS = ("simclr", "nnclr", "mocov2", "ifnd", "invp")
+
+
+def seconds(work: Callable[[], object], device: str) -> float:
+    """Wall time of one call, the device's queue drained."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    begun = time.perf_counter()
+    work()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def compared(
+    name: str,
+    unit_: str,
+    amount: float,
+    ours: Callable,
+    device: str,
+    peer: Callable | None = None,
+    peer_name: str = "",
+    peer_amount: float | None = None,
+    flops: float | None = None,
+    repeats: int = REPEATS,
+) -> dict:
+    """Rates of both, interleaved after one warm-up each; median, least and greatest paired ratio.
+
+    amount, peer_amount   of work done by one call, in `unit_`;  flops   multiplications and additions of ours
+    """
+    peer_amount = amount if peer_amount is None else peer_amount
+    ours(), peer() if peer else None
+    times = [(seconds(ours, device), seconds(peer, device) if peer else None) for _ in range(repeats)]
+    mine = statistics.median(t for t, _ in times)
+    row = {"what": name, "unit": unit_, "ours": amount / mine, "peer": peer_name, "repeats": repeats}
+    if flops:
+        row["flops_per_second"] = flops / mine
+    if peer:
+        ratios = [(other / peer_amount) / (t / amount) for t, other in times]
+        row |= {"peer_rate": peer_amount / statistics.median(t for _, t in times), "ratio": statistics.median(ratios),
+                "least": min(ratios), "greatest": max(ratios)}  # fmt: skip
+    return row
+
+
+def peaks(device: str) -> dict[str, float]:
+    """The machine's measured limits: multiply-adds counted as two (fp32 matrix product), and bytes copied."""
+    a = torch.randn(2048, 2048, device=device)
+    product = min(seconds(lambda: a @ a, device) for _ in range(5))
+    copied = min(seconds(lambda: a.clone(), device) for _ in range(5))
+    return {"flops_per_second": 2 * 2048**3 / product, "bytes_per_second": 2 * a.nbytes / copied}
+
+
+def views(cpu: Profile, device: str) -> Iterator[dict]:
+    """Two views of a batch, without blur on either side: at 16 px it is nearly the identity."""
+    for side in (16, 32):
+        data = replace(cpu.data, side=side, n_train=1024, n_test=64)
+        train = load(data)[0].to(device)
+        view = replace(recipe(cpu.views)[0], blur=0.0, cubic=False)
+        generator, index = torch.Generator().manual_seed(0), torch.arange(512, device=device)
+
+        def ours(train=train, view=view, generator=generator, index=index) -> None:
+            for _ in range(2):
+                augmented(train.take(index).float().div_(255), view, generator)
+
+        pipeline, pictures = torchvision_pipeline(view, side), list(train.images[:64].cpu())
+
+        def torchvision(pipeline=pipeline, pictures=pictures) -> None:
+            for picture in pictures:
+                pipeline(picture), pipeline(picture)
+
+        yield compared(f"two views, {side} px", "images/s", 512, ours, device, torchvision, "torchvision v2", 64)
+        if HAS_LIGHTLY:
+            loader = endless(train.images[:256].cpu(), lightly_transform(view, side), 128)
+
+            def lightly(loader=loader) -> None:
+                next(loader)
+
+            yield compared(f"two views, {side} px", "images/s", 512, ours, device, lightly, "lightly", 128)
+
+
+def steps(cpu: Profile, device: str) -> Iterator[dict]:
+    """A whole training step at batch 256: views, forward, loss, backward, optimizer, memories."""
+    cpu = replace(cpu, plan=replace(cpu.plan, batch_size=BATCH))
+    for method in METHODS:
+        config = cpu.config(method, 0)
+        train = load(config.data)[0].to(device)
+        net = initialised(config, len(train), device)
+        source = batches(config, train, net)
+        solver = optimizer("adamw", net, 1e-3, 0.0, 0.9)
+        places = iter(range(10**9))
+
+        def step(net=net, source=source, solver=solver, places=places) -> None:
+            result = net.loss(source.at(next(places)), 0.5)
+            result.loss.backward()
+            solver.step()
+            solver.zero_grad()
+            net.after_step(result, 0.5)
+
+        def views_only(source=source, places=places) -> None:
+            source.at(next(places))
+
+        peer = None
+        if HAS_LIGHTLY and device == "cpu" and method in ("simclr", "nnclr", "mocov2"):
+            view = replace(recipe(cpu.views)[0], blur=0.0, cubic=False)
+            loader = endless(train.images[:1024], lightly_transform(view, config.data.side), BATCH)
+            size = config.settings.get("queue_size", 0)
+            peer = LightlyStep(method, encoder(config.encoder).train(), loader, size)
+        with FlopCounterMode(display=False) as counter:
+            step()
+        row = compared(f"step of {method}", "images/s", BATCH, step, device, peer, "lightly" if peer else "",
+                       flops=counter.get_total_flops())  # fmt: skip
+        share = statistics.median(seconds(views_only, device) / seconds(step, device) for _ in range(REPEATS))
+        yield row | {"views_share": share}
+
+
+def searches(device: str) -> Iterator[dict]:
+    """Queue lookup, kNN graph, pair mining."""
+    for size in (8_192, 32_768, 98_304):
+        queue, query = unit(torch.randn(size, 256, device=device)), unit(torch.randn(BATCH, 256, device=device))
+        peer = None
+        if device == "cpu" and HAS_FAISS:
+            import faiss
+
+            flat = faiss.IndexFlatIP(256)
+            flat.add(queue.numpy())
+
+            def peer(flat=flat, query=query) -> None:
+                flat.search(query.numpy(), 1)
+
+        def look(queue=queue, query=query) -> None:
+            nearest(query, queue)
+
+        yield compared(f"nearest of {size:,} x 256", "queries/s", BATCH, look, device, peer,
+                       "faiss flat" if peer else "", flops=2 * BATCH * size * 256)  # fmt: skip
+    rows = unit(torch.randn(8_192, 128, device=device))
+    index = torch.arange(len(rows), device=device)
+
+    def graph() -> None:
+        for part in index.split(1024):
+            nearest(rows[part], rows, 4, part, index)
+
+    def sklearn_graph() -> None:
+        from sklearn.neighbors import NearestNeighbors
+
+        NearestNeighbors(n_neighbors=5, algorithm="brute", n_jobs=1).fit(rows.cpu().numpy()).kneighbors()
+
+    yield compared("4-NN graph of 8,192 x 128", "images/s", 8_192, graph, device, sklearn_graph, "scikit-learn",
+                   flops=2 * 8_192**2 * 128)  # fmt: skip
+    for size, repeats in ((10_000, REPEATS), (32_000, 2), (128_000, 1)):
+        x = unit(torch.randn(size, 256, device=device))
+        peer = None
+        if device == "cpu" and HAS_FAISS and size <= 32_000:
+            import faiss
+
+            def peer(x=x) -> None:
+                flat = faiss.IndexFlatIP(256)
+                flat.add(x.numpy())
+                flat.range_search(x.numpy(), 0.97)
+
+        def mine(x=x) -> None:
+            similar_pairs(x, 0.97, 0.99)
+
+        yield compared(f"pairs among {size:,} x 256", "vectors/s", size, mine, device, peer,
+                       "faiss range search" if peer else "", flops=size * size * 256, repeats=repeats)  # fmt: skip
+
+
+def clusterings(device: str) -> Iterator[dict]:
+    """k-means, 20 iterations, from the same kind of start."""
+    x = unit(torch.randn(20_000, 128, device=device))
+    for k in (100, 1000):
+        peers: dict[str, Callable] = {}
+
+        def sklearn_kmeans(k=k) -> None:
+            from sklearn.cluster import KMeans
+
+            KMeans(k, init="random", n_init=1, max_iter=20, tol=0, algorithm="lloyd").fit(x.cpu().numpy())
+
+        peers["scikit-learn"] = sklearn_kmeans
+        if HAS_FAISS and device == "cpu":
+            import faiss
+
+            def faiss_kmeans(k=k) -> None:
+                faiss.Kmeans(128, k, niter=20, max_points_per_centroid=10**9, seed=1).train(x.numpy())
+
+            peers["faiss"] = faiss_kmeans
+
+        def ours(k=k) -> None:
+            kmeans(x, k, 0)
+
+        for name, peer in peers.items():
+            yield compared(f"k-means {k:,} of 20,000 x 128", "runs/s", 1, ours, device, peer, name,
+                           flops=21 * 2 * 20_000 * k * 128, repeats=3)  # fmt: skip
+
+
+def evaluations(device: str) -> Iterator[dict]:
+    """kNN evaluation and linear probe on well separated features."""
+    y = torch.randint(16, (4096,))
+    x = torch.randn(4096, 128) + torch.nn.functional.one_hot(y, 128) * 2.0
+    split = Features(x.to(device), y.to(device))
+
+    def sklearn_knn() -> None:
+        from sklearn.neighbors import KNeighborsClassifier
+
+        made = KNeighborsClassifier(20, algorithm="brute", n_jobs=1).fit(unit(x).numpy(), y.numpy())
+        made.predict_proba(unit(x).numpy())
+
+    def ours_knn() -> None:
+        knn.scores(split, split, knn.Protocol(), 0)
+
+    yield compared("20-NN evaluation, 4,096 x 128", "images/s", 4096, ours_knn, device, sklearn_knn, "scikit-learn",
+                   flops=2 * 4096**2 * 128)  # fmt: skip
+
+    def sklearn_probe() -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        LogisticRegression(C=1 / (1e-3 * 4096), max_iter=100).fit(x.numpy(), y.numpy())
+
+    def ours_probe() -> None:
+        linear.fit(split.x, split.y, 16, 1e-3, 100)
+
+    yield compared("linear probe, 4,096 x 128", "fits/s", 1, ours_probe, device, sklearn_probe, "scikit-learn")
+
+
+def main(device: str = "cpu") -> None:
+    """Print and save the table."""
+    cpu = profile("cpu")
+    if HAS_FAISS:
+        import faiss
+
+        faiss.omp_set_num_threads(1)
+    with threads(1), threadpool_limits(1):  # the second is numpy's and scikit-learn's
+        limits = peaks(device)
+        parts = (views(cpu, device), steps(cpu, device), searches(device), clusterings(device), evaluations(device))
+        found = [row for part in parts for row in tqdm(part, desc="rows", leave=False)]
+        where = environment(device)
+    giga = limits["flops_per_second"] / 1e9
+    copied = limits["bytes_per_second"] / 1e9
+    print(f"peak measured here, one thread: {giga:.0f} GFLOP/s in fp32, {copied:.1f} GB/s copied")
+    head = ("what", "ours", "peer's", "unit", "ratio [least, greatest]", "of peak", "views", "peer")
+    form = "{:30} {:>12} {:>12} {:10} {:24} {:>8} {:>6}  {}"
+    print(form.format(*head))
+    for row in found:
+        ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
+        share = f"{100 * row['views_share']:.0f}%" if "views_share" in row else ""
+        known = "flops_per_second" in row
+        reached = f"{100 * row['flops_per_second'] / limits['flops_per_second']:.0f}%" if known else ""
+        other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
+        cells = (row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"])
+        print(form.format(*cells).rstrip())
+    path = Path(__file__).parent / "results" / f"{torch.device(device).type}.json"
+    write_json(path, {"environment": where, "peaks": limits, "rows": found})
+    print(f"saved {path}")
