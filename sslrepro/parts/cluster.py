@@ -34,8 +34,12 @@ def kmeans(
     assign = {"faiss": _faiss, "torch": _torch}[one_of(engine, ("faiss", "torch"), "kmeans", "engine")]
     generator = torch.Generator().manual_seed(seed)
     centroids = x[torch.randperm(len(x), generator=generator)[:k].to(x.device)].clone()
+    before = None
     for _ in range(iterations):
         labels, distance = assign(x, centroids)
+        if before is not None and torch.equal(labels, before):
+            return labels, centroids  # nothing would move any more
+        before = labels
         count = torch.bincount(labels, minlength=k)
         centroids = torch.zeros_like(centroids).index_add_(0, labels, x) / count.clamp_min(1)[:, None].to(x.dtype)
         empty = (count == 0).nonzero()[:, 0]
