@@ -2,16 +2,12 @@
 
 import math
 
+from tests.equations.plain import unit
+
 SETTINGS = {"dim": 5, "hidden": 7, "hidden_predictor": 9}
 VARIANTS = {"default": {}, "slow teacher": {"teacher_momentum": 0.996}}
 OUTPUTS = {"p": "encoder projector predictor", "t": "teacher"}
 PROGRESS = [0.0, 0.5, 0.9]
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
 
 
 def loss(out, batch, state, settings, progress):

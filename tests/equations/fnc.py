@@ -1,6 +1,6 @@
 """FNC loss (Huynh et al., "Boosting Contrastive Learning with False Negative Cancellation", WACV 2022)."""
 
-import math
+from tests.equations.plain import dot, log_sum_exp, pushed, unit
 
 SETTINGS = {"dim": 5, "hidden": 7, "temperature": 0.3, "queue_size": 8, "top_k": 2}
 VARIANTS = {
@@ -18,23 +18,6 @@ OUTPUTS = {"z": "encoder projector", "t": "teacher"}
 VIEWS = [4]
 PROGRESS = [0.0, 0.5]
 SCALE = 1.0  # the code doubles the loss (SimCLR's official scale); means here, as for SimCLR
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine when both are unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
 
 
 def all_keys(out, batch, state):
@@ -84,27 +67,13 @@ def loss(out, batch, state, settings, progress):
     return SCALE * total / anchors
 
 
-def push(state, rows, index):
-    """The queue after one push: first in, first out; of more rows than it holds only the last ones stay."""
-    new = {f"queue.{key}": list(state[f"queue.{key}"]) for key in ("entries", "index", "label", "born")}
-    size = len(new["queue.entries"])
-    cursor, pushes = state["queue.cursor"], state["queue.pushes"] + 1
-    for i in range(max(0, len(rows) - size), len(rows)):
-        new["queue.entries"][cursor] = unit(rows[i])
-        new["queue.index"][cursor] = index[i]
-        new["queue.label"][cursor] = -1
-        new["queue.born"][cursor] = pushes
-        cursor = (cursor + 1) % size
-    return new | {"queue.cursor": cursor, "queue.pushes": pushes}
-
-
 def after(out, batch, state, settings, progress):
     """The teacher embeddings of all views enter the queue in one push: the rows of view 0 first."""
     rows, index = [], []
     for view in out["t"]:
         rows += list(view)
         index += batch["index"]
-    return push(state, rows, index)
+    return pushed(state, rows, index)
 
 
 def teacher_momentum(settings, progress):

@@ -2,7 +2,7 @@
 ICLR 2022; elimination and attraction losses).
 """
 
-import math
+from tests.equations.plain import dot, log_sum_exp, mean, unit
 
 SETTINGS = {"dim": 5, "hidden": 7, "clusters": [3, 5]}
 VARIANTS = {
@@ -15,29 +15,6 @@ VARIANTS = {
 }
 OUTPUTS = {"z": "encoder projector"}
 PROGRESS = [0.5]
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine when both are unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
-
-
-def mean(values):
-    """Arithmetic mean."""
-    values = list(values)
-    return sum(values) / len(values)
 
 
 def loss(out, batch, state, settings, progress):

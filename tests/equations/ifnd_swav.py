@@ -2,7 +2,8 @@
 ICLR 2022, App. F: codes of the mean feature of a pseudo-label group).
 """
 
-import math
+from tests.equations.plain import dot, mean, pushed, unit
+from tests.equations.swav import cross_entropy, sinkhorn
 
 SETTINGS = {"dim": 5, "hidden": 7, "n_prototypes": 7, "queue_size": 8, "clusters": [3, 5]}
 VARIANTS = {
@@ -18,65 +19,6 @@ VARIANTS = {
 OUTPUTS = {"z": "encoder projector unit"}
 PROGRESS = [0.0, 0.5]
 VIEWS = [2, 4]
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine when both are unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
-
-
-def mean(values):
-    """Arithmetic mean."""
-    values = list(values)
-    return sum(values) / len(values)
-
-
-def sinkhorn(scores, epsilon, iterations):
-    """Codes of the rows of `scores` [B][K]: Q = exp(scores / epsilon), prototypes to 1/K, samples to 1/B, in turn."""
-    top = max(max(row) for row in scores)
-    q = [[math.exp((s - top) / epsilon) for s in row] for row in scores]
-    n, k = len(q), len(q[0])
-    for _ in range(iterations):
-        for j in range(k):
-            mass = sum(row[j] for row in q)
-            for row in q:
-                row[j] /= mass * k
-        for row in q:
-            mass = sum(row)
-            row[:] = [x / (mass * n) for x in row]
-    # Times B: every sample's code sums to one.
-    return [[x * n for x in row] for row in q]
-
-
-def cross_entropy(code, scores, temperature):
-    """- sum_k q_k log softmax(scores / temperature)_k."""
-    logits = [s / temperature for s in scores]
-    normaliser = log_sum_exp(logits)
-    return -sum(q * (s - normaliser) for q, s in zip(code, logits, strict=True))
-
-
-def push(state, name, rows, index):
-    """The queue `name` after a push: first in, first out, unit rows; the last rows of a batch that is too long."""
-    entries, images = [list(row) for row in state[f"{name}.entries"]], list(state[f"{name}.index"])
-    labels, born = list(state[f"{name}.label"]), list(state[f"{name}.born"])
-    cursor, pushes = state[f"{name}.cursor"], state[f"{name}.pushes"] + 1
-    for i in range(max(0, len(rows) - len(entries)), len(rows)):
-        entries[cursor], images[cursor], labels[cursor], born[cursor] = unit(rows[i]), index[i], -1, pushes
-        cursor = (cursor + 1) % len(entries)
-    values = {"entries": entries, "index": images, "label": labels, "born": born, "cursor": cursor, "pushes": pushes}
-    return {f"{name}.{field}": value for field, value in values.items()}
 
 
 def group_means(rows, labels):
@@ -120,5 +62,5 @@ def after(out, batch, state, settings, progress):
     """From `queue_from` on, queue c takes the embeddings of crop c."""
     if progress < settings["queue_from"]:
         return {}
-    first = push(state, "queues.0", out["z"][0], batch["index"])
-    return {**first, **push(state, "queues.1", out["z"][1], batch["partner"])}
+    first = pushed(state, out["z"][0], batch["index"], "queues.0")
+    return {**first, **pushed(state, out["z"][1], batch["partner"], "queues.1")}

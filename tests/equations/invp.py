@@ -5,6 +5,8 @@ L = L_ins + weight * gate * L_inv, in the paper's form (sets of images) or the c
 
 import math
 
+from tests.equations.plain import dot, log_sum_exp, moved_bank, unit
+
 SETTINGS = {
     "dim": 5,
     "hidden": 7,
@@ -35,23 +37,6 @@ VARIANTS = {
 OUTPUTS = {"z": "encoder projector"}
 VIEWS = [1]
 PROGRESS = [0.0, 0.5]
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine of unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
 
 
 def propagate(graph, i, hops):
@@ -118,14 +103,6 @@ def loss(out, batch, state, settings, progress) -> float:
     return total / len(batch["index"])
 
 
-def bank_after(bank, rows, index, momentum):
-    """B_i <- norm(momentum * B_i + (1 - momentum) * unit(row)); the last row of an image wins."""
-    new = list(bank)
-    for row, i in zip(rows, index, strict=True):
-        new[i] = unit([momentum * old + (1 - momentum) * x for old, x in zip(bank[i], unit(row), strict=True)])
-    return new
-
-
 def after(out, batch, state, settings, progress) -> dict:
     """Bank rows of the batch; its graph rows: the k nearest of the bank before the step, own row excluded."""
     bank = state["bank.entries"]
@@ -134,5 +111,5 @@ def after(out, batch, state, settings, progress) -> dict:
         anchor = unit(row)
         others = sorted((j for j in range(len(bank)) if j != i), key=lambda j: -dot(anchor, bank[j]))
         graph[i] = others[: settings["n_neighbours"]]
-    rows = bank_after(bank, out["z"][0], batch["index"], settings["bank_momentum"])
+    rows = moved_bank(bank, out["z"][0], batch["index"], settings["bank_momentum"])
     return {"bank.entries": rows, "graph.neighbours": graph}

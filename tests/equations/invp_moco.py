@@ -3,7 +3,8 @@
 L = L_ins + weight * gate * L_inv; members of N(i) that have left the queue are dropped.
 """
 
-import math
+from tests.equations.invp import propagate
+from tests.equations.plain import dot, log_sum_exp, pushed, unit
 
 SETTINGS = {
     "dim": 5,
@@ -33,37 +34,6 @@ OUTPUTS = {"z": "encoder projector", "t": "teacher"}
 PROGRESS = [0.0, 0.5]
 
 
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine of unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
-
-
-def propagate(graph, i, hops):
-    """N(i): the images within `hops` steps of i along the known edges (breadth first), without i."""
-    reached, frontier = {i}, [i]
-    for _ in range(hops):
-        found = []
-        for node in frontier:
-            for j in graph[node]:
-                if j >= 0 and j not in reached:
-                    reached.add(j)
-                    found.append(j)
-        frontier = found
-    return reached - {i}
-
-
 def loss(out, batch, state, settings, progress) -> float:
     """Mean over the rows of L_ins + weight * gate * L_inv."""
     entries, image = state["queue.entries"], state["queue.index"]
@@ -89,23 +59,6 @@ def loss(out, batch, state, settings, progress) -> float:
     return total / len(batch["index"])
 
 
-def push(state, rows, index):
-    """The queue after `rows`: first in, first out; of a batch larger than the queue only the last rows stay."""
-    names = ["entries", "index", "label", "born", "cursor", "pushes"]
-    queue = {name: state["queue." + name] for name in names}
-    queue = {name: list(value) if isinstance(value, list) else value for name, value in queue.items()}
-    size = len(queue["entries"])
-    queue["pushes"] += 1
-    for b in range(max(0, len(rows) - size), len(rows)):
-        place = queue["cursor"]
-        queue["entries"][place] = unit(rows[b])
-        queue["index"][place] = index[b]
-        queue["label"][place] = -1
-        queue["born"][place] = queue["pushes"]
-        queue["cursor"] = (place + 1) % size
-    return {"queue." + name: value for name, value in queue.items()}
-
-
 def after(out, batch, state, settings, progress) -> dict:
     """Queue after the own keys; graph rows of the batch from the queue before them."""
     entries, image = state["queue.entries"], state["queue.index"]
@@ -119,7 +72,7 @@ def after(out, batch, state, settings, progress) -> dict:
             if image[r] >= 0 and image[r] != i and image[r] not in found:
                 found.append(image[r])
         graph[i] = (found + [-1] * k)[:k]
-    return {**push(state, out["t"][1], batch["index"]), "graph.neighbours": graph}
+    return {**pushed(state, out["t"][1], batch["index"]), "graph.neighbours": graph}
 
 
 def teacher_momentum(settings, progress) -> float:

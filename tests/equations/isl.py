@@ -5,6 +5,8 @@ Stage 1: L_inst, or L_aff + similar_weight * KL; stage 2: L_D and L_G; stage 3: 
 
 import math
 
+from tests.equations.plain import dot, log_sum_exp, moved_bank, unit
+
 SETTINGS = {
     "dim": 5,
     "temperature": 0.07,
@@ -22,23 +24,6 @@ VARIANTS = {
 OUTPUTS = {"z": "encoder projector"}
 VIEWS = [1]
 PROGRESS = [0.5]
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine of unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
 
 
 def log_softmax(scores):
@@ -69,17 +54,9 @@ def loss(out, batch, state, settings, progress) -> float:
     return total / len(batch["index"])
 
 
-def bank_after(bank, rows, index, momentum):
-    """B_i <- norm(momentum * B_i + (1 - momentum) * unit(row)); the last row of an image wins."""
-    new = list(bank)
-    for row, i in zip(rows, index, strict=True):
-        new[i] = unit([momentum * old + (1 - momentum) * x for old, x in zip(bank[i], unit(row), strict=True)])
-    return new
-
-
 def after(out, batch, state, settings, progress) -> dict:
     """Only the bank moves; affinity sets grow between rounds."""
-    rows = bank_after(state["bank.entries"], out["z"][0], batch["index"], settings["bank_momentum"])
+    rows = moved_bank(state["bank.entries"], out["z"][0], batch["index"], settings["bank_momentum"])
     return {"bank.entries": rows}
 
 

@@ -3,7 +3,7 @@
 NCE-in: P = own key and the bank rows of the members; D = P and the queue rows of other images.
 """
 
-import math
+from tests.equations.plain import dot, log_sum_exp, moved_bank, pushed, unit
 
 SETTINGS = {
     "dim": 5,
@@ -23,23 +23,6 @@ OUTPUTS = {"z": "encoder projector", "t": "teacher"}
 PROGRESS = [0.5]
 
 
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine of unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
-
-
 def loss(out, batch, state, settings, progress) -> float:
     """Mean over the rows of -LSE over P + LSE over D."""
     bank, entries, image = state["bank.entries"], state["queue.entries"], state["queue.index"]
@@ -55,35 +38,10 @@ def loss(out, batch, state, settings, progress) -> float:
     return total / len(batch["index"])
 
 
-def push(state, rows, index):
-    """The queue after `rows`: first in, first out; of a batch larger than the queue only the last rows stay."""
-    names = ["entries", "index", "label", "born", "cursor", "pushes"]
-    queue = {name: state["queue." + name] for name in names}
-    queue = {name: list(value) if isinstance(value, list) else value for name, value in queue.items()}
-    size = len(queue["entries"])
-    queue["pushes"] += 1
-    for b in range(max(0, len(rows) - size), len(rows)):
-        place = queue["cursor"]
-        queue["entries"][place] = unit(rows[b])
-        queue["index"][place] = index[b]
-        queue["label"][place] = -1
-        queue["born"][place] = queue["pushes"]
-        queue["cursor"] = (place + 1) % size
-    return {"queue." + name: value for name, value in queue.items()}
-
-
-def bank_after(bank, rows, index, momentum):
-    """B_i <- norm(momentum * B_i + (1 - momentum) * unit(row)); the last row of an image wins."""
-    new = list(bank)
-    for row, i in zip(rows, index, strict=True):
-        new[i] = unit([momentum * old + (1 - momentum) * x for old, x in zip(bank[i], unit(row), strict=True)])
-    return new
-
-
 def after(out, batch, state, settings, progress) -> dict:
     """The own keys enter the queue and the bank."""
-    rows = bank_after(state["bank.entries"], out["t"][1], batch["index"], settings["bank_momentum"])
-    return {**push(state, out["t"][1], batch["index"]), "bank.entries": rows}
+    rows = moved_bank(state["bank.entries"], out["t"][1], batch["index"], settings["bank_momentum"])
+    return {**pushed(state, out["t"][1], batch["index"]), "bank.entries": rows}
 
 
 def teacher_momentum(settings, progress) -> float:

@@ -2,7 +2,7 @@
 ICCV 2019).
 """
 
-import math
+from tests.equations.plain import dot, log_sum_exp, moved_bank, unit
 
 SETTINGS = {"dim": 5, "n_nearest": 12, "n_clusterings": 3, "clusters": 4}
 VARIANTS = {
@@ -16,31 +16,6 @@ VARIANTS = {
 OUTPUTS = {"z": "encoder projector"}
 PROGRESS = [0.0, 0.5]
 VIEWS = [1]
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine when both are unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
-
-
-def moved_bank(bank, z, index, momentum):
-    """B_i <- norm(m B_i + (1 - m) z_i); of two rows of one image the last one counts."""
-    new = [list(row) for row in bank]
-    for i, vector in zip(index, z, strict=True):
-        new[i] = unit([momentum * b + (1 - momentum) * x for b, x in zip(bank[i], unit(vector), strict=True)])
-    return new
 
 
 def loss(out, batch, state, settings, progress):

@@ -1,6 +1,6 @@
 """MoCo v2 loss and queue (Chen et al., "Improved Baselines with Momentum Contrastive Learning", 2020)."""
 
-import math
+from tests.equations.plain import dot, log_sum_exp, pushed, unit
 
 SETTINGS = {"dim": 5, "hidden": 7, "temperature": 0.3, "queue_size": 8}
 VARIANTS = {
@@ -11,23 +11,6 @@ VARIANTS = {
 }
 OUTPUTS = {"z": "encoder projector", "t": "teacher"}
 PROGRESS = [0.0, 0.5]
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine when both are unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
 
 
 def direction(anchors, keys, batch, state, settings):
@@ -57,26 +40,12 @@ def loss(out, batch, state, settings, progress):
     return total
 
 
-def push(state, rows, index):
-    """The queue after one push: first in, first out; of more rows than it holds only the last ones stay."""
-    new = {f"queue.{key}": list(state[f"queue.{key}"]) for key in ("entries", "index", "label", "born")}
-    size = len(new["queue.entries"])
-    cursor, pushes = state["queue.cursor"], state["queue.pushes"] + 1
-    for i in range(max(0, len(rows) - size), len(rows)):
-        new["queue.entries"][cursor] = unit(rows[i])
-        new["queue.index"][cursor] = index[i]
-        new["queue.label"][cursor] = -1
-        new["queue.born"][cursor] = pushes
-        cursor = (cursor + 1) % size
-    return new | {"queue.cursor": cursor, "queue.pushes": pushes}
-
-
 def after(out, batch, state, settings, progress):
     """The keys of the step enter the queue after its loss; the symmetric form pushes both sets at once."""
     rows, index = list(out["t"][1]), list(batch["partner"])
     if settings["symmetric"]:
         rows, index = rows + list(out["t"][0]), index + list(batch["index"])
-    return push(state, rows, index)
+    return pushed(state, rows, index)
 
 
 def teacher_momentum(settings, progress):

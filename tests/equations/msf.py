@@ -1,6 +1,6 @@
 """MSF loss (Koohpayegani, Tejankar and Pirsiavash, "Mean Shift for Self-Supervised Learning", ICCV 2021)."""
 
-import math
+from tests.equations.plain import dot, pushed, unit
 
 SETTINGS = {
     "dim": 5,
@@ -23,17 +23,6 @@ OUTPUTS = {"p": "encoder projector predictor", "t": "teacher"}
 PROGRESS = [0.5]
 
 
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine of unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
 def loss(out, batch, state, settings, progress) -> float:
     """Mean over the rows and the k keys nearest to the target of the squared distance 2 - 2 cos(p, key)."""
     entries, image = state["queue.entries"], state["queue.index"]
@@ -48,26 +37,9 @@ def loss(out, batch, state, settings, progress) -> float:
     return total / len(batch["index"])
 
 
-def push(state, rows, index):
-    """The queue after `rows`: first in, first out; of a batch larger than the queue only the last rows stay."""
-    names = ["entries", "index", "label", "born", "cursor", "pushes"]
-    queue = {name: state["queue." + name] for name in names}
-    queue = {name: list(value) if isinstance(value, list) else value for name, value in queue.items()}
-    size = len(queue["entries"])
-    queue["pushes"] += 1
-    for b in range(max(0, len(rows) - size), len(rows)):
-        place = queue["cursor"]
-        queue["entries"][place] = unit(rows[b])
-        queue["index"][place] = index[b]
-        queue["label"][place] = -1
-        queue["born"][place] = queue["pushes"]
-        queue["cursor"] = (place + 1) % size
-    return {"queue." + name: value for name, value in queue.items()}
-
-
 def after(out, batch, state, settings, progress) -> dict:
     """The targets enter the queue."""
-    return push(state, out["t"][1], batch["index"])
+    return pushed(state, out["t"][1], batch["index"])
 
 
 def teacher_momentum(settings, progress) -> float:

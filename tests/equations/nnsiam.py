@@ -2,21 +2,12 @@
 
 import math
 
+from tests.equations.plain import dot, pushed, unit
+
 SETTINGS = {"dim": 5, "hidden": 7, "hidden_predictor": 9, "queue_size": 8}
 VARIANTS = {"default": {}, "without self": {"exclude_self": True}, "short queue": {"queue_size": 5}}
 OUTPUTS = {"z": "encoder projector", "p": "encoder projector predictor"}
 PROGRESS = [0.5]
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine when both are unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
 
 
 def nearest(vector, own, state, settings):
@@ -44,20 +35,6 @@ def loss(out, batch, state, settings, progress):
     return total / n
 
 
-def push(state, rows, index):
-    """The queue after one push: first in, first out; of more rows than it holds only the last ones stay."""
-    new = {f"queue.{key}": list(state[f"queue.{key}"]) for key in ("entries", "index", "label", "born")}
-    size = len(new["queue.entries"])
-    cursor, pushes = state["queue.cursor"], state["queue.pushes"] + 1
-    for i in range(max(0, len(rows) - size), len(rows)):
-        new["queue.entries"][cursor] = unit(rows[i])
-        new["queue.index"][cursor] = index[i]
-        new["queue.label"][cursor] = -1
-        new["queue.born"][cursor] = pushes
-        cursor = (cursor + 1) % size
-    return new | {"queue.cursor": cursor, "queue.pushes": pushes}
-
-
 def after(out, batch, state, settings, progress):
     """The unit embeddings of view 0 enter the queue after the loss."""
-    return push(state, out["z"][0], batch["index"])
+    return pushed(state, out["z"][0], batch["index"])

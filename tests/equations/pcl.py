@@ -1,6 +1,6 @@
 """PCL v2 loss (Li et al., "Prototypical Contrastive Learning of Unsupervised Representations", ICLR 2021, ProtoNCE)."""
 
-import math
+from tests.equations.plain import dot, log_sum_exp, mean, pushed, unit
 
 SETTINGS = {"dim": 5, "hidden": 7, "queue_size": 8, "clusters": [3, 5], "negatives": 1}
 VARIANTS = {
@@ -13,41 +13,6 @@ VARIANTS = {
 }
 OUTPUTS = {"z": "encoder projector", "t": "teacher"}
 PROGRESS = [0.0, 0.5]
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine when both are unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
-
-
-def mean(values):
-    """Arithmetic mean."""
-    values = list(values)
-    return sum(values) / len(values)
-
-
-def push(state, name, rows, index):
-    """The queue `name` after a push: first in, first out, unit rows; the last rows of a batch that is too long."""
-    entries, images = [list(row) for row in state[f"{name}.entries"]], list(state[f"{name}.index"])
-    labels, born = list(state[f"{name}.label"]), list(state[f"{name}.born"])
-    cursor, pushes = state[f"{name}.cursor"], state[f"{name}.pushes"] + 1
-    for i in range(max(0, len(rows) - len(entries)), len(rows)):
-        entries[cursor], images[cursor], labels[cursor], born[cursor] = unit(rows[i]), index[i], -1, pushes
-        cursor = (cursor + 1) % len(entries)
-    values = {"entries": entries, "index": images, "label": labels, "born": born, "cursor": cursor, "pushes": pushes}
-    return {f"{name}.{field}": value for field, value in values.items()}
 
 
 def draws(generator, batch, settings):
@@ -93,7 +58,7 @@ def loss(out, batch, state, settings, progress):
 
 def after(out, batch, state, settings, progress):
     """The teacher's keys of view 1 enter the queue."""
-    return push(state, "queue", out["t"][1], batch["partner"])
+    return pushed(state, out["t"][1], batch["partner"])
 
 
 def teacher_momentum(settings, progress):

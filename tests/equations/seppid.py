@@ -2,18 +2,7 @@
 Learning of Instance Discrimination Methods", TMLR 2024, Alg. 1 and Eq. 2).
 """
 
-import math
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine when both are unit vectors."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
+from tests.equations.plain import dot, unit
 
 
 def pairs(vectors, chosen, low, high):

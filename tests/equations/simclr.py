@@ -1,23 +1,6 @@
 """SimCLR loss (Chen et al., "A Simple Framework for Contrastive Learning", ICML 2020, Eq. 1, Alg. 1)."""
 
-import math
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product; the cosine when both are unit vectors (sim in Eq. 1)."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
+from tests.equations.plain import dot, log_sum_exp, unit
 
 
 def loss(z: list[list[list[float]]], index: list[int], temperature: float, **settings) -> float:

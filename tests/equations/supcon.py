@@ -1,23 +1,6 @@
 """SupCon loss (Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, Eq. 2, "out" form)."""
 
-import math
-
-
-def unit(vector):
-    """The vector divided by its L2 norm."""
-    norm = math.sqrt(sum(x * x for x in vector))
-    return [x / norm for x in vector]
-
-
-def dot(a, b):
-    """Inner product."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def log_sum_exp(values):
-    """log of the sum of exp(values), shifted by the largest value."""
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))
+from tests.equations.plain import dot, log_sum_exp, unit
 
 
 def loss(z, label: list[int], temperature, base_temperature=None, **settings) -> float:
