@@ -229,18 +229,18 @@ def train_one(given: argparse.Namespace, device: str) -> None:
     """The run of one process."""
     from dataclasses import asdict
 
-    from sslrepro import study
+    from sslrepro import study, trial
     from sslrepro.parts.gather import rank
     from sslrepro.train import threads
 
-    task = study.single(given.method, given.profile, given.seed, given.data, given.root, changes(given.set))
+    task = trial.single(given.method, given.profile, given.seed, given.data, given.root, changes(given.set))
     if rank() == 0:
         print(json.dumps(asdict(task.config), indent=1))
     if given.dry_run:
         return
     runs = Path(given.runs) if given.runs else study.RUNS
     with threads(1):
-        record = study.perform_here(task, runs, given.root, device)
+        record = trial.perform_here(task, runs, given.root, device)
     if rank() > 0:
         return
     for line in record["results"].values():
@@ -265,8 +265,8 @@ def ledger(given: argparse.Namespace) -> None:
     runs = Path(given.runs) if given.runs else study.RUNS
     if given.dry_run:
         root = work.unpacked(given.root, runs)
-        left = [(made, task) for made, task in work.agenda(given.profile, root, given.seeds)
-                if not (made.ledger / f"{task.name}.json").exists()]  # fmt: skip
+        agenda = work.agenda(given.profile, root, given.seeds)
+        left = [(made, task) for made, task in agenda if study.published(task, made) is None]
         for made, task in left:
             print(f"  {made.definition.id:16} {task.name}  {task.steps:,} steps")
         print(f"{len(left)} runs missing at {given.profile} scale")

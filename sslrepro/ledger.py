@@ -84,8 +84,7 @@ def work(
     require(budget_seconds > 0, "ledger.work", "budget", "> 0 seconds", budget_seconds)
     root = unpacked(root, runs)
     begun, tally = clock(), Tally()
-    waiting = [(made, task) for made, task in agenda(profile, root, seeds) if study.lookup(task, made, runs) is None or
-               not (made.ledger / f"{task.name}.json").exists()]  # fmt: skip
+    waiting = [(made, task) for made, task in agenda(profile, root, seeds) if study.published(task, made) is None]
     tally.missing = len(waiting)
     title = f"ledger {profile}: {len(waiting)} runs missing"
     with tqdm(total=budget_seconds, unit="s", desc=title, disable=quiet) as bar:

@@ -10,7 +10,6 @@ from sslrepro.data.datasets import DataConfig
 from sslrepro.data.views import ViewConfig
 
 PAPER_BATCH = 4096  # NNCLR's ablations; queues are counted in batches of it
-PAPER_EPOCHS = 1000
 PAIRS_PER_IMAGE = 18_109 / 1_281_167  # SePP-ID, Table 8, K = 10%
 
 

@@ -72,7 +72,9 @@ class Shown:
         return self.text
 
 
-def _html_table(head: list[str], body: list[list[str]], classes: str = "", foot: list[list[str]] = ()) -> str:
+def html_table(head: list[str], body: list[list[str]], classes: str = "", foot: list[list[str]] = ()) -> str:
+    """A table of ready HTML cells, scrolling sideways where it is wider than the page."""
+
     def row(cells: list[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
 
@@ -83,7 +85,8 @@ def _html_table(head: list[str], body: list[list[str]], classes: str = "", foot:
     return "\n".join([*parts, "</table></div>"])
 
 
-def _text_table(lines: list[list[str]]) -> str:
+def text_table(lines: list[list[str]]) -> str:
+    """The same for a terminal; the first line is the head."""
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     out = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([out[0], "  ".join("-" * width for width in widths), *out[1:]])
@@ -158,8 +161,8 @@ def table(found: Results) -> Shown:
     shown_head = [_stacked(cell) for cell in head]
     note = caption(found).replace(f"`{found.plan.profile.name}`", f"<code>{found.plan.profile.name}</code>")
     return Shown(
-        _html_table(shown_head, lines, "results", foot) + f'\n<p class="caption">{note}</p>',
-        _text_table([head, *body, *foot]) + "\n" + caption(found),
+        html_table(shown_head, lines, "results", foot) + f'\n<p class="caption">{note}</p>',
+        text_table([head, *body, *foot]) + "\n" + caption(found),
     )
 
 
@@ -273,8 +276,8 @@ def verdicts(found: Results) -> Shown:
     )
     note += steps(found) + undecided(found)
     return Shown(
-        _html_table(head, rich, "verdicts") + f'\n<p class="caption">{note}</p>',
-        _text_table([head, *plain]) + "\n" + note,
+        html_table(head, rich, "verdicts") + f'\n<p class="caption">{note}</p>',
+        text_table([head, *plain]) + "\n" + note,
     )
 
 
@@ -421,44 +424,6 @@ def figure(found: Results) -> Figure:
     return Figure(plot, f"{alt} Small dots are single seeds.")
 
 
-def curves(record: dict[str, Any]) -> Figure:
-    """A run's log over epochs: loss, spread of the embedding, and how often what it mines shares the class."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    log = record["log"]
-    panels = {"loss": "loss", "embedding_std": "spread of the embedding (0: collapsed, 1: healthy)"}
-    panels |= {name: title for name, title in AGREEMENT.items() if any(name in line for line in log)}
-    plot, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 2.8), layout="constrained", squeeze=False)
-    for axis, (name, title) in zip(axes[0], panels.items(), strict=True):
-        points = [(line["epoch"], line[name]) for line in log if name in line]
-        axis.plot(*zip(*points, strict=True), color=COLOURS["ours"])
-        axis.set_title(title, fontsize=9)
-        axis.set_xlabel("epoch", fontsize=9)
-    style(plot, list(axes[0]))
-    last = ", ".join(f"{title} {log[-1][name]:.3f}" for name, title in panels.items() if name in log[-1])
-    return Figure(plot, f"Training of {record['config']['method']}, {len(log)} points over epochs; at the end: {last}.")
-
-
-def scores(record: dict[str, Any]) -> Shown:
-    """A run's evaluations, accuracies in %."""
-    lines = [line for line in record["results"].values() if line["evaluation"] != "training"]
-    body = [[NAMES[name], number(100 * value)] for line in lines for name, value in line["scores"].items()
-            if name in NAMES and name != "neighbour_match"]  # fmt: skip
-    body.append(["processor-seconds of training", number(record["results"]["training"]["scores"]["seconds"])])
-    head = ["evaluation of the frozen encoder", "%, last epoch"]
-    return Shown(_html_table(head, body), _text_table([head, *body]))
-
-
-def settings(record: dict[str, Any]) -> Shown:
-    """Every setting of a run by its dotted name: what `changes` can change."""
-    body = [[name, str(value)] for name, value in flat(from_record(record["config"])).items()]
-    return Shown(f"<details><summary>{len(body)} settings</summary>{_html_table(['setting', 'value'], body)}</details>",
-                 _text_table([["setting", "value"], *body]))  # fmt: skip
-
-
 # --- what differs, cost, rerun, provenance ----------------------------------------------------------------------
 
 
@@ -473,7 +438,7 @@ def changes(found: Results) -> Shown:
             for name in ours if ours[name] != theirs[name] and name not in skip]  # fmt: skip
     row_note = f"Shown for row {row}; rows differ in {found.definition.varied} alone."
     text = [[cell.replace("<code>", "").replace("</code>", "") for cell in line] for line in body]
-    return Shown(_html_table(head, body) + f'\n<p class="caption">{row_note}</p>', _text_table([head, *text]))
+    return Shown(html_table(head, body) + f'\n<p class="caption">{row_note}</p>', text_table([head, *text]))
 
 
 def _plain(name: str, value: Any) -> str:
@@ -538,4 +503,4 @@ def provenance(found: Results) -> Shown:
                 ]
             )
     shown_html = f"<details><summary>{len(body)} runs, their identities and commits</summary>"
-    return Shown(f"{shown_html}{_html_table(head, body)}</details>", f"{len(body)} runs")
+    return Shown(f"{shown_html}{html_table(head, body)}</details>", f"{len(body)} runs")

@@ -15,7 +15,6 @@ from multiprocessing import Manager, get_context
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from sslrepro import evaluate, papers, tables
@@ -128,29 +127,6 @@ def plan(
     return Plan(definition, base, n, rows, controls)
 
 
-def single(
-    method: str,
-    profile_name: str = "cpu",
-    seed: int = 0,
-    dataset: str | None = None,
-    root: str | Path | None = None,
-    changes: dict[str, Any] | None = None,
-) -> Task:
-    """One run of a method with every setting filled in, and the evaluations of its profile; trains nothing.
-
-    dataset   an embedded set, or a folder in `root`; default the profile's own images
-    changes   dotted settings on top: {"settings.temperature": 0.2, "plan.epochs": 2}
-    """
-    base = scaled_to(profile(profile_name), dataset)
-    if base.data.name not in ("shapes", "digits"):
-        images = load(base.data, root)[0]
-        base = replace(base, n_images=len(images), n_classes=images.n_classes)
-    config = base.config(method, seed).with_changes(**(changes or {}))
-    config = replace(config, data=resolve(config.data, root))
-    protocols = {name: evaluate.protocol(name, given) for name, given in base.evaluations.items()}
-    return Task(config.data, config.seed, protocols, config)
-
-
 def fingerprint_of(data: DataConfig, base: Profile, root: str | Path | None) -> str:
     """The fingerprint of the images: of those under the root, or, without a root, of those the ledger was made on."""
     noted = LEDGER / base.name / "data.json"
@@ -235,41 +211,6 @@ def _work(task: Task, runs: Path, root: str | None, device: str, n_threads: int)
     except Exception:
         return traceback.format_exc()
     return None
-
-
-def perform_here(
-    task: Task, runs: Path = RUNS, root: str | Path | None = None, device: str = "cpu", quiet: bool = False
-) -> dict[str, Any]:
-    """Train (or resume) and evaluate a task in this process, with a bar; returns its record and its training log.
-
-    {"config", "environment", "results", "log"}. Under several processes only the first one's bar is shown.
-    """
-    with tqdm(desc=label(task), unit="step", disable=quiet or rank() > 0) as bar:
-
-        def report(step: int, steps: int) -> None:
-            bar.total = steps
-            bar.update(step - bar.n)
-
-        perform(task, runs, str(root) if root else None, device, torch.get_num_threads(), report)
-    wait()
-    store = Store(runs)
-    return exported(task, store) | {"log": read_lines(store.folder(task.name) / "log.jsonl")}
-
-
-def try_method(
-    method: str,
-    profile: str = "cpu",
-    seed: int = 0,
-    dataset: str | None = None,
-    root: str | Path | None = None,
-    changes: dict[str, Any] | None = None,
-    runs: str | Path = RUNS,
-    device: str = "cpu",
-) -> dict[str, Any]:
-    """Train any method on any images with any setting changed, or read the stored run. What the notebook calls."""
-    root = root or os.environ.get("SSLREPRO_DATA")
-    with threads(1):
-        return perform_here(single(method, profile, seed, dataset, root, changes), Path(runs), root, device)
 
 
 def complete(task: Task, store: Store) -> bool:
@@ -390,15 +331,17 @@ def publish_ledger(made: Plan, runs: Path = RUNS) -> dict[str, Any]:
     return found
 
 
+def published(task: Task, made: Plan) -> dict[str, Any] | None:
+    """A task's record in the ledger; None where it is absent or lacks an evaluation."""
+    path = made.ledger / f"{task.name}.json"
+    record = read_json(path) if path.exists() else {"results": {}}
+    return record if all(result_key(e, p) in record["results"] for e, p in task.evaluations.items()) else None
+
+
 def lookup(task: Task, made: Plan, runs: Path) -> dict[str, Any] | None:
     """A task's record: from the ledger, else from the store; None where it was not run."""
-    path = made.ledger / f"{task.name}.json"
-    if path.exists():
-        record = read_json(path)
-        if all(result_key(e, p) in record["results"] for e, p in task.evaluations.items()):
-            return record
     store = Store(runs)
-    return exported(task, store) if complete(task, store) else None
+    return published(task, made) or (exported(task, store) if complete(task, store) else None)
 
 
 # --- results ----------------------------------------------------------------------------------------------------

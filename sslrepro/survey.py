@@ -12,12 +12,11 @@ from sslrepro.report import (
     NAMES,
     Figure,
     Shown,
-    _html_table,
-    _text_table,
-    number,
+    html_table,
     plural,
     shown,
     style,
+    text_table,
 )
 from sslrepro.study import Results
 from sslrepro.train import initialised
@@ -109,8 +108,8 @@ def table(found: Results) -> Shown:
         rich.append([link, *map(html.escape, line[1:])])
     note = f'<p class="caption">{html.escape(caption(found))}</p>'
     plain_foot = [[html.escape(cell) for cell in line] for line in foot]
-    return Shown(_html_table(head, rich, "results", plain_foot) + "\n" + note,
-                 _text_table([head, *body, *foot]) + "\n" + caption(found))  # fmt: skip
+    return Shown(html_table(head, rich, "results", plain_foot) + "\n" + note,
+                 text_table([head, *body, *foot]) + "\n" + caption(found))  # fmt: skip
 
 
 def finding(found: Results) -> str:
@@ -181,9 +180,3 @@ def markdown(found: Results) -> str:
 def copies(found: Results) -> Shown:
     """The table for download, as on every page."""
     return report.copies(found, (markdown(found), report.as_latex(*rows_of(found))))
-
-
-def cost_of(found: Results, row: str) -> str:
-    """One line on what a row costs against SimCLR."""
-    step, base = per_step(found, row), per_step(found, "simclr")
-    return f"{number(step.mean / base.mean, 2)} times SimCLR's step" if step and base else "not run yet"

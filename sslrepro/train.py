@@ -80,7 +80,7 @@ def mined_pairs(
             sampler = train(sampler_config, beside, data, device, report)
 
         def encode(index: torch.Tensor) -> torch.Tensor:
-            return encoded(_Embedding(sampler), data.rows(index), normalise)
+            return encoded(sampler, data.rows(index), normalise)
 
         found, cosine = method.pairs(encode, len(data))
         if rank() == 0:
@@ -95,15 +95,6 @@ def mined_pairs(
         about["pair_match"] = float((labels[found[:, 0]] == labels[found[:, 1]]).double().mean())
         about["pair_cosine"] = float(cosine.double().mean())
     return found.to(data.device), about
-
-
-class _Embedding(nn.Module):
-    def __init__(self, method: Method):
-        super().__init__()
-        self.method = method
-
-    def forward(self, view: torch.Tensor) -> torch.Tensor:
-        return self.method.embed(view)
 
 
 def train(

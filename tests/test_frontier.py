@@ -37,8 +37,8 @@ def rows(n: int = N, seed: int = 0) -> torch.Tensor:
 
 
 def settings(**changed) -> Mining:
-    given = {"score_threshold": 0.3, "radius": 0.3, "growth": 0.5, "n_proxy_neighbours": 5, "n_negatives": 4096,
-             "max_gan_epochs": 2, "max_passes": 3, "batch_size": 8, "lr": 1e-3, "positive": "own"}  # fmt: skip
+    given = {"score_threshold": 0.3, "radius": 0.3, "growth": 0.5, "n_proxy_neighbours": 5, "n_strangers": 4096,
+             "max_gan_epochs": 2, "max_passes": 3, "mining_batch": 8, "gan_lr": 1e-3, "proxy_positive": "own"}  # fmt: skip
     return Mining(**given | changed)
 
 
@@ -119,7 +119,7 @@ def test_triplets_against_a_loop(positive):
     seen: list[set[int]] = [set() for _ in range(N)]
     for draw in range(40):
         index = torch.randperm(N, generator=seeded(draw))[:20]
-        a, p, n = triplets(index, own, bank, affinity, settings(positive=positive), seeded(draw))
+        a, p, n = triplets(index, own, bank, affinity, settings(proxy_positive=positive), seeded(draw))
         assert torch.equal(a, own[index])
         for place, i in enumerate(index.tolist()):
             strangers = [j for j in range(N) if j not in sets[i]]
@@ -133,7 +133,7 @@ def test_triplets_against_a_loop(positive):
 def test_negatives_are_the_hardest_of_a_random_few(n_negatives):
     own, bank, affinity, found = rows(seed=1), rows(seed=2), random_sets(), set()
     inside = affinity.of(torch.arange(N)) | torch.eye(N, dtype=torch.bool)
-    how = settings(n_negatives=n_negatives)
+    how = settings(n_strangers=n_negatives)
     for draw in range(30):
         n = triplets(torch.arange(N), own, bank, affinity, how, seeded(draw))[2]
         negative = (bank[None] == n[:, None]).all(2).int().argmax(1)
@@ -178,7 +178,7 @@ def test_a_step_of_both_nets_by_hand():
     """One batch: the discriminator learns against p' held fixed, then the generator against the new discriminator."""
     own, bank, affinity, net, hand = rows(seed=1), rows(seed=2), random_sets(), Frontier(DIM), Frontier(DIM)
     hand.load_state_dict(net.state_dict())
-    losses = fit(net, own, bank, affinity, settings(max_gan_epochs=1, batch_size=N), seeded(4), first=True)
+    losses = fit(net, own, bank, affinity, settings(max_gan_epochs=1, mining_batch=N), seeded(4), first=True)
     generator = seeded(4)
     a, p, n = triplets(torch.randperm(N, generator=generator), own, bank, affinity, settings(), generator)
     hand.requires_grad_(True)

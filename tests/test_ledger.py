@@ -128,3 +128,14 @@ def test_an_archive_is_a_root(here):
 def test_no_budget_is_one_clear_error(here):
     with pytest.raises(ValueError, match="budget must be > 0"):
         ledger.work("smoke", 0.0, runs=here / "runs")
+
+
+def test_a_ledger_file_that_lacks_an_evaluation_is_made_whole(here):
+    tally = ledger.work("smoke", 250.0, runs=here / "runs", clock=ticking(1.0), quiet=True)
+    path = here / "ledger" / "smoke" / f"{tally.finished[0]}.json"
+    record = read_json(path)
+    whole = dict(record["results"])
+    record["results"].popitem()
+    path.write_text(json.dumps(record))
+    again = ledger.work("smoke", 250.0, runs=here / "runs", clock=ticking(1.0), quiet=True)
+    assert tally.finished[0] in again.finished and read_json(path)["results"] == whole

@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from sslrepro.parts.heads import Prototypes
 from sslrepro.parts.memory import unit
-from sslrepro.parts.prototypes import codes, group_means, sinkhorn
+from sslrepro.parts.prototypes import Prototypes, codes, group_means, sinkhorn
 
 
 @pytest.fixture(autouse=True)

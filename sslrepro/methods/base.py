@@ -34,6 +34,10 @@ class Method(nn.Module, abc.ABC):
         """Unit embeddings: the projector's output on the features, divided by its norm."""
         return unit(self.projector(self.encoder(view)))
 
+    def forward(self, view: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+        """`embed`, so that a method is also the network a sampler needs: encoder and head."""
+        return self.embed(view)
+
     @abc.abstractmethod
     def loss(self, batch: Batch, progress: float) -> Step:
         """The loss of a batch. Reads state, writes none (batch-norm statistics aside).

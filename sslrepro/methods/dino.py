@@ -13,9 +13,10 @@ from torch import nn
 
 from sslrepro.methods.base import Method
 from sslrepro.parts.gather import gathered_detached
-from sslrepro.parts.heads import Prototypes, Unit, mlp
+from sslrepro.parts.heads import Unit, mlp
 from sslrepro.parts.losses import averaged, soft_cross_entropy
 from sslrepro.parts.metrics import spread
+from sslrepro.parts.prototypes import Prototypes
 from sslrepro.parts.teacher import MomentumTeacher, rising
 from sslrepro.types import Batch, Step
 

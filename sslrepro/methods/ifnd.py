@@ -21,12 +21,11 @@ from torch import Tensor, nn
 
 from sslrepro.check import one_of
 from sslrepro.methods.base import Method
-from sslrepro.parts.cluster import PseudoLabels, acceptance
+from sslrepro.parts.cluster import PseudoLabels
 from sslrepro.parts.gather import gathered, gathered_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import same_image
-from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
 from sslrepro.types import Batch, Step
 
@@ -80,11 +79,8 @@ class IFND(Method):
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         """Algorithm 1: cluster all un-augmented images, accept the most confident."""
-        config = self.config
-        if self.pseudo.due(progress, config.every):
-            net = self.encoder if config.space == "features" else nn.Sequential(self.encoder, self.projector)
-            rate = acceptance(progress, config.acceptance, config.final_rate, config.step_at)
-            self.pseudo.renew(unit(encode(net)), config.clusters, rate, config.temperature, config.confidence, progress)
+        net = self.encoder if self.config.space == "features" else nn.Sequential(self.encoder, self.projector)
+        self.pseudo.refresh(lambda: encode(net), self.config, progress)
 
     @property
     def pseudo_labels(self) -> Tensor:

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.methods.base import Method
-from sslrepro.parts.cluster import PseudoLabels, acceptance
+from sslrepro.parts.cluster import PseudoLabels
 from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
+from sslrepro.parts.masks import own_key
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
@@ -61,15 +62,13 @@ class IFNDMoCo(Method):
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])
         key = unit(self.teacher(batch.views[1]))
-        b, stored = len(z), self.queue.index
-        own = torch.eye(b, b + len(stored), dtype=torch.bool, device=z.device)
+        stored = self.queue.index
         keys = torch.cat([key, self.queue.entries])
         terms, kept = [], []
         for label in self.pseudo.label:
-            candidate = own.clone()
-            candidate[:, b:] = (label[batch.index][:, None] != label[stored.clamp_min(0)]) | (stored < 0)
-            terms.append(nce(z, keys, own, candidate, self.config.temperature))
-            kept.append(candidate[:, b:].float().sum(1).mean())
+            repels = (label[batch.index][:, None] != label[stored.clamp_min(0)]) | (stored < 0)
+            terms.append(nce(z, keys, *own_key(repels), self.config.temperature))
+            kept.append(repels.float().sum(1).mean())
         metrics = {"embedding_std": spread(z), "negatives": torch.stack(kept).mean()}
         return Step(torch.stack(terms).mean(), metrics, (key, batch.index))
 
@@ -79,11 +78,7 @@ class IFNDMoCo(Method):
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         """Algorithm 1, with the teacher's embeddings."""
-        config = self.config
-        if self.pseudo.due(progress, config.every):
-            rate = acceptance(progress, config.acceptance, config.final_rate, config.step_at)
-            x = unit(encode(self.teacher))
-            self.pseudo.renew(x, config.clusters, rate, config.temperature, config.confidence, progress)
+        self.pseudo.refresh(lambda: encode(self.teacher), self.config, progress)
 
     @property
     def pseudo_labels(self) -> Tensor:

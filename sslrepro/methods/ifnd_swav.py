@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.methods.base import Method
-from sslrepro.parts.cluster import PseudoLabels, acceptance
+from sslrepro.parts.cluster import PseudoLabels
 from sslrepro.parts.gather import gathered_detached, local_rows
-from sslrepro.parts.heads import Prototypes, mlp
+from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import soft_cross_entropy
-from sslrepro.parts.memory import Queue, unit
+from sslrepro.parts.memory import Queue
 from sslrepro.parts.metrics import spread
-from sslrepro.parts.prototypes import group_means, sinkhorn
+from sslrepro.parts.prototypes import Prototypes, group_means, sinkhorn
 from sslrepro.types import Batch, Float, Step
 
 
@@ -85,11 +85,8 @@ class IFNDSwAV(Method):
                 queue.push(new, index)
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
-        config = self.config
-        if self.pseudo.due(progress, config.every):
-            x = unit(encode(nn.Sequential(self.encoder, self.projector)))
-            rate = acceptance(progress, config.acceptance, config.final_rate, config.step_at)
-            self.pseudo.renew(x, config.clusters, rate, config.temperature, config.confidence, progress)
+        net = nn.Sequential(self.encoder, self.projector)
+        self.pseudo.refresh(lambda: encode(net), self.config, progress)
 
     @property
     def pseudo_labels(self) -> Tensor:

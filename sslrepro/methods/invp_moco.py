@@ -18,6 +18,7 @@ from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
+from sslrepro.parts.masks import own_key
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import distinct_nearest, extreme
@@ -62,9 +63,7 @@ class InvPMoCo(Method):
         similarity = z.detach() @ rows.T
         other = batch.index[:, None] != stored
         near = extreme(similarity, other, config.n_negatives)
-        own = torch.eye(len(z), dtype=torch.bool, device=z.device)
-        positive = torch.cat([own, torch.zeros_like(near)], 1)
-        loss = nce(z, torch.cat([key, rows]), positive, torch.cat([own, near], 1), config.temperature)
+        loss = nce(z, torch.cat([key, rows]), *own_key(near), config.temperature)
         metrics, mined = {"embedding_std": spread(z), "instance_loss": loss.detach()}, None
         if progress >= config.gate:
             reached = self.graph.within(batch.index, config.hops)[:, stored.clamp_min(0)] & (stored >= 0)

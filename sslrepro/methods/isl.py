@@ -70,9 +70,7 @@ class ISL(Method):
         self.bank = Bank(n_images, config.dim, config.bank_momentum)
         self.affinity = Affinity(n_images, config.cap)
         self.frontier = Frontier(config.dim)
-        self.mining = Mining(config.score_threshold, config.radius, config.growth, config.n_proxy_neighbours,
-                             config.n_strangers, config.max_gan_epochs, config.max_passes, config.mining_batch,
-                             config.gan_lr, config.proxy_positive)  # fmt: skip
+        self.mining = Mining.of(config)
 
     def divergence(self, z: Float[Tensor, "b d"], member: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:
         """KL(p_i || p_s) to the distribution of the most similar member s, of rows that have one; sum over b."""

@@ -66,9 +66,7 @@ class ISLMoCo(Method):
         self.bank = Bank(n_images, config.dim, config.bank_momentum)
         self.affinity = Affinity(n_images, config.cap)
         self.frontier = Frontier(config.dim)
-        self.mining = Mining(config.score_threshold, config.radius, config.growth, config.n_proxy_neighbours,
-                             config.n_strangers, config.max_gan_epochs, config.max_passes, config.mining_batch,
-                             config.gan_lr, "own")  # fmt: skip
+        self.mining = Mining.of(config)
 
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])

@@ -19,7 +19,7 @@ from sslrepro.methods.base import Method
 from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
-from sslrepro.parts.masks import of_either
+from sslrepro.parts.masks import of_either, own_key
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.norm import split_norms
@@ -63,15 +63,12 @@ class MoCoV2(Method):
 
     def contrast(self, z: Float[Tensor, "b d"], key: Float[Tensor, "b d"], batch: Batch) -> Float[Tensor, ""]:
         """InfoNCE: the own key against the queue; of pair rows, neither image's past is a negative."""
-        b, m = len(z), self.queue.size
-        own = torch.eye(b, b + m, dtype=torch.bool, device=z.device)
-        candidate = own.clone()
-        candidate[:, b:] = True
+        repels = torch.ones(len(z), self.queue.size, dtype=torch.bool, device=z.device)
         if batch.partner is not None:
             pair = (batch.partner != batch.index)[:, None]
-            candidate[:, b:] &= ~(pair & of_either(batch.index, batch.partner, self.queue.index))
+            repels &= ~(pair & of_either(batch.index, batch.partner, self.queue.index))
         keys = torch.cat([key, self.queue.entries])
-        return nce(z, keys, own, candidate, self.config.temperature, weight=batch.weight)
+        return nce(z, keys, *own_key(repels), self.config.temperature, weight=batch.weight)
 
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])

@@ -19,6 +19,7 @@ from sslrepro.parts.cluster import density, fit_for, kmeans
 from sslrepro.parts.gather import agreed, gathered_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
+from sslrepro.parts.masks import own_key
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
@@ -74,11 +75,8 @@ class PCL(Method):
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])
         key = unit(self.teacher(batch.views[1]))
-        b, m = len(z), self.queue.size
-        own = torch.eye(b, b + m, dtype=torch.bool, device=z.device)
-        candidate = own.clone()
-        candidate[:, b:] = True
-        loss = nce(z, torch.cat([key, self.queue.entries]), own, candidate, self.config.temperature)
+        repels = torch.ones(len(z), self.queue.size, dtype=torch.bool, device=z.device)
+        loss = nce(z, torch.cat([key, self.queue.entries]), *own_key(repels), self.config.temperature)
         metrics = {"embedding_std": spread(z), "instance_loss": loss.detach()}
         if progress >= self.config.warm and self.pseudo_labels is not None:
             generator = batch.generator()

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from sslrepro.methods.base import Method
 from sslrepro.parts.gather import gathered_detached
-from sslrepro.parts.heads import Prototypes, mlp
+from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import soft_cross_entropy
 from sslrepro.parts.memory import Queue
 from sslrepro.parts.metrics import spread
-from sslrepro.parts.prototypes import codes
+from sslrepro.parts.prototypes import Prototypes, codes
 from sslrepro.types import Batch, Float, Step
 
 

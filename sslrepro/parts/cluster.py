@@ -1,6 +1,8 @@
 """k-means, and what methods read from a clustering: confidence, acceptance, density."""
 
 import importlib.util
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -147,6 +149,15 @@ class PseudoLabels(nn.Module):
     def due(self, progress: float, every: float) -> bool:
         """Whether `every` (share of training) has passed since the last renewal; never at the very start."""
         return progress > 0 and progress - float(self.at) >= every - 1e-9
+
+    def refresh(self, x: Callable[[], Float[Tensor, "n d"]], config: Any, progress: float) -> None:
+        """Where `config.every` has passed, cluster x() and accept as much as the schedule allows (IFND, Alg. 1).
+
+        config   has clusters, acceptance, final_rate, step_at, temperature, confidence and every
+        """
+        if self.due(progress, config.every):
+            rate = acceptance(progress, config.acceptance, config.final_rate, config.step_at)
+            self.renew(unit(x()), config.clusters, rate, config.temperature, config.confidence, progress)
 
     def renew(
         self,

@@ -6,7 +6,8 @@ Everything works on stored vectors: no image is encoded here (the released code 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,18 +21,23 @@ from sslrepro.types import Float, Int
 
 @dataclass(frozen=True)
 class Mining:
-    """Settings of the second and third stage."""
+    """Settings of the second and third stage, by their names in the methods' configurations."""
 
     score_threshold: float
     radius: float
     growth: float
     n_proxy_neighbours: int
-    n_negatives: int
+    n_strangers: int
     max_gan_epochs: int
     max_passes: int
-    batch_size: int
-    lr: float
-    positive: str
+    mining_batch: int
+    gan_lr: float
+    proxy_positive: str = "own"
+
+    @classmethod
+    def of(cls, config: Any) -> "Mining":
+        """Those of a method's configuration; what it does not name keeps its default."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls) if hasattr(config, field.name)})
 
 
 def discriminator_loss(real: Float[Tensor, " b"], near: Float[Tensor, " b"], far: Float[Tensor, " b"]) -> Tensor:
@@ -104,17 +110,17 @@ def triplets(
     """(a, p, n) for images `index`: the own embedding, a point held close, the hardest of random strangers.
 
     p is the image's own bank row, as in the released code, or a random member of its set, as in the paper's figure.
-    n is the most similar of `n_negatives` random bank rows outside the set; more are drawn than a set can hold.
+    n is the most similar of `n_strangers` random bank rows outside the set; more are drawn than a set can hold.
     """
     a, p = own[index], bank[index]
     inside = affinity.of(index)
-    if how.positive == "member":
+    if how.proxy_positive == "member":
         members = affinity.members[index]
         count = (members >= 0).sum(1)
         draw = (torch.rand(len(index), generator=generator).to(a.device) * (count + 1)).long()  # 0: the image itself
         chosen = torch.where(draw > 0, members.gather(1, (draw - 1).clamp_min(0)[:, None])[:, 0], index)
         p = bank[chosen]
-    stranger = torch.randperm(len(bank), generator=generator)[: how.n_negatives].to(a.device)
+    stranger = torch.randperm(len(bank), generator=generator)[: how.n_strangers].to(a.device)
     similarity = a @ bank[stranger].T
     taken = inside[:, stranger] | (index[:, None] == stranger)
     n = bank[stranger[similarity.masked_fill(taken, -2.0).argmax(1)]]
@@ -130,10 +136,10 @@ def fit(
     epoch is not the best of the last three, nor is the best of all among them; or at `max_gan_epochs`.
     """
     net.requires_grad_(True)
-    solvers = [torch.optim.Adam(part.parameters(), lr=how.lr) for part in (net.discriminator, net.generator)]
+    solvers = [torch.optim.Adam(part.parameters(), lr=how.gan_lr) for part in (net.discriminator, net.generator)]
     losses: list[float] = []
     while len(losses) < how.max_gan_epochs and not ended(losses, first):
-        total, batches = 0.0, torch.randperm(len(own), generator=generator).to(own.device).split(how.batch_size)
+        total, batches = 0.0, torch.randperm(len(own), generator=generator).to(own.device).split(how.mining_batch)
         for index in batches:
             a, p, n = triplets(index, own, bank, affinity, how, generator)
             made = net.proxy(a, p, n)
@@ -177,7 +183,7 @@ def mine(
         return float((affinity.members >= 0).sum()) / n
 
     while counts["passes"] < how.max_passes and members() <= (round + 1) * how.growth:
-        for index in torch.randperm(n, generator=generator).to(own.device).split(how.batch_size):
+        for index in torch.randperm(n, generator=generator).to(own.device).split(how.mining_batch):
             a, p, far = triplets(index, own, bank, affinity, how, generator)
             made = net.proxy(a, p, far)
             score = net.score(a, made, far)

@@ -21,3 +21,14 @@ def same_image(
 def of_either(first: Int[Tensor, " a"], second: Int[Tensor, " a"], key: Int[Tensor, " k"]) -> Bool[Tensor, "a k"]:
     """Keys that show the first or the second image of an anchor's row."""
     return (first[:, None] == key) | (second[:, None] == key)
+
+
+def own_key(candidate: Bool[Tensor, "a m"]) -> tuple[Bool[Tensor, "a k"], Bool[Tensor, "a k"]]:
+    """(positive, candidate) over the anchors' own keys, one each and in order, followed by `m` stored rows (MoCo).
+
+    The own key is the positive; the stored rows only repel.
+
+        candidate   which stored rows repel which anchor
+    """
+    own = torch.eye(len(candidate), dtype=torch.bool, device=candidate.device)
+    return torch.cat([own, torch.zeros_like(candidate)], 1), torch.cat([own, candidate], 1)

@@ -1,13 +1,38 @@
-"""Soft assignments of embeddings to prototypes."""
+"""Prototypes, and soft assignments of embeddings to them."""
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslrepro.parts.gather import gathered_detached, local_rows
 from sslrepro.parts.memory import precise, unit
 from sslrepro.types import Float, Int
+
+
+class Prototypes(nn.Module):
+    """Scores of unit embeddings against `n` learned unit rows: their cosines.
+
+    weight_norm   the rows are normalised in every forward pass (DINO, length fixed at 1); otherwise the owner calls
+                  `normalise` after each step (SwAV)
+    """
+
+    def __init__(self, dim: int, n: int, weight_norm: bool = False):
+        super().__init__()
+        self.weight_norm = weight_norm
+        self.weight = nn.Parameter(unit(torch.randn(n, dim)))
+
+    def forward(self, z: Float[Tensor, "b d"], frozen: bool = False) -> Float[Tensor, "b k"]:
+        weight = self.weight
+        if frozen:  # a gradient of zero, not none: the optimizer and other processes still find one
+            weight = weight.detach() + 0 * (weight - weight.detach())
+        with torch.autocast(z.device.type, enabled=False):  # divided by small temperatures afterwards
+            return precise(z) @ (unit(weight) if self.weight_norm else weight).T
+
+    @torch.no_grad()
+    def normalise(self) -> None:
+        """Bring every row back to unit length."""
+        self.weight.copy_(unit(self.weight))
 
 
 @torch.no_grad()

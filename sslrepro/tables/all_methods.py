@@ -39,7 +39,7 @@ chosen on. A row that learns little says that the method's own settings do not c
 are wide with few seeds: differences of a point or two mean nothing. Other work ran on the machine while times were
 taken: trust them to a quarter.""",
     mapping="""\
-Heads are at most 128, 256 and 512 wide, a teacher's momentum is at most 0.99, queues and sets of negatives hold at
+Heads are at most as wide as the profile's, a teacher's momentum is at most 0.99, queues and sets of negatives hold at
 most an eighth of the images, clusters and prototypes are as many per class as on ImageNet, and SePP-ID takes as many
 pairs per image as the paper does (1.4%), from a sampler trained for an eighth of the epochs. NNCLR's queue keeps its
 length in batches, as in the paper's ablations: its default is a third of the rows that others have, so its longest

@@ -354,7 +354,7 @@ def test_isl_hands_its_settings_and_anchors_to_the_mining(name, given, monkeypat
     [(net, affinity, how, rounds, progress, bank, own)] = seen
     assert (net, affinity, rounds, progress) == (method.frontier, method.affinity, 3, 0.45)
     positive = given.get("proxy_positive", "own")
-    assert vars(how) == told | {"n_negatives": 5, "batch_size": 8, "lr": 0.9, "positive": positive}
+    assert vars(how) == told | {"n_strangers": 5, "mining_batch": 8, "gan_lr": 0.9, "proxy_positive": positive}
     anchors = method.teacher if name == "isl_moco" else nn.Sequential(method.encoder, method.projector)
     expected = method.bank.entries if given.get("own") == "bank" else unit(encode(anchors))
     assert torch.equal(bank, method.bank.entries) and own().allclose(expected.to(own().dtype), atol=1e-6)
@@ -367,7 +367,7 @@ def test_gradients_of_the_adversarial_net_do_not_pile_up():
     how = Mining(0.3, 0.3, 0.5, 5, 4096, 2, 3, 30, 1e-2, "own")
     fit(net, own, bank, affinity, how, torch.Generator().manual_seed(4), first=True)
     generator, parts = torch.Generator().manual_seed(4), (hand.discriminator, hand.generator)
-    solvers = [torch.optim.Adam(part.parameters(), lr=how.lr) for part in parts]
+    solvers = [torch.optim.Adam(part.parameters(), lr=how.gan_lr) for part in parts]
     hand.requires_grad_(True)
     for _ in range(2):
         a, p, n = triplets(torch.randperm(30, generator=generator), own, bank, affinity, how, generator)
