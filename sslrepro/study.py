@@ -213,10 +213,14 @@ def _work(task: Task, runs: Path, root: str | None, device: str, n_threads: int)
     return None
 
 
+def whole(task: Task, results: dict[str, Any]) -> bool:
+    """Whether results have what training cost and every evaluation of a task."""
+    return "training" in results and all(result_key(e, p) in results for e, p in task.evaluations.items())
+
+
 def complete(task: Task, store: Store) -> bool:
     """Whether the store holds every result of a task."""
-    done = store.results(task.name)
-    return "training" in done and all(result_key(e, p) in done for e, p in task.evaluations.items())
+    return whole(task, store.results(task.name))
 
 
 def carry_out(
@@ -335,7 +339,7 @@ def published(task: Task, made: Plan) -> dict[str, Any] | None:
     """A task's record in the ledger; None where it is absent or lacks an evaluation."""
     path = made.ledger / f"{task.name}.json"
     record = read_json(path) if path.exists() else {"results": {}}
-    return record if all(result_key(e, p) in record["results"] for e, p in task.evaluations.items()) else None
+    return record if whole(task, record["results"]) else None
 
 
 def lookup(task: Task, made: Plan, runs: Path) -> dict[str, Any] | None:
