@@ -57,7 +57,7 @@ def batches(config: RunConfig, train: Dataset, method: Method, pairs: torch.Tens
         views = tuple(views[place % len(views)] for place in range(method.n_views))
     return Batches(train, views, size, config.seed, method.needs_labels, method.n_support,
                    normalise=tuple(tuple(part) for part in train.mean_std()), pairs=pairs,
-                   pair_weight=config.settings.get("weight") if pairs is not None else None,
+                   pair_weight=method.pair_weight,
                    rank=rank(), world=n)  # fmt: skip
 
 

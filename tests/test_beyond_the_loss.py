@@ -533,7 +533,7 @@ def test_pairs_are_mined_once_by_the_trained_sampler(tmp_path):
     assert torch.equal(mined_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)[0], found)
     source = batches(config, data, method, found)
     assert source.pairs is found and source.pair_weight == 0.3
-    assert batches(config, data, method).pair_weight is None
+    assert batches(config, data, method).at(0).weight is None, "no pairs, no weights"
 
 
 def test_what_is_held_to_be_alike_is_measured_level_by_level():

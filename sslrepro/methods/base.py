@@ -25,6 +25,7 @@ class Method(nn.Module, abc.ABC):
     n_views: int | None = None  # views a batch needs; fewer or more than the recipe has; None: as the recipe
     n_support: int = 0  # fresh images the method wants with each batch
     clip_norm: ClassVar[float | None] = None  # largest norm of the whole gradient, where the paper clips
+    pair_weight: float | None = None  # in the loss, of training rows from `pairs`; None: as all rows
     constant_lr: ClassVar[tuple[str, ...]] = ()  # parts whose learning rate is not scheduled (SimSiam's predictor)
 
     encoder: nn.Module

@@ -60,6 +60,7 @@ class SePPID(Method):
         self.config = config
         self.base = base
         self.n_views, self.clip_norm = base.n_views or 2, base.clip_norm  # two images, two views: no further crops
+        self.pair_weight = config.weight
         self.constant_lr = tuple(f"base.{name}" for name in base.constant_lr)
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
 
