@@ -41,11 +41,16 @@ def parser() -> argparse.ArgumentParser:
                          help="folder that holds data sets (default: $SSLREPRO_DATA)")  # fmt: skip
         sub.add_argument("--runs", default=None, metavar="DIR", help="where runs are stored (default: runs/)")
 
+    def speed_options(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+        sub.add_argument("--compile", default="no", choices=("no", "kernels", "graphs"),
+                         help="encoders plain, fused by torch.compile, or as CUDA graphs (default no)")  # fmt: skip
+
     sub = commands.add_parser("reproduce", help="train what a table needs, judge its claims, make its page")
     sub.add_argument("table", nargs="?", help="id of the table; without it, the list of tables")
     table_options(sub)
     sub.add_argument("--jobs", type=int, default=2, help="runs side by side, one thread each (default 2)")
-    sub.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    speed_options(sub)
     sub.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     sub.add_argument("--no-book", action="store_true", help="make the page but do not build the book around it")
 
@@ -68,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--profile", default="cpu", help="whose settings to start from (default cpu)")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
-    sub.add_argument("--device", default="cpu")
+    speed_options(sub)
     sub.add_argument("--runs", default=None, metavar="DIR")
     sub.add_argument("--dry-run", action="store_true", help="print the resolved configuration, and stop")
 
@@ -87,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seeds", type=int)
     sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR",
                      help="folder of data sets, or one archive <set>.tar.xz")  # fmt: skip
-    sub.add_argument("--device", default="cpu")
+    speed_options(sub)
     sub.add_argument("--threads", type=int, default=1, help="of this process (default 1)")
     sub.add_argument("--runs", default=None, metavar="DIR")
     sub.add_argument("--dry-run", action="store_true", help="list what is missing, in order, and stop")
@@ -157,7 +162,7 @@ def reproduce(given: argparse.Namespace) -> None:
     require(made.profile.runnable, "reproduce", "profile", "smoke, cpu or gpu", made.profile.name,
             "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
     begun = time.perf_counter()
-    study.carry_out(made.tasks, runs, given.root, given.device, given.jobs)
+    study.carry_out(made.tasks, runs, given.root, given.device, given.jobs, compiling=given.compile)
     trained = time.perf_counter() - begun
     compared = study.publish_ledger(made, runs)
     found = study.results(made, runs)
@@ -240,7 +245,7 @@ def train_one(given: argparse.Namespace, device: str) -> None:
         return
     runs = Path(given.runs) if given.runs else study.RUNS
     with threads(1):
-        record = trial.perform_here(task, runs, given.root, device)
+        record = trial.perform_here(task, runs, given.root, device, given.compile)
     if rank() > 0:
         return
     for line in record["results"].values():
@@ -272,7 +277,8 @@ def ledger(given: argparse.Namespace) -> None:
         print(f"{len(left)} runs missing at {given.profile} scale")
         return
     require(given.budget is not None, "ledger", "--budget", "given, in seconds", None)
-    tally = work.work(given.profile, given.budget, given.root, runs, given.device, given.threads, given.seeds)
+    tally = work.work(given.profile, given.budget, given.root, runs, given.device, given.threads, given.seeds,
+                      compiling=given.compile)  # fmt: skip
     for name in tally.finished:
         print(f"  done      {name}")
     for name, error in tally.failed.items():

@@ -72,6 +72,7 @@ def work(
     seeds: int | None = None,
     clock: Callable[[], float] = time.monotonic,
     quiet: bool = False,
+    compiling: str = "no",
 ) -> Tally:
     """Do missing runs until the budget is spent, publishing each; may be killed at any moment and called again.
 
@@ -100,7 +101,7 @@ def work(
                     raise OutOfTime
 
             try:
-                study.perform(task, runs, str(root) if root else None, device, n_threads, report)
+                study.perform(task, runs, str(root) if root else None, device, n_threads, report, compiling)
             except OutOfTime:
                 tally.cut_off = task.name
                 break

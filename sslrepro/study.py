@@ -140,7 +140,9 @@ def fingerprint_of(data: DataConfig, base: Profile, root: str | Path | None) -> 
 # --- doing it ---------------------------------------------------------------------------------------------------
 
 
-def perform(task: Task, runs: Path, root: str | None, device: str, n_threads: int, report=None) -> None:
+def perform(
+    task: Task, runs: Path, root: str | None, device: str, n_threads: int, report=None, compiling: str = "no"
+) -> None:
     """Train (or resume) a task and run the evaluations it still lacks; safe to call from several processes."""
     store = Store(runs)
     folder = store.folder(task.name)
@@ -159,7 +161,7 @@ def perform(task: Task, runs: Path, root: str | None, device: str, n_threads: in
             write_json(folder / "environment.json", environment(device))
             features = [evaluate.pixels(split) for split in splits]
         else:
-            method = train(config, folder, splits[0], device, report)
+            method = train(config, folder, splits[0], device, report, compiling=compiling)
             if rank() > 0:
                 return
             features = [evaluate.features(method.encoder, split, normalise) for split in splits]
@@ -195,7 +197,7 @@ def _begin(channel: Any) -> None:
     _channel = channel
 
 
-def _work(task: Task, runs: Path, root: str | None, device: str, n_threads: int) -> str | None:
+def _work(task: Task, runs: Path, root: str | None, device: str, n_threads: int, compiling: str) -> str | None:
     """A task in a worker process; returns the traceback of a failure."""
     last = 0.0
 
@@ -207,7 +209,7 @@ def _work(task: Task, runs: Path, root: str | None, device: str, n_threads: int)
             _channel.put((task.name, step))
 
     try:
-        perform(task, runs, root, device, n_threads, report)
+        perform(task, runs, root, device, n_threads, report, compiling)
     except Exception:
         return traceback.format_exc()
     return None
@@ -231,6 +233,7 @@ def carry_out(
     jobs: int = 2,
     n_threads: int = 1,
     progress: bool = True,
+    compiling: str = "no",
 ) -> None:
     """Do what the store lacks, `jobs` processes side by side, with a bar for the whole and one for each current run.
 
@@ -252,7 +255,7 @@ def carry_out(
         begun: dict[str, int] = {}
         bars: dict[str, tqdm] = {}
         slots: dict[str, int] = {}
-        futures = {pool.submit(_work, t, runs, root, device, n_threads): t.name for t in left}
+        futures = {pool.submit(_work, t, runs, root, device, n_threads, compiling): t.name for t in left}
         while futures or not channel.empty():
             try:
                 name, step = channel.get(timeout=0.2)

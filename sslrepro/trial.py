@@ -43,7 +43,12 @@ def single(
 
 
 def perform_here(
-    task: Task, runs: Path = RUNS, root: str | Path | None = None, device: str = "cpu", quiet: bool = False
+    task: Task,
+    runs: Path = RUNS,
+    root: str | Path | None = None,
+    device: str = "cpu",
+    compiling: str = "no",
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Train (or resume) and evaluate a task in this process, with a bar; returns its record and its training log.
 
@@ -55,7 +60,7 @@ def perform_here(
             bar.total = steps
             bar.update(step - bar.n)
 
-        perform(task, runs, str(root) if root else None, device, torch.get_num_threads(), report)
+        perform(task, runs, str(root) if root else None, device, torch.get_num_threads(), report, compiling)
     wait()
     store = Store(runs)
     return exported(task, store) | {"log": read_lines(store.folder(task.name) / "log.jsonl")}

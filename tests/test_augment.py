@@ -180,7 +180,7 @@ def coloured(images, brightness=1.0, contrast=1.0, saturation=1.0, hue=0.0, gray
     n = len(images)
     factors = [torch.as_tensor(value).expand(n).float() for value in (brightness, contrast, saturation, hue)]
     images = augment.recolour(images, *augment.colour_matrix(*factors[:3]))
-    return augment.to_gray(augment.turn_hue(images, factors[3]), torch.full((n,), gray))
+    return augment.to_gray(augment.turn_hue(images, factors[3]), torch.arange(n if gray else 0))
 
 
 def test_no_change_is_no_change(images):

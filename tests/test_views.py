@@ -354,3 +354,15 @@ def test_crop_min_reaches_the_boxes():
 def test_crop_min_outside_0_to_1_is_refused(least):
     with pytest.raises(ValueError, match=r"data\.views: crop_min must be in \[0, 1\], got"):
         recipe(ViewConfig("byol", least))
+
+
+@pytest.mark.parametrize("name", ["moco2", "byol", "swav"])
+def test_blocks_leave_no_trace(name, monkeypatch):
+    """Views rendered a few images at a time are those rendered at once, to the bit, in the same layout."""
+    train, _ = load(DataConfig("shapes", n_train=64, n_test=48, side=16))
+    made = Batches(train, recipe(ViewConfig(name)), 24, seed=3, rank=1, world=2)
+    whole = made.at(1).views
+    monkeypatch.setattr(room, "CACHED", 5 * 3 * 16 * 16 + 1)
+    assert [len(range(*rows.indices(12))) for rows in room.blocks(12, 16, torch.device("cpu"))] == [5, 5, 2]
+    for a, b in zip(whole, made.at(1).views, strict=True):
+        assert torch.equal(a, b) and a.stride() == b.stride() and a.is_contiguous(memory_format=torch.channels_last)

@@ -92,20 +92,33 @@ def colour_matrix(
 
 
 def turn_hue(images: Float[Tensor, "b 3 h w"], hue: Float[Tensor, " b"]) -> Float[Tensor, "b 3 h w"]:
-    """Turn the HSV hue of each image by `hue`, a share of the circle in [-0.5, 0.5]; images in [0, 1]."""
+    """Turn the HSV hue of each image by `hue`, a share of the circle in [-0.5, 0.5]; images in [0, 1].
+
+    Cases are told apart by factors of 0 and 1, and remainders taken by floor: each several times faster on the CPU
+    than a choice or a remainder, with the same result.
+    """
     r, g, b = images.unbind(1)
-    value, place = images.max(1)
-    chroma = value - images.amin(1)
-    across = torch.where(place == 0, g - b, torch.where(place == 1, b - r, r - g)) / chroma.clamp_min(1e-12)
-    sixth = across + 2 * place + 6 * hue[:, None, None]  # hue in sixths of the circle, turned
-    k = (sixth[:, None] + torch.tensor([5.0, 3.0, 1.0], device=images.device)[:, None, None]).remainder(6)
-    return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp(0, 1)
+    value = torch.maximum(torch.maximum(r, g), b)
+    chroma = value - torch.minimum(torch.minimum(r, g), b)
+    red = (r == value).to(images.dtype)
+    green = (g == value).to(images.dtype).mul_(1 - red)
+    blue = 1 - red - green
+    across = red.mul_(g - b).add_(green * (b - r)).add_(blue * (r - g)).div_(chroma.clamp_min(1e-12))
+    sixth = across.add_(green.mul_(2)).add_(blue.mul_(4)).add_(6 * hue[:, None, None])  # of the circle, turned
+    out = torch.empty_like(images)
+    for channel, offset in enumerate((5.0, 3.0, 1.0)):
+        k = sixth + offset
+        k.sub_((k / 6).floor_().mul_(6))
+        torch.minimum(k, 4 - k, out=k).clamp_(0, 1).mul_(chroma)
+        torch.sub(value, k, out=out[:, channel])
+    return out
 
 
-def to_gray(images: Float[Tensor, "b 3 h w"], chosen: Bool[Tensor, " b"]) -> Float[Tensor, "b 3 h w"]:
-    """Replace the chosen images by their luma in all three channels."""
-    luma = torch.einsum("bchw,c->bhw", images, torch.tensor(GRAY, device=images.device))[:, None]
-    return torch.where(chosen[:, None, None, None], luma, images)
+def to_gray(images: Float[Tensor, "b 3 h w"], chosen: Int[Tensor, " n"]) -> Float[Tensor, "b 3 h w"]:
+    """Replace the images in the given places by their luma in all three channels, in place."""
+    luma = torch.einsum("bchw,c->bhw", images[chosen], torch.tensor(GRAY, device=images.device))
+    images[chosen] = luma[:, None].expand(-1, 3, -1, -1)
+    return images
 
 
 def recolour(

@@ -6,6 +6,7 @@ The recipes are those of the papers (augmentation tags of the field, at 224 px);
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from sslrepro.check import one_of, require
 from sslrepro.data import augment
 from sslrepro.data.datasets import Dataset
 from sslrepro.types import Batch, Float, Int, LabelledBatch
+
+CACHED = 400_000  # numbers of a block of images that stay in a core's cache (128 images of 32 px)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class View:
     solarise: float = 0.0  # probability
     cubic: bool = False  # bicubic instead of bilinear
     size: float = 1.0  # output side as a share of the image's side
+
+    def side(self, side: int) -> int:
+        """Output side for images of `side` px."""
+        return max(1, round(side * self.size))
 
 
 _INST = View(jitter=(0.4, 0.4, 0.4, 0.4), jitter_chance=1.0, gray=0.2)
@@ -76,46 +83,72 @@ def recipe(config: ViewConfig) -> tuple[View, ...]:
     return tuple(replace(v, crop=(config.crop_min, v.crop[1])) if v.size == 1 else v for v in views)
 
 
-def augmented(
-    images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Generator, start: int = 0, total: int | None = None
-) -> Float[Tensor, "b 3 p q"]:
-    """One view of a float batch in [0, 1]; every image gets its own draw from `generator` (on the CPU).
+class Drawn(NamedTuple):
+    """The random parameters of one view of a batch, one row per image."""
 
-    start, total   the images are rows start, start + 1, ... of a batch of `total`, shared out over processes: draws
-                   are made for all of it, so that the views do not depend on the number of processes
-    """
-    own = slice(start, start + len(images))
-    b, (_, _, side, _) = total or len(images), images.shape
-    device = images.device
-    top, left, height, width = (box[own] for box in augment.crop_boxes(b, side, view.crop, view.ratio, generator))
-    out = max(1, round(side * view.size))
-    coins = torch.rand(b, 5, generator=generator)[own]  # flip, jitter, gray, blur, solarise
-    strengths = torch.tensor(view.jitter)
-    factors = (1 + (torch.rand(b, 4, generator=generator) * 2 - 1) * strengths)[own]
+    box: tuple[Tensor, Tensor, Tensor, Tensor]  # top, left, height, width of the crop, px
+    factors: Float[Tensor, "b 4"]  # of brightness, contrast, saturation; turn of the hue
+    coins: Float[Tensor, "b 5"]  # in [0, 1): flip, jitter, gray, blur, solarise; they stay on the CPU
+    sigma: Float[Tensor, " b"] | None  # of the blur, px; 0 = none
+
+    def of(self, rows: slice, device: torch.device) -> "Drawn":
+        """Those of some of the images, on the device."""
+        return Drawn(tuple(part[rows].to(device) for part in self.box), self.factors[rows].to(device),
+                     self.coins[rows], None if self.sigma is None else self.sigma[rows].to(device))  # fmt: skip
+
+
+def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
+    """Parameters for `n` images of `side` px; every image gets its own draw, on the CPU whatever the device."""
+    box = augment.crop_boxes(n, side, view.crop, view.ratio, generator)
+    coins = torch.rand(n, 5, generator=generator)
+    factors = 1 + (torch.rand(n, 4, generator=generator) * 2 - 1) * torch.tensor(view.jitter)
     factors[:, :3].clamp_min_(0)
     factors[:, 3] -= 1  # hue: a turn around 0
     unchanged = torch.tensor([1.0, 1.0, 1.0, 0.0])
-    factors = torch.where(coins[:, 1:2] < view.jitter_chance, factors, unchanged).to(device)
-
-    rows = augment.resample(top.to(device), height.to(device), side, out, view.cubic)
-    columns = augment.resample(left.to(device), width.to(device), side, out, view.cubic)
-    columns = torch.where((coins[:, 0] < view.flip).to(device)[:, None, None], columns.flip(1), columns)
+    factors = torch.where(coins[:, 1:2] < view.jitter_chance, factors, unchanged)
+    sigma = None
     if view.blur > 0:
-        low, high = (sigma * out / 224 for sigma in view.blur_sigma)
-        sigma = low + (high - low) * torch.rand(b, generator=generator)[own]
-        sigma = sigma.masked_fill(coins[:, 3] >= view.blur, 0.0).to(device)
-        gaussian = augment.blur(sigma, out, kernel=2 * max(1, round(out / 20)) + 1)
+        low, high = (sigma * view.side(side) / 224 for sigma in view.blur_sigma)
+        sigma = low + (high - low) * torch.rand(n, generator=generator)
+        sigma = sigma.masked_fill(coins[:, 3] >= view.blur, 0.0)
+    return Drawn(box, factors, coins, sigma)
+
+
+def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[Tensor, "b 3 p q"]:
+    """One view of a float batch in [0, 1] with the given parameters."""
+    side, out = images.shape[2], view.side(images.shape[2])
+    (top, left, height, width), coins, device = how.box, how.coins, images.device
+    rows = augment.resample(top, height, side, out, view.cubic)
+    columns = augment.resample(left, width, side, out, view.cubic)
+    flipped = (coins[:, 0] < view.flip).to(device)
+    columns = torch.where(flipped[:, None, None], columns.flip(1), columns)
+    if how.sigma is not None:
+        gaussian = augment.blur(how.sigma, out, kernel=2 * max(1, round(out / 20)) + 1)
         rows, columns = gaussian @ rows, gaussian @ columns
     x = augment.spatial(images, rows, columns)
     if view.jitter_chance > 0 or view.gray > 0 or view.cubic:  # cubic overshoots: clamp here too
-        brightness, contrast, saturation, hue = factors.unbind(1)
+        brightness, contrast, saturation, hue = how.factors.unbind(1)
         x = augment.recolour(x, *augment.colour_matrix(brightness, contrast, saturation))
         if view.jitter[3] > 0:
             x = augment.turn_hue(x, hue)
-        x = augment.to_gray(x, (coins[:, 2] < view.gray).to(device))
+        x = augment.to_gray(x, (coins[:, 2] < view.gray).nonzero()[:, 0].to(device))
     if view.solarise > 0:
         x = augment.solarise(x, (coins[:, 4] < view.solarise).to(device))
     return x
+
+
+def blocks(n: int, side: int, device: torch.device) -> list[slice]:
+    """Rows to render at a time: all on a GPU; on the CPU as many as stay in its cache."""
+    size = n if device.type != "cpu" else max(1, CACHED // (3 * side * side))
+    return [slice(first, min(first + size, n)) for first in range(0, n, size)]
+
+
+def augmented(images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Generator) -> Float[Tensor, "b 3 p q"]:
+    """One view of a float batch in [0, 1]; every image gets its own draw from `generator` (on the CPU)."""
+    how = drawn(view, len(images), images.shape[2], generator)
+    parts = [rendered(images[rows], view, how.of(rows, images.device))
+             for rows in blocks(len(images), images.shape[2], images.device)]  # fmt: skip
+    return torch.cat(parts)
 
 
 def _generator(seed: int, stream: int, number: int) -> torch.Generator:
@@ -174,9 +207,17 @@ class Batches:
         return _permutation(self.n_rows, self.seed, epoch)
 
     def _view(self, index: Tensor, view: View, generator: torch.Generator, start: int = 0, total: int = 0) -> Tensor:
-        images = self.data.take(index).float().div_(255)
-        views = augmented(images, view, generator, start, total or len(index))
-        return prepared(views, self.normalise, self.channels_last)
+        """A view, ready for the encoder, of rows start, start + 1, ... of a batch of `total` shared out over processes:
+        draws are made for all of it, so that views do not depend on the number of processes."""
+        device, side = index.device, self.data.images.shape[2]
+        how, out = drawn(view, total or len(index), side, generator), view.side(side)
+        form = torch.channels_last if self.channels_last else torch.contiguous_format
+        made = torch.empty(len(index), 3, out, out, device=device, memory_format=form)
+        for rows in blocks(len(index), side, device):
+            images = self.data.take(index[rows]).float().div_(255)
+            x = rendered(images, view, how.of(slice(start + rows.start, start + rows.stop), device))
+            prepared(x, self.normalise, self.channels_last, made[rows])
+        return made
 
     def _images(self, row: Int[Tensor, " b"]) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """(index, partner, weight) of rows: pairs come after the images."""
@@ -217,9 +258,15 @@ def prepared(
     images: Float[Tensor, "b 3 h w"],
     normalise: tuple[tuple[float, ...], tuple[float, ...]],
     channels_last: bool = True,
+    out: Float[Tensor, "b 3 h w"] | None = None,
 ) -> Float[Tensor, "b 3 h w"]:
-    """Images in [0, 1] -> what an encoder eats: normalised per channel, in the memory format it is fastest in."""
+    """Images in [0, 1] -> what an encoder eats: normalised per channel, in the memory format it is fastest in.
+
+    out   where to write it, instead of a new tensor
+    """
     mean, std = (torch.tensor(values, device=images.device).view(3, 1, 1) for values in normalise)
+    if out is not None:
+        return out.copy_((images - mean).div_(std))  # arithmetic first, in the images' own layout
     form = torch.channels_last if channels_last else torch.contiguous_format
     return ((images - mean) / std).contiguous(memory_format=form)
 

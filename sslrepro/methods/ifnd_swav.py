@@ -62,7 +62,7 @@ class IFNDSwAV(Method):
         """Codes of large view c at every granularity, from the means of pseudo-label groups."""
         queue, config = self.queues[c], self.config
         rows, index = gathered_detached(z), gathered_detached(batch.index)
-        if progress >= config.queue_from and bool(queue.full):
+        if progress >= config.queue_from and queue.full:
             rows, index = torch.cat([rows, queue.entries]), torch.cat([index, queue.index])
         own = local_rows(len(z), z.device)
         means = [group_means(rows, label[index]) for label in self.pseudo.label]

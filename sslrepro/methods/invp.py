@@ -27,7 +27,7 @@ from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank
 from sslrepro.parts.metrics import spread
-from sslrepro.parts.mining import extreme, nearest
+from sslrepro.parts.mining import extreme, listed, nearest
 from sslrepro.types import Batch, Bool, Float, Step
 
 
@@ -112,9 +112,8 @@ class InvP(Method):
         loss = instance + config.weight * invariance
         everyone = torch.arange(len(rows), device=z.device)
         neighbours = nearest(z.detach(), rows, config.n_neighbours, batch.index, everyone)[1]
-        anchor, found = torch.where(hard)
         metrics = {"embedding_std": spread(z), "hard_positives": hard.float().sum(1).mean()}
-        mined = (batch.index[anchor], found) if progress >= config.gate else None
+        mined = listed(batch.index, hard, everyone, config.n_positives) if progress >= config.gate else None
         return Step(loss, metrics, (z.detach(), batch.index, neighbours), mined)
 
     def after_step(self, step: Step, progress: float) -> None:

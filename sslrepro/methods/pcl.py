@@ -18,6 +18,7 @@ from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import density, fit_for, kmeans
 from sslrepro.parts.gather import agreed, gathered_detached
 from sslrepro.parts.heads import mlp
+from sslrepro.parts.host import Noted
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import own_key
 from sslrepro.parts.memory import Queue, unit
@@ -53,6 +54,7 @@ class PCL(Method):
         self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
         self.queue = Queue(config.queue_size, config.dim)
         self.register_buffer("labels", torch.full((len(config.clusters), n_images), -1, dtype=torch.int64))
+        self._clustered = Noted()
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
         self.centroids = nn.ParameterList(
             nn.Parameter(torch.zeros(k, config.dim), requires_grad=False) for k in config.clusters
@@ -66,8 +68,8 @@ class PCL(Method):
         order = torch.randperm(k, generator=generator).to(z.device)
         candidate = torch.zeros(k, dtype=torch.bool, device=z.device)
         candidate[gathered_detached(target)] = True
-        others = order[~candidate[order]][: self.config.negatives]
-        candidate[others] = True
+        free = ~candidate[order]
+        candidate[order] |= free & (free.cumsum(0) <= self.config.negatives)
         own = nn.functional.one_hot(target, k).bool()
         keys = self.centroids[level] / self.density[level][:, None]
         return nce(z, keys, own, candidate.expand(len(z), k), 1.0)
@@ -104,4 +106,5 @@ class PCL(Method):
 
     @property
     def pseudo_labels(self) -> Tensor | None:
-        return self.labels if self.labels[0, 0] >= 0 else None
+        clustered = self._clustered.get(self.labels, lambda labels: bool(labels[0, 0] >= 0))
+        return self.labels if clustered else None

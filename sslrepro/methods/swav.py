@@ -50,7 +50,7 @@ class SwAV(Method):
     def target(self, c: int, scores: Float[Tensor, "b k"], progress: float) -> Float[Tensor, "b k"]:
         """Codes of large view c, assigned together with its queue once that is full."""
         queue, config = self.queues[c], self.config
-        joins = progress >= config.queue_from and bool(queue.full)
+        joins = progress >= config.queue_from and queue.full
         queued = self.prototypes(queue.entries) if joins else None
         return codes(scores, queued, config.epsilon, config.sinkhorn_iterations)
 

@@ -13,11 +13,11 @@ from sslrepro.types import Float
 
 @contextlib.contextmanager
 def evaluating(net: nn.Module) -> Iterator[nn.Module]:
-    """Eval mode and no gradient inside the block; every module's own mode is back after it."""
+    """Eval mode and no gradient inside the block, and nothing compiled; every module's own mode is back after it."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):  # shapes seen once are not worth compiling
             yield net
     finally:
         for module, mode in modes:

@@ -1,11 +1,11 @@
 """Memories of past embeddings. Every row carries the data-set index of its image."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sslrepro.check import one_of, require
-from sslrepro.types import Bool, Float, Int
+from sslrepro.parts.host import Noted
+from sslrepro.types import Float, Int
 
 
 class Queue(nn.Module):
@@ -24,6 +24,7 @@ class Queue(nn.Module):
         require(size >= 1, "Queue", "size", ">= 1", size)
         self.size = size
         self.eviction = one_of(eviction, ("oldest", "random"), "Queue", "eviction")
+        self._written = Noted()
         self.register_buffer("entries", unit(torch.randn(size, dim)))
         self.register_buffer("index", torch.full((size,), -1, dtype=torch.int64))
         self.register_buffer("label", torch.full((size,), -1, dtype=torch.int64))
@@ -40,27 +41,31 @@ class Queue(nn.Module):
     ) -> None:
         """Write unit-normalised rows; of a batch larger than the queue only the last `size` rows stay.
 
-        Random eviction draws from a generator seeded by what is pushed and when: the same run, the same rows.
+        Random eviction follows from what is pushed and when: the same run, the same rows, on every device.
         """
         rows, index = rows[-self.size :], index[-self.size :]
-        n = len(rows)
-        if self.eviction == "random" and bool((self.index >= 0).all()):
-            seed = np.random.SeedSequence([int(self.pushes), int(index.abs().sum())]).generate_state(1)[0]
-            generator = torch.Generator().manual_seed(int(seed))
-            slots = torch.randperm(self.size, generator=generator)[:n].to(rows.device)
+        n, written = len(rows), self.written
+        if self.eviction == "random" and written == self.size:
+            slots = shuffled(self.size, self.pushes, index.sum())[:n]
         else:  # random eviction fills the empty rows in order first
             slots = (self.cursor + torch.arange(n, device=rows.device)) % self.size
             self.cursor.copy_((self.cursor + n) % self.size)
         self.entries[slots] = unit(rows).to(self.entries.dtype)
         self.index[slots] = index
+        self._written.put(self.index, min(written + n, self.size))  # random eviction: no row is empty any more
         self.label[slots] = -1 if label is None else label[-self.size :]
         self.pushes += 1
         self.born[slots] = self.pushes
 
     @property
-    def full(self) -> Bool[Tensor, ""]:
-        """Whether every row was written, as a tensor: asking costs no copy to the host."""
-        return (self.index >= 0).all()
+    def written(self) -> int:
+        """How many rows show an image; read from the device once, then counted along on the host."""
+        return self._written.get(self.index, lambda index: int((index >= 0).sum()))
+
+    @property
+    def full(self) -> bool:
+        """Whether every row was written."""
+        return self.written == self.size
 
     def age(self, slots: Int[Tensor, " a"]) -> Float[Tensor, " a"]:
         """Steps since each of the given rows was written (a row of the last push is 1 step old at the next)."""
@@ -90,6 +95,15 @@ class Bank(nn.Module):
         last = torch.where(index[:, None] == index, place, -1).max(1).values  # a scatter of equal rows has one result
         mixed = self.momentum * self.entries[index] + (1 - self.momentum) * unit(rows[last])
         self.entries[index] = unit(mixed).to(self.entries.dtype)
+
+
+def shuffled(n: int, *marks: Int[Tensor, ""]) -> Int[Tensor, " n"]:
+    """0..n-1 in an order that follows from `marks` alone: sorted by an integer hash, without a copy to the host."""
+    key = torch.arange(n, device=marks[0].device)
+    for mark in (*marks, torch.zeros_like(marks[0])):
+        key = (key + mark) * 0x5851F42D4C957F2D + 0x14057B7EF767814F  # Knuth's MMIX step; wraps at 64 bits
+        key = key ^ ((key >> 29) & 0x7FFFFFFFF)
+    return key.argsort(stable=True)
 
 
 def unit(x: Float[Tensor, "*a d"]) -> Float[Tensor, "*a d"]:

@@ -128,6 +128,19 @@ def extreme(
 
 
 @torch.no_grad()
+def listed(
+    anchor: Int[Tensor, " a"], found: Bool[Tensor, "a k"], key: Int[Tensor, " k"], n: int
+) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"]]:
+    """(anchor, key) of what was found, as a list of a * n pairs whose length no value decides; key -1 where none is.
+
+    n   most that are found for an anchor
+    """
+    n = min(n, found.shape[1])
+    there, place = found.int().topk(n, dim=1)
+    return anchor.repeat_interleave(n), torch.where(there > 0, key[place], -1).flatten()
+
+
+@torch.no_grad()
 def distinct_nearest(
     similarity: Float[Tensor, "a m"], row_index: Int[Tensor, " m"], among: Bool[Tensor, "a m"], k: int
 ) -> Int[Tensor, "a k"]:

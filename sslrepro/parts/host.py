@@ -1,0 +1,33 @@
+"""Facts about tensors that the host may ask for at every step without waiting for the device."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+
+class Noted:
+    """What was read from a tensor, kept until the tensor is written to or replaced.
+
+    Reading a number from a GPU waits for everything queued on it; where the answer cannot have changed there is no
+    reason to ask again. Views and clones count as other tensors; copies of a note know nothing.
+    """
+
+    def __init__(self) -> None:
+        self._tensor: weakref.ref[Tensor] | None = None
+        self._version = -1
+        self._value: Any = None
+
+    def get(self, tensor: Tensor, read: Callable[[Tensor], Any]) -> Any:
+        """`read(tensor)`, remembered for as long as the tensor stays what it is."""
+        if self._tensor is None or self._tensor() is not tensor or self._version != tensor._version:
+            self.put(tensor, read(tensor))
+        return self._value
+
+    def put(self, tensor: Tensor, value: Any) -> None:
+        """Note a value that the writer of the tensor knows."""
+        self._tensor, self._version, self._value = weakref.ref(tensor), tensor._version, value
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Noted, ()
