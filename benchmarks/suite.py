@@ -24,12 +24,13 @@ from sslrepro.data.views import augmented, recipe
 from sslrepro.evaluate import knn, linear
 from sslrepro.parts.cluster import HAS_FAISS, kmeans
 from sslrepro.parts.encoders import encoder
+from sslrepro.parts.extract import encoded
 from sslrepro.parts.memory import unit
 from sslrepro.parts.mining import nearest, similar_pairs
 from sslrepro.parts.optim import optimizer
 from sslrepro.profiles import Profile, profile
 from sslrepro.store import environment, write_json
-from sslrepro.train import batches, initialised, threads
+from sslrepro.train import COMPILING, batches, compiled, initialised, threads
 from sslrepro.types import Features
 
 REPEATS = 5
@@ -48,6 +49,13 @@ def seconds(work: Callable[[], object], device: str) -> float:
     return time.perf_counter() - begun
 
 
+def counted(work: Callable[[], object]) -> int:
+    """Multiplications and additions of one call's matrix products and convolutions, each counted."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
 def compared(
     name: str,
     unit_: str,
@@ -62,10 +70,13 @@ def compared(
 ) -> dict:
     """Rates of both, interleaved after one warm-up each; median, least and greatest paired ratio.
 
-    amount, peer_amount   of work done by one call, in `unit_`;  flops   multiplications and additions of ours
+    amount, peer_amount   of work done by one call, in `unit_`
+    flops                 multiplications and additions of ours; counted where not given
     """
     peer_amount = amount if peer_amount is None else peer_amount
-    ours(), peer() if peer else None
+    flops = counted(ours) if flops is None else flops
+    if peer:
+        peer()
     times = [(seconds(ours, device), seconds(peer, device) if peer else None) for _ in range(repeats)]
     mine = statistics.median(t for t, _ in times)
     row = {"what": name, "unit": unit_, "ours": amount / mine, "peer": peer_name, "repeats": repeats}
@@ -83,7 +94,11 @@ def peaks(device: str) -> dict[str, float]:
     a = torch.randn(2048, 2048, device=device)
     product = min(seconds(lambda: a @ a, device) for _ in range(5))
     copied = min(seconds(lambda: a.clone(), device) for _ in range(5))
-    return {"flops_per_second": 2 * 2048**3 / product, "bytes_per_second": 2 * a.nbytes / copied}
+    found = {"flops_per_second": 2 * 2048**3 / product, "bytes_per_second": 2 * a.nbytes / copied}
+    if device != "cpu":  # what autocast multiplies in
+        b = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
+        found["bf16_flops_per_second"] = 2 * 8192**3 / min(seconds(lambda: b @ b, device) for _ in range(5))
+    return found
 
 
 def views(cpu: Profile, device: str) -> Iterator[dict]:
@@ -141,12 +156,80 @@ def steps(cpu: Profile, device: str) -> Iterator[dict]:
             loader = endless(train.images[:1024], lightly_transform(view, config.data.side), BATCH)
             size = config.settings.get("queue_size", 0)
             peer = LightlyStep(method, encoder(config.encoder).train(), loader, size)
-        with FlopCounterMode(display=False) as counter:
-            step()
-        row = compared(f"step of {method}", "images/s", BATCH, step, device, peer, "lightly" if peer else "",
-                       flops=counter.get_total_flops())  # fmt: skip
+        row = compared(f"step of {method}", "images/s", BATCH, step, device, peer, "lightly" if peer else "")
         share = statistics.median(seconds(views_only, device) / seconds(step, device) for _ in range(REPEATS))
         yield row | {"views_share": share}
+
+
+def renewals(cpu: Profile, device: str) -> Iterator[dict]:
+    """IFND's pass over all images and its clusterings, as a share of the training it interrupts."""
+    config = cpu.config("ifnd", 0)
+    train = load(config.data)[0].to(device)
+    net = initialised(config, len(train), device)
+    source = batches(config, train, net)
+    solver, places = optimizer("adamw", net, 1e-3, 0.0, 0.9), iter(range(10**9))
+
+    def step() -> None:
+        result = net.loss(source.at(next(places)), 0.5)
+        result.loss.backward()
+        solver.step()
+        solver.zero_grad()
+
+    def renew() -> None:
+        net.pseudo.at.zero_()  # or it would not be due again
+        net.refresh(lambda part: encoded(part, train, source.normalise), 0.5)
+
+    clusterings = len(config.settings["clusters"])
+    row = compared(f"pseudo-labels of {len(train):,} images, {clusterings} clusterings", "passes/s",
+                   1, renew, device)  # fmt: skip
+    each = statistics.median(seconds(step, device) for _ in range(20))
+    every = max(1, round(config.settings["every"] * config.plan.epochs)) * source.per_epoch
+    yield row | {"training_share": 1 / row["ours"] / (1 / row["ours"] + every * each)}
+
+
+def large_steps(device: str) -> Iterator[dict]:
+    """On a GPU: whole steps of ResNet-18 with the CIFAR stem in bf16, plain, compiled and as CUDA graphs."""
+    gpu = profile("gpu")
+    data = replace(profile("cpu").data, side=32, n_train=16_384, n_test=64)
+    for size in (512, 1024):
+        at = replace(gpu, data=data, plan=replace(gpu.plan, batch_size=size), data_follows_seed=True)
+        for method in METHODS:
+            config = at.config(method, 0)
+            train = load(config.data)[0].to(device)
+            flops = None
+            for how in COMPILING:
+                torch.compiler.reset()
+                net = compiled(initialised(config, len(train), device), how)
+                source = batches(config, train, net)
+                solver = optimizer("sgd", net, 0.06, 5e-4, 0.9)
+                places = iter(range(10**9))
+
+                def step(net=net, source=source, solver=solver, places=places) -> None:
+                    torch.compiler.cudagraph_mark_step_begin()
+                    batch = source.at(next(places))
+                    with torch.autocast(torch.device(device).type, torch.bfloat16):
+                        result = net.loss(batch, 0.5)
+                    result.loss.backward()
+                    solver.step()
+                    solver.zero_grad(set_to_none=True)
+                    net.after_step(result, 0.5)
+
+                for _ in range(3):
+                    step()  # compiles
+
+                def some(step=step) -> None:
+                    for _ in range(20):
+                        step()
+
+                def some_views(source=source, places=places) -> None:
+                    for _ in range(20):
+                        source.at(next(places))
+
+                name = f"step of {method}, ResNet-18, batch {size}" + (f", {how}" if how != "no" else "")
+                flops = counted(some) if flops is None else flops  # of the plain step, which is counted exactly
+                row = compared(name, "images/s", 20 * size, some, device, flops=flops)
+                share = seconds(some_views, device) / (20 * size / row["ours"])
+                yield row | {"views_share": share, "peak": "bf16_flops_per_second"}
 
 
 def searches(device: str) -> Iterator[dict]:
@@ -265,7 +348,10 @@ def main(device: str = "cpu") -> None:
         faiss.omp_set_num_threads(1)
     with threads(1), threadpool_limits(1):  # the second is numpy's and scikit-learn's
         limits = peaks(device)
-        parts = (views(cpu, device), steps(cpu, device), searches(device), clusterings(device), evaluations(device))
+        parts = [views(cpu, device), steps(cpu, device), renewals(cpu, device), searches(device), clusterings(device),
+                 evaluations(device)]  # fmt: skip
+        if device != "cpu":
+            parts.append(large_steps(device))
         found = [row for part in parts for row in tqdm(part, desc="rows", leave=False)]
         where = environment(device)
     giga = limits["flops_per_second"] / 1e9
@@ -277,8 +363,11 @@ def main(device: str = "cpu") -> None:
     for row in found:
         ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
         share = f"{100 * row['views_share']:.0f}%" if "views_share" in row else ""
+        if "training_share" in row:
+            share = f"{100 * row['training_share']:.1f}% of training"
         known = "flops_per_second" in row
-        reached = f"{100 * row['flops_per_second'] / limits['flops_per_second']:.0f}%" if known else ""
+        peak = limits[row.get("peak", "flops_per_second")]
+        reached = f"{100 * row['flops_per_second'] / peak:.0f}%" if known else ""
         other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
         cells = (row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"])
         print(form.format(*cells).rstrip())

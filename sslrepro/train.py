@@ -190,8 +190,9 @@ def train(
         for group in solver.param_groups:
             factor = 1.0 if group.get("constant") else warmup_cosine((step + 1) / (steps + 1), plan.warmup)
             group["lr"] = plan.lr * factor
+        batch = source.at(step)  # not under autocast: views are the same in every precision
         with autocast:
-            out = loss(source.at(step), progress)
+            out = loss(batch, progress)
         out.loss.backward()
         if step == 0:
             all_have_gradients(method)

@@ -14,6 +14,7 @@ from torch import nn
 from sslrepro.methods.base import Method
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, cosine
+from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher, rising
 from sslrepro.types import Batch, Step
@@ -47,7 +48,7 @@ class BYOL(Method):
         target = [self.teacher(view) for view in batch.views]
         # Eq. 2, both directions: |p - z'|^2 of unit rows is 2 - 2 cos
         rows = (2 - 2 * cosine(p[0], target[1])) + (2 - 2 * cosine(p[1], target[0]))
-        return Step(averaged(rows), {"embedding_std": spread(nn.functional.normalize(z[0]))})
+        return Step(averaged(rows), {"embedding_std": spread(unit(z[0]))})
 
     def after_step(self, step: Step, progress: float) -> None:
         momentum = rising(self.config.teacher_momentum, progress)

@@ -20,7 +20,7 @@ from sslrepro.methods.base import Method
 from sslrepro.parts.gather import gathered_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
-from sslrepro.parts.memory import Queue, unit
+from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
 from sslrepro.types import Batch, Bool, Float, Int, Step
@@ -57,7 +57,7 @@ class FNC(Method):
         self, taught: Float[Tensor, "v b d"], keys: Float[Tensor, "k d"], own: Bool[Tensor, "b k"]
     ) -> Int[Tensor, "b top"]:
         """Positions of the top-k keys of other images by the largest cosine over an image's views; -1 if below."""
-        score = (taught @ keys.T).amax(0).masked_fill(own, -2.0)
+        score = cosines(taught, keys).amax(0).masked_fill(own, -2.0)
         value, place = score.topk(min(self.config.top_k, len(keys)), dim=1)
         return torch.where(value > self.config.threshold, place, -1)
 

@@ -25,7 +25,7 @@ from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
-from sslrepro.parts.memory import Bank
+from sslrepro.parts.memory import Bank, cosines
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import extreme, listed, nearest
 from sslrepro.types import Batch, Bool, Float, Step
@@ -105,7 +105,7 @@ class InvP(Method):
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])
         config, rows = self.config, self.bank.entries
-        similarity = z.detach() @ rows.T
+        similarity = cosines(z.detach(), rows)
         near = extreme(similarity, torch.ones_like(similarity, dtype=torch.bool), config.n_negatives)
         parts = self.by_paper if config.form == "paper" else self.by_code
         instance, invariance, hard = parts(z, batch, near, similarity, progress >= config.gate)

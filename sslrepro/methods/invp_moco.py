@@ -19,7 +19,7 @@ from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import own_key
-from sslrepro.parts.memory import Queue, unit
+from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import distinct_nearest, extreme, listed
 from sslrepro.parts.teacher import MomentumTeacher
@@ -60,7 +60,7 @@ class InvPMoCo(Method):
         config, rows, stored = self.config, self.queue.entries, self.queue.index
         z = self.embed(batch.views[0])
         key = unit(self.teacher(batch.views[1]))
-        similarity = z.detach() @ rows.T
+        similarity = cosines(z.detach(), rows)
         other = batch.index[:, None] != stored
         near = extreme(similarity, other, config.n_negatives)
         loss = nce(z, torch.cat([key, rows]), *own_key(near), config.temperature)

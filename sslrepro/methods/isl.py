@@ -28,7 +28,7 @@ from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
-from sslrepro.parts.memory import Bank, unit
+from sslrepro.parts.memory import Bank, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.types import Batch, Bool, Float, Step
 
@@ -75,7 +75,7 @@ class ISL(Method):
     def divergence(self, z: Float[Tensor, "b d"], member: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:
         """KL(p_i || p_s) to the distribution of the most similar member s, of rows that have one; sum over b."""
         rows, tau = self.bank.entries, self.config.temperature
-        similar = rows[(z.detach() @ rows.T).masked_fill(~member, -2.0).argmax(1)]
+        similar = rows[cosines(z.detach(), rows).masked_fill(~member, -2.0).argmax(1)]
         with torch.autocast(z.device.type, enabled=False):
             mine = (z @ rows.T / tau).log_softmax(1)
             theirs = (similar @ rows.T / tau).log_softmax(1)

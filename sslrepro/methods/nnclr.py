@@ -25,7 +25,7 @@ from sslrepro.methods.base import Method
 from sslrepro.parts.gather import gathered, gathered_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
-from sslrepro.parts.memory import Queue, unit
+from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
 from sslrepro.parts.teacher import MomentumTeacher
@@ -108,7 +108,7 @@ class NNCLR(Method):
             other_class = batch.label[:, None] != self.queue.label
             if config.exclude_self:
                 other_class |= batch.index[:, None] == row_index
-            similarity, best = (z @ rows.T).masked_fill(other_class, float("-inf")).max(1)
+            similarity, best = cosines(z, rows).masked_fill(other_class, float("-inf")).max(1)
             slot = torch.where(similarity.isfinite(), best, slot)
         return rows[slot], slot
 

@@ -111,6 +111,12 @@ def unit(x: Float[Tensor, "*a d"]) -> Float[Tensor, "*a d"]:
     return torch.nn.functional.normalize(precise(x), dim=-1, eps=1e-12)
 
 
+def cosines(a: Float[Tensor, "a d"], b: Float[Tensor, "b d"]) -> Float[Tensor, "a b"]:
+    """Dot products of unit rows in fp32 or better, also under autocast: in half precision many of them are equal."""
+    with torch.autocast(a.device.type, enabled=False):
+        return precise(a) @ precise(b).T
+
+
 def precise(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """Half precision raised to fp32; fp32 and fp64 as they are."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

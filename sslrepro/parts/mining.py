@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sslrepro.check import require
-from sslrepro.parts.memory import precise
+from sslrepro.parts.memory import cosines, precise
 from sslrepro.types import Bool, Float, Int
 
 
@@ -30,7 +30,7 @@ def nearest(
     best: tuple[Tensor, Tensor] | None = None
     for start in range(0, len(rows), chunk):
         part = rows[start : start + chunk]
-        similarity = query @ part.T
+        similarity = cosines(query, part)
         if query_index is not None and row_index is not None:
             own = query_index[:, None] == row_index[None, start : start + chunk]
             similarity = similarity.masked_fill(own, float("-inf"))

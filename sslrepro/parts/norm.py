@@ -33,7 +33,9 @@ class SplitBatchNorm(nn.BatchNorm2d):
             self.running_mean.copy_(mean.view(self.groups, c).mean(0))
             self.running_var.copy_(var.view(self.groups, c).mean(0))
             self.num_batches_tracked += 1
-        return out.reshape(b, c, h, w)
+        rows_of_pixels = not x.is_contiguous(memory_format=torch.channels_last)
+        form = torch.contiguous_format if rows_of_pixels else torch.channels_last
+        return out.reshape(b, c, h, w).contiguous(memory_format=form)  # as it came in: the next convolution's layout
 
 
 def split_norms(net: nn.Module, groups: int) -> nn.Module:
