@@ -287,7 +287,7 @@ def evaluate_again(given: argparse.Namespace) -> None:
     from sslrepro import evaluate, study
     from sslrepro.check import require
     from sslrepro.config import from_record
-    from sslrepro.store import read_json
+    from sslrepro.store import read_json, result_key
 
     require((given.run / "config.json").exists(), "evaluate", "run", "a run's folder (it has a config.json)",
             str(given.run))  # fmt: skip
@@ -299,7 +299,7 @@ def evaluate_again(given: argparse.Namespace) -> None:
     done = study.Store(given.run.resolve().parent).results(task.name)
     for name, protocol in protocols.items():
         print(name, protocol)
-        for score, value in done[study.result_key(name, protocol)]["scores"].items():
+        for score, value in done[result_key(name, protocol)]["scores"].items():
             print(f"  {score:32} {value:.4f}")
 
 

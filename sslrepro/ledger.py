@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from sslrepro import study, tables
+from sslrepro import plans, study, tables
 from sslrepro.check import require
 from sslrepro.config import from_record
 from sslrepro.store import Store, read_json, read_lines, write_atomic, write_json
@@ -161,8 +161,8 @@ def export(path: Path, profiles: list[str] | None = None) -> int:
     buffer = io.BytesIO()
     count = 0
     with tarfile.open(fileobj=buffer, mode="w:gz") as file:
-        for source in sorted(study.LEDGER.rglob("*.json*")):
-            name = source.relative_to(study.LEDGER).as_posix()
+        for source in sorted(plans.LEDGER.rglob("*.json*")):
+            name = source.relative_to(plans.LEDGER).as_posix()
             if profiles is None or name.split("/")[0] in profiles:
                 file.add(source, name, filter=_bare)
                 count += 1
@@ -197,7 +197,7 @@ def import_bundle(path: Path) -> dict[str, int]:
         if name.endswith(".json") and not name.endswith("/data.json"):
             checked(name, content)
     for name, content in sorted(found.items()):
-        target = study.LEDGER / name
+        target = plans.LEDGER / name
         if name.endswith("/data.json"):
             write_json(target, json.loads(content) | (read_json(target) if target.exists() else {}))
         elif name.endswith(".jsonl"):
