@@ -144,6 +144,10 @@ class Results:
         """Mean and spread over seeds of a row's or control's own run, in percent by default; None where not run."""
         return cell_of({seed: factor * value for seed, value in self.by_seed(row, score).items()})
 
+    def control_cell(self, name: str, score: str, factor: float = 100.0) -> Cell | None:
+        """The same of a control, where a row may have its name."""
+        return cell_of({seed: factor * value for seed, value in self.by_seed(name, score, control=True).items()})
+
     def at(self, row: str, column: str, control: bool = False) -> Cell | None:
         """The cell of a row (variant, control) and a column of the table, in the column's unit; None where not run."""
         return cell_of(self.seeded(row, column, control), self._source(row, column, control))
