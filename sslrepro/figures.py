@@ -108,8 +108,7 @@ def line(found: Results) -> Figure:
         panels.append((True, "ours: neighbour has the class, last steps (%)", COLOURS["extra"]))
     plot, axes = plt.subplots(1, 1 + len(panels), figsize=(11, 3.5), layout="constrained")
     axes[0].plot(places, [printed(definition, row, column) for row in rows], "s-", color=COLOURS["paper"])
-    dataset = papers.table(definition.id)["dataset"].split(" ")[0]
-    axes[0].set_title(f"paper: {dataset}, {column_label(definition, column)} ({unit})", fontsize=10)
+    axes[0].set_title(f"{paper_on(found)}, {column_label(definition, column)} ({unit})", fontsize=10)
     for axis, (mined, title, colour) in zip(axes[1:], panels, strict=True):
         cells = [found.cell(row, MINED) if mined else found.at(row, column) for row in rows]
         axis.errorbar(places, [cell.mean for cell in cells], [half(cell) for cell in cells], fmt="o-", color=colour,
@@ -138,6 +137,12 @@ def line(found: Results) -> Figure:
     return Figure(plot, f"{alt} Small dots are single seeds.")
 
 
+def paper_on(found: Results) -> str:
+    """ "paper: ImageNet", or "paper" alone where the table is on several sets."""
+    dataset = papers.table(found.definition.id)["dataset"]
+    return "paper" if "," in dataset else f"paper: {dataset.split(' ')[0]}"
+
+
 def papers_unit(found: Results, column: str) -> str:
     """The unit of a column as transcribed."""
     columns = papers.table(found.definition.id)["columns"]
@@ -153,12 +158,15 @@ def lines_of_rows(found: Results) -> Figure:
     became = mapped_columns(found)
     rows = rows_in_order(definition) + list(definition.variants)
     plot, axes = plt.subplots(1, 2, figsize=(11, 4.0), layout="constrained")
+    main = [row for row in rows if definition.ours.get(row, {}).get("method", definition.method) == definition.method
+            and row in definition.rows][:1]  # fmt: skip
+    order = main + [row for row in rows if row not in main]  # the paper's own method has the first colour
     offsets = [0.04 * (number - (len(rows) - 1) / 2) for number in range(len(rows))]
     handles, said = [], []
     for number, row in enumerate(rows):
-        own = definition.ours.get(row, {}).get("method", definition.method) == definition.method
-        look = dict(color=PALETTE[number % len(PALETTE)], marker=MARKERS[number % len(MARKERS)], markersize=5,
-                    linewidth=2.4 if own else 1.2)  # fmt: skip
+        place_of = order.index(row)
+        look = dict(color=PALETTE[place_of % len(PALETTE)], marker=MARKERS[place_of % len(MARKERS)], markersize=5,
+                    linewidth=2.4 if row in main else 1.2)  # fmt: skip
         theirs = [(x, value) for x, name in enumerate(columns) if (value := printed(definition, row, name)) is not None]
         ours = [(x, cell) for x, name in enumerate(columns) if (cell := found.at(row, name)) is not None]
         if theirs:
@@ -172,7 +180,7 @@ def lines_of_rows(found: Results) -> Figure:
         said.append(f"{row_label(definition, row)}: paper {', '.join(f'{value}' for _, value in theirs) or 'none'}; "
                     f"ours {', '.join(shown(c) for _, c in ours) or 'not run'}")  # fmt: skip
     floor(found, axes[1], columns[0], vertical=False)
-    axes[0].set_title(f"paper: {papers.table(definition.id)['dataset'].split(' ')[0]} (%)", fontsize=10)
+    axes[0].set_title(f"{paper_on(found)} (%)", fontsize=10)
     score = definition.column(columns[0]).score
     axes[1].set_title(f"ours: {NAMES.get(score, score)} (%)", fontsize=10)
     for axis, ticks in zip(axes, ([column_label(definition, c) for c in columns], [became.get(c, c) for c in columns]),
@@ -213,8 +221,7 @@ def dots(found: Results) -> Figure:
     axes[0].set_ylim(len(rows) - 0.4, -0.6)
     unit = "%" if definition.column(columns[0]).factor == 100 else papers_unit(found, columns[0])
     what = column_label(definition, columns[0]) if len(columns) == 1 else ""
-    dataset = papers.table(definition.id)["dataset"].split(" ")[0]
-    axes[0].set_title(f"paper: {dataset}{', ' if what else ''}{what} ({unit})", fontsize=10)
+    axes[0].set_title(f"{paper_on(found)}{', ' if what else ''}{what} ({unit})", fontsize=10)
     score = definition.column(columns[0]).score
     axes[1].set_title(f"ours: {NAMES.get(score, score)} ({unit})", fontsize=10)
     if any(row not in definition.ours for row in rows):
@@ -237,8 +244,9 @@ def dots(found: Results) -> Figure:
 
 
 def floor(found: Results, axis: Any, column: str, vertical: bool) -> None:
-    """Dashed lines at the controls, named where they stand."""
-    for name in ("random", "simclr", "supcon"):
+    """Dashed lines at the controls, named where they stand; with several columns only the one that trains nothing."""
+    names = ("random",) if len(plotted(found)) > 1 else ("random", "simclr", "supcon")
+    for number, name in enumerate(names):
         cell = found.at(name, column, control=True) if name in found.definition.controls else None
         if cell is None:
             continue
@@ -246,7 +254,7 @@ def floor(found: Results, axis: Any, column: str, vertical: bool) -> None:
         x, y = (cell.mean, 1.0) if vertical else (0.0, cell.mean)
         blend = axis.get_xaxis_transform() if vertical else axis.get_yaxis_transform()
         axis.annotate(SHORT.get(name, CONTROLS.get(name, name)), (x, y), xycoords=blend, fontsize=8, color="#555555",
-                      xytext=(2, -9) if vertical else (4, 3), textcoords="offset points")  # fmt: skip
+                      xytext=(2, -9 - 10 * number) if vertical else (4, 3), textcoords="offset points")  # fmt: skip
 
 
 def short(label: str, width: int = 34) -> str:

@@ -14,13 +14,13 @@ def number(value: float, digits: int = 1, sign: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
-def shown(cell: Cell | None, digits: int = 1) -> str:
+def shown(cell: Cell | None, digits: int = 1, sign: bool = False) -> str:
     """mean ± half the 95% interval; only the mean where n = 1; a dash where nothing was run."""
     if cell is None:
         return "–"
     if cell.n < 2:
-        return number(cell.mean, digits)
-    return f"{number(cell.mean, digits)} ± {number(cell.half_width, digits)}"
+        return number(cell.mean, digits, sign)
+    return f"{number(cell.mean, digits, sign)} ± {number(cell.half_width, digits)}"
 
 
 def plural(n: int, word: str) -> str:

@@ -1,5 +1,6 @@
 """What the rows, columns and settings of a table are called: in the paper's words, and in ours."""
 
+import re
 from typing import Any
 
 from sslrepro import papers
@@ -77,7 +78,7 @@ def row_heading(definition: Definition) -> str:
 
 
 def row_label(definition: Definition, row: str) -> str:
-    """What a row is, in the paper's words; a variant of ours and a control by their own name."""
+    """What a row is, in the paper's words without its numbered citations; a variant and a control by their own name."""
     if row not in rows_in_order(definition):
         return CONTROLS.get(row, row) if row not in definition.variants else row
     keys = described_by(definition)
@@ -90,7 +91,7 @@ def row_label(definition: Definition, row: str) -> str:
             text = f"{column_label(definition, key)} {text}"
         if value is not None:
             parts.append(text)
-    return ", ".join(parts)
+    return re.sub(r"\s*\[\d+\]", "", ", ".join(parts))
 
 
 def plainly(value: Any) -> str:
@@ -155,8 +156,8 @@ def mapped_setting(found: Results, row: str) -> str:
     config = tasks[0].config
     if is_numeric(definition) and len(names) == 1 and row in definition.rows:
         return plainly(setting(config, names[0]))
-    return ", ".join(plainly(setting(config, n)) if n == "method" else f"{spelled(n)} {plainly(setting(config, n))}"
-                     for n in (names if row in definition.rows else given) if n in given)  # fmt: skip
+    wanted = [name for name in (names if row in definition.rows else given) if name in given]
+    return ", ".join(config.method if name == "method" else spelled(name, setting(config, name)) for name in wanted)
 
 
 def mapped_columns(found: Results) -> dict[str, str]:
@@ -182,4 +183,4 @@ def shown_number(definition: Definition, row: str, column: str) -> str:
     value = printed(definition, row, column)
     if value is None or isinstance(value, str):
         return "–" if value is None else value
-    return number(value, definition.column(column).digits)
+    return number(value, definition.column(column).digits, sign=definition.column(column).derived)

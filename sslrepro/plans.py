@@ -130,6 +130,13 @@ def plan(
     return Plan(definition, base, n, cells)
 
 
+def lacking(table: str, profile_name: str, dataset: str | None = None) -> str:
+    """Why a table cannot be had at a scale; "" where it can."""
+    definition, base = tables.definition(table), scaled_to(profile(profile_name), dataset)
+    given = [*definition.ours.values(), *(column.sets for column in definition.measured.values())]
+    return next((reason for one in given if (reason := base.lacks(one))), "")
+
+
 def columns_of(definition: tables.Definition) -> dict[str, dict[str, Any]]:
     """Columns with runs of their own -> what they set; first "" -> {} where any result is of the row's own run."""
     own = {name: column.sets for name, column in definition.measured.items() if column.sets}

@@ -83,7 +83,8 @@ def margin(definition: Definition) -> str:
         one = papers.contradictions()[name]
         link = f' <a href="../contradictions.html#{name}">All contradictions.</a>' if linked else ""
         said = [_plain(one[key]) for key in ("statement_a", "statement_b", "use")]
-        notes.append(f"```{{margin}} **{name}**: {one['scope']} {'the paper' if one['scope'] == 'within' else 'papers'}\n"
+        where = "within the paper" if one["scope"] == "within" else f"{one['scope']} papers"
+        notes.append(f"```{{margin}} **{name}**: {where}\n"
                      f"{said[0]} *But:* {said[1]} *Used here:* {said[2]}{link}\n```\n\n")  # fmt: skip
     return "".join(notes)
 

@@ -84,8 +84,10 @@ def rows_of(found: Results) -> tuple[list[str], list[list[str]], list[list[str]]
         for column in definition.columns:
             if column in theirs:
                 cells.append("" if kind in ("control", "variant") else shown_number(definition, name, column))
-            digits = definition.column(column).digits
-            cells.append("" if kind == "quoted" else shown(found.at(name, column, control), digits))
+            given = definition.column(column)
+            cells.append(
+                "" if kind == "quoted" else shown(found.at(name, column, control), given.digits, given.derived)
+            )
         for score in definition.also:
             cell = found.cell(name, score) if not control else found.control_cell(name, score)
             cells.append("" if kind == "quoted" else shown(cell))

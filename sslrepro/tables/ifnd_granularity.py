@@ -21,6 +21,7 @@ TABLE = Definition(
         "delta_ifnd": Column(of="ifnd", minus="supcon"),
         "random": Column("linear_top1", sets={"method": "simclr", "epochs": 0}, label="encoder as initialised"),
     },
+    varied="dataset",
     effect=(("imagenet_d3", "delta_simclr"), ("imagenet_d18", "delta_simclr")),
     idea="""\
 In a batch of a contrastive learner, images of the anchor's class stand among the negatives and are pushed away: false
