@@ -34,10 +34,10 @@ $(VENV)/.complete: requirements.txt
 	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-reproduce: $(ENV)  ## re-derive one table (TABLE=...); without TABLE, list what exists
+reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all); without TABLE, list what exists
 	@$(RUN) reproduce $(TABLE) --profile $(PROFILE) --jobs $(JOBS) --device $(DEVICE) \
 	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--root "$(DATA)") $(if $(DATASET),--dataset $(DATASET)) \
-	  $(if $(DRY),--dry-run)
+	  $(if $(DRY),--dry-run) $(if $(MISSING),--missing)
 
 list: $(ENV)  ## tables, methods, data sets, profiles
 	@$(RUN) list

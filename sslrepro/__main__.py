@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ examples
   python -m sslrepro reproduce nnclr_queue --profile smoke       a table in under a minute, to see it work
   python -m sslrepro reproduce nnclr_queue                       the cpu profile: minutes on two cores
   python -m sslrepro reproduce nnclr_queue --dry-run             what would run, and what is stored already
+  python -m sslrepro reproduce all --dry-run                     every table: how many runs, and for how long
   python -m sslrepro train --method nnclr --data shapes --set settings.queue_size=512 --set plan.epochs=2
   python -m sslrepro train --method simclr --data holiday --root ~/pictures
   torchrun --nproc-per-node 2 -m sslrepro train --method mocov2   two processes, one run
@@ -47,11 +49,12 @@ def parser() -> argparse.ArgumentParser:
                          help="encoders plain, fused by torch.compile, or as CUDA graphs (default no)")  # fmt: skip
 
     sub = commands.add_parser("reproduce", help="train what a table needs, judge its claims, make its page")
-    sub.add_argument("table", nargs="?", help="id of the table; without it, the list of tables")
+    sub.add_argument("table", nargs="?", help="id of the table, or all of them; without it, the list of tables")
     table_options(sub)
     sub.add_argument("--jobs", type=int, default=2, help="runs side by side, one thread each (default 2)")
     speed_options(sub)
     sub.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
+    sub.add_argument("--missing", action="store_true", help="only the runs that the ledger does not hold whole")
     sub.add_argument("--no-book", action="store_true", help="make the page but do not build the book around it")
 
     sub = commands.add_parser("show", help="print a stored table and its verdicts; trains nothing")
@@ -142,50 +145,101 @@ def show_lists() -> None:
 
 
 def reproduce(given: argparse.Namespace) -> None:
-    """Train, judge, publish, and print where everything is."""
+    """Train, judge, publish, and print where everything is: one table, or "all" of them with shared runs done once."""
     if given.table is None:
         return show_lists()
-    from sslrepro import report, study
+    from sslrepro import plans, study
+    from sslrepro.check import require
+    from sslrepro.ledger import every_plan
+    from sslrepro.tasks import united
 
     runs = Path(given.runs) if given.runs else study.RUNS
-    made = study.plan(given.table, given.profile, given.seeds, given.dataset, given.root)
+    if given.table == "all":
+        made, left_out = every_plan(given.profile, given.root, given.seeds, given.dataset)
+    else:
+        made, left_out = [plans.plan(given.table, given.profile, given.seeds, given.dataset, given.root)], {}
     store = study.Store(runs)
-    left = [task for task in made.tasks if not study.complete(task, store)]
-    print(f"{made.definition.id} at {made.profile.name} scale ({made.profile.where}): {len(made.tasks)} runs, "
-          f"{len(made.tasks) - len(left)} stored, {len(left)} to do")  # fmt: skip
+    wanted = united([task for one in made for task in one.tasks])
+    if given.missing:
+        homes = {task.name: one for one in made for task in one.tasks}
+        wanted = [task for task in wanted if study.published(task, homes[task.name]) is None]
+    wanted.sort(key=lambda task: task.seed)  # whole seeds of every table first, the most wanted tables leading
+    left = [task for task in wanted if not study.complete(task, store)]
+    announce(given, made, left_out, wanted, left)
+    if given.dry_run:
+        return None
+    require(made[0].profile.runnable, "reproduce", "profile", "smoke, cpu or gpu", made[0].profile.name,
+            "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
+    begun = time.perf_counter()
+    study.carry_out(wanted, runs, given.root, given.device, given.jobs, compiling=given.compile)
+    trained = time.perf_counter() - begun
+    compared = [study.publish_ledger(one, runs) for one in made]  # all of them before any page: claims read several
+    pages = [present(one, runs, found, len(made) > 1) for one, found in zip(made, compared, strict=True)]
+    if left:
+        print(f"\n{trained / 60:.1f} minutes here, {given.jobs} runs side by side")
+    html = study.PROJECT / "_build" / "html" / "executed"
+    built = {page: html / f"{page.stem}.html" for page in pages}
+    stale = [p for p, b in built.items() if not b.exists() or b.stat().st_mtime < p.stat().st_mtime]
+    if not given.no_book and made[0].profile.judged and stale:
+        build_book()
+    contents = (study.PROJECT / "book" / "_toc.yml").read_text()
+    for page, place in built.items():
+        where = place if place.exists() else "run `make book`" if page.stem in contents else "not in the book"
+        print(f"page      {where}")
+    return None
+
+
+def present(made: Any, runs: Path, compared: dict[str, Any], briefly: bool) -> Path:
+    """Make a table's page and print what it says: in full, or its finding and the counts of its verdicts."""
+    from sslrepro import publish, report, study, survey
+
+    page = publish.publish(made)
+    found = study.results(made, runs)
+    if briefly:
+        ours = found.definition.notebook == "methods"
+        print(f"\n{made.definition.id}: {(survey if ours else report).finding(found)}")
+        verdicts = [verdict.verdict for verdict in found.verdicts()]
+        if verdicts:
+            print("  " + ", ".join(f"{verdicts.count(one)} {one}" for one in dict.fromkeys(verdicts)))
+    else:
+        print(f"\n{printed(found)}\n")
+        print(f"cost      {report.cost(found)}")
+    print(f"ledger    {made.ledger}: {compared['agree']} runs with the numbers that stood there, "
+          f"{compared['differ']} differ (largest by {compared['largest']:.4f}), {compared['new']} new"
+          + (f", {compared['added']} with further evaluations" if compared["added"] else ""))  # fmt: skip
+    print(f"notebook  {page}")
+    return page
+
+
+def announce(given: argparse.Namespace, made: list[Any], left_out: dict[str, str], wanted: list[Any],
+             left: list[Any]) -> None:  # fmt: skip
+    """Say what will run and for how long, as far as the ledger tells; with --dry-run every run by name."""
+    from sslrepro.ledger import estimate
+
+    ledgers = {task.name: one.ledger for one in made for task in one.tasks}
+    scale = f"at {made[0].profile.name} scale ({made[0].profile.where})" if made else f"at {given.profile} scale"
+    counts = f"{len(wanted)} runs, {len(wanted) - len(left)} stored, {len(left)} to do"
+    if given.table == "all":
+        print(f"{len(made)} tables {scale}: {counts}")
+        for one in made:
+            print(f"  {one.definition.id:20} {len(one.tasks):4} runs, {one.seeds} seeds")
+        for table, reason in left_out.items():
+            print(f"  {table:20} left out: {reason}")
+        print(f"  {sum(len(one.tasks) for one in made) - len(ledgers)} runs saved, because tables share them")
+    else:
+        print(f"{made[0].definition.id} {scale}: {counts}")
+    if left:
+        parts = [estimate([task for task in left if ledgers[task.name] == folder], folder)
+                 for folder in dict.fromkeys(ledgers.values())]  # fmt: skip
+        if None in parts:
+            print("time      unknown: nothing was measured at this scale")
+        else:
+            minutes = sum(parts) / 60
+            print(f"time      about {minutes:.0f} processor-minutes, {math.ceil(minutes / given.jobs)} minutes with "
+                  f"{given.jobs} runs side by side, as the ledger's took")  # fmt: skip
     if given.dry_run:
         for task in left:
             print(f"  {task.name}  {task.steps:,} steps")
-        return None
-    from sslrepro.check import require
-
-    require(made.profile.runnable, "reproduce", "profile", "smoke, cpu or gpu", made.profile.name,
-            "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
-    begun = time.perf_counter()
-    study.carry_out(made.tasks, runs, given.root, given.device, given.jobs, compiling=given.compile)
-    trained = time.perf_counter() - begun
-    compared = study.publish_ledger(made, runs)
-    found = study.results(made, runs)
-    from sslrepro import publish
-
-    page = publish.publish(made)
-    print(f"\n{printed(found)}\n")
-    print(f"cost      {report.cost(found)}")
-    if left:
-        print(f"          {trained / 60:.1f} minutes here, {given.jobs} runs side by side")
-    print(f"ledger    {made.ledger}: {compared['agree']} runs with the numbers that stood there, "
-          f"{compared['differ']} differ (largest by {compared['largest']:.4f}), {compared['new']} new")  # fmt: skip
-    print(f"notebook  {page}")
-    built = study.PROJECT / "_build" / "html" / "executed" / f"{page.stem}.html"
-    if (
-        not given.no_book
-        and made.profile.judged
-        and (not built.exists() or built.stat().st_mtime < page.stat().st_mtime)
-    ):
-        build_book()
-    listed = page.stem in (study.PROJECT / "book" / "_toc.yml").read_text()
-    print(f"page      {built}" if built.exists() else f"page      {'run `make book`' if listed else 'not in the book'}")
-    return None
 
 
 def build_book() -> None:
@@ -293,19 +347,19 @@ def evaluate_again(given: argparse.Namespace) -> None:
     from sslrepro import evaluate, study
     from sslrepro.check import require
     from sslrepro.config import from_record
-    from sslrepro.store import read_json
+    from sslrepro.store import read_json, result_key
 
     require((given.run / "config.json").exists(), "evaluate", "run", "a run's folder (it has a config.json)",
             str(given.run))  # fmt: skip
     config = from_record(read_json(given.run / "config.json"))
-    chosen = given.evaluation or evaluate.names()
+    chosen = given.evaluation or [name for name in evaluate.names() if not evaluate.of_run(name)]
     protocols = {name: evaluate.protocol(name, changes(given.set)) for name in chosen}
     task = study.Task(config.data, config.seed, protocols, config)
     study.perform(task, given.run.resolve().parent, given.root, given.device, 1)
     done = study.Store(given.run.resolve().parent).results(task.name)
     for name, protocol in protocols.items():
         print(name, protocol)
-        for score, value in done[study.result_key(name, protocol)]["scores"].items():
+        for score, value in done[result_key(name, protocol)]["scores"].items():
             print(f"  {score:32} {value:.4f}")
 
 

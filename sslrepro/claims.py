@@ -29,11 +29,16 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Cell:
-    """One measured cell, in the paper's unit. sd is the standard deviation over seeds (ddof 1)."""
+    """One measured cell, in the paper's unit. sd is the standard deviation over seeds (ddof 1).
+
+    source   what it was measured from, where that is known: cells of one source are one measurement, whatever table
+             prints them, and are drawn once
+    """
 
     mean: float
     sd: float = 0.0
     n: int = 1
+    source: str = ""
 
     @property
     def half_width(self) -> float:
@@ -61,6 +66,7 @@ class Verdict:
     paper_gap      the effect the paper prints
     seeds_needed   least seeds per cell that would settle an inconclusive claim if means and spreads stayed as
                    they are; None when not even 1,000 would
+    judged_as      the expression that was judged, where the claim's own needs cells that are not run here
     """
 
     claim: str
@@ -72,6 +78,7 @@ class Verdict:
     gap_unit: str = ""
     seeds_needed: int | None = None
     reason: str = ""
+    judged_as: str = ""
 
 
 # --- the expression language -----------------------------------------------------------------------------------
@@ -279,23 +286,24 @@ def judge(
     values: dict[tuple[str, str], Cell] | None = None,
     judged: bool = True,
     unrun: dict[str, str] | None = None,
+    adapted: dict[str, str] | None = None,
 ) -> Verdict:
     """The verdict on a claim from measured cells, keyed (table, row, column), in the paper's units.
 
     Only measured numbers count: a claim that needs a cell or value we have not run is "not judged", and so is
     every claim where a cell it reads has fewer than three seeds, or `judged` is False (smoke scale).
 
-        unrun   claim id -> why the table's definition does not run it
+        unrun    claim id -> why the table's definition does not run it
+        adapted  claim id -> its expression over the cells that the table's definition runs, judged in its place
     """
     values = values or {}
     check = claim.get("check") or {}
+    judged_as = (adapted or {}).get(claim["id"], "")
     base = dict(claim=claim["id"], text=claim["text"], paper_gap=check.get("paper_gap"),
-                gap_unit=check.get("gap_unit") or "")  # fmt: skip
-    expression = papers.expression(claim)
+                gap_unit=check.get("gap_unit") or "", judged_as=judged_as)  # fmt: skip
+    expression = judged_as or papers.expression(claim)
     if not expression:
         return Verdict(**base, verdict="not judged", reason="the claim cannot be written over measured cells")
-    if claim["id"] in (unrun or {}):
-        return Verdict(**base, verdict="not judged", reason=unrun[claim["id"]])
     used: set[tuple[str, ...]] = set()
 
     def reader(seeds: int | None) -> Reader:
@@ -308,20 +316,30 @@ def judge(
             if known[key].n < 2:
                 raise Missing(f"1 seed, at least {LEAST_SEEDS} are needed")
             used.add(key)
-            if key not in drawn:
-                drawn[key] = known[key].draws(rng, DRAWS, seeds)
-            return drawn[key]
+            same = (known[key].source,) if known[key].source else key
+            if same not in drawn:
+                drawn[same] = known[key].draws(rng, DRAWS, seeds)
+            return drawn[same]
 
         return Reader(lambda *key: look(key, cells), lambda *key: look(key, values))
 
+    def effect() -> tuple[float, float, float] | None:
+        """The claim's effect over draws; None where it has none, or needs a cell that was not run."""
+        if not check.get("gap_expr"):
+            return None
+        try:
+            drawn = np.asarray(reader(None).read(check["gap_expr"]), dtype=float)
+        except Missing:
+            return None
+        return tuple(float(q) for q in np.quantile(drawn, [0.5, 0.025, 0.975]))  # few seeds: the mean is wild
+
+    if claim["id"] in (unrun or {}):
+        return Verdict(**base, verdict="not judged", reason=unrun[claim["id"]], gap=effect())
     try:
         probability = float(np.mean(reader(None).read(expression)))
-        gap = None
-        if check.get("gap_expr"):
-            drawn = np.asarray(reader(None).read(check["gap_expr"]), dtype=float)
-            gap = tuple(float(q) for q in np.quantile(drawn, [0.5, 0.025, 0.975]))  # few seeds: the mean is wild
     except Missing as missing:
-        return Verdict(**base, verdict="not judged", reason=str(missing))
+        return Verdict(**base, verdict="not judged", reason=str(missing), gap=effect())
+    gap = effect()
     if not used:
         return Verdict(**base, verdict="not judged", reason="the claim reads no cell")
     fewest = min((cells.get(key) or values.get(key)).n for key in used)

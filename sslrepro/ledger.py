@@ -13,17 +13,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from sslrepro import study, tables
+from sslrepro import plans, profiles, study, tables
 from sslrepro.check import require
 from sslrepro.config import from_record
+from sslrepro.data.datasets import SHAPES
 from sslrepro.store import Store, read_json, read_lines, write_atomic, write_json
 from sslrepro.study import RUNS, Plan, Task
+from sslrepro.tasks import united
 
-# (table, other images than the profile's), most wanted first; tables that are not listed come after, by name
+# (table, other images than a profile's own where those are read from a root), most wanted first; tables that are not
+# listed come after, by name
 VALUE: tuple[tuple[str, str | None], ...] = (
     ("nnclr_queue", None),
     ("nnclr_positives", None),
@@ -49,17 +51,75 @@ class OutOfTime(Exception):
     """The budget is spent; the run's last checkpoint stands."""
 
 
-def agenda(profile: str, root: str | Path | None = None, seeds: int | None = None) -> Iterator[tuple[Plan, Task]]:
-    """Every task of every table at a scale, in order of value, shared runs once."""
+def every_plan(
+    profile: str, root: str | Path | None = None, seeds: int | None = None, dataset: str | None = None
+) -> tuple[list[Plan], dict[str, str]]:
+    """Plans of every table at a scale, most wanted first; and why the other tables cannot be had there, by table.
+
+    dataset   other images than the profile's own, for all tables
+    """
+    base = profiles.profile(profile)
     listed = [pair for pair in VALUE if pair[0] in tables.names()]
     order = [*listed, *((name, None) for name in tables.names() if name not in {table for table, _ in listed})]
-    seen: set[tuple[Path, str]] = set()
-    for table, dataset in order:
-        made = study.plan(table, profile, seeds, dataset, root)
-        for task in made.tasks:
-            if (made.ledger, task.name) not in seen:
-                seen.add((made.ledger, task.name))
-                yield made, task
+    made, left_out = [], {}
+    for table, wanted in order:
+        images = dataset or (wanted if base.runnable and base.data.name not in SHAPES else None)
+        reason = plans.lacking(table, profile, images)
+        if reason:
+            left_out[table] = reason
+        else:
+            made.append(study.plan(table, profile, seeds, images, root))
+    return made, left_out
+
+
+def agenda(profile: str, root: str | Path | None = None, seeds: int | None = None) -> Iterator[tuple[Plan, Task]]:
+    """Every task of every table at a scale, in order of value, shared runs once, with the evaluations of all tables."""
+    made, _ = every_plan(profile, root, seeds)
+    whole = {task.name: task for task in united([task for one in made for task in one.tasks])}
+    for one in made:
+        for task in one.tasks:
+            if task.name in whole:
+                yield one, whole.pop(task.name)
+
+
+def measured(folder: Path) -> dict[str, list[tuple[float, float, float]]]:
+    """Method -> (processor-seconds of training, images it saw, seconds of evaluation) of each run in a ledger folder.
+
+    Encoders as initialised and pixels are under "".
+    """
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    for path in sorted(folder.glob("*-s*.json")):
+        record = read_json(path)
+        lines = record["results"].values()
+        about = next((line["scores"] for line in lines if line["evaluation"] == "training"), {"steps": 0})
+        steps = about["steps"]
+        images = steps * record["config"]["plan"]["batch_size"] if steps else 0
+        spent = about.get("seconds", 0.0) + about.get("sampler_seconds", 0.0)
+        evaluated = sum(line.get("seconds", 0.0) for line in lines)
+        found.setdefault(record["config"]["method"] if steps else "", []).append((spent, images, evaluated))
+    return found
+
+
+def estimate(tasks: list[Task], folder: Path) -> float | None:
+    """Processor-seconds that tasks will take, from what runs in a ledger folder took; None where it holds none.
+
+    A method that was measured costs what it did per image; another costs what a step costs on average over all.
+    """
+    known = measured(folder)
+    trained = [run for runs in known.values() for run in runs if run[1]]
+    if not trained:
+        return None
+    everything = [run for runs in known.values() for run in runs]
+    evaluating = sum(run[2] for run in everything) / len(everything)
+    total = 0.0
+    for task in tasks:
+        total += evaluating
+        if task.config is None or task.config.plan.epochs == 0:
+            continue
+        mine = [run for run in known.get(task.config.method, []) if run[1]] or trained
+        per_image = sum(run[0] for run in mine) / sum(run[1] for run in mine)
+        total += per_image * task.steps * task.config.plan.batch_size
+    return total
 
 
 def work(
@@ -128,7 +188,8 @@ def publish_task(made: Plan, task: Task, runs: Path) -> Path:
         text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in thinned)
         write_atomic(made.ledger / "logs" / f"{task.name}.jsonl", text)
     path = made.ledger / f"{task.name}.json"
-    write_json(path, study.exported(task, store))
+    record = study.exported(task, store)
+    write_json(path, study.merged(read_json(path), record)[0] if path.exists() else record)
     return path
 
 
@@ -162,8 +223,8 @@ def export(path: Path, profiles: list[str] | None = None) -> int:
     buffer = io.BytesIO()
     count = 0
     with tarfile.open(fileobj=buffer, mode="w:gz") as file:
-        for source in sorted(study.LEDGER.rglob("*.json*")):
-            name = source.relative_to(study.LEDGER).as_posix()
+        for source in sorted(plans.LEDGER.rglob("*.json*")):
+            name = source.relative_to(plans.LEDGER).as_posix()
             if profiles is None or name.split("/")[0] in profiles:
                 file.add(source, name, filter=_bare)
                 count += 1
@@ -179,7 +240,7 @@ def _bare(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def import_bundle(path: Path) -> dict[str, int]:
-    """Merge a bundle into the ledger; what stands there is never overwritten.
+    """Merge a bundle into the ledger; what stands there is never overwritten, further evaluations are added.
 
     Returns {"new", "agree", "differ"}: runs that were not there, runs with the same scores, and runs with others
     (kept as they were). Raises ValueError for a file that is no bundle, or a result that does not fit its name.
@@ -198,7 +259,7 @@ def import_bundle(path: Path) -> dict[str, int]:
         if name.endswith(".json") and not name.endswith("/data.json"):
             checked(name, content)
     for name, content in sorted(found.items()):
-        target = study.LEDGER / name
+        target = plans.LEDGER / name
         if name.endswith("/data.json"):
             write_json(target, json.loads(content) | (read_json(target) if target.exists() else {}))
         elif name.endswith(".jsonl"):
@@ -208,7 +269,12 @@ def import_bundle(path: Path) -> dict[str, int]:
             write_atomic(target, content)
             counts["new"] += 1
         else:
-            counts["agree" if scores(json.loads(content)) == scores(read_json(target)) else "differ"] += 1
+            before = read_json(target)
+            after, gaps = study.merged(before, json.loads(content))
+            same = max(gaps, default=0.0) == 0
+            counts["agree" if same else "differ"] += 1
+            if same and after != before:
+                write_json(target, after)
     return counts
 
 
@@ -222,8 +288,3 @@ def checked(name: str, content: bytes) -> None:
         raise ValueError(f"ledger.import: {name} is not a ledger file.") from None
     fits = "pixels" in config or from_record(config).name == run
     require(fits and isinstance(results, dict), "ledger.import", "file", "named for its configuration", name)
-
-
-def scores(record: dict[str, Any]) -> dict[str, Any]:
-    """The evaluations' scores of a record, without what differs from machine to machine."""
-    return {key: line["scores"] for key, line in record["results"].items() if line["evaluation"] != "training"}

@@ -4,12 +4,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sslrepro import methods
-from sslrepro.check import known_keys, one_of
+from sslrepro.check import known_keys, one_of, require
 from sslrepro.config import Plan, RunConfig
+from sslrepro.data import shapes
 from sslrepro.data.datasets import DataConfig
 from sslrepro.data.views import ViewConfig
+from sslrepro.tables import RUN
 
-PAPER_BATCH = 4096  # NNCLR's ablations; queues are counted in batches of it
+PAPER_BATCH = 4096  # NNCLR's ablations; queues and batches are counted in it
+PAPER_EPOCHS = 500  # that a profile's own epochs stand for: half of NNCLR's 1,000, so that tables over epochs fit
+LEAST_BATCH = 4  # fewer images hold no negatives worth the name
 PAIRS_PER_IMAGE = 18_109 / 1_281_167  # SePP-ID, Table 8, K = 10%
 
 
@@ -68,11 +72,12 @@ class Profile:
         noise instead of a softmax   none: the released code takes the full softmax for small sets (InstDisc)
         passes of a mining net       at most twice the run's epochs, at least ten; its batches are the run's (ISL)
         gate and warm-up             at least an epoch, before which banks and graphs are random
-        clusters and prototypes      as many per class as on ImageNet's 1,000 classes, at most a quarter of the images
+        clusters and prototypes      as many per class as on ImageNet's 1,000 classes, at most a quarter of the images;
+                                     those that a table sets are mapped alike, all other settings of a table stand
         sampler's training           the paper's share, an eighth of the epochs
         pairs                        the paper's share of the rows, 1.4%, whatever their cosine
 
-        given   settings that others depend on: the base method of SePP-ID
+        given   what a table sets: others depend on the base method of SePP-ID
         """
         if self.name == "paper":
             return {}
@@ -104,6 +109,7 @@ class Profile:
             elif name == "exclude_self":
                 out[name] = True
             elif name in ("clusters", "n_prototypes"):
+                value = (given or {}).get(name, value)  # a table's own are mapped as the defaults are
                 out[name] = tuple(map(per_class, value)) if isinstance(value, tuple) else per_class(value)
             elif name == "n_classes":
                 out[name] = self.classes
@@ -117,21 +123,55 @@ class Profile:
                 out[f"{name}_settings"] = self.scaled(value)
         return out
 
+    def lacks(self, given: dict[str, Any]) -> str:
+        """Why a run cannot be had at this scale; "" where it can."""
+        if "classes" in given and self.runnable and self.data.name != "shapes":
+            return f"`classes` is a level of the tree of shapes, and the images of {self.name} are {self.data.name}"
+        return ""
+
+    def at(self, given: dict[str, Any]) -> "Profile":
+        """This scale with what a table sets of the run itself, in the paper's units; as printed at paper scale.
+
+        epochs       printed / 500 times the profile's, rounded, at least one; 0 stays 0, the encoder as initialised
+        batch_size   printed / 4,096 times the profile's, rounded, at least four; the learning rate in proportion
+        recipe       the views of that name; the least crop stays the profile's
+        classes      the level of the tree of `shapes` with so many classes: all have the same images, of 48 leaves;
+                     on ImageNet the labels stay the leaves
+
+        Raises ValueError where the profile's images have no such levels.
+        """
+        plan, data, paper = self.plan, self.data, self.name == "paper"
+        if "epochs" in given:
+            printed = given["epochs"]
+            mapped = printed if paper or printed == 0 else max(1, round(printed / PAPER_EPOCHS * plan.epochs))
+            plan = replace(plan, epochs=mapped)
+        if "batch_size" in given:
+            printed = given["batch_size"]
+            size = printed if paper else max(LEAST_BATCH, round(printed / PAPER_BATCH * plan.batch_size))
+            plan = replace(plan, batch_size=size, lr=plan.lr * (size / plan.batch_size))
+        if "classes" in given and not paper:
+            require(not self.lacks(given), f"profiles.{self.name}", "classes", "set on shapes", given["classes"],
+                    self.lacks(given))  # fmt: skip
+            data = replace(data, name=shapes.LEVELS[one_of(given["classes"], shapes.LEVELS, "profiles", "classes")],
+                           classes=len(shapes.LEAVES))  # fmt: skip
+        views = replace(self.views, recipe=given.get("recipe", self.views.recipe))
+        return replace(self, plan=plan, data=data, views=views)
+
     def config(self, method: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
-        """The run of a method at this scale; `paper` gives what a table sets, in the paper's units.
+        """The run of a method at this scale; `paper` gives what a table sets, in the paper's units (`at`, `scaled`).
 
         Raises ValueError for a setting that has no mapping here.
         """
-        paper = dict(paper or {})
-        known_keys(paper, vars(methods.settings(method)), "profiles.config", "paper setting")
-        settings = self.scaled(method, paper)
-        if method == "nnclr":
-            settings["queue_size"] = self.queue_size(paper.pop("queue_size", 32_768))
-        settings |= paper
-        data = self.data
-        if self.data_follows_seed:
-            data = DataConfig(**{**vars(data), "seed": seed})
-        return RunConfig(method, settings, self.encoder, data, self.views, self.plan, seed)
+        given = {name: value for name, value in (paper or {}).items() if name not in RUN}
+        known_keys(given, vars(methods.settings(method)), "profiles.config", "paper setting")
+        here = self.at({name: value for name, value in (paper or {}).items() if name in RUN})
+        settings = here.scaled(method, given)
+        if method == "nnclr":  # in batches of the profile, whatever the row's own
+            settings["queue_size"] = self.queue_size(given.pop("queue_size", 32_768))
+        settings |= {name: value for name, value in given.items() if name not in ("clusters", "n_prototypes")
+                     or name not in settings}  # fmt: skip
+        data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
+        return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
 
 
 SIZES = {"digits": 1297, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "tinyimagenet": 100_000,

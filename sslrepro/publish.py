@@ -12,14 +12,16 @@ from typing import Any
 from sslrepro import papers
 from sslrepro.report import figure
 from sslrepro.store import write_atomic
-from sslrepro.study import PROJECT, Plan, plan, results
+from sslrepro.study import PROJECT, Plan, plan, related, results
+from sslrepro.tables import Definition
 
 NOTEBOOKS = PROJECT / "notebooks"
 PAGES = PROJECT / "book" / "executed"
 FAILED = PROJECT / "runs" / "failed"
 PACKAGE = Path(__file__).parent
 # what a page's bytes depend on beside its results: the code between a ledger and the page
-SOURCES = ("claims.py", "profiles.py", "publish.py", "report.py", "study.py", "tables/__init__.py")
+SOURCES = ("claims.py", "figures.py", "forms.py", "labels.py", "plans.py", "profiles.py", "publish.py", "report.py",
+           "study.py", "tables/__init__.py", "verdicts.py")  # fmt: skip
 
 
 def page_name(made: Plan) -> str:
@@ -37,7 +39,8 @@ def digest(made: Plan) -> str:
         paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
     else:
         paths.append(PACKAGE / "survey.py")
-    paths += sorted(made.ledger / f"{task.name}.json" for task in made.tasks)
+    for one in (made, *related(made)):  # its claims may read cells of other tables
+        paths += sorted(one.ledger / f"{task.name}.json" for task in one.tasks)
     for path in paths:
         found.update(path.name.encode())
         found.update(path.read_bytes() if path.exists() else b"absent")
@@ -61,13 +64,34 @@ def prose(made: Plan) -> dict[str, str]:
     paper = papers.paper(table["paper"])["paper"]
     title = f"# {definition.title}{f' ({own})' if own else ''}\n\n"
     title += f"*{table['number']} of* {{cite:t}}`{table['paper']}`. {definition.question}"
-    idea = f"## What is varied\n\n{definition.idea}\n\n$$\n{definition.equation.strip()}\n$$"
+    idea = f"{margin(definition)}## What is varied\n\n{definition.idea}"
+    if definition.equation:
+        idea += f"\n\n$$\n{definition.equation.strip()}\n$$"
     reading = (
         f"## How to read it\n\n{definition.reading}\n\n*How the paper's settings map to ours.* {definition.mapping}\n\n"
         f"The method and its code: [{paper['short']}](../methods/{definition.method}.md). "
         "How verdicts are reached: [the rule](../rule.md)."
     )
     return {"page-title": title, "page-idea": idea, "page-reading": reading}
+
+
+def margin(definition: Definition) -> str:
+    """A note in the margin for each contradiction that concerns the table: both statements, and what is used."""
+    linked = (PROJECT / "book" / "contradictions.md").exists()
+    notes = []
+    for name in definition.margin:
+        one = papers.contradictions()[name]
+        link = f' <a href="../contradictions.html#{name}">All contradictions.</a>' if linked else ""
+        said = [_plain(one[key]) for key in ("statement_a", "statement_b", "use")]
+        where = "within the paper" if one["scope"] == "within" else f"{one['scope']} papers"
+        notes.append(f"```{{margin}} **{name}**: {where}\n"
+                     f"{said[0]} *But:* {said[1]} *Used here:* {said[2]}{link}\n```\n\n")  # fmt: skip
+    return "".join(notes)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown prints as it stands."""
+    return re.sub(r"([\\`*_{}\[\]<>$|~])", r"\\\1", " ".join(text.split()))
 
 
 def rendered(source: dict[str, Any], made: Plan) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from sslrepro import evaluate
 from sslrepro.config import flat, from_record
-from sslrepro.data.datasets import load, resolve
+from sslrepro.data.datasets import SHAPES, load, resolve
 from sslrepro.parts.gather import rank, wait
 from sslrepro.profiles import profile, scaled_to
 from sslrepro.report import AGREEMENT, COLOURS, NAMES, Figure, Shown, html_table, number, style, text_table
@@ -33,7 +33,7 @@ def single(
     changes   dotted settings on top: {"settings.temperature": 0.2, "plan.epochs": 2}
     """
     base = scaled_to(profile(profile_name), dataset)
-    if base.data.name not in ("shapes", "digits"):
+    if base.data.name not in (*SHAPES, "digits"):
         images = load(base.data, root)[0]
         base = replace(base, n_images=len(images), n_classes=images.n_classes)
     config = base.config(method, seed).with_changes(**(changes or {}))

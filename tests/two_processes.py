@@ -191,7 +191,7 @@ def refused(record: dict) -> str:
 
 def from_command_line() -> None:
     """`python -m sslrepro` that saves every third step and dies after its 20th, on both processes."""
-    from sslrepro import __main__, study
+    from sslrepro import __main__, tasks
 
     def killed(config, folder, data, device, report):
         def each(step: int, steps: int) -> None:
@@ -200,7 +200,7 @@ def from_command_line() -> None:
 
         return loop.train(config, folder, data, device, each, log_every=3, checkpoint_seconds=0)
 
-    study.train = killed
+    tasks.train = killed
     raise SystemExit(__main__.main())
 
 

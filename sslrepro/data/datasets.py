@@ -72,16 +72,19 @@ class Dataset:
         return Dataset(images=self.images.to(device), labels=self.labels.to(device), **fields)
 
 
+SHAPES = ("shapes", "shapes-family", "shapes-shape")  # drawn, not read: one set of images, labels of three levels
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which data a run uses; every field is part of the run's identity.
 
-    name      an embedded set (digits, shapes) or one from a data root (cifar10, cifar100, stl10, tinyimagenet,
-              imagefolder, or the name of any folder in the root)
+    name      an embedded set (digits, shapes, shapes-family, shapes-shape) or one from a data root (cifar10, cifar100,
+              stl10, tinyimagenet, imagefolder, or the name of any folder in the root)
     n_train   images taken from the training split, 0 = all
     n_test    images taken from the test split, 0 = all
     side      side in pixels after resizing, 0 = as stored
-    classes   leaf classes of `shapes`; other sets keep all of theirs (0)
+    classes   leaf classes of the `shapes` sets; other sets keep all of theirs (0)
     seed      which draw: of the images themselves (shapes), of the split (digits), of the subset (n_train > 0)
     fingerprint  filled in by `load`; a root whose content changed gives another run
     """
@@ -153,7 +156,7 @@ def whole(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, 
     """
     from sslrepro.data import folders, shapes
 
-    if config.name == "shapes":
+    if config.name in SHAPES:
         (train, test), found = shapes.make(replace(config, fingerprint="")), f"shapes-v{shapes.VERSION}"
     elif config.name == "digits":
         (train, test), found = digits(config), "digits-v1"
@@ -174,7 +177,7 @@ def load(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, D
         value = getattr(config, name)
         require(value >= 0, "data.load", name, ">= 0 (0 = all, or as stored)", value)
     train, test, _ = whole(config, root)
-    if config.name == "shapes":
+    if config.name in SHAPES:
         return train, test
     train = subset(resized(train, config.side), config.n_train, config.seed)
     return train, subset(resized(test, config.side), config.n_test, config.seed)
@@ -182,7 +185,7 @@ def load(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, D
 
 def resolve(config: DataConfig, root: str | Path | None = None) -> DataConfig:
     """The configuration with the fingerprint of the content it names."""
-    if config.name == "shapes" and not config.fingerprint:
+    if config.name in SHAPES and not config.fingerprint:
         from sslrepro.data import shapes
 
         return replace(config, fingerprint=f"shapes-v{shapes.VERSION}")  # no need to draw the images

@@ -3,6 +3,8 @@
 family -> shape -> variant: 4 x 4 x 3 = 48 leaf classes. What makes an image hard is drawn per image and carries no
 class information: colours, position, size, rotation, mirror, aspect, background gradient, texture, noise.
 Its difficulty was set by neutral criteria before any two methods were compared (docs/adr/0003).
+
+`shapes-family` and `shapes-shape` are the same images with the labels of a coarser level of the tree.
 """
 
 import functools
@@ -26,6 +28,7 @@ VARIANTS = ("solid", "hollow", "bitten")
 LEAVES = tuple(
     (family, shape, variant) for variant in VARIANTS for family, shapes in FAMILIES.items() for shape in shapes
 )  # variant-major: the first 16 leaves are one variant of every shape
+LEVELS = {4: "shapes-family", 16: "shapes-shape", 48: "shapes"}  # classes of a level of the tree -> the set's name
 
 
 def _box(u: Tensor, v: Tensor, half_width: float, half_height: float) -> Tensor:
@@ -181,11 +184,17 @@ def make(config: DataConfig) -> tuple[Dataset, Dataset]:
         "shape": tuple(shape_of.index(shape) for _, shape, _ in leaves),
     }
     names = tuple(f"{variant} {shape}" for _, shape, variant in leaves)
+    level = config.name.partition("-")[2]
     splits = []
     for part, n in enumerate((config.n_train or 4096, config.n_test or 2048)):
         require(n >= classes, "data.shapes", ("n_train", "n_test")[part], f">= the {classes} classes", n)
         generator = torch.Generator().manual_seed(2 * config.seed + part + 1_000_003)
         labels = (torch.arange(n) % classes)[torch.randperm(n, generator=generator)]
         images = torch.cat([draw(chunk, side, generator) for chunk in labels.split(4096)])
+        if level:
+            present = tuple(FAMILIES) if level == "family" else tuple(shape_of)
+            labels = torch.tensor(tree[level])[labels]
+            splits.append(Dataset(config.name, images, labels, present, {}, fingerprint(images, labels)))
+            continue
         splits.append(Dataset("shapes", images, labels, names, tree, fingerprint(images, labels)))
     return tuple(splits)

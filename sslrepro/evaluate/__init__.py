@@ -1,4 +1,7 @@
-"""Frozen encoder in, metrics out. Evaluations by file name: `knn` is `evaluate/knn.py`, one function `scores`."""
+"""Frozen encoder in, metrics out. Evaluations by file name: `knn` is `evaluate/knn.py`, one function `scores`.
+
+Most read the features of a trained encoder (`run`); those whose file says OF_RUN measure the run itself (`measure`).
+"""
 
 import hashlib
 import importlib
@@ -10,11 +13,12 @@ import torch
 from torch import nn
 
 from sslrepro.check import known_keys, one_of
+from sslrepro.config import RunConfig
 from sslrepro.data.datasets import Dataset
 from sslrepro.parts.extract import encoded
 from sslrepro.types import Features
 
-__all__ = ["digest", "features", "names", "pixels", "protocol", "run"]
+__all__ = ["digest", "features", "measure", "names", "of_run", "pixels", "protocol", "run"]
 
 
 def names() -> list[str]:
@@ -31,6 +35,11 @@ def protocol(name: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
     defaults = _module(name).Protocol()
     known_keys(given or {}, [field.name for field in fields(defaults)], f"evaluate.{name}")
     return asdict(replace(defaults, **(given or {})))
+
+
+def of_run(name: str) -> bool:
+    """Whether an evaluation measures a run (its memory, its speed) and not the features that it ends with."""
+    return getattr(_module(name), "OF_RUN", False)
 
 
 def digest(net: nn.Module) -> str:
@@ -64,3 +73,12 @@ def run(name: str, train: Features, test: Features, given: dict[str, Any] | None
     settings = _module(name).Protocol(**protocol(name, given))
     with torch.random.fork_rng(devices=[]):
         return _module(name).scores(train, test, settings, seed)
+
+
+def measure(name: str, config: RunConfig, data: Dataset, device: str, given: dict[str, Any] | None = None) -> dict:
+    """Scores of an evaluation of a run: a flat dict.
+
+    data   the training images, on `device`
+    """
+    settings = _module(name).Protocol(**protocol(name, given))
+    return _module(name).scores(config, data, device, settings)

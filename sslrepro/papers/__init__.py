@@ -45,6 +45,12 @@ def claims_on(table_id: str) -> list[dict[str, Any]]:
     ]
 
 
+@functools.cache
+def contradictions() -> dict[str, dict[str, Any]]:
+    """Every contradiction within and between the papers, by id."""
+    return {one["id"]: one | {"paper": key} for key in PAPERS for one in paper(key).get("contradictions") or []}
+
+
 def expression(claim: dict[str, Any]) -> str | None:
     """What to evaluate for a claim: over printed cells, or over values only an overlay can give."""
     check = claim.get("check") or {}

@@ -2,17 +2,19 @@
 
 import statistics
 import time
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 
-from sslrepro.check import known_keys, require
+from sslrepro.check import require
 from sslrepro.config import RunConfig
 from sslrepro.data.datasets import Dataset
 from sslrepro.methods.base import Method
 from sslrepro.parts.optim import optimizer
 from sslrepro.train import batches, initialised
+
+
+OF_RUN = True  # measured on the run itself, not on features
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,6 @@ class Protocol:
     dim: int = 256  # d, width of a row
     batch_size: int = 128  # images per step
     repeats: int = 7  # rounds; the median is reported
-
-
-def protocol(given: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The full protocol: defaults with `given` on top; unknown keys raise with the nearest."""
-    known_keys(given or {}, [field.name for field in fields(Protocol)], "overhead")
-    made = asdict(replace(Protocol(), **(given or {})))
-    return made | {"queue_sizes": list(made["queue_sizes"])}  # as JSON has it
 
 
 def stepper(config: RunConfig, data: Dataset, device: str):
@@ -71,7 +66,7 @@ def queue_bytes(method: Method) -> tuple[int, int]:
     return rows, sum(buffer.nbytes for buffer in method.queue.buffers()) - rows
 
 
-def scores(config: RunConfig, data: Dataset, device: str, given: dict[str, Any]) -> dict[str, float]:
+def scores(config: RunConfig, data: Dataset, device: str, how: Protocol) -> dict[str, float]:
     """Per length m of the queue: steps_per_second_m, its ratio to the shortest one's, and bytes.
 
         config   an NNCLR run, whose queue, width and batch the protocol replaces
@@ -83,10 +78,9 @@ def scores(config: RunConfig, data: Dataset, device: str, given: dict[str, Any])
     Lengths take turns within a round, so that whatever else the machine does meets all of them. Raises ValueError for
     another method or fewer than two lengths.
     """
-    how = Protocol(**given)
     sizes = sorted(how.queue_sizes)
-    require(config.method == "nnclr", "overhead.scores", "method", "nnclr", config.method)
-    require(len(sizes) >= 2, "overhead.scores", "queue_sizes", "at least two lengths", sizes)
+    require(config.method == "nnclr", "evaluate.overhead", "method", "nnclr", config.method)
+    require(len(sizes) >= 2, "evaluate.overhead", "queue_sizes", "at least two lengths", sizes)
     out: dict[str, float] = {}
     steps = {}
     for size in sizes:
