@@ -76,6 +76,7 @@ def test_too_few_classes_are_one_clear_error(tmp_path):
 
 @pytest.mark.parametrize(("name", "given", "message"), [
     ("ifnd", {"clusters": (1000,)}, r"clusters must be numbers in 1\.\.64"),
+    ("ifnd", {"mode": "prototype", "space": "features"}, "space must be one of embedding, got 'features'"),
     ("ifnd_moco", {"acceptance": "linaer"}, "Did you mean 'linear'"),
     ("ifnd_swav", {"confidence": "x"}, "confidence must be one of"),
     ("ifnd", {"final_rate": 3.0}, r"final_rate must be in \[0, 1\], got 3.0"),
