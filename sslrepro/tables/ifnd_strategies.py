@@ -27,7 +27,7 @@ TABLE = Definition(
         "top1": "linear_top1",
     },
     also=("knn_top1", "few_top1"),
-    varied="index",
+    varied="",
     effect=("g", "a", "top1"),
     idea="""\
 Clusters tell which images may show the same thing, and those should not repel each other. But clusters of a young
