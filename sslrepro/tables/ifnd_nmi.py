@@ -43,8 +43,8 @@ decides. The paper's networks were downloaded, with epochs, batches and encoders
 method alone.
 
 The measure may favour methods that gather images into groups, whether or not the groups are classes: compare it with
-the probe and with the neighbours beside it. It is taken of the training images, which the methods have clustered, never of
-their labels. Its value depends on the number of classes: neither it nor a difference can be set against the
+the probe and with the neighbours beside it. It is taken of the training images, which the methods have clustered,
+never of their labels. Its value depends on the number of classes: neither it nor a difference can be set against the
 paper's. The probe's results were known when this was written, no NMI was.""",
     mapping="""\
 As many clusters as classes, on unit features of the training images without augmentation, five runs of k-means

@@ -4,7 +4,8 @@ from sslrepro.tables import Column, Definition
 
 # Per thousand classes, as the methods' defaults are: 25, 50 and 100 clusters per class, PCL's own, against 1, 3 and 10.
 MANY = (25_000, 50_000, 100_000)
-PCL = {"mode": "prototype", "acceptance": "step", "step_at": 0.1, "clusters": MANY, "confidence": "density"}
+STEP = {"acceptance": "step", "step_at": 0.1}
+PCL = {"mode": "prototype", "confidence": "density"}
 
 TABLE = Definition(
     id="ifnd_pcl",
@@ -13,18 +14,18 @@ TABLE = Definition(
     method="ifnd",
     rows={
         "simclr": {"acceptance": "constant", "final_rate": 0.0},
-        "pcl": PCL,
+        "pcl": PCL | STEP | {"clusters": MANY},
         "ifnd": {},
-        "pcl_elim": PCL | {"mode": "eliminate"},
+        "pcl_elim": PCL | STEP | {"clusters": MANY, "mode": "eliminate"},
         "ifnd_protonce": {"mode": "prototype"},
-        "pcl_linear": PCL | {"acceptance": "linear"},
-        "ifnd_step": {"acceptance": "step", "step_at": 0.1},
-        "pcl_clusters": {name: value for name, value in PCL.items() if name != "clusters"},
+        "pcl_linear": PCL | {"clusters": MANY},
+        "ifnd_step": STEP,
+        "pcl_clusters": PCL | STEP,
         "ifnd_clusters": {"clusters": MANY},
         "ifnd_conf": {"confidence": "density"},
     },
     variants={
-        "PCL, linear, confidence of Eq. 2": PCL | {"acceptance": "linear", "confidence": "cosine"},
+        "PCL, linear, confidence of Eq. 2": {"mode": "prototype", "clusters": MANY},
     },
     columns={
         "top1": "linear_top1",
