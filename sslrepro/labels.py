@@ -63,12 +63,19 @@ def heading(definition: Definition, column: str) -> str:
 
 
 def described_by(definition: Definition) -> list[str]:
-    """The paper's columns that say what a row is: what is varied, else "method", else all that hold no score."""
+    """The paper's columns that say what a row is: what is varied, else "method", else all that hold no score.
+
+    Where methods repeat, the first column that tells them apart stands beside.
+    """
     columns = transcribed_columns(definition)
     if definition.varied:
         return [definition.varied]
     if "method" in columns:
-        return ["method"]
+        rows = papers.table(definition.id)["rows"]
+        beside = [key for key, one in columns.items() if key not in definition.columns and key != "method"]
+        tried = [["method"], *(["method", key] for key in beside)]
+        return next((keys for keys in tried if len({tuple(line.get(k) for k in keys) for line in rows}) == len(rows)),
+                    ["method"])  # fmt: skip
     return [key for key, one in columns.items() if one["type"] != "number" and key not in definition.columns]
 
 

@@ -73,7 +73,10 @@ class Profile:
         passes of a mining net       at most twice the run's epochs, at least ten; its batches are the run's (ISL)
         gate and warm-up             at least an epoch, before which banks and graphs are random
         clusters and prototypes      as many per class as on ImageNet's 1,000 classes, at most a quarter of the images;
-                                     those that a table sets are mapped alike, all other settings of a table stand
+                                     those that a table sets are mapped alike
+        step of the accepted share   where a table sets it: no earlier than after two epochs. Labels are first made
+                                     after one, so an earlier step would be no step (IFND); other settings of a table
+                                     stand
         sampler's training           the paper's share, an eighth of the epochs
         pairs                        the paper's share of the rows, 1.4%, whatever their cosine
 
@@ -104,6 +107,8 @@ class Profile:
                 out[name] = 0
             elif name in ("gate", "warm"):
                 out[name] = min(max(value, 1 / max(self.plan.epochs, 1)), 1.0)
+            elif name == "step_at" and name in (given or {}):
+                out[name] = min(max(given[name], 2 / max(self.plan.epochs, 1)), 1.0)
             elif name == "n_strangers" and self.n_train:
                 out[name] = min(value, self.n_train)
             elif name == "exclude_self":
@@ -168,8 +173,8 @@ class Profile:
         settings = here.scaled(method, given)
         if method == "nnclr":  # in batches of the profile, whatever the row's own
             settings["queue_size"] = self.queue_size(given.pop("queue_size", 32_768))
-        settings |= {name: value for name, value in given.items() if name not in ("clusters", "n_prototypes")
-                     or name not in settings}  # fmt: skip
+        settings |= {name: value for name, value in given.items()
+                     if name not in ("clusters", "n_prototypes", "step_at") or name not in settings}  # fmt: skip
         data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
         return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
 

@@ -142,7 +142,8 @@ def test_pcl_clusters_its_teachers_embeddings_after_its_warm_up(monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "given"), [
-    ("ifnd", {}), ("ifnd", {"space": "features"}), ("ifnd", {"confidence": "density"}), ("ifnd_moco", {}),
+    ("ifnd", {}), ("ifnd", {"space": "features"}), ("ifnd", {"confidence": "density"}),
+    ("ifnd", {"mode": "prototype"}), ("ifnd_moco", {}),
     ("ifnd_moco", {"confidence": "density"}), ("ifnd_swav", {}), ("ifnd_swav", {"confidence": "density"}),
 ])  # fmt: skip
 def test_pseudo_labels_are_renewed_when_due_from_the_right_network(name, given):
@@ -159,6 +160,27 @@ def test_pseudo_labels_are_renewed_when_due_from_the_right_network(name, given):
         state = expected.state_dict()
         assert all(torch.equal(value, state[key]) for key, value in method.pseudo.state_dict().items())
         assert torch.equal(method.pseudo_labels, expected.label)
+
+
+def test_prototypes_are_the_centroids_and_densities_of_the_clusterings(monkeypatch):
+    calls, method = [], built("ifnd", mode="prototype", clusters=(3, 8), temperature=0.2, every=0.1)
+
+    def spy(*given):
+        calls.append((given[0], *kmeans(*given)))
+        return calls[-1][1:]
+
+    monkeypatch.setattr("sslrepro.parts.cluster.kmeans", spy)
+    for progress in (0.5, 0.8):
+        method.refresh(encode, progress)
+    pseudo = method.pseudo
+    for level, (x, labels, centroids) in enumerate(calls[2:]):
+        assert pseudo.centroids[level].allclose(unit(centroids).double(), atol=1e-6)
+        expected = 0.2 * density(x, labels, centroids).double()
+        assert pseudo.density[level].allclose(expected, atol=1e-6) and expected.mean() == pytest.approx(0.2)
+        shared = pseudo.label[level] >= 0
+        assert shared.sum() == round(0.8 * N_IMAGES) and torch.equal(pseudo.label[level][shared], labels[shared])
+    assert len(calls) == 4 and len(pseudo.centroids) == len(pseudo.density) == 2
+    assert not len(built("ifnd").pseudo.centroids), "kept only where they are read"
 
 
 def pairs(mined: tuple[torch.Tensor, torch.Tensor]) -> list[tuple[int, int]]:

@@ -28,7 +28,7 @@ def value(method: methods.Method, batch: Batch, progress: float = 0.5) -> float:
     return method.loss(batch, progress).loss.item()
 
 
-@pytest.mark.parametrize("mode", ["eliminate", "attract"])
+@pytest.mark.parametrize("mode", ["eliminate", "attract", "prototype"])
 def test_ifnd_with_labels_of_their_own_is_simclr(mode):
     batch = doubled(a_batch())
     ifnd, simclr = built("ifnd", mode=mode, temperature=0.3), built("simclr", temperature=0.3)

@@ -439,11 +439,12 @@ SHORT = {
     "linear": {},
     "linear_sgd": {"epochs": 5, "batch_size": 16, "rates": (0.3,)},
     "few": {"draws": 3, "per_class": 2},
+    "nmi": {"runs": 2},
 }
 
 
 def test_names():
-    assert evaluate.names() == ["few", "knn", "linear", "linear_sgd"] == sorted(SHORT)
+    assert evaluate.names() == ["few", "knn", "linear", "linear_sgd", "nmi"] == sorted(SHORT)
 
 
 @pytest.mark.parametrize("name", evaluate.names())

@@ -67,6 +67,20 @@ def test_settings_map_to_every_scale(name, scale):
         assert tuple(clusters) == (10, 30, 100), "the paper's numbers on CIFAR-10"
 
 
+@pytest.mark.parametrize(("scale", "step_at", "clusters"), [
+    ("smoke", 1.0, (16, 48, 192)), ("cpu", 0.25, (16, 400, 1152)), ("gpu", 0.1, (10, 250, 1000)),
+    ("paper", 0.1, (1000, 25_000, 100_000)),
+])  # fmt: skip
+def test_steps_and_clusters_that_a_table_sets_are_mapped(scale, step_at, clusters):
+    """As many clusters per class; a step after the epoch from which labels are accepted in the constant row."""
+    given = {"acceptance": "step", "step_at": 0.1, "clusters": (1000, 25_000, 100_000)}
+    if scale == "smoke":
+        given["clusters"] = (1000, 3000, 100_000)
+    found = profile(scale).config("ifnd", 0, given).settings
+    assert (found["step_at"], tuple(found["clusters"])) == (step_at, clusters)
+    assert profile(scale).config("ifnd", 0).settings["step_at"] == 0.1, "runs that no table sets keep their names"
+
+
 def test_too_few_classes_are_one_clear_error(tmp_path):
     config = profile("smoke").config("supervised", 0).with_changes(**{"settings.n_classes": 3})
     images, _ = load(DataConfig("shapes", n_train=96, n_test=16, side=8, classes=16))
@@ -76,6 +90,7 @@ def test_too_few_classes_are_one_clear_error(tmp_path):
 
 @pytest.mark.parametrize(("name", "given", "message"), [
     ("ifnd", {"clusters": (1000,)}, r"clusters must be numbers in 1\.\.64"),
+    ("ifnd", {"mode": "prototype", "space": "features"}, "space must be one of embedding, got 'features'"),
     ("ifnd_moco", {"acceptance": "linaer"}, "Did you mean 'linear'"),
     ("ifnd_swav", {"confidence": "x"}, "confidence must be one of"),
     ("ifnd", {"final_rate": 3.0}, r"final_rate must be in \[0, 1\], got 3.0"),

@@ -4,12 +4,18 @@ Chen et al., "Incremental False Negative Detection for Contrastive Learning", IC
 Compared with SimCLR: + clusterings of the whole set at several granularities, + a confidence per image and a share of
 accepted images that grows over training; negatives of the anchor's pseudo-label are left out (or attracted).
 
+Mode "prototype" is PCL's ProtoNCE on SimCLR (Appendix E, Table 7): nothing is left out of the instance loss, and an
+accepted image is contrasted with the centroids of its clusterings, at the temperatures that PCL gives them.
+
 Where the paper is silent or disagrees with itself:
 * Eq. 2 compares 128-wide embeddings with centroids that Algorithm 1 builds on 2,048-wide features, which is undefined.
   Both are unit embeddings here (`space="embedding"`) or both unit features ("features").
 * The losses are sums over the batch in the paper; means here.
 * Temperature and augmentation on CIFAR are not given: those of the SupCon code, whose other settings agree.
 * Clusters are made after an epoch's batches, so the first epoch is pure instance learning.
+* How ProtoNCE meets partial acceptance: images that are not accepted have no prototype term, the mean is over all. All
+  prototypes stand in the denominator, as for PCL's code where its sample is at least their number. The density is part
+  of ProtoNCE whatever `confidence` ranks the images.
 """
 
 from collections.abc import Callable
@@ -27,7 +33,7 @@ from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import same_image
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Step
+from sslrepro.types import Batch, Float, Int, Step
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Config:
     hidden: int = 2048  # width of the projector's two hidden layers
     temperature: float = 0.5  # tau; not given, SimCLR's on CIFAR
     clusters: tuple[int, ...] = (1000, 3000, 10_000)  # granularities (CIFAR-10: 10, 30, 100; CIFAR-100: 100, 300, 1000)
-    mode: str = "eliminate"  # Eq. 3, or "attract", Eq. 4
+    mode: str = "eliminate"  # Eq. 3, "attract", Eq. 4, or "prototype", ProtoNCE
     acceptance: str = "linear"  # or "step", "constant": how the accepted share grows, Sec. 3.2
     final_rate: float = 1.0  # accepted share at the end of training, Table 6
     step_at: float = 0.1  # share of training at which "step" jumps (epoch 100 of 1000)
@@ -53,12 +59,20 @@ class IFND(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.mode, ("eliminate", "attract"), "IFND", "mode")
-        one_of(config.space, ("embedding", "features"), "IFND", "space")
+        one_of(config.mode, ("eliminate", "attract", "prototype"), "IFND", "mode")
+        prototype = config.mode == "prototype"
+        one_of(config.space, ("embedding",) if prototype else ("embedding", "features"), "IFND", "space")
         self.config = config
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim)
-        self.pseudo = PseudoLabels(n_images, config.clusters, config.confidence, config.acceptance)
+        dim = config.dim if prototype else None
+        self.pseudo = PseudoLabels(n_images, config.clusters, config.confidence, config.acceptance, dim)
+
+    def proto_nce(self, z: Float[Tensor, "a d"], level: int, target: Int[Tensor, " a"]) -> Float[Tensor, ""]:
+        """The own prototype against all of them, each at its density; 0 for anchors without a shared label."""
+        keys = self.pseudo.centroids[level] / self.pseudo.density[level][:, None]
+        own = nn.functional.one_hot(target.clamp_min(0), len(keys)).bool()
+        return nce(z, keys, own, torch.ones_like(own), 1.0, weight=(target >= 0).float())
 
     def loss(self, batch: Batch, progress: float) -> Step:
         z = torch.cat([self.embed(view) for view in batch.views])
@@ -66,13 +80,16 @@ class IFND(Method):
         keys, key_index = gathered(z), gathered_detached(index)
         twin, other = same_image(index, key_index, local_rows(len(z), z.device))
         terms, kept = [], []
-        for label in self.pseudo.label:
+        for level, label in enumerate(self.pseudo.label):
             alike = (label[index][:, None] == label[key_index]) & other  # twins included: they share the label
             if self.config.mode == "eliminate":  # Eq. 3: 1[y_s != y_i], the twin stays
                 positive, candidate = twin, other & (twin | ~alike)
-            else:  # Eq. 4
+            elif self.config.mode == "attract":  # Eq. 4
                 positive, candidate = alike, other
-            terms.append(nce(z, keys, positive, candidate, self.config.temperature))
+            else:  # every other image repels
+                positive, candidate = twin, other
+            term = nce(z, keys, positive, candidate, self.config.temperature)
+            terms.append(term + self.proto_nce(z, level, label[index]) if self.config.mode == "prototype" else term)
             kept.append((candidate & ~positive).float().sum(1).mean())
         metrics = {"embedding_std": spread(z), "negatives": torch.stack(kept).mean()}
         return Step(torch.stack(terms).mean(), metrics)

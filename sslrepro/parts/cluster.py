@@ -134,9 +134,20 @@ class PseudoLabels(nn.Module):
 
     label   [L n] y*: cluster of an accepted image, else its own label -(i + 1)
     at      progress at the last renewal;  renewals   how often;  seed   of the clusterings, drawn at initialisation
+
+    Where `dim`, the width of the rows, is given, also what PCL contrasts an image with, per granularity; all labels
+    are own before the first renewal, so nobody reads them until then:
+    centroids   [k d] of unit length;  density   [k] their temperatures, of mean `temperature`
     """
 
-    def __init__(self, n_images: int, clusters: tuple[int, ...], confidence: str = "cosine", schedule: str = "linear"):
+    def __init__(
+        self,
+        n_images: int,
+        clusters: tuple[int, ...],
+        confidence: str = "cosine",
+        schedule: str = "linear",
+        dim: int | None = None,
+    ):
         super().__init__()
         fit_for("PseudoLabels", clusters, n_images)
         one_of(confidence, CONFIDENCES, "PseudoLabels", "confidence")
@@ -145,6 +156,9 @@ class PseudoLabels(nn.Module):
         self.register_buffer("at", torch.zeros((), dtype=torch.float64))
         self.register_buffer("renewals", torch.zeros((), dtype=torch.int64))
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
+        kept = () if dim is None else clusters
+        self.centroids = nn.ParameterList(nn.Parameter(torch.zeros(k, dim), requires_grad=False) for k in kept)
+        self.density = nn.ParameterList(nn.Parameter(torch.ones(k), requires_grad=False) for k in kept)
 
     def due(self, progress: float, every: float) -> bool:
         """Whether `every` (share of training) has passed since the last renewal; never at the very start."""
@@ -181,7 +195,11 @@ class PseudoLabels(nn.Module):
             else:
                 score = -density(x, labels, centroids)[labels]
             self.label[level] = accepted(labels, score, rate)
-        agreed(self.label)
+            if len(self.centroids):
+                self.centroids[level].copy_(unit(centroids))
+                self.density[level].copy_(temperature * density(x, labels, centroids))
+        for tensor in (self.label, *self.centroids, *self.density):
+            agreed(tensor.data)
         self.at.fill_(progress)
         self.renewals += 1
 
