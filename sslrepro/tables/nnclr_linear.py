@@ -14,9 +14,9 @@ TABLE = Definition(
         "simclr_v2": {"method": "simclr"},
         "swav": {"method": "swav"},
         "byol": {"method": "byol"},
-        "nnclr": {"queue_size": 98_304},
+        "nnclr": {"method": "nnclr", "queue_size": 98_304},
         "swav_mc": {"method": "swav", "recipe": "swav"},
-        "nnclr_mc": {"queue_size": 98_304, "recipe": "byol-multicrop"},
+        "nnclr_mc": {"method": "nnclr", "queue_size": 98_304, "recipe": "byol-multicrop"},
     },
     variants={
         "swav, its large crops only": {"method": "swav", "recipe": "simclr"},
@@ -40,9 +40,10 @@ prediction for one recipe at a small scale. All of NNCLR's rivals are at the set
 of this, and so is it; a method that wants long training loses here for that reason alone. NNCLR is one of those: the
 paper has it behind SimCLR for an eighth of a long training. All two-view runs also stand on the page that compares all
 methods, and were known when this was written. The two rows with multi-crop, and the variants, were not. For multi-crop
-compare each with its own large crops, below the table, not with its two-view row: recipes differ in colour too. A
-small crop of a 16 px image is four to six px wide: it may show nothing of the object, and failing here says nothing of
-224 px. Its gain has to pass the cost, six more views a step.""",
+compare each with its own large crops, below the table, not with its two-view row: recipes differ in colour too. The
+claim on the two gains is judged so, though the effect beside it is between the printed rows. A small crop of a 16 px
+image is four to six px wide: it may show nothing of the object, and failing here says nothing of 224 px. Its gain has
+to pass the cost, six more views a step.""",
     mapping="""\
 "SimCLR v2" is our SimCLR: at this size version 2 is version 1 with a deeper head, which we do not have. PCL is version
 2, the paper's row by its number version 1. NNCLR has its longest queue, 24 batches, at most an eighth of the images.

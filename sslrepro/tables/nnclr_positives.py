@@ -9,9 +9,9 @@ TABLE = Definition(
     method="nnclr",
     rows={
         "view1_nomom": {"positive": "view"},
-        "nn_nomom": {},
+        "nn_nomom": {"positive": "nearest"},
         "view1_mom": {"positive": "view", "teacher_momentum": 0.99},
-        "nn_mom": {"teacher_momentum": 0.99},
+        "nn_mom": {"positive": "nearest", "teacher_momentum": 0.99},
     },
     variants={
         "view 1, no head": {"positive": "view", "predictor": False},
@@ -21,7 +21,6 @@ TABLE = Definition(
     },
     columns={"top1": "linear_top1", "top5": "linear_top5"},
     also=("knn_top1", "few_top1"),
-    varied="positive",
     effect=("nn_nomom", "view1_nomom", "top1"),
     idea="""\
 The table isolates NNCLR's one step. Everything stays, loss, heads, negatives and views; only the vector that the

@@ -7,7 +7,7 @@ TABLE = Definition(
     title="NNCLR: does it need the prediction head?",
     question="Does a prediction head between embedding and loss give a better encoder?",
     method="nnclr",
-    rows={"without": {"predictor": False}, "with": {}},
+    rows={"without": {"predictor": False}, "with": {"predictor": True}},
     variants={
         "one direction only": {"symmetry": "none"},
         "softmax over columns (Sec. 3.2)": {"symmetry": "text"},

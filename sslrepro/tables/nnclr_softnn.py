@@ -7,7 +7,7 @@ TABLE = Definition(
     title="NNCLR: one neighbour, or a soft mean of all?",
     question="Is the single nearest row a better positive than a mean of the queue weighted by similarity?",
     method="nnclr",
-    rows={"soft": {"positive": "soft"}, "hard": {}},
+    rows={"soft": {"positive": "soft"}, "hard": {"positive": "nearest"}},
     variants={
         "soft, temperature 0.02": {"positive": "soft", "soft_temperature": 0.02},
         "soft, temperature 0.5": {"positive": "soft", "soft_temperature": 0.5},
