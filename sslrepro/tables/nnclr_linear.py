@@ -35,21 +35,22 @@ each of their neighbours is met by the predictions from all other crops.""",
 \mathcal{L} = \frac{1}{2 (v - 1)} \sum_{a=1}^{2} \sum_{b \ne a} \ell\bigl(\mathrm{NN}(z^a, Q), p^b\bigr), \qquad
 v = 2 \text{ crops, or } 8 \text{ with multi-crop}""",
     reading="""\
-Six of eight claims set NNCLR against others. They are judged as orders: sizes printed from unlike recipes are no
-prediction for one recipe at a small scale. All of NNCLR's rivals are at the settings of their papers, tuned for none
-of this, and so is it; a method that wants long training loses here for that reason alone. NNCLR is one of those: the
-paper has it behind SimCLR for an eighth of a long training. All two-view runs also stand on the page that compares all
-methods, and were known when this was written. The two rows with multi-crop, and the variants, were not. For multi-crop
-compare each with its own large crops, below the table, not with its two-view row: recipes differ in colour too. The
-claim on the two gains is judged so, though the effect beside it is between the printed rows. A small crop of a 16 px
-image is four to six px wide: it may show nothing of the object, and failing here says nothing of 224 px. Its gain has
-to pass the cost, six more views a step.""",
+All claims but one set NNCLR against others. Where they are judged, it is as orders: sizes printed from unlike recipes
+are no prediction for one recipe at a small scale. All of NNCLR's rivals are at the settings of their papers, tuned for
+none of this, and so is it; a method that wants long training loses here for that reason alone. NNCLR is one of those:
+the paper has it behind SimCLR for an eighth of a long training. All two-view runs also stand on the page that compares
+all methods, and were known when this was written. The two rows with multi-crop, and the variants, were not. For
+multi-crop compare each with its own large crops, below the table, not with its two-view row: recipes differ in colour
+too. The claim on the two gains is judged so, though the effect beside it is between the printed rows. A small crop of
+a 16 px image is four to six px wide: it may show nothing of the object, and failing here says nothing of 224 px. Its
+gain has to pass the cost, six more views a step.""",
     mapping="""\
 "SimCLR v2" is our SimCLR: at this size version 2 is version 1 with a deeper head, which we do not have. PCL is version
 2, the paper's row by its number version 1. NNCLR has its longest queue, 24 batches, at most an eighth of the images.
 All rows train for as many epochs; the paper's multi-crop run is shorter than its other one. Multi-crop rows have the
-recipe of their own papers (BYOL's for NNCLR), with large crops as large as the profile's and small ones as printed, in
-share of area and in side relative to the large. PIRL, CPC v2, CMC and InfoMin are not among our methods.""",
+recipe of their own papers (BYOL's for NNCLR; SwAV's large crops alone are SimCLR's views, but for a least crop that
+the profile may set), with large crops as large as the profile's and small ones as printed, in share of area and in
+side relative to the large. PIRL, CPC v2, CMC and InfoMin are not among our methods.""",
     unrun={
         "nnclr_c03": "InfoMin is not among our methods",
         "nnclr_c46": "a size, from numbers printed under unlike recipes; only directions carry over to other scales",

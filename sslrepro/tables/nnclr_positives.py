@@ -35,12 +35,12 @@ a_i = \begin{cases} z_i & \text{view 1} \\ \mathrm{NN}(z_i, Q) & \text{neighbour
 z = \begin{cases} f_\theta(x) & \text{no momentum} \\ f_{\bar\theta}(x) & \text{momentum} \end{cases}""",
     reading="""\
 Two claims are orders of two rows, the fairest kind: with three seeds equal rows are wrongly decided in about 3% of
-cases. They count in the neighbour's favour only if both hold. The third compares two differences, each of four noisy
-cells, and asks that both be positive: expect it open. The paper lets NNCLR catch up with SimCLR only after an eighth
-of a long training, and public runs on CIFAR find it behind after short ones; a negative effect here therefore says
-that the neighbour does not pay *within this budget*, not that it never does. The row of the neighbour without momentum
-is the run of Table 7a's third row, which was known when this was written; the others were not. If the effect has
-another sign without the head, the head is part of the finding.""",
+cases. They count in the neighbour's favour only if both hold. The third compares two differences of noisy cells, and
+asks that both be positive: expect it open. The paper lets NNCLR catch up with SimCLR only after an eighth of a long
+training, and public runs on CIFAR find it behind after short ones; a negative effect here therefore says that the
+neighbour does not pay *within this budget*, not that it never does. The row of the neighbour without momentum is the
+run of Table 7a's third row, which was known when this was written; the others were not. If the effect has another sign
+without the head, the head is part of the finding.""",
     mapping="""\
 The teacher's momentum is not stated; ours is 0.99 at every scale. Where the teacher would stand is not stated either:
 it embeds the view that is looked up, and what enters the queue, while the student predicts. Without one, the view as

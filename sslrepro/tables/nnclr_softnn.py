@@ -42,12 +42,13 @@ it. The oracle's claim is an order too. It should hold wherever neighbours often
 the class of the positive is not what limits training at this scale. The hard row is the run of Table 7a's third row,
 known when this was written.""",
     mapping="""\
-The soft neighbour's temperature is the loss's own, 0.1; 0.5 is that of the work the paper cites for it, whose squared
-distance between unit rows is twice one minus the cosine. It is scaled to unit norm and carries no gradient. Rows of
-the anchor's own image get no weight. Our queue has eight batches, as the paper's has, but far fewer rows; over fewer
-rows a softmax of the same temperature gives more weight to the nearest, so that soft is less soft here. While the
-queue has no row of the anchor's class the oracle takes the nearest. Epochs of the last two rows keep the ratio that
-the tables on epochs have.""",
+The soft neighbour's temperature is the loss's own, 0.1; 0.5 is that of the work the paper cites for it, which weighs
+rows by minus their squared distance: between unit rows, twice the cosine but for a constant. The mean is scaled to
+unit norm and carries no gradient. Rows of the anchor's own image get no weight. Our queue has eight batches, as the
+paper's has, but far fewer rows; over fewer rows a softmax of the same temperature gives more weight to the nearest, so
+that soft is less soft here. While the queue has no row of the anchor's class the oracle takes the nearest. Epochs of
+the last two rows are mapped as in the tables on epochs, where a profile's own length stands for 500; the other rows
+have that length.""",
     margin=("nnclr_x06",),
     seeds=3,
 )

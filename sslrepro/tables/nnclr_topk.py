@@ -18,7 +18,7 @@ TABLE = Definition(
     columns={"top1": "linear_top1", "top5": "linear_top5"},
     also=("knn_top1", "few_top1"),
     varied="k",
-    effect=("k1", "k32", "top1"),
+    effect=("k32", "k1", "top1"),
     idea="""\
 If other images make good positives, more of them might make better ones: drawing among the k nearest rows shows the
 anchor a wider part of its class. But the further a row is down the list, the less often it has the anchor's class. The
