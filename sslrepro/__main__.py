@@ -158,6 +158,7 @@ def reproduce(given: argparse.Namespace) -> None:
         made, left_out = every_plan(given.profile, given.root, given.seeds, given.dataset)
     else:
         made, left_out = [plans.plan(given.table, given.profile, given.seeds, given.dataset, given.root)], {}
+    require(bool(made), "reproduce", "profile", "one at which some table can be had", given.profile)
     store = study.Store(runs)
     wanted = united([task for one in made for task in one.tasks])
     if given.missing:
@@ -217,7 +218,7 @@ def announce(given: argparse.Namespace, made: list[Any], left_out: dict[str, str
     from sslrepro.ledger import estimate
 
     ledgers = {task.name: one.ledger for one in made for task in one.tasks}
-    scale = f"at {made[0].profile.name} scale ({made[0].profile.where})" if made else f"at {given.profile} scale"
+    scale = f"at {made[0].profile.name} scale ({made[0].profile.where})"
     counts = f"{len(wanted)} runs, {len(wanted) - len(left)} stored, {len(left)} to do"
     if given.table == "all":
         print(f"{len(made)} tables {scale}: {counts}")

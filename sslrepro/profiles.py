@@ -66,7 +66,7 @@ class Profile:
 
         NNCLR's queue is the one exception: its own tables count it in batches (`queue_size`).
 
-        widths of heads              at most the profile's
+        widths of heads              at most the profile's; those that a table sets keep their ratio to the default
         momentum of the teacher      at most 0.99 (MoCo's own for CIFAR): there are far fewer steps
         queue, rows, noise, top k    at most an eighth of the images; rows of the own image are passed over
         noise instead of a softmax   none: the released code takes the full softmax for small sets (InstDisc)
@@ -75,8 +75,8 @@ class Profile:
         clusters and prototypes      as many per class as on ImageNet's 1,000 classes, at most a quarter of the images;
                                      those that a table sets are mapped alike
         step of the accepted share   where a table sets it: no earlier than after two epochs. Labels are first made
-                                     after one, so an earlier step would be no step (IFND); other settings of a table
-                                     stand
+                                     after one, so an earlier step would be no step (IFND)
+        other settings of a table    stand; widths of heads: see above
         sampler's training           the paper's share, an eighth of the epochs
         pairs                        the paper's share of the rows, 1.4%, whatever their cosine
 
@@ -94,7 +94,8 @@ class Profile:
         out: dict[str, Any] = {}
         for name, value in default.items():
             if name in self.heads and value:
-                out[name] = min(value, self.heads[name])
+                ratio = (given or {}).get(name, value) / value
+                out[name] = round(ratio * min(value, self.heads[name]))
             elif name == "teacher_momentum" and value is not None:
                 out[name] = min(value, 0.99)
             elif name in ("queue_size", "n_nearest", "n_negatives", "negatives", "top_k") and self.n_train and value:
@@ -173,8 +174,8 @@ class Profile:
         settings = here.scaled(method, given)
         if method == "nnclr":  # in batches of the profile, whatever the row's own
             settings["queue_size"] = self.queue_size(given.pop("queue_size", 32_768))
-        settings |= {name: value for name, value in given.items()
-                     if name not in ("clusters", "n_prototypes", "step_at") or name not in settings}  # fmt: skip
+        mapped = {"clusters", "n_prototypes", "step_at", *self.heads} & set(settings)
+        settings |= {name: value for name, value in given.items() if name not in mapped}
         data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
         return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
 

@@ -277,7 +277,9 @@ def changes(found: Results) -> Shown:
         columns = ", ".join(name.replace("_", " ") for name in sets)
         row_note += f" Shown for column {column_label(definition, column)}; columns set {columns}."
     text = [[cell.replace("<code>", "").replace("</code>", "") for cell in line] for line in body]
-    return Shown(html_table(head, body) + f'\n<p class="caption">{row_note}</p>', text_table([head, *text]))
+    return Shown(
+        html_table(head, body) + f'\n<p class="caption">{row_note}</p>', text_table([head, *text]) + "\n" + row_note
+    )
 
 
 def _plain(name: str, value: Any) -> str:

@@ -10,6 +10,7 @@ import traceback
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from multiprocessing import Manager, get_context
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Task:
     evaluations: dict[str, dict[str, Any]]
     config: RunConfig | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Folder and ledger name."""
         if self.config is not None:

@@ -158,8 +158,8 @@ def checked(made: Definition) -> Definition:
     for name in made.controls:
         one_of(name, ["pixels", "random", *methods.names()], owner, "control")
     one_of(made.notebook, ["table", "methods"], owner, "notebook")
-    ends = made.ends or ()
     require(len(made.effect) in (0, 2, 3), owner, "effect", "(row, row, column) or two (row, column)", made.effect)
+    ends = made.ends or ()
     for where, (row, column) in [*(("effect", end) for end in ends), *made.values.items()]:
         one_of(row, made.ours, f"{owner}.{where}", "row")
         one_of(column, made.columns, f"{owner}.{where}", "column")
