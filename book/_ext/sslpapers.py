@@ -115,7 +115,7 @@ def short(paper: str) -> str:
 
 def readable(text: str) -> str:
     """A transcription's note without the line numbers of its source, which a reader does not have."""
-    text = re.sub(r"(?<!Algorithm 1)\s?\(lines? [\d-]+\)", "", text)
+    text = re.sub(r"(?<!Algorithm 1)(?<!Algorithm 1 )\s?\(lines? [\d-]+\)", "", text)
     text = re.sub(r"\bSePP-ID line \d+", "SePP-ID's text", text)
     text = re.sub(r"\bat line \d+", "in the text", text)
     return re.sub(r"(?<!\()\b([Ll])ine \d+", lambda match: "The text" if match[1] == "L" else "the text", text)
@@ -220,7 +220,7 @@ class PaperTables(Block):
     def entry(self, table: dict[str, Any]) -> nodes.Node:
         """One table."""
         made = definitions().get(table["id"])
-        varied = f"{table['varied'][0].upper()}{table['varied'][1:]}"
+        varied = f"{table['varied'][0].upper()}{table['varied'][1:]}".replace(" x ", " × ")
         shown = self.pages(table["id"])
         name = table["number"] or "Text"
         status: list[nodes.Node | str] = ["not run yet"]
@@ -291,18 +291,14 @@ class MethodTables(Block):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        verdicts = {(found.definition.id, one.claim): one.verdict for _, found, made in judged() for one in made}
         out = []
         for name, made in definitions().items():
             if self.arguments[0] not in trained(made):
                 continue
-            claims = []
-            for claim in papers.claims_on(name):
-                known = verdicts.get((name, claim["id"]))
-                claims.append([*self.named(claim["id"]), *([" ", raw(badge(known))] if known else [])])
+            claims = [self.named(claim["id"]) for claim in papers.claims_on(name)]
             shown = self.pages(name) or [["not run yet"]]
             head = para(strong(made.title), " (", *self.named(name), "): ", *listed(shown, "· "), kind="name")
-            out.append(div("entry", head, *([para(*listed(claims, " "), kind="about")] if claims else [])))
+            out.append(div("entry", head, *([para("claims ", *listed(claims), kind="about")] if claims else [])))
         return out
 
 
@@ -317,15 +313,38 @@ def with_claims(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 class ClaimsList(Block):
-    """Every claim of the five papers with its verdict per profile and what would settle it."""
+    """Every claim of the five papers with its verdict per profile and what would settle it; can be filtered."""
 
     def run(self) -> list[nodes.Node]:
-        return self.per_paper("claims", lambda key: [self.entry(claim) for claim in papers.paper(key)["claims"]])
+        every = [name for claim in papers.claims() for name in self.verdicts_of(claim)]
+        buttons = ['<label><input type="radio" name="verdict" checked> all</label>']
+        buttons += [f'<label><input type="radio" name="verdict" value="{name.replace(" ", "-")}"> {badge(name)} '
+                    f"{every.count(name)}</label>" for name in BADGE_ORDER]  # fmt: skip
+        words = "<legend>Show claims that at some scale were found to be</legend>"
+        chosen = raw(f'<fieldset class="filter">{words}{"".join(buttons)}</fieldset>')
+        return [chosen, *self.per_paper("claims", lambda key: [self.entry(c) for c in papers.paper(key)["claims"]])]
+
+    @staticmethod
+    @functools.cache
+    def known(claim: str) -> dict[str, tuple[str, str, Verdict]]:
+        """Profile -> (page, table, verdict); of several tables that show a claim, one that judges it."""
+        best: dict[str, tuple[str, str, Verdict]] = {}
+        for page, found, verdicts in judged():
+            for verdict in verdicts:
+                before = best.get(found.plan.profile.name)
+                if verdict.claim == claim and (before is None or before[2].verdict == "not judged"):
+                    best[found.plan.profile.name] = (page, found.definition.id, verdict)
+        return best
+
+    def verdicts_of(self, claim: str) -> list[str]:
+        """The distinct verdicts on a claim over profiles; "not judged" alone where nothing judged it."""
+        names = {verdict.verdict for _, _, verdict in self.known(claim).values()} - {"not judged"}
+        return sorted(names) or ["not judged"]
 
     def entry(self, claim: dict[str, Any]) -> nodes.Node:
         """One claim."""
         name = claim["id"]
-        came = [para(*line, kind="came") for line in self.verdicts(claim)]
+        came = [para(*line, kind="came") for line in self.lines(claim)]
         about: list[list[nodes.Node | str]] = []
         where = [one for one in claim["rests_on"] if one != "text"]
         rests = listed([self.named(one) for one in dict.fromkeys([*where, *tables_of()[name]])])
@@ -338,19 +357,13 @@ class ClaimsList(Block):
         if told:
             about.append(["see ", *listed([self.named(one) for one in told])])
         words = para(strong(name), f" {claim['text']}", kind="name")
-        return div("entry claim", words, *came, para(*listed(about, " · "), kind="about"), id=name)
+        kind = " ".join(f"is-{one.replace(' ', '-')}" for one in self.verdicts_of(name))
+        return div(f"entry claim {kind}", words, *came, para(*listed(about, " · "), kind="about"), id=name)
 
-    def verdicts(self, claim: dict[str, Any]) -> list[list[nodes.Node | str]]:
+    def lines(self, claim: dict[str, Any]) -> list[list[nodes.Node | str]]:
         """A line per profile; one that says why not where nothing judged it."""
-        best: dict[str, tuple[str, str, Verdict]] = {}
-        for page, found, verdicts in judged():
-            for verdict in verdicts:
-                profile = found.plan.profile.name
-                known = best.get(profile)
-                if verdict.claim == claim["id"] and (known is None or known[2].verdict == "not judged"):
-                    best[profile] = (page, found.definition.id, verdict)
         lines = []
-        for profile, (page, table, verdict) in best.items():
+        for profile, (page, table, verdict) in self.known(claim["id"]).items():
             where = self.link(f"{papers.table(table)['number']} at {profile} scale", f"executed/{page}.html")
             lines.append([raw(badge(verdict.verdict)), " ", where, *self.settled(verdict)])
         if not lines:
@@ -414,7 +427,7 @@ class Contradictions(Block):
         made += para(readable(one["analysis"]), kind="analysis")
         if note is not None and any(line.strip() for line in note):
             self.state.nested_parse(note, self.content_offset, made)
-        made += para(strong("We use"), f" {readable(one['use'])}", kind="use")
+        made += para(strong("What we do."), f" {readable(one['use'])}", kind="use")
         lines = []
         if ids := concerned()[name]:
             lines.append(["concerns ", *listed([self.named(other) for other in ids])])
