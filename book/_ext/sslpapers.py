@@ -353,6 +353,9 @@ class ClaimsList(Block):
         run = list(dict.fromkeys(m for t in tables_of()[name] if t in definitions() for m in trained(definitions()[t])))
         if run:
             about.append(["trains ", *listed([[self.link(method, f"methods/{method}.html")] for method in run])])
+        adapted = [d.adapted[name] for d in definitions().values() if name in getattr(d, "adapted", {})]
+        if adapted:
+            about.append(["judged as ", nodes.literal("", adapted[0])])
         told = [one for one, ids in concerned().items() if name in ids]
         if told:
             about.append(["see ", *listed([self.named(one) for one in told])])
@@ -368,7 +371,9 @@ class ClaimsList(Block):
             lines.append([raw(badge(verdict.verdict)), " ", where, *self.settled(verdict)])
         if not lines:
             written = papers.expression(claim) is not None
+            told = [d.unrun[claim["id"]] for d in definitions().values() if claim["id"] in d.unrun]
             why = "not run yet" if written else "the claim cannot be written over measured cells"
+            why = told[0] if told else why
             lines = [[raw(badge("not judged")), f" {why}"]]
         if holds_in_paper(claim) is False:
             lines.append(["The paper's own numbers do not bear it out."])
