@@ -116,6 +116,7 @@ def short(paper: str) -> str:
 def readable(text: str) -> str:
     """A transcription's note without the line numbers of its source, which a reader does not have."""
     text = re.sub(r"(?<!Algorithm 1)(?<!Algorithm 1 )\s?\(lines? [\d-]+\)", "", text)
+    text = text.replace(" (see ocr_repairs)", "")
     text = re.sub(r"\bSePP-ID line \d+", "SePP-ID's text", text)
     text = re.sub(r"\bat line \d+", "in the text", text)
     return re.sub(r"(?<!\()\b([Ll])ine \d+", lambda match: "The text" if match[1] == "L" else "the text", text)
@@ -422,8 +423,9 @@ class Contradictions(Block):
     def entry(self, one: dict[str, Any], note: StringList | None) -> nodes.Node:
         """One contradiction."""
         name = one["id"]
+        kind = "transcription" if one["type"] == "ocr" else one["type"]
         scope = "within the paper" if one["scope"] == "within" else f"between {', '.join(map(short, one['papers']))}"
-        made = div("entry contradiction", para(strong(name), f" {scope}: {one['type']}", kind="name"), id=name)
+        made = div("entry contradiction", para(strong(name), f" {scope}: {kind}", kind="name"), id=name)
         sides = [div("side", para(readable(one[side]))) for side in ("statement_a", "statement_b")]
         made += div("sides", *sides)
         if mirrored := re.fullmatch(r"see (\w+)", one["analysis"].strip()):
