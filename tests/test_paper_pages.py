@@ -1,0 +1,161 @@
+"""The papers' parts of the book: numbers come from the transcriptions, ids lead somewhere, drawings can be read."""
+
+import importlib
+import io
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+
+from sslrepro import papers
+from sslrepro.claims import Missing, Verdict
+
+BOOK = Path(__file__).parent.parent / "book"
+WRITTEN = [*sorted((BOOK / "papers").glob("*.md")), BOOK / "contradictions.md"]
+ROLE = re.compile(r"\{(printed|stated|setting)\}`([^`]+)`")
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """The extension, imported as Sphinx does: from its own folder."""
+    sys.path.insert(0, str(BOOK / "_ext"))
+    yield importlib.import_module("sslpapers")
+    sys.path.remove(str(BOOK / "_ext"))
+
+
+def test_roles_show_what_the_paper_prints(pages):
+    rows = {row["row"]: row for row in papers.table("nnclr_queue")["rows"]}
+    assert pages.cell("nnclr_queue.q8192.top1") == str(rows["q8192"]["top1"])
+    gap = rows["q98304"]["top1"] - rows["q8192"]["top1"]
+    assert pages.cell("nnclr_queue.q98304.top1 - nnclr_queue.q8192.top1") == f"{gap:.1f}"
+    assert pages.value("nnclr.crop_1000ep") == str(papers.text_value("nnclr", "crop_1000ep"))
+    assert pages.setting("nnclr.headline_run.queue") == "98,304"
+    assert pages.setting("nnclr_linear.multi_crop_epochs") == str(papers.settings("nnclr_linear")["multi_crop_epochs"])
+
+
+@pytest.mark.parametrize("read, text", [
+    ("cell", "nnclr_queue.q1.top1"), ("cell", "nnclr_nnsiam.simsiam.top5"), ("value", "nnclr.nothing"),
+    ("setting", "nnclr.headline_run.nothing"),
+])  # fmt: skip
+def test_a_number_that_is_not_printed_is_an_error(pages, read, text):
+    with pytest.raises(Missing):
+        getattr(pages, read)(text)
+
+
+def test_every_role_on_the_written_pages_can_be_read(pages):
+    readers = {"printed": pages.cell, "stated": pages.value, "setting": pages.setting}
+    found = [match for page in WRITTEN for match in ROLE.findall(page.read_text())]
+    assert len(found) > 30 and all(readers[name](text) for name, text in found)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)
+def test_no_result_is_typed(page):
+    assert re.findall(r"\d\.\d", ROLE.sub("", page.read_text())) == []
+
+
+def test_every_contradiction_concerns_something_known(pages):
+    empty = [name for name, ids in pages.concerned().items() if not ids]
+    assert empty == [] and set(pages.concerned()) == set(pages.contradictions())
+
+
+def test_a_note_on_nothing_is_refused(pages, monkeypatch, tmp_path):
+    (tmp_path / "contradictions.md").write_text("nnclr_x01: nnclr_queu\n")
+    monkeypatch.setattr(pages, "BOOK", tmp_path)
+    with pytest.raises(ValueError, match="nnclr_x01: id must be a table, figure or claim, got 'nnclr_queu'"):
+        pages.concerned.__wrapped__()
+
+
+def test_readers_see_no_line_numbers_of_a_source_they_do_not_have(pages):
+    texts = [pages.readable(str(one[key])) for one in pages.contradictions().values()
+             for key in ("statement_a", "statement_b", "analysis", "use")]  # fmt: skip
+    lines = [text for text in texts if re.search(r"\blines? \d", re.sub(r"Algorithm 1 \(lines? [\d-]+\)", "", text))]
+    assert lines == [] and any("Algorithm 1 (line 10)" in text for text in texts)
+
+
+def test_ids_become_links_only_where_they_are_words(pages):
+    known = {"nnclr_c01": "claims.html"}
+    assert pages.link_ids("<td>nnclr_c01</td>", "../", known) == (
+        '<td><a class="id" href="../claims.html#nnclr_c01">nnclr_c01</a></td>'
+    )
+    for same in ('<a href="#x">nnclr_c01</a>', '<img alt="nnclr_c01">', "<pre>x <b>nnclr_c01</b></pre>", "nnclr_c99",
+                 "my_nnclr_c01", "nnclr_c012"):  # fmt: skip
+        assert pages.link_ids(same, "../", known) == same
+    assert pages.link_ids("<pre>a</pre>nnclr_c01", "", known).endswith("</a>")
+
+
+def test_drawings_are_whole_described_and_used(pages):
+    for name, draw in pages.diagrams.DRAWINGS.items():
+        tree = ElementTree.fromstring(draw())
+        assert tree.get("role") == "img" and len(tree.get("aria-label")) > 80
+        _, _, width, height = map(float, tree.get("viewBox").split())
+        heads = {f"url(#{one.get('id')})" for one in tree.iter("marker")}
+        for one in tree.iter():
+            for end in ("marker-start", "marker-end"):
+                assert one.get(end) is None or one.get(end) in heads
+        words = [one for one in tree.iter("text")]
+        assert words and not any(re.search(r"\d\.?\d", one.text) for one in words)
+        assert all(0 <= float(one.get("x")) < width and 0 < float(one.get("y")) < height for one in words)
+        assert f"```{{diagram}} {name}\n" in (BOOK / "papers" / f"{name.split('_')[0]}.md").read_text()
+        assert name in pages.figures()
+
+
+def listing(pages, kind):
+    """A directive outside a build."""
+    made = type("Alone", (kind,), {"env": SimpleNamespace(docname="claims")})
+    return made.__new__(made)
+
+
+def test_every_claim_has_its_entry_and_anchor(pages):
+    sections = listing(pages, pages.ClaimsList).run()[1:]
+    anchors = [one["ids"][0] for section in sections for one in section.children[1:]]
+    assert sorted(anchors) == sorted(papers.claims())
+
+
+def test_a_claim_says_what_would_settle_it(pages):
+    def said(**given):
+        return "".join(pages.ClaimsList.settled(Verdict("c", "text", **given)))
+
+    assert "17 seeds per cell would settle it" in said(verdict="inconclusive", probability=0.6, seeds_needed=17)
+    assert "another scale" in said(verdict="inconclusive", probability=0.6)
+    assert said(verdict="holds", probability=0.97) == ", probability 0.970"
+    assert said(verdict="not judged", reason="not run: x") == ": not run: x"
+
+
+def test_the_better_known_verdict_of_a_profile_is_shown(pages, monkeypatch):
+    def result(table):
+        return SimpleNamespace(plan=SimpleNamespace(profile=SimpleNamespace(name="cpu")),
+                               definition=SimpleNamespace(id=table))  # fmt: skip
+
+    judged = Verdict("nnclr_c01", "t", "holds", 0.99)
+    unjudged = Verdict("nnclr_c01", "t", "not judged", reason="not run")
+    rows = (("a-cpu", result("a"), (unjudged,)), ("b-cpu", result("b"), (judged,)), ("c-cpu", result("c"), (unjudged,)))
+    monkeypatch.setattr(pages, "judged", lambda: rows)
+    assert pages.ClaimsList.known.__wrapped__("nnclr_c01") == {"cpu": ("b-cpu", "b", judged)}
+
+
+def test_a_thumbnail_is_small(pages):
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.effect_noise((1400, 500), 60).save(buffer, format="png")
+    small = pages.thumbnail(buffer.getvalue())
+    assert Image.open(io.BytesIO(small)).width == 480 and len(small) < len(buffer.getvalue()) / 4
+
+
+def test_the_gallery_takes_pictures_from_the_pages(pages):
+    published = sorted(page for page in (BOOK / "executed").glob("*.ipynb") if not page.stem.endswith("-smoke"))
+    for page in published:
+        title, png, alt = pages.pictured(page)
+        assert title and not title.startswith("#")
+        if page.stem.partition("-")[0] in papers.tables():
+            assert png[:4] == b"\x89PNG" and len(alt) > 40
+
+
+def test_a_method_page_gets_the_tables_that_train_it(pages):
+    for name, grows in (("methods/nnclr", True), ("methods/nothing", False), ("rule", False), ("papers/nnclr", False)):
+        source = ["# Title\n"]
+        pages.with_claims(None, name, source)
+        assert ("```{method-tables} nnclr\n```" in source[0]) == grows and source[0].startswith("# Title\n")
