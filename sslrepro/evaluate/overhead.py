@@ -13,7 +13,6 @@ from sslrepro.methods.base import Method
 from sslrepro.parts.optim import optimizer
 from sslrepro.train import batches, initialised
 
-
 OF_RUN = True  # measured on the run itself, not on features
 
 

@@ -33,8 +33,8 @@ carries over is the direction, and the work of the search itself. Beside its row
 of each, 24 bytes a row (last column), with which it knows an anchor's own past.""",
     mapping="""\
 Queue lengths and d = 256 are the paper's own, not scaled; batches have 128 images. Steps are whole training steps
-(views, two encodings, search, loss, backward pass, optimizer, queue), one thread; lengths take turns in one process, and
-the median over the rounds is reported per seed, so that the interval is that of the measurement.""",
+(views, two encodings, search, loss, backward pass, optimizer, queue) on one thread; lengths take turns in one process.
+The median over the rounds is reported per seed, so that the interval is that of the measurement.""",
     margin=("nnclr_x09",),
     controls=(),
     seeds=3,
