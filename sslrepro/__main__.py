@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = commands.add_parser("evaluate", help="evaluate a stored run again, or with another protocol")
     sub.add_argument("run", type=Path, help="the run's folder")
-    sub.add_argument("--evaluation", action="append", metavar="NAME", help="knn, linear, linear_sgd, few (default all)")
+    sub.add_argument("--evaluation", action="append", metavar="NAME", help="see list (default all that read features)")
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the protocol")
     sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR")
     sub.add_argument("--device", default="cpu")

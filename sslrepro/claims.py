@@ -141,6 +141,7 @@ class Reader:
     """Evaluates expressions over cells; a value is a number or an array of draws.
 
     cell    (table, row, column) -> value; None where the paper prints nothing; raises Missing
+    (in expressions of ours `p` reads a printed cell, `s` a number of a paper's text: neither is evidence)
     value   (paper, name) -> a number from a paper's text or an overlay; raises Missing
     """
 
@@ -152,7 +153,7 @@ class Reader:
             "min": lambda *a: self._extreme(np.minimum, a), "max": lambda *a: self._extreme(np.maximum, a),
             "round": _known(lambda x, n=0: np.round(x, n)), "inc": _steps(operator.lt), "dec": _steps(operator.gt),
             "ninc": _steps(operator.ge), "spread": self._spread, "rowids": self._rows, "col": self._column,
-            "beats": self._beats, "wins": self._wins,
+            "beats": self._beats, "wins": self._wins, "p": printed, "s": stated,
         }  # fmt: skip
 
     @staticmethod

@@ -145,7 +145,7 @@ def units(found: Results) -> str:
         column = definition.column(name)
         base = definition.column(column.of) if column.derived else column
         accuracy &= "_top" in base.score
-        given = transcribed_columns(definition).get(name, {}).get("unit") or ""
+        given = transcribed_columns(definition).get(name, {}).get("unit") or column.unit
         unit = "points" if column.derived and base.factor == 100 else "%" if base.factor == 100 else given
         by_unit.setdefault(unit or "no unit", []).append(column_label(definition, name))
     if set(by_unit) <= {"%", "points"} and accuracy:

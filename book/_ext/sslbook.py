@@ -162,12 +162,14 @@ class Bench(Directive):
     def run(self) -> list[nodes.Node]:
         record = json.loads((MEASURED / "cpu.json").read_text())
         peak = record["peaks"]["flops_per_second"]
-        head = ["what", "ours", "peer's", "unit", "ratio [least, greatest]", "of the measured peak", "views", "peer"]
+        head = ["what", "ours", "peer's", "unit", "ratio [least, greatest]", "of the measured peak", "share", "peer"]
         body = []
         for row in record["rows"]:
             ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
             reached = f"{100 * row['flops_per_second'] / peak:.0f}%" if "flops_per_second" in row else ""
-            share = f"{100 * row['views_share']:.0f}% of the step" if "views_share" in row else ""
+            share = f"views {100 * row['views_share']:.0f}% of the step" if "views_share" in row else ""
+            if "training_share" in row:
+                share = f"{100 * row['training_share']:.1f}% of a training that renews them every epoch"
             other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
             body.append([row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"]])
         where = record["environment"]

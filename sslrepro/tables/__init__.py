@@ -33,7 +33,7 @@ class Column:
     factor     from what is stored to the paper's unit (accuracies are stored in [0, 1]); a derived column's is `of`'s
     digits     shown behind the point
     best       which value is marked: "high", "low", or "" for none
-    label      heading of a column of ours that the paper has not; the paper's own are transcribed
+    label, unit   heading and unit of a column of ours that the paper has not; the paper's own are transcribed
     """
 
     score: str = ""
@@ -45,6 +45,7 @@ class Column:
     digits: int = 1
     best: str = "high"
     label: str = ""
+    unit: str = ""
 
     @property
     def derived(self) -> bool:

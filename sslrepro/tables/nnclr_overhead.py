@@ -13,8 +13,10 @@ TABLE = Definition(
     columns={
         "memory_mb": Column("row_bytes_{queue_size}", factor=1e-6, best=""),
         "steps_per_sec": Column("steps_per_second_{queue_size}", factor=1.0, digits=2, best=""),
-        "of_shortest": Column("of_shortest_{queue_size}", label="Steps per sec, of the shortest queue's (%)", best=""),
-        "notes_mb": Column("note_bytes_{queue_size}", factor=1e-6, label="Notes beside the rows (MB)", best=""),
+        "of_shortest": Column(
+            "of_shortest_{queue_size}", label="Steps per sec, of the shortest queue's", unit="%", best=""
+        ),
+        "notes_mb": Column("note_bytes_{queue_size}", factor=1e-6, label="Notes beside the rows", unit="MB", best=""),
     },
     varied="queue_size",
     effect=("q98304", "q8192", "steps_per_sec"),
@@ -35,6 +37,11 @@ of each, 24 bytes a row (last column), with which it knows an anchor's own past.
 Queue lengths and d = 256 are the paper's own, not scaled; batches have 128 images. Steps are whole training steps
 (views, two encodings, search, loss, backward pass, optimizer, queue) on one thread; lengths take turns in one process.
 The median over the rounds is reported per seed, so that the interval is that of the measurement.""",
+    adapted={
+        "nnclr_c35": "abs(c('nnclr_overhead','q98304','memory_mb') - s('nnclr','extra_memory_98k')) <= 2",
+        "nnclr_c37": "all(abs(c('nnclr_overhead',r,'memory_mb') - p('nnclr_overhead',r,'queue_size')*256*4/1e6) <= 0.2"
+        " for r in rowids('nnclr_overhead'))",
+    },
     margin=("nnclr_x09",),
     controls=(),
     seeds=3,
