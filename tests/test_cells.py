@@ -622,7 +622,7 @@ def two(tmp_path, monkeypatch):
     (tmp_path / "book" / "_toc.yml").write_text("")
     calls = []
 
-    def carry_out(wanted, runs, *rest):
+    def carry_out(wanted, runs, *rest, **more):
         calls.append([task for task in wanted if not study.complete(task, study.Store(runs))])
         for task in calls[-1]:
             stored(task, Path(runs))
