@@ -25,7 +25,7 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
 	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
-	@echo "                 [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
+	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
 
 $(VENV)/.complete: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed (PYTHON=<path> names another 3.11)"; exit 1; }

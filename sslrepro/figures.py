@@ -195,11 +195,12 @@ def lines_of_rows(found: Results) -> Figure:
 def dots(found: Results) -> Figure:
     """A line of dots per row: the paper's panel, ours with 95% intervals; a colour per column, controls as dashes."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     definition = found.definition
     columns = plotted(found)
     rows = rows_in_order(definition) + list(definition.variants)
-    height = (0.34 if len(columns) < 3 else 0.42) * len(rows) + 1.3 + (0.3 if len(columns) > 1 else 0)
+    height = (0.34 if len(columns) < 3 else 0.42) * len(rows) + 1.6 + (0.3 if len(columns) > 1 else 0)
     plot, axes = plt.subplots(1, 2, figsize=(11, height), layout="constrained", sharey=True)
     spread = 0.5 / len(columns)
     for number, column in enumerate(columns):
@@ -215,10 +216,12 @@ def dots(found: Results) -> Figure:
                 axes[1].errorbar(cell.mean, y, xerr=half(cell), fmt=marker, markersize=6, color=colour, capsize=3)
                 seeds = list(found.seeded(row, column).values())
                 axes[1].plot(seeds, [y] * len(seeds), ".", color=colour, alpha=0.35, markersize=5)
-    floor(found, axes[1], columns[0], vertical=True)
+    named = floor(found, axes[1], columns[0], vertical=True)
     labels = [short(row_label(definition, row)) + ("" if row in definition.ours else " *") for row in rows]
     axes[0].set_yticks(range(len(rows)), labels, fontsize=9)
-    axes[0].set_ylim(len(rows) - 0.4, -0.6)
+    axes[0].set_ylim(len(rows) - 0.4, -0.6 - 0.42 * named)  # room for the names of the dashed lines
+    for axis in axes:
+        axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     unit = "%" if definition.column(columns[0]).factor == 100 else papers_unit(found, columns[0])
     what = column_label(definition, columns[0]) if len(columns) == 1 else ""
     axes[0].set_title(f"{paper_on(found)}{', ' if what else ''}{what} ({unit})", fontsize=10)
@@ -243,10 +246,14 @@ def dots(found: Results) -> Figure:
     return Figure(plot, f"Dots per row, the paper's numbers and ours with 95% intervals. {'. '.join(said)}.")
 
 
-def floor(found: Results, axis: Any, column: str, vertical: bool) -> None:
-    """Dashed lines at the controls, named where they stand; with several columns only the one that trains nothing."""
+def floor(found: Results, axis: Any, column: str, vertical: bool) -> int:
+    """Dashed lines at the controls, named where they stand; with several columns only the one that trains nothing.
+
+    Returns how many there are.
+    """
+    drawn = 0
     names = ("random",) if len(plotted(found)) > 1 else ("random", "simclr", "supcon")
-    for number, name in enumerate(names):
+    for name in names:
         cell = found.at(name, column, control=True) if name in found.definition.controls else None
         if cell is None:
             continue
@@ -254,7 +261,9 @@ def floor(found: Results, axis: Any, column: str, vertical: bool) -> None:
         x, y = (cell.mean, 1.0) if vertical else (0.0, cell.mean)
         blend = axis.get_xaxis_transform() if vertical else axis.get_yaxis_transform()
         axis.annotate(SHORT.get(name, CONTROLS.get(name, name)), (x, y), xycoords=blend, fontsize=8, color="#555555",
-                      xytext=(2, -9 - 10 * number) if vertical else (4, 3), textcoords="offset points")  # fmt: skip
+                      xytext=(2, -9 - 10 * drawn) if vertical else (4, 3), textcoords="offset points")  # fmt: skip
+        drawn += 1
+    return drawn
 
 
 def short(label: str, width: int = 34) -> str:

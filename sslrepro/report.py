@@ -147,7 +147,8 @@ def units(found: Results) -> str:
         accuracy &= "_top" in base.score
         given = transcribed_columns(definition).get(name, {}).get("unit") or column.unit
         unit = "points" if column.derived and base.factor == 100 else "%" if base.factor == 100 else given
-        by_unit.setdefault(unit or "no unit", []).append(column_label(definition, name))
+        if unit:  # a column of ours says its own
+            by_unit.setdefault(unit, []).append(column_label(definition, name))
     if set(by_unit) <= {"%", "points"} and accuracy:
         return "Accuracy in %, differences in points" if "points" in by_unit else "Accuracy in %"
     return "Units: " + "; ".join(f"{', '.join(names)} in {unit}" for unit, names in by_unit.items())
