@@ -38,6 +38,7 @@ FRAMES = 9  # snapshots of a run, first and last step included
 NEAR = 5  # shown images that tell where a centroid is
 CLUSTERINGS = 5  # seeds of k-means behind NMI, purity and concentration (IFND: 5)
 QUERIES, NEIGHBOURS = 8, 5  # images whose neighbours are kept, and how many of each
+PLAIN = ("shown", "queries", "features", "neighbours", "queued")  # a snapshot's arrays beside groups and near
 VERSION = 1  # raise when a snapshot's content changes: old files are taken anew
 
 
@@ -47,6 +48,8 @@ class Snapshot:
 
     step, epoch   done so far
     weights       digest of all parameters and buffers of the method
+    shown         [n] data-set indices of the training images that are shown
+    queries       [q] those whose neighbours are kept
     features      [n f] float16, of the shown images, un-augmented, from the encoder
     groups        name -> [n] group of each shown image, -1 for none: "class", "cluster" (k-means of the features, as
                   many clusters as classes), "pseudo" (the method's own first clustering; methods that have one).
@@ -61,6 +64,8 @@ class Snapshot:
     step: int
     epoch: float
     weights: str
+    shown: np.ndarray
+    queries: np.ndarray
     features: np.ndarray
     groups: dict[str, np.ndarray]
     near: dict[str, np.ndarray]
@@ -70,7 +75,7 @@ class Snapshot:
 
     def packed(self) -> bytes:
         """As an npz file: the same snapshot, the same bytes."""
-        arrays = {"features": self.features, "neighbours": self.neighbours, "queued": self.queued}
+        arrays = {name: getattr(self, name) for name in PLAIN}
         arrays |= {f"groups.{name}": group for name, group in self.groups.items()}
         arrays |= {f"near.{name}": places for name, places in self.near.items()}
         about = {"step": self.step, "epoch": self.epoch, "weights": self.weights, "scores": self.scores}
@@ -97,12 +102,13 @@ def unpacked(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def read(path: Path) -> Snapshot:
     """A snapshot from its file."""
     arrays, about = unpacked(path)
+    plain = {name: arrays[name] for name in PLAIN}
+    return Snapshot(groups=within(arrays, "groups"), near=within(arrays, "near"), **plain, **about)
 
-    def part(prefix: str) -> dict[str, np.ndarray]:
-        return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
-    plain = {name: arrays[name] for name in ("features", "neighbours", "queued")}
-    return Snapshot(groups=part("groups."), near=part("near."), **plain, **about)
+def within(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays called `<prefix>.<name>`, by name."""
+    return {key.removeprefix(f"{prefix}."): value for key, value in arrays.items() if key.startswith(f"{prefix}.")}
 
 
 # --- what is measured -------------------------------------------------------------------------------------------
@@ -219,7 +225,8 @@ def taken(
         return tensor.cpu().numpy().astype(kind)
 
     return Snapshot(
-        step, epoch, evaluate.digest(method), kept(features[0].x[shown], np.float16),
+        step, epoch, evaluate.digest(method), kept(shown, np.int32), kept(query, np.int32),
+        kept(features[0].x[shown], np.float16),
         {name: kept(group[shown], np.int16) for name, group in groups.items()},
         {name: kept(places, np.int16) for name, places in near.items()},
         kept(neighbours, np.int32), kept(queued, np.int32), scores,
@@ -235,6 +242,11 @@ def at_steps(epochs: int, per_epoch: int, n: int = FRAMES) -> list[int]:
     return [epoch * per_epoch for epoch in sorted({round(place * epochs / (n - 1)) for place in range(n)})]
 
 
+def folder_of(config: RunConfig, runs: Path) -> Path:
+    """Where a run is trained for its snapshots: beside the run itself."""
+    return runs / f"{config.name}-snapshots"
+
+
 def along(
     config: RunConfig,
     runs: Path,
@@ -245,7 +257,7 @@ def along(
 ) -> list[Snapshot]:
     """The snapshots of a run, in order; trains it where they are not stored.
 
-    It is trained in a folder of its own beside the run's, `<name>-snapshots`, and resumes there. Pseudo-labels are
+    It is trained in a folder of its own (`folder_of`), and resumes there. Pseudo-labels are
     those that the next epoch trains with; at the end, those of the last epoch.
 
     evaluations   evaluation -> its full protocol
@@ -254,7 +266,7 @@ def along(
     """
     require(config.sampler is None, "snapshots", "method", "one that is trained in one run", config.method)
     require(world_size() == 1, "snapshots", "processes", "1", world_size())
-    folder = runs / f"{config.name}-snapshots"
+    folder = folder_of(config, runs)
     train_set, test_set = (split.to(device) for split in load(config.data, root))
     per_epoch = len(train_set) // config.plan.batch_size
     mark = hashlib.sha256(json.dumps([VERSION, evaluations], sort_keys=True).encode()).hexdigest()[:8]

@@ -7,11 +7,21 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sslrepro"
-ROOMS = ["check", "types", "store", "data", "parts", "methods", "config", "evaluate", "train", "papers", "tables",
-         "claims", "profiles", "study", "ledger", "report", "trial", "survey", "publish", "__main__"]  # fmt: skip
+ROOMS = ["check", "types", "store", "data", "parts", "methods", "config", "evaluate", "train",
+         "snapshots", "papers", "tables", "claims", "profiles", "study", "ledger", "atlas", "report", "trial", "survey",
+         "player", "evolution", "publish", "__main__"]  # fmt: skip
 LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "pandas", "yaml", "safetensors", "tqdm", "PIL"}
 OPTIONAL = {"jaxtyping", "faiss"}  # used where they are installed: types.py, parts/cluster.py
-PRESENTING = {"report", "trial", "survey", "publish", "__main__"}  # what a bare training machine never imports
+PRESENTING = {
+    "atlas",
+    "report",
+    "trial",
+    "survey",
+    "player",
+    "evolution",
+    "publish",
+    "__main__",
+}  # what a bare training machine never imports
 
 
 def room(path: Path) -> str:
