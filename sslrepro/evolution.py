@@ -413,11 +413,25 @@ def rerun(found: Found) -> Shown:
                  f"{command}\n{note}")  # fmt: skip
 
 
-def prose(definition: Definition) -> dict[str, str]:
-    """Markdown of a page by place: title, question, reading."""
-    number = transcribed(definition)["number"]
-    return {
-        "title": definition.title,
-        "question": f"*{number} of* {{cite:t}}`{definition.paper}`. {definition.question}",
-        "reading": f"{definition.reading} {printed(definition)}".strip(),
-    }
+class Text:
+    """Markdown for a notebook."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/markdown": self.text, "text/plain": self.text}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def question(definition: Definition, cite: bool = False) -> Text:
+    """Which figure of which paper, and what it asks; with a citation of the book's bibliography."""
+    paper = f"{{cite:t}}`{definition.paper}`" if cite else papers.paper(definition.paper)["paper"]["short"]
+    return Text(f"*{transcribed(definition)['number']} of* {paper}. {definition.question}")
+
+
+def reading(definition: Definition) -> Text:
+    """How to read the figure, and what the paper says of it in numbers."""
+    return Text(f"{definition.reading} {printed(definition)}".strip())
