@@ -69,7 +69,7 @@ def layouts(frames: list[np.ndarray], kind: str, seed: int = 0) -> np.ndarray:
     the centre is 1. The same input gives the same positions on one machine.
     """
     one_of(kind, MAPS, "atlas.layouts", "kind")
-    require(len(frames) >= 1, "atlas.layouts", "frames", "at least one snapshot", len(frames))
+    require(len(frames) >= 2, "atlas.layouts", "frames", "at least two snapshots", len(frames))
     unit = [_unit(frame.astype(np.float32)) for frame in frames]
     with _quiet():
         found = _tsne(unit, seed) if kind == "tsne" else _umap(unit, seed)
@@ -105,8 +105,6 @@ def _umap(frames: list[np.ndarray], seed: int) -> list[np.ndarray]:
     import umap
 
     n_neighbors = min(NEIGHBOURS, len(frames[0]) - 1)
-    if len(frames) == 1:
-        return [umap.UMAP(n_neighbors=n_neighbors, random_state=seed, n_jobs=1).fit_transform(frames[0])]
     same = {place: place for place in range(len(frames[0]))}
     solver = umap.AlignedUMAP(n_neighbors=n_neighbors, random_state=seed, alignment_regularisation=PULL,
                               alignment_window_size=2)  # fmt: skip
@@ -218,6 +216,8 @@ def drawn(config: RunConfig, found: list[Snapshot], folder: Path, data: Dataset,
     features = [one.features for one in found]
     maps = {kind: layouts(features, kind) for kind in kinds}
     names = sorted({name for one in found for name in one.scores})
+    groups = sorted({name for one in found for name in one.groups})  # some methods make pseudo-labels only later
+    nobody, nothing = np.full_like(found[0].groups["class"], -1), found[0].near["class"][:0]
     log = [line for line in read_lines(folder / "log.jsonl") if line]
     level = next(iter(data.tree.values()), None)
     about = {
@@ -240,8 +240,8 @@ def drawn(config: RunConfig, found: list[Snapshot], folder: Path, data: Dataset,
         found[0].queries,
         np.stack([one.neighbours for one in found]),
         np.stack([one.queued for one in found]),
-        {name: np.stack([one.groups[name] for one in found]) for name in found[0].groups},
-        {name: _stacked([one.near[name] for one in found]) for name in found[0].near},
+        {name: np.stack([one.groups.get(name, nobody) for one in found]) for name in groups},
+        {name: _stacked([one.near.get(name, nothing) for one in found]) for name in groups},
         maps,
     )
 

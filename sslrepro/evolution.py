@@ -376,7 +376,7 @@ def neighbours(found: Found) -> Figure:
     for row, query in zip(axes, one.queries, strict=True):
         for axis in row:
             axis.axis("off")
-        row[0].imshow(data.images[int(query)].permute(1, 2, 0), interpolation="nearest")
+        row[0].imshow(data.images[int(query)].permute(1, 2, 0).numpy(), interpolation="nearest")
     axes[0][0].set_title("query", fontsize=8)
     label = data.labels.numpy()
     for block, frame in enumerate(frames):
@@ -388,7 +388,7 @@ def neighbours(found: Found) -> Figure:
         said.append(f"epoch {one.epochs[frame]:g} {share}")
         for query, place in np.argwhere(known):
             axis = axes[query][first + place]
-            axis.imshow(data.images[int(index[block][query, place])].permute(1, 2, 0), interpolation="nearest")
+            axis.imshow(data.images[int(index[block][query, place])].permute(1, 2, 0).numpy(), interpolation="nearest")
             axis.axis("on"), axis.set_xticks([]), axis.set_yticks([])
             hit = same[query, place]
             for side in axis.spines.values():

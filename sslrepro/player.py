@@ -8,7 +8,6 @@ import base64
 import html
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -246,25 +245,23 @@ def strip(panels: list[Panel], first: str) -> bytes:
 
 def _still(axis: Any, atlas: Atlas, colour: str, kind: str, frame: int) -> None:
     positions = atlas.maps[kind][frame]
-    found, look = _categories(atlas, colour, frame)
-    for one in sorted(set(found.tolist())):
-        mine = found == one
-        paint, marker = (NONE["light"], "o") if one < 0 else look(one)
-        axis.scatter(
-            *positions[mine].T, s=3 if one < 0 else 6, c=paint, marker=marker, linewidths=0, zorder=1 + (one >= 0)
-        )
+    found, paints, markers = _categories(atlas, colour, frame)
+    for marker in MARKERS:
+        mine = (found >= 0) & (markers == marker)
+        axis.scatter(*positions[mine].T, s=6, c=paints[mine], marker=marker, linewidths=0, zorder=2)
+    axis.scatter(*positions[found < 0].T, s=3, c=NONE["light"], marker="o", linewidths=0, zorder=1)
     group = "pseudo" if colour == "accepted" else colour
     if group in atlas.near:
         axis.scatter(*atlas.centroids(group, kind)[frame].T, s=14, c=INK["light"], marker="x", linewidths=0.8, zorder=3)
 
 
-def _categories(atlas: Atlas, colour: str, frame: int) -> tuple[np.ndarray, Callable[[int], tuple[str, str]]]:
-    """(category of each point, -1 for none; category -> (colour, marker)) of a frame."""
+def _categories(atlas: Atlas, colour: str, frame: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(category, -1 for none; colour; marker) of each point of a frame."""
     hues, glyphs = looks(atlas.about["classes"], atlas.about["coarse"])
-    tones = class_colours("light", hues, glyphs)
+    tones, marks = np.array(class_colours("light", hues, glyphs)), np.array(MARKERS)[glyphs]
     group = atlas.groups.get("pseudo" if colour == "accepted" else colour)
     found = np.full(len(atlas.shown), -1) if group is None else group[frame].astype(int)
     if colour == "accepted":
         found = np.where(found < 0, -1, np.where(found == atlas.label, 0, 1))
-        return found, lambda one: (ACCEPTED_COLOURS["light"][one], "^" if one else "o")
-    return found, lambda one: (tones[one % len(tones)], MARKERS[glyphs[one % len(tones)]])
+        tones, marks = np.array(ACCEPTED_COLOURS["light"]), np.array(["o", "^"])
+    return found, tones[found % len(tones)], marks[found % len(marks)]

@@ -257,8 +257,8 @@ def along(
 ) -> list[Snapshot]:
     """The snapshots of a run, in order; trains it where they are not stored.
 
-    It is trained in a folder of its own (`folder_of`), and resumes there. Pseudo-labels are
-    those that the next epoch trains with; at the end, those of the last epoch.
+    It is trained in a folder of its own (`folder_of`), and resumes there. Pseudo-labels are those that the next epoch
+    trains with; at the end, those of the last epoch.
 
     evaluations   evaluation -> its full protocol
 
