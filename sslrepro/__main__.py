@@ -102,6 +102,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--export", type=Path, metavar="FILE", help="write the scale's results as one .tar.gz")
     sub.add_argument("--import", dest="import_", type=Path, metavar="FILE", help="merge such a file into the ledger")
 
+    sub = commands.add_parser("evolution", help="train what a figure of embeddings over training needs, and keep it")
+    sub.add_argument("figure", nargs="?", help="id of the figure; without it, the list of figures")
+    sub.add_argument("--profile", default="cpu", help="scale: smoke, cpu or gpu (default cpu)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--dataset", help="other images than the profile's, from --root")
+    sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR")
+    sub.add_argument("--device", default="cpu")
+    sub.add_argument("--runs", default=None, metavar="DIR")
+
     commands.add_parser("check", help="list pages whose inputs changed; exit 1 if there are any")
     commands.add_parser("pages", help="execute again, from the ledger, the pages whose inputs changed")
     sub = commands.add_parser("bench", help="speed, side by side with torchvision and faiss in one run")
@@ -343,6 +352,22 @@ def ledger(given: argparse.Namespace) -> None:
     print(f"{len(tally.finished)} runs in {tally.seconds:.0f} s, {tally.missing} still missing")
 
 
+def evolution(given: argparse.Namespace) -> None:
+    """A figure's runs, watched while they train; its small files, from which pages draw."""
+    from sslrepro import evolution as figures
+    from sslrepro import study
+
+    if given.figure is None:
+        for name in figures.names():
+            print(f"  {name:16} {figures.DEFINITIONS[name].question}")
+        return
+    runs = Path(given.runs) if given.runs else study.RUNS
+    found = figures.figure(given.figure, given.profile, given.seed, given.dataset, given.root, runs, given.device)
+    print(f"{figures.measures(found)}\n")
+    for path in figures.keep(found):
+        print(f"kept      {path}")
+
+
 def evaluate_again(given: argparse.Namespace) -> None:
     """Evaluate a stored run."""
     from sslrepro import evaluate, study
@@ -377,6 +402,8 @@ def main(words: list[str] | None = None) -> int:
                 show_lists()
             case "train":
                 train(given)
+            case "evolution":
+                evolution(given)
             case "evaluate":
                 evaluate_again(given)
             case "ledger":

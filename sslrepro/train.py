@@ -31,6 +31,7 @@ from sslrepro.store import append_line, environment, locked, read_lines, write_a
 COLLAPSED = 0.05  # embedding_std below this share of a healthy spread: all embeddings are nearly equal
 
 Report = Callable[[int, int], None]  # (steps done, steps in all), called after every step
+Watch = Callable[[int, Method], None]  # (steps done, method), called before every step
 
 
 def initialised(config: RunConfig, n_images: int | None = None, device: torch.device | str = "cpu") -> Method:
@@ -135,12 +136,16 @@ def train(
     log_every: int = 20,
     checkpoint_seconds: float = 15.0,
     compiling: str = "no",
+    watch: Watch | None = None,
 ) -> Method:
     """Train a run to its end in `folder`, from its last checkpoint where there is one, and return the method.
 
         data                 the training split, on the CPU or on `device`
         checkpoint_seconds   least time between checkpoints, which fall on log steps
         compiling            how the encoders run: see `compiled`; recorded beside the run, no part of its identity
+        watch                sees the method before every step, after any refresh, and must leave it as it is. After a
+                             resume it sees the steps since the checkpoint again; it never sees the end, which is
+                             what is returned. On every process; its time counts as training's
 
     On the CPU, with the same thread count, a run that was killed and resumed ends bit-identical to an unbroken one.
     Raises FloatingPointError when the loss is not finite, ValueError for a checkpoint of another run.
@@ -187,6 +192,8 @@ def train(
             torch.compiler.cudagraph_mark_step_begin()  # the last step's outputs may be overwritten from here on
         if step % source.per_epoch == 0:
             method.refresh(lambda net: encoded(net, data, source.normalise), progress)
+        if watch is not None:
+            watch(step, method)
         for group in solver.param_groups:
             factor = 1.0 if group.get("constant") else warmup_cosine((step + 1) / (steps + 1), plan.warmup)
             group["lr"] = plan.lr * factor

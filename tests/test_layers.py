@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sslrepro"
-ROOMS = ["check", "types", "store", "data", "parts", "methods", "config", "train", "evaluate", "papers", "tables",
-         "claims", "profiles", "tasks", "plans", "study", "ledger", "forms", "labels", "figures",
-         "verdicts", "report", "trial", "survey", "publish", "__main__"]  # fmt: skip
+ROOMS = ["check", "types", "store", "data", "parts", "methods", "config", "train", "evaluate", "snapshots", "papers",
+         "tables", "claims", "profiles", "tasks", "plans", "study", "ledger", "atlas", "forms", "labels", "figures",
+         "verdicts", "report", "trial", "survey", "player", "evolution", "publish", "__main__"]  # fmt: skip
 LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "pandas", "yaml", "safetensors", "tqdm", "PIL"}
 OPTIONAL = {"jaxtyping", "faiss"}  # used where they are installed: types.py, parts/cluster.py
 PRESENTING = {
+    "atlas",
     "forms",
     "labels",
     "figures",
@@ -20,6 +21,8 @@ PRESENTING = {
     "report",
     "trial",
     "survey",
+    "player",
+    "evolution",
     "publish",
     "__main__",
 }  # what a bare training machine never imports

@@ -106,18 +106,23 @@ def fingerprint(images: Tensor, labels: Tensor) -> str:
     return digest.hexdigest()[:16]
 
 
+def balanced(labels: Int[Tensor, " n"], n: int, seed: int) -> Int[Tensor, " m"]:
+    """Sorted places of `n` random images (or of all), as many of every class as its size allows, on the CPU."""
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(len(labels), generator=generator)
+    labels = labels.cpu()[shuffled]
+    rank = torch.zeros_like(labels)  # how many of its class come before an image
+    for leaf in labels.unique():
+        mine = labels == leaf
+        rank[mine] = torch.arange(int(mine.sum()))
+    return shuffled[torch.argsort(rank, stable=True)[:n]].sort().values
+
+
 def subset(data: Dataset, n: int, seed: int) -> Dataset:
     """A class-balanced random subset of `n` images (0 or n >= len: the whole set)."""
     if n == 0 or n >= len(data):
         return data
-    generator = torch.Generator().manual_seed(seed)
-    shuffled = torch.randperm(len(data), generator=generator)
-    labels = data.labels.cpu()[shuffled]
-    rank = torch.zeros_like(labels)  # how many of its class come before an image
-    for leaf in range(data.n_classes):
-        mine = labels == leaf
-        rank[mine] = torch.arange(int(mine.sum()))
-    keep = shuffled[torch.argsort(rank, stable=True)[:n]].sort().values
+    keep = balanced(data.labels, n, seed)
     images, labels = data.images[keep], data.labels[keep]
     return Dataset(data.name, images, labels, data.class_names, data.tree, fingerprint(images, labels))
 

@@ -1,0 +1,56 @@
+"""Figures of embeddings over training, put into pages at build time from the committed files; nothing is trained."""
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from sslrepro import atlas, evolution
+from sslrepro.figures import Figure
+from sslrepro.forms import Shown
+from sslrepro.profiles import profile, scaled_to
+
+LOG = logging.getLogger(__name__)
+PARTS = ("question", "picture", "measures", "reading", "rerun")
+
+
+def part_of(value: str) -> str:
+    """One of the parts."""
+    return directives.choice(value, PARTS)
+
+
+class Evolution(SphinxDirective):
+    """A part of a figure's page: `{evolution} ifnd_fig3`, with `:part: picture`, `:profile: cpu`, `:dataset:`."""
+
+    required_arguments = 1
+    option_spec = {"part": part_of, "profile": directives.unchanged, "dataset": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        definition = evolution.DEFINITIONS[self.arguments[0]]
+        part, name = self.options.get("part", "picture"), self.options.get("profile", "cpu")
+        dataset = self.options.get("dataset")
+        if part in ("question", "reading"):
+            text = evolution.question(definition, cite=True) if part == "question" else evolution.reading(definition)
+            return self.parse_text_to_nodes(str(text))
+        base = scaled_to(profile(name), dataset)
+        for arm in definition.arms:
+            path = atlas.path_of(arm, base, 0)
+            self.env.note_dependency(str(path))
+            if atlas.kept(arm, base, 0) is None:
+                command = f"python -m sslrepro evolution {definition.id} --profile {name}"
+                LOG.warning("%s: %s is absent or not of today's configuration: %s", self.env.docname, path, command)
+                return []
+        found = evolution.figure(definition.id, name, dataset=dataset)
+        shown = [getattr(evolution, part)(found)] + ([evolution.caption(found)] if part == "picture" else [])
+        return [nodes.raw("", _html(one), format="html") for one in shown]
+
+
+def _html(shown: Shown | Figure) -> str:
+    return shown._repr_mimebundle_()["text/html"]
+
+
+def setup(app: Sphinx) -> dict:
+    """Register the directive."""
+    app.add_directive("evolution", Evolution)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
