@@ -62,28 +62,41 @@ def published() -> dict[str, Results]:
 
 
 class ClaimsBoard(Directive):
-    """One square per claim of the five papers, coloured by the verdict of the largest scale that judged it."""
+    """One mark per claim, by the verdict of the largest scale that judged it, and counts by paper and scale.
+
+    "not judged" counts claims that no page of that scale has judged.
+    """
 
     def run(self) -> list[nodes.Node]:
         verdicts: dict[str, list[tuple[str, str, str]]] = {}
+        scales: dict[str, dict[str, str]] = {}  # scale -> claim -> its verdict there
         for page, found in published().items():
+            at = scales.setdefault(found.plan.profile.name, {})
             for verdict in found.verdicts():
                 verdicts.setdefault(verdict.claim, []).append((verdict.verdict, page, verdict.text))
-        lines, totals = [], dict.fromkeys(ORDER, 0)
+                if verdict.verdict != "not judged" or verdict.claim not in at:
+                    at[verdict.claim] = verdict.verdict
+        lines, rows, totals = [], [], dict.fromkeys(ORDER, 0)
         for key in papers.PAPERS:
-            squares = []
-            for claim in papers.paper(key)["claims"]:
+            squares, own = [], dict.fromkeys(ORDER, 0)
+            claims, name = papers.paper(key)["claims"], papers.paper(key)["paper"]["short"]
+            for claim in claims:
                 known = [one for one in verdicts.get(claim["id"], []) if one[0] != "not judged"]
                 verdict, page, _ = known[0] if known else ("not judged", None, None)
-                totals[verdict] += 1
+                own[verdict] += 1
                 title = html.escape(f"{claim['id']}: {claim['text']} ({verdict})", quote=True)
                 tag, link = ("a", f' href="executed/{page}.html"') if page else ("span", "")
                 squares.append(f'<{tag}{link} class="square {verdict.replace(" ", "-")}" title="{title}"'
                                f' aria-label="{title}"></{tag}>')  # fmt: skip
-            name = papers.paper(key)["paper"]["short"]
             lines.append(f'<div class="paper"><b>{name}</b><span class="squares">{"".join(squares)}</span></div>')
+            totals = {one: totals[one] + own[one] for one in ORDER}
+            for scale, at in sorted(scales.items()):
+                told = [at.get(claim["id"], "not judged") for claim in claims]
+                if set(told) != {"not judged"}:
+                    rows.append([name, scale, *(str(told.count(one)) for one in ORDER)])
         counts = " ".join(f"<span>{badge(name)} {totals[name]}</span>" for name in ORDER)
-        board = f'<div class="board">{"".join(lines)}<p class="counts">{counts}</p></div>'
+        table = _table(["paper", "scale", *ORDER], rows) if rows else ""
+        board = f'<div class="board">{"".join(lines)}<p class="counts">{counts}</p>{table}</div>'
         return [nodes.raw("", board, format="html")]
 
 
