@@ -153,6 +153,40 @@ class ShapesSheet(Directive):
         return [nodes.raw("", f'<img class="plot" alt="{alt}" src="data:image/png;base64,{data}">', format="html")]
 
 
+class ClassTree(Directive):
+    """Six of the embedded images with their labels at every level of the class tree."""
+
+    def run(self) -> list[nodes.Node]:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+
+        from sslrepro.data import DataConfig, load
+        from sslrepro.data.shapes import LEAVES, LEVELS
+
+        train, _ = load(DataConfig("shapes", n_train=48 * 8, n_test=48, side=16, seed=7))
+        chosen = (0, 21, 26, 31, 36, 47)  # leaves of all families and variants
+        plot, axes = plt.subplots(1, len(chosen), figsize=(10, 2.7), layout="constrained")
+        told = []
+        for axis, leaf in zip(axes, chosen, strict=True):
+            family, shape, variant = LEAVES[leaf]
+            image = train.images[(train.labels == leaf).nonzero()[0, 0]]
+            axis.imshow(image.permute(1, 2, 0), interpolation="nearest")
+            axis.set_xticks([]), axis.set_yticks([])
+            axis.set_xlabel(f"{family}\n{shape}\n{variant} {shape}", fontsize=9)
+            told.append(f"{variant} {shape} (shape {shape}, family {family})")
+        depths = " / ".join(f"{n}" for n in sorted(LEVELS))
+        plot.suptitle(f"labels with {depths} classes, from above", fontsize=9)
+        buffer = io.BytesIO()
+        plot.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+        plt.close(plot)
+        data = base64.b64encode(buffer.getvalue()).decode()
+        alt = html.escape("Six images and their labels at three levels: " + "; ".join(told) + ".", quote=True)
+        image = f'<div class="scroll"><img class="plot wide" alt="{alt}" src="data:image/png;base64,{data}"></div>'
+        return [nodes.raw("", image, format="html")]
+
+
 class Profiles(Directive):
     """The four scales, from the code that runs them."""
 
@@ -251,6 +285,7 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("claims-board", ClaimsBoard)
     app.add_directive("pages", Pages)
     app.add_directive("shapes-sheet", ShapesSheet)
+    app.add_directive("class-tree", ClassTree)
     app.add_directive("profiles", Profiles)
     app.add_directive("bench", Bench)
     app.add_directive("growth", Growth)

@@ -22,9 +22,10 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from sslrepro import papers, tables
+from sslrepro import atlas, evolution, papers, tables
 from sslrepro.check import require
 from sslrepro.claims import Missing, Verdict, holds_in_paper, printed, stated
+from sslrepro.profiles import profile
 from sslrepro.publish import PAGES
 from sslrepro.report import badge, number, probability
 from sslrepro.study import Results
@@ -250,6 +251,9 @@ class PaperTables(Block):
         return [para(*listed(lines, " · "), kind="about")] if lines else []
 
 
+PLOTS = {"ifnd_fig1": "ifnd_granularity"}  # figures that plot a table: the table's page has them
+
+
 class PaperFigures(PaperTables):
     """Every figure of a paper: what it shows and where it is drawn. Argument: the paper."""
 
@@ -259,8 +263,12 @@ class PaperFigures(PaperTables):
             name = figure["id"]
             pages = sorted(page.stem for page in PAGES.glob(f"{name}-*.ipynb") if not page.stem.endswith("-smoke"))
             where: list[nodes.Node | str] = ["not drawn yet"]
-            if pages:
-                links = [[self.link(page.removeprefix(f"{name}-"), f"executed/{page}.html")] for page in pages]
+            links = [[self.link(page.removeprefix(f"{name}-"), f"executed/{page}.html")] for page in pages]
+            if (BOOK / "figures" / f"{name}.md").exists():
+                links.append([self.link("its page", f"figures/{name}.html")])
+            elif (table := PLOTS.get(name)) and (PAGES / f"{table}-cpu.ipynb").exists():
+                links.append([self.link("on the table's page", f"executed/{table}-cpu.html")])
+            if links:
                 where = ["our figure: ", *listed(links)]
             elif name in diagrams.DRAWINGS:
                 where = [self.link("drawn anew above", f"{self.env.docname}.html#{name}")]
@@ -470,13 +478,35 @@ def pictured(page: Path) -> tuple[str, bytes | None, str]:
     title = text.splitlines()[0].lstrip("# ")
     for cell in cells:
         for output in cell.get("outputs", []):
-            shown = "".join(output.get("data", {}).get("text/html", ""))
-            for tag in re.findall(r"<img\b[^>]*>", shown):
-                found = re.search(r'src="data:image/png;base64,([^"]+)"', tag)
-                alt = re.search(r'alt="([^"]*)"', tag)
-                if found:
-                    return title, base64.b64decode(found[1]), html.unescape(alt[1]) if alt else ""
+            png, alt = first_image("".join(output.get("data", {}).get("text/html", "")))
+            if png:
+                return title, png, alt
     return title, None, ""
+
+
+def first_image(shown: str) -> tuple[bytes | None, str]:
+    """The first PNG within some HTML, and its alternative text."""
+    for tag in re.findall(r"<img\b[^>]*>", shown):
+        found = re.search(r'src="data:image/png;base64,([^"]+)"', tag)
+        alt = re.search(r'alt="([^"]*)"', tag)
+        if found:
+            return base64.b64decode(found[1]), html.unescape(alt[1]) if alt else ""
+    return None, ""
+
+
+def drawn_over_training() -> list[tuple[str, str, bytes | None, str]]:
+    """(figure, title, picture, alternative text) of every figure page whose runs are committed."""
+    out = []
+    for name, made in evolution.DEFINITIONS.items():
+        base = profile("cpu")
+        if (BOOK / "figures" / f"{name}.md").exists() and all(atlas.kept(arm, base, 0) for arm in made.arms):
+            out.append((name, made.title, *first_image(shown_as_html(evolution.picture(evolution.figure(name))))))
+    return out
+
+
+def shown_as_html(given: Any) -> str:
+    """What a notebook would show."""
+    return given._repr_mimebundle_()["text/html"]
 
 
 class Gallery(Block):
@@ -486,22 +516,26 @@ class Gallery(Block):
         order = [*papers.tables(), *figures()]
         cards: dict[str, list[tuple[int, str]]] = {}
         total = 0
+        entries: list[tuple[str, str, str, bytes | None, str, str]] = []
         verdicts = {page: made for page, _, made in judged()}
         for page in sorted(PAGES.glob("*.ipynb")):
-            table, _, profile = page.stem.partition("-")
-            if profile == "smoke":
+            table, _, scale = page.stem.partition("-")
+            if scale == "smoke":
                 continue
-            title, png, alt = pictured(page)
+            badges = "".join(part.astext() for part in counts(verdicts.get(page.stem, ())))
+            entries.append((table, f"executed/{page.stem}.html", *pictured(page), f"{scale} scale {badges}"))
+        entries += [(name, f"figures/{name}.html", title, png, alt, "cpu scale, one seed")
+                    for name, title, png, alt in drawn_over_training()]  # fmt: skip
+        for name, page, title, png, alt, words in entries:
             small = thumbnail(png) if png else b""
             total += len(small) * 4 // 3
             data = base64.b64encode(small).decode()
             image = f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">' if png else ""
-            badges = "".join(part.astext() for part in counts(verdicts.get(page.stem, ())))
-            where = "../" * self.env.docname.count("/") + f"executed/{page.stem}.html"
+            where = "../" * self.env.docname.count("/") + page
             card = (f'<a class="card-page thumb" href="{where}">{image}<b>{html.escape(title)}</b>'
-                    f"<span>{html.escape(profile)} scale {badges}</span></a>")  # fmt: skip
-            known = (papers.tables() | figures()).get(table)
-            cards.setdefault(known["paper"] if known else "", []).append((order.index(table) if known else 0, card))
+                    f"<span>{html.escape(words)}</span></a>")  # fmt: skip
+            known = (papers.tables() | figures()).get(name)
+            cards.setdefault(known["paper"] if known else "", []).append((order.index(name) if known else 0, card))
         if total > MOST_BYTES:
             LOG.warning("gallery: pictures take %d bytes, more than %d; make thumbnails smaller", total, MOST_BYTES)
 
