@@ -375,8 +375,8 @@ class ClaimsList(Block):
     def lines(self, claim: dict[str, Any]) -> list[list[nodes.Node | str]]:
         """A line per profile; one that says why not where nothing judged it."""
         lines = []
-        for profile, (page, table, verdict) in self.known(claim["id"]).items():
-            where = self.link(f"{papers.table(table)['number']} at {profile} scale", f"executed/{page}.html")
+        for scale, (page, table, verdict) in self.known(claim["id"]).items():
+            where = self.link(f"{papers.table(table)['number']} at {scale} scale", f"executed/{page}.html")
             lines.append([raw(badge(verdict.verdict)), " ", where, *self.settled(verdict)])
         if not lines:
             written = papers.expression(claim) is not None
