@@ -48,7 +48,7 @@ ARMS = {
     "ifnd": Arm("IFND, eliminating", "ifnd", {}),
     "ifnd_attract": Arm("IFND, attracting", "ifnd", {"mode": "attract"}),
     "ifnd_constant": Arm("IFND, all from the start", "ifnd", {"acceptance": "constant"}),
-    "ifnd_step": Arm("IFND, all from one step on", "ifnd", {"acceptance": "step"}),
+    "ifnd_step": Arm("IFND, all from one step on", "ifnd", {"acceptance": "step", "step_at": 0.1}),
     "supcon": Arm("SupCon, labels used", "supcon", {}),
     "nnclr": Arm("NNCLR", "nnclr", {}),
 }
