@@ -271,6 +271,15 @@ def test_a_control_has_no_cell_where_a_column_is_a_method(monkeypatch):
     assert made.of(plans.control_key("pixels"), "ifnd") and not made.of(plans.control_key("pixels"), "supcon")
 
 
+def test_controls_have_the_rows_images(monkeypatch):
+    rows = {"imagenet_d3": {"classes": 4}}
+    definition = replace(tables.definition("ifnd_granularity"), rows=rows, effect=(), controls=("pixels", "random"))
+    monkeypatch.setattr(tables, "definition", lambda name: definition)
+    made = plans.plan("ifnd_granularity", "smoke")
+    for name in definition.controls:
+        assert made.of(plans.control_key(name), "ifnd")[0].data.name == "shapes-family", name
+
+
 def test_small_scales_leave_out_what_only_does(monkeypatch):
     monkeypatch.setattr(tables, "definition", lambda name: replace(BATCH, only=("b256",), variants={"v": {}}))
     assert list(plans.plan("nnclr_batch", "cpu", 1).rows) == ["b256"]
