@@ -151,7 +151,7 @@ class Played(TorchDispatchMode):
             if isinstance(x, OnDevice):
                 there.append(x)
                 return x.numbers
-            if isinstance(x, Tensor) and x.ndim > 0:  # a single number goes along with the call
+            if isinstance(x, Tensor):
                 here.append(x)
             return x
 
@@ -162,10 +162,13 @@ class Played(TorchDispatchMode):
         if there:
             if to == HOST or waits(func, args):
                 self.reads.append((self.step, str(func), *callers()))
+            if to != DEVICE:
+                here = [x for x in here if x.ndim > 0]  # a single number goes along with the call
             assert not here or func in self.BORROWED, f"{func} of tensors on two devices, {callers()[0]}"
             low = [x for x in there if x.dtype in HALF]
-            if low and func not in self.CASTS and not self.in_layer():
-                self.halves.add(Half(str(func), *callers(), any(x.requires_grad for x in low)))
+            lowered = not low and kwargs.get("dtype") in HALF
+            if (lowered or (low and func not in self.CASTS)) and not self.in_layer():
+                self.halves.add(Half(str(func), *callers(), any(x.requires_grad for x in low or there)))
         if here and (there or to == DEVICE):
             self.writes += [(x, *callers()) for x in here]
         out = func(*plain, **kwargs)
@@ -174,7 +177,7 @@ class Played(TorchDispatchMode):
         if to == HOST or not (there or to == DEVICE):
             return out
         own = {id(x.numbers): x for x in there}  # operators in place return what they were given
-        return each(out, lambda x: own.get(id(x)) if id(x) in own else OnDevice(x) if isinstance(x, Tensor) else x)
+        return each(out, lambda x: own[id(x)] if id(x) in own else OnDevice(x) if isinstance(x, Tensor) else x)
 
 
 @contextlib.contextmanager
@@ -190,9 +193,10 @@ def played():
         torch._C._ensureCUDADeviceGuardSet()  # as torch's own fake tensors do without a driver
         before = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device): made here, copied as any other tensor
+        record = Played()
+        hooks = register_module_forward_pre_hook(record.begins), register_module_forward_hook(record.ends)
         try:
-            with Played() as record:
-                hooks = register_module_forward_pre_hook(record.begins), register_module_forward_hook(record.ends)
+            with record:
                 yield record
         finally:
             for hook in hooks:
@@ -251,7 +255,8 @@ def test_the_device_notes_half_precision_outside_layers_and_rows_of_channels():
             assert z.dtype == torch.bfloat16 and len(record.layouts) == 2
             record.halves.clear()
             z.float().exp() @ z.detach().float().T, z.softmax(1).log()
-    assert {(half.operator, half.learns) for half in record.halves} == {("aten.mm.default", True)}
+    found = {(half.operator, half.learns) for half in record.halves}
+    assert found == {("aten._to_copy.default", True), ("aten._to_copy.default", False), ("aten.mm.default", True)}
 
 
 # ---- whole runs
@@ -380,7 +385,7 @@ def test_no_optimizer_waits_for_the_device(optimizer):
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_views_are_the_same_on_every_device(name):
-    """Every number that decides a view is drawn on the CPU; pairs and support images are on their way too."""
+    """Every number that decides a view is drawn on the CPU, those of pairs and of support images too."""
     images, _ = load(DataConfig("shapes", n_train=64, n_test=16, side=14, classes=4))
     pairs = torch.tensor([[0, 5], [7, 2], [60, 61]])
     made = Batches(images, RECIPES[name], 16, seed=4, n_support=8, pairs=pairs, pair_weight=0.5)
