@@ -5,7 +5,7 @@ import pickle
 
 import torch
 
-from sslrepro.parts.host import Noted
+from sslrepro.host import Noted
 from sslrepro.parts.memory import Queue, shuffled
 from sslrepro.parts.mining import listed
 

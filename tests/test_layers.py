@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sslrepro"
-ROOMS = ["check", "types", "store", "data", "parts", "methods", "config", "train", "evaluate", "snapshots", "papers",
+ROOMS = ["check", "types", "store", "host", "data", "parts", "methods", "config", "train", "evaluate", "snapshots", "papers",
          "tables", "claims", "profiles", "tasks", "plans", "study", "ledger", "atlas", "forms", "labels", "figures",
          "verdicts", "report", "trial", "survey", "player", "evolution", "publish", "__main__"]  # fmt: skip
 LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "pandas", "yaml", "safetensors", "tqdm", "PIL"}

@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor
 
+from sslrepro.host import constant
 from sslrepro.types import Bool, Float, Int
 
 GRAY = (0.2989, 0.587, 0.114)  # ITU-R 601 luma, as in torchvision
@@ -49,12 +50,12 @@ def resample(
 
 
 @functools.lru_cache
-def _reflected(n: int, radius: int) -> Tensor:
+def _reflected(n: int, radius: int, device: torch.device) -> Tensor:
     """[2 radius + 1, n, n] one-hot: offset t, output i -> the input at reflect(i + t)."""
     position = torch.arange(n) + torch.arange(-radius, radius + 1)[:, None]
     position = position.abs()
     position = torch.where(position > n - 1, 2 * (n - 1) - position, position)
-    return torch.nn.functional.one_hot(position, n).float()
+    return torch.nn.functional.one_hot(position, n).float().to(device)
 
 
 def blur(sigma: Float[Tensor, " b"], n: int, kernel: int) -> Float[Tensor, "b n n"]:
@@ -62,7 +63,7 @@ def blur(sigma: Float[Tensor, " b"], n: int, kernel: int) -> Float[Tensor, "b n 
     offset = torch.arange(-(kernel // 2), kernel // 2 + 1, device=sigma.device)
     weights = torch.exp(-0.5 * (offset / sigma.clamp_min(1e-3)[:, None]).square())
     weights = weights / weights.sum(1, keepdim=True)
-    return torch.einsum("bt,tij->bij", weights, _reflected(n, kernel // 2).to(sigma.device))
+    return torch.einsum("bt,tij->bij", weights, _reflected(n, kernel // 2, sigma.device))
 
 
 def spatial(
@@ -84,7 +85,7 @@ def colour_matrix(
     All three are factors >= 0; 1 leaves the image as it is.
     """
     device = brightness.device
-    eye, luma = torch.eye(3, device=device), torch.tensor(GRAY, device=device).expand(3, 3)
+    eye, luma = torch.eye(3, device=device), constant(GRAY, device).expand(3, 3)
     s = saturation[:, None, None]
     matrix = s * eye + (1 - s) * luma
     # saturation maps gray to itself, so contrast's pull to the mean luma passes through unchanged
@@ -116,7 +117,7 @@ def turn_hue(images: Float[Tensor, "b 3 h w"], hue: Float[Tensor, " b"]) -> Floa
 
 def to_gray(images: Float[Tensor, "b 3 h w"], chosen: Int[Tensor, " n"]) -> Float[Tensor, "b 3 h w"]:
     """Replace the images in the given places by their luma in all three channels, in place."""
-    luma = torch.einsum("bchw,c->bhw", images[chosen], torch.tensor(GRAY, device=images.device))
+    luma = torch.einsum("bchw,c->bhw", images[chosen], constant(GRAY, images.device))
     images[chosen] = luma[:, None].expand(-1, 3, -1, -1)
     return images
 
@@ -127,7 +128,7 @@ def recolour(
     """Apply `colour_matrix` and clamp to [0, 1]."""
     b, c, h, w = images.shape
     flat = images.reshape(b, c, h * w)
-    luma = flat.mean(2) @ torch.tensor(GRAY, device=images.device)
+    luma = flat.mean(2) @ constant(GRAY, images.device)
     offset = (shift * luma)[:, None, None].expand(b, c, 1)
     return torch.baddbmm(offset, matrix, flat).clamp_(0, 1).view(b, c, h, w)
 

@@ -14,6 +14,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.host import sent
 from sslrepro.methods.base import Method
 from sslrepro.parts.gather import agreed, gathered_detached
 from sslrepro.parts.heads import mlp
@@ -48,7 +49,7 @@ class InstDisc(Method):
     def noise_contrastive(self, z: Float[Tensor, "b d"], batch: Batch) -> tuple[Float[Tensor, ""], Tensor]:
         """(loss, Z): is this row the image's or noise? Eq. 5-8; a noise row may be the image's own."""
         n, k = len(self.bank.entries), self.config.noise
-        noise = torch.randint(n, (len(z), k), generator=batch.generator()).to(z.device)
+        noise = sent(torch.randint(n, (len(z), k), generator=batch.generator()), z.device)
         rows = self.bank.entries[torch.cat([batch.index[:, None], noise], 1)]
         with torch.autocast(z.device.type, enabled=False):
             e = (torch.einsum("bd,bkd->bk", z, rows) / self.config.temperature).exp()

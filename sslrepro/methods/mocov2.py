@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.check import one_of
+from sslrepro.host import sent
 from sslrepro.methods.base import Method
 from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.heads import mlp
@@ -58,7 +59,7 @@ class MoCoV2(Method):
         """The teacher's embedding; shuffled: its norm groups hold other images than the student's."""
         if self.config.norm != "shuffled":
             return unit(self.teacher(view))
-        order = torch.randperm(len(view), generator=batch.generator()).to(view.device)
+        order = sent(torch.randperm(len(view), generator=batch.generator()), view.device)
         return unit(self.teacher(view[order]))[order.argsort()]
 
     def contrast(self, z: Float[Tensor, "b d"], key: Float[Tensor, "b d"], batch: Batch) -> Float[Tensor, ""]:

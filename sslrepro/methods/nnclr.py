@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.check import one_of, require
+from sslrepro.host import sent
 from sslrepro.methods.base import Method
 from sslrepro.parts.gather import gathered, gathered_detached, local_rows
 from sslrepro.parts.heads import mlp
@@ -101,7 +102,7 @@ class NNCLR(Method):
                 return unit(similarity.softmax(1) @ rows), similarity.argmax(1)
         _, slots = nearest(z, rows, config.top_k, *own)
         if config.top_k > 1:
-            draw = torch.randint(config.top_k, (len(z), 1), generator=batch.generator()).to(z.device)
+            draw = sent(torch.randint(config.top_k, (len(z), 1), generator=batch.generator()), z.device)
             slots = slots.gather(1, draw)
         slot = slots[:, 0]
         if config.positive == "oracle":  # nearest row of the anchor's class; nobody of it yet: the plain nearest

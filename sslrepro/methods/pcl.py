@@ -14,11 +14,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.host import Noted, sent
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import density, fit_for, kmeans
 from sslrepro.parts.gather import agreed, gathered_detached
 from sslrepro.parts.heads import mlp
-from sslrepro.parts.host import Noted
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import own_key
 from sslrepro.parts.memory import Queue, unit
@@ -65,7 +65,7 @@ class PCL(Method):
         """The own prototype against those of the batch and `negatives` others, each divided by its density."""
         k = self.config.clusters[level]
         target = self.labels[level, batch.index]
-        order = torch.randperm(k, generator=generator).to(z.device)
+        order = sent(torch.randperm(k, generator=generator), z.device)
         candidate = torch.zeros(k, dtype=torch.bool, device=z.device)
         candidate[gathered_detached(target)] = True
         free = ~candidate[order]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.check import one_of, require
-from sslrepro.parts.host import Noted
+from sslrepro.host import Noted
 from sslrepro.types import Float, Int
 
 

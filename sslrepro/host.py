@@ -1,10 +1,28 @@
-"""Facts about tensors that the host may ask for at every step without waiting for the device."""
+"""What passes between host and device in a training step, without either waiting for the other."""
 
+import functools
 import weakref
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
+
+
+def sent(x: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor of the host on the device; to a GPU through pinned memory, so that the host need not wait for the copy.
+
+    A plain `.to` waits until everything queued on the GPU is done.
+    """
+    if torch.device(device).type == "cuda" and x.device.type == "cpu" and torch.cuda.is_available():
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
+
+
+@functools.lru_cache(maxsize=256)
+def constant(values: tuple, device: torch.device) -> Tensor:
+    """A float tensor of fixed numbers (nested tuples), sent to the device once. It must not be written to."""
+    return torch.tensor(values, device=device)
 
 
 class Noted:
