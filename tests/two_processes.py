@@ -193,12 +193,12 @@ def from_command_line() -> None:
     """`python -m sslrepro` that saves every third step and dies after its 20th, on both processes."""
     from sslrepro import __main__, tasks
 
-    def killed(config, folder, data, device, report):
+    def killed(config, folder, data, device, report, **more):
         def each(step: int, steps: int) -> None:
             if step == 20:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        return loop.train(config, folder, data, device, each, log_every=3, checkpoint_seconds=0)
+        return loop.train(config, folder, data, device, each, log_every=3, checkpoint_seconds=0, **more)
 
     tasks.train = killed
     raise SystemExit(__main__.main())

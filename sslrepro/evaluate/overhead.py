@@ -20,7 +20,7 @@ OF_RUN = True  # measured on the run itself, not on features
 class Protocol:
     """How it is measured: whole training steps at every length in turn, `repeats` times, after one warm-up each."""
 
-    queue_sizes: tuple[int, ...] = (8_192, 16_384, 32_768, 65_536, 98_304)  # rows
+    queue_sizes: tuple[int, ...] | list[int] = (8_192, 16_384, 32_768, 65_536, 98_304)  # rows
     dim: int = 256  # d, width of a row
     batch_size: int = 128  # images per step
     repeats: int = 7  # rounds; the median is reported

@@ -111,7 +111,7 @@ def unit(x: Float[Tensor, "*a d"]) -> Float[Tensor, "*a d"]:
     return torch.nn.functional.normalize(precise(x), dim=-1, eps=1e-12)
 
 
-def cosines(a: Float[Tensor, "a d"], b: Float[Tensor, "b d"]) -> Float[Tensor, "a b"]:
+def cosines(a: Float[Tensor, "*a d"], b: Float[Tensor, "b d"]) -> Float[Tensor, "*a b"]:
     """Dot products of unit rows in fp32 or better, also under autocast: in half precision many of them are equal."""
     with torch.autocast(a.device.type, enabled=False):
         return precise(a) @ precise(b).T
