@@ -34,7 +34,9 @@ def test_lengths_take_turns_and_warm_up_first(monkeypatch):
 
     def stepper(config, data, device):
         size = config.settings["queue_size"]
-        return overhead.initialised(config), lambda: taken.append((size, config.plan.batch_size, config.settings["dim"]))
+        return overhead.initialised(config), lambda: taken.append(
+            (size, config.plan.batch_size, config.settings["dim"])
+        )
 
     monkeypatch.setattr(overhead, "stepper", stepper)
     monkeypatch.setattr(overhead, "seconds", lambda step, device: (step(), next(clock))[1])
