@@ -2,7 +2,7 @@
 
 import base64
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Definition:
     curves     of a picture of curves: (title of the panel, names of scores at snapshots or of what training logs)
     among      of a picture of neighbours: "neighbours" (all training images) or "queued" (the method's queue)
     last       a picture of neighbours shows the last stage only
+    labels     of arms that have another name in this figure than in `atlas.ARMS`
     reading    Markdown: how to read it, what it cannot tell
     """
 
@@ -62,6 +63,11 @@ class Definition:
     curves: tuple[tuple[str, tuple[str, ...]], ...] = ()
     among: str = ""
     last: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def label(self, arm: str) -> str:
+        """Name of an arm in this figure."""
+        return self.labels.get(arm, ARMS[arm].label)
 
     @property
     def paper(self) -> str:
@@ -121,6 +127,7 @@ NMI of k-means with as many clusters as classes, on the features of all training
 crossing: accepting everything is ahead early, accepting more and more is ahead at the end. One seed tells a shape, not
 a ranking.""",
             curves=(("NMI of clusters and classes (%)", ("nmi",)),),
+            labels={"ifnd": "IFND, more and more"},
         ),
         Definition(
             "nnclr_fig3",
@@ -153,7 +160,7 @@ paper NNCLR's probe starts below SimCLR's and passes it early.""",
             ("nnclr",),
             """\
 Left the query, then the rows of the queue nearest to it, best first, by the image they came from. The queries are whole
-images here, augmented views in the paper. A blue frame: the query's class; a dashed orange one: another.""",
+images here, augmented views in the paper. A thick blue frame: the query's class; a thin orange one: another.""",
             among="queued",
             last=True,
         ),
@@ -163,8 +170,8 @@ images here, augmented views in the paper. A blue frame: the query's class; a da
             "Are neighbours chosen by colour and texture first and by class later?",
             ("nnclr",),
             """\
-The nearest of all training images, so that from stage to stage nothing changes but the encoder. A blue frame: the
-query's class; a dashed orange one: another. In the embedded images colour and texture are drawn at random and tell
+The nearest of all training images, so that from stage to stage nothing changes but the encoder. A thick blue frame: the
+query's class; a thin orange one: another. In the embedded images colour and texture are drawn at random and tell
 nothing of the class.""",
             among="neighbours",
         ),
@@ -236,7 +243,8 @@ def picture(found: Found) -> Shown | Figure:
     definition = found.definition
     if definition.panels:
         panels = [
-            Panel(title or ARMS[arm].label, found.atlases[arm], colour) for arm, colour, title in definition.panels
+            Panel(title or definition.label(arm), found.atlases[arm], colour)
+            for arm, colour, title in definition.panels
         ]
         return player(panels, definition.first, definition.id)
     return curves(found) if definition.curves else neighbours(found)
@@ -293,7 +301,7 @@ def measures(found: Found) -> Shown:
     for arm, one in found.atlases.items():
         values = [one.score(name)[-1] for name in scores] + [one.about["trust"][kind][-1] for kind in maps]
         values += [one.score("accepted")[-1], one.score("precision")[-1]]
-        body.append([ARMS[arm].label, *("–" if value is None else number(100 * value) for value in values)])
+        body.append([found.definition.label(arm), *("–" if value is None else number(100 * value) for value in values)])
     keep = [place for place in range(len(head)) if any(line[place] != "–" for line in body)]
     head, body = [head[place] for place in keep], [[line[place] for place in keep] for line in body]
     data = base64.b64encode(csv(found).encode()).decode()
@@ -332,13 +340,13 @@ def curves(found: Found) -> Figure:
         lines = [(arm, name) for arm in found.atlases for name in what]
         for place, (arm, name) in enumerate(lines):
             epochs, values = series(found.atlases[arm], name)
-            label = ARMS[arm].label if len(what) == 1 else (LOGGED | NAMES)[name]
+            label = found.definition.label(arm) if len(what) == 1 else (LOGGED | NAMES)[name]
             mark = {"marker": "osD^"[place % 4], "markersize": 4} if name not in LOGGED else {}
             axis.plot(
                 epochs, values, color=HUES[place], linestyle=("-", "--", "-.", ":")[place % 4], label=label, **mark
             )
             if values:
-                said.append(f"{label}: {number(values[0])} to {number(values[-1])}")
+                said.append(f"{title}, {label}: {number(values[0])} to {number(values[-1])}")
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("epoch", fontsize=9)
         axis.legend(fontsize=8, frameon=False)
@@ -370,9 +378,12 @@ def neighbours(found: Found) -> Figure:
     frames = [len(one.epochs) - 1] if definition.last else stages(one)
     index = getattr(one, definition.among)[frames]
     n_query, k = index.shape[1:]
-    plot, axes = plt.subplots(n_query, 1 + len(frames) * (k + 1), layout="constrained", squeeze=False,
-                              figsize=(0.52 * (1 + len(frames) * (k + 0.5)), 0.56 * n_query + 0.4),
-                              gridspec_kw={"width_ratios": [1, *([0.5, *[1] * k] * len(frames))]})  # fmt: skip
+    height = 0.56 * n_query + 0.3
+    plot, axes = plt.subplots(n_query, 1 + len(frames) * (k + 1), squeeze=False,
+                              figsize=(0.54 * (1 + len(frames) * (k + 0.5)), height),
+                              gridspec_kw={"width_ratios": [1, *([0.5, *[1] * k] * len(frames))], "wspace": 0.14,
+                                           "hspace": 0.14, "left": 0.01, "right": 0.99, "bottom": 0.06 / height,
+                                           "top": 1 - 0.3 / height})  # fmt: skip
     said = []
     for row, query in zip(axes, one.queries, strict=True):
         for axis in row:
@@ -393,7 +404,7 @@ def neighbours(found: Found) -> Figure:
             axis.axis("on"), axis.set_xticks([]), axis.set_yticks([])
             hit = same[query, place]
             for side in axis.spines.values():
-                side.set(color=HUES[0] if hit else HUES[1], linewidth=1.8, linestyle="-" if hit else (0, (2, 1)))
+                side.set(color=HUES[0] if hit else HUES[1], linewidth=2.4 if hit else 1.0)
     plot.patch.set_facecolor("#ffffff")
     return Figure(plot, f"{papers_number(found)}: {n_query} queries and their {k} nearest; {', '.join(said)}.")
 

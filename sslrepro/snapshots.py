@@ -15,13 +15,13 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor, nn
 
 from sslrepro import evaluate
 from sslrepro.check import require
 from sslrepro.config import RunConfig
 from sslrepro.data.datasets import Dataset, balanced, load
+from sslrepro.evaluate.nmi import normalised_mutual_information
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import kmeans
 from sslrepro.parts.extract import encoded
@@ -148,10 +148,10 @@ def clustered(
     for seed in range(seeds):
         cluster, centroid = kmeans(x, n_clusters, seed)
         table = torch.bincount(cluster * (int(label.max()) + 1) + label, minlength=n_clusters * (int(label.max()) + 1))
-        nmi = normalized_mutual_info_score(label.cpu(), cluster.cpu(), average_method="geometric")
+        nmi = normalised_mutual_information(label, cluster)
         purity = table.view(n_clusters, -1).amax(1).sum() / len(x)
         within = (x - centroid[cluster]).square().sum()
-        found.append({"nmi": float(nmi), "purity": float(purity), "concentration": float(1 - within / total)})
+        found.append({"nmi": nmi, "purity": float(purity), "concentration": float(1 - within / total)})
         first = cluster if seed == 0 else first
     return first, {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 

@@ -15,7 +15,7 @@ from sslrepro import atlas, evaluate, evolution, papers, player, snapshots
 from sslrepro.atlas import Atlas, layouts, matched, movement, trust
 from sslrepro.data import load
 from sslrepro.player import Panel
-from sslrepro.profiles import profile
+from sslrepro.profiles import profile, scaled_to
 from sslrepro.store import read_lines
 from sslrepro.train import header, train
 
@@ -213,6 +213,7 @@ def test_tsne_points_move_and_do_not_jump():
     for frame in frames:
         alone.append(matched(layouts([frame, frame], "tsne")[0], alone[-1] if alone else None))
     assert movement(found).mean() < 0.6 * movement(np.stack(alone)).mean()
+    assert (movement(layouts([frames[0]] * 3, "tsne")) < 0.1).all(), "where nothing changes nothing moves"
     assert np.sqrt(np.square(found).sum(2).mean(1)) == pytest.approx(1, abs=1e-3)
     assert min(trust(frame, positions) for frame, positions in zip(frames, found, strict=True)) > 0.85
 
@@ -312,13 +313,25 @@ def _record(config):
     return asdict(config)
 
 
-def test_committed_atlases_are_of_today():
-    for path in sorted(atlas.LEDGER.glob("*/figures/*.npz")):
-        if path.parts[-3] == "smoke":
-            continue
-        arm, _, seed = path.stem.rpartition("-s")
-        assert path.stat().st_size < 300_000, path
-        assert atlas.kept(arm, profile(path.parts[-3]), int(seed)) is not None, path
+COMMITTED = [path for path in sorted(atlas.LEDGER.glob("*/figures/*.npz")) if path.parts[-3] != "smoke"]
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_committed_atlases_are_of_today_and_end_as_the_ledger_does(path):
+    name, _, dataset = path.parts[-3].partition("-")
+    arm, _, seed = path.stem.rpartition("-s")
+    found = atlas.kept(arm, scaled_to(profile(name), dataset or None), int(seed))
+    assert found is not None and path.stat().st_size < 300_000
+    beside = path.parent.parent / f"{found.config.name}.json"
+    if not beside.exists():
+        return
+    record = json.loads(beside.read_text())
+    here = record["environment"]["device"] == found.about["environment"]["device"]
+    for line in record["results"].values():
+        if line["evaluation"] in atlas.MEASURED:
+            for score, value in line["scores"].items():
+                last = found.score(score)[-1]
+                assert last == value if here else last == pytest.approx(value, abs=0.03), score
 
 
 # --- the player -------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@
 
     // ---- what is on the page
     const stage = make("div", { class: "ev-live" });
-    const bar = make("div", { class: "ev-bar", role: "group", "aria-label": "Controls of the picture" });
+    const bar = make("div", { class: "ev-bar", role: "group", "aria-label": "Playing" });
     const play = make("button", { type: "button", class: "ev-play" });
     const slider = make("input", { type: "range", min: 0, max: frames - 1, step: 1, value: data.start, "aria-label": "epoch" });
     const clock = make("output", { class: "ev-clock" });
@@ -64,21 +64,22 @@
     box.checked = true;
     tick.append(box, " centroids");
     bar.append(play, slider, clock);
-    if (data.colours.length > 1) bar.append(choice("colour", data.colours, state.colour, (to) => {
+    const second = make("div", { class: "ev-bar", role: "group", "aria-label": "What the picture shows" });
+    if (data.colours.length > 1) second.append(choice("colour", data.colours, state.colour, (to) => {
       state.colour = to;
       state.only.clear();
       legend();
       draw();
     }));
-    if (data.maps.length > 1) bar.append(choice("map", data.maps, state.map, (to) => { state.map = to; draw(); }));
-    bar.append(tick);
+    if (data.maps.length > 1) second.append(choice("map", data.maps, state.map, (to) => { state.map = to; draw(); }));
+    second.append(tick);
     const grid = make("div", { class: "ev-panels", tabindex: 0, role: "group",
       "aria-label": "Panels: arrow keys go from epoch to epoch, space plays" });
     grid.style.setProperty("--columns", data.panels.length === 1 ? 1 : data.panels.length === 3 ? 3 : 2);
     grid.style.setProperty("--narrow", data.panels.length === 1 ? 1 : 2);
     const panels = data.panels.map((panel) => {
-      const figure = make("figure");
-      const title = make("figcaption");
+      const figure = make("div", { class: "ev-panel" });
+      const title = make("div", { class: "ev-title" });
       title.append(make("b", {}, panel.title), make("span", { class: "ev-scores" }));
       const canvas = make("canvas", { role: "img" });
       figure.append(title, canvas);
@@ -88,7 +89,7 @@
     const tip = make("div", { class: "ev-tip", hidden: "" });
     const key = make("div", { class: "ev-legend", role: "group", "aria-label": "Legend: a press shows one colour alone" });
     const said = make("p", { class: "ev-said", "aria-live": "polite" });
-    stage.append(bar, grid, key, said, tip);
+    stage.append(bar, second, grid, key, said, tip);
     root.prepend(stage);
 
     // ---- what a point is called and how it looks
@@ -140,7 +141,7 @@
       const { pen, canvas } = panel;
       const name = mode(panel);
       const frame = Math.round(state.at);
-      const r = Math.max(1.9 * devicePixelRatio, canvas.width / 150);
+      const r = Math.max(1.6 * devicePixelRatio, canvas.width / 150);
       pen.clearRect(0, 0, canvas.width, canvas.height);
       const found = Array.from({ length: n }, (_, point) => category(panel, frame, point));
       // what the legend leaves out is left out by the chosen colour, also where a panel has a colour of its own
