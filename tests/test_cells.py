@@ -271,6 +271,16 @@ def test_a_control_has_no_cell_where_a_column_is_a_method(monkeypatch):
     assert made.of(plans.control_key("pixels"), "ifnd") and not made.of(plans.control_key("pixels"), "supcon")
 
 
+def test_what_a_column_sets_goes_before_what_its_row_does(monkeypatch):
+    rows, columns = {"nnclr": {"epochs": 200}}, {"e800": Column("linear_top1", sets={"epochs": 800})}
+    monkeypatch.setattr(
+        tables, "definition", lambda name: replace(BATCH, id=name, rows=rows, columns=columns, effect=())
+    )
+    made = plans.plan("nnclr_epochs", "cpu", 1)
+    assert made.of("nnclr", "e800")[0].config.plan.epochs == 13
+    assert made.of(plans.control_key("simclr"), "e800")[0].config.plan.epochs == 13
+
+
 def test_controls_have_the_rows_images(monkeypatch):
     rows = {"imagenet_d3": {"classes": 4}}
     definition = replace(tables.definition("ifnd_granularity"), rows=rows, effect=(), controls=("pixels", "random"))
