@@ -195,7 +195,7 @@ def reproduce(given: argparse.Namespace) -> None:
     contents = (study.PROJECT / "book" / "_toc.yml").read_text()
     for page, place in built.items():
         where = place if place.exists() else "run `make book`" if page.stem in contents else "not in the book"
-        print(f"page      {where}")
+        print(f"page      {where if page.stem in str(where) else f'{page.stem}: {where}'}")
     return None
 
 

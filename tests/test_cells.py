@@ -14,7 +14,7 @@ from sslrepro import __main__, claims, figures, ledger, papers, plans, publish, 
 from sslrepro.claims import Cell, judge
 from sslrepro.data import DataConfig, load
 from sslrepro.data.shapes import LEVELS
-from sslrepro.labels import row_label, rows_in_order
+from sslrepro.labels import printed, row_label, rows_in_order
 from sslrepro.profiles import LEAST_BATCH, profile, scaled_to
 from sslrepro.store import read_json, result_key, write_json
 from sslrepro.tables import Column, Definition, checked
@@ -271,6 +271,16 @@ def test_a_control_has_no_cell_where_a_column_is_a_method(monkeypatch):
     assert made.of(plans.control_key("pixels"), "ifnd") and not made.of(plans.control_key("pixels"), "supcon")
 
 
+def test_what_a_column_sets_goes_before_what_its_row_does(monkeypatch):
+    rows, columns = {"nnclr": {"epochs": 200}}, {"e800": Column("linear_top1", sets={"epochs": 800})}
+    monkeypatch.setattr(
+        tables, "definition", lambda name: replace(BATCH, id=name, rows=rows, columns=columns, effect=())
+    )
+    made = plans.plan("nnclr_epochs", "cpu", 1)
+    assert made.of("nnclr", "e800")[0].config.plan.epochs == 13
+    assert made.of(plans.control_key("simclr"), "e800")[0].config.plan.epochs == 13
+
+
 def test_controls_have_the_rows_images(monkeypatch):
     rows = {"imagenet_d3": {"classes": 4}}
     definition = replace(tables.definition("ifnd_granularity"), rows=rows, effect=(), controls=("pixels", "random"))
@@ -458,10 +468,9 @@ def test_claims_find_published_cells_of_other_tables(defined, tmp_path, monkeypa
     found = done("ifnd_frameworks")
     assert [made.definition.id for made in study.related(found.plan)] == ["nnclr_epochs"]
     assert found.verdicts()[0].verdict == "holds", "the same runs: one measurement"
+    (byol,) = (task for task in other.of("byol", "e200") if task.seed == 0)  # no run of the table's own
     before = publish.digest(found.plan)
-    write_json(
-        other.ledger / f"{other.of('moco_v2', 'e200')[0].name}.json", record(other.of("moco_v2", "e200")[0], 0.1)
-    )
+    write_json(other.ledger / f"{byol.name}.json", record(byol))
     assert publish.digest(found.plan) != before, "the page depends on the other table's cells"
 
 
@@ -530,13 +539,33 @@ def test_the_figure_has_the_form_of_the_table_and_says_its_numbers(table, form, 
         )
 
 
+@pytest.mark.parametrize("table", ["nnclr_batch", "nnclr_epochs", "nnclr_croponly"])
+def test_the_panels_hold_the_papers_numbers_and_ours(table, defined, monkeypatch):
+    import matplotlib.pyplot as plt
+
+    found = done(table)
+    monkeypatch.setattr(figures, "Figure", lambda plot, alt: plot)
+    plot = figures.figure(found)
+    across = figures.form(found) == "dots"
+
+    def drawn(axis):
+        return {round(float(v), 6) for one in axis.lines for v in (one.get_xdata() if across else one.get_ydata())}
+
+    theirs, ours = (drawn(axis) for axis in plot.axes[:2])
+    plt.close(plot)
+    for row in found.definition.rows:
+        for column in figures.plotted(found):
+            assert round(float(printed(found.definition, row, column)), 6) in theirs
+            assert round(found.at(row, column).mean, 6) in ours
+
+
 def test_the_figure_shows_what_the_effect_is_about(defined):
     assert figures.plotted(done("nnclr_croponly")) == ["full_aug", "only_crop"], "the columns behind the drop"
     assert figures.plotted(done("nnclr_positives")) == ["top1"]
     assert figures.plotted(done("nnclr_epochs")) == ["e100", "e200", "e400", "e800"]
 
 
-def test_the_best_value_is_marked_where_there_is_something_to_compare(defined):
+def test_the_best_value_is_marked_where_there_is_something_to_compare(defined, monkeypatch):
     def marked(table):
         page = report.table(done(table)).html
         return re.findall(r"<strong>(.*?)</strong>", page)
@@ -544,8 +573,13 @@ def test_the_best_value_is_marked_where_there_is_something_to_compare(defined):
     assert "100.00 ± 0.00" in marked("nnclr_overhead") and "8.40" in marked("nnclr_overhead"), "low is best: both tie"
     assert "100.80" not in marked("nnclr_overhead")
     assert "−4.7" in marked("nnclr_croponly")
-    row = re.findall(r'<tr class="variant">(.*?)</tr>', report.table(done("nnclr_positives")).html)
-    assert row and "<strong>" not in row[0]
+    assert marked("nnclr_predhead"), "a control is never marked"
+    better = replace(POSITIVES, variants={"longer": {"epochs": 1000}})
+    monkeypatch.setitem(SYNTHETIC, "nnclr_positives", better)
+    found = done("nnclr_positives")
+    assert found.at("longer", "top1").mean > max(found.at(row, "top1").mean for row in POSITIVES.rows)
+    (row,) = re.findall(r'<tr class="variant">(.*?)</tr>', report.table(found).html)
+    assert "<strong>" not in row and marked("nnclr_positives")
 
 
 def test_rows_are_named_in_the_papers_words(defined):
