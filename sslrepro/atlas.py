@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from sslrepro import evaluate, snapshots
 from sslrepro.check import one_of, require
@@ -109,7 +110,8 @@ def _umap(frames: list[np.ndarray], seed: int) -> list[np.ndarray]:
     same = {place: place for place in range(len(frames[0]))}
     solver = umap.AlignedUMAP(n_neighbors=n_neighbors, random_state=seed, alignment_regularisation=PULL,
                               alignment_window_size=2)  # fmt: skip
-    solver.fit(frames, relations=[same] * (len(frames) - 1))
+    with threads(torch.get_num_threads()):  # numba sets the thread count of the whole process
+        solver.fit(frames, relations=[same] * (len(frames) - 1))
     return [np.asarray(positions, dtype=np.float64) for positions in solver.embeddings_]
 
 

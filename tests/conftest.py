@@ -22,6 +22,15 @@ TINY_HEADS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Fails the test that leaves another thread count behind: sums, and so trained weights, depend on it."""
+    yield
+    found = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert found == 1, f"the test left {found} threads set"
+
+
 def small(method: str) -> dict:
     """Settings under which a method trains in about a second: those its oracle is tested with."""
     if method in TINY_HEADS:
