@@ -48,6 +48,7 @@ __all__ = ["AGREEMENT", "COLOURS", "CONTROLS", "MINED", "NAMES", "Figure", "Show
            "machine", "markdown", "number", "plural", "probability", "provenance", "rerun", "rows_of", "shown",
            "steps", "style", "table", "text_table", "undecided", "verdicts"]  # fmt: skip
 
+CLOSE = 0.1  # embedding_std below this is said in the caption; below half of it the loop warns of collapse
 AGREEMENT = {  # what a method takes to be alike, by the names the loop logs
     "neighbour_match_without_self": "mined positives of the anchor's class",
     "pair_match": "mined pairs of one class",
@@ -133,7 +134,27 @@ def caption(found: Results) -> str:
         said += " Gray rows are quoted from the paper and not run here."
     if definition.variants:
         said += " Rows below the paper's are variants of ours."
+    flat = collapsing(found)
+    if flat:
+        said += (f" Close to collapse at the end (spread of the embedding below {CLOSE} of a healthy 1), and counted "
+                 f"like every other run: {'; '.join(flat)}.")  # fmt: skip
     return said
+
+
+def collapsing(found: Results) -> list[str]:
+    """Runs of the table whose embedding had nearly no spread left at the last epoch, as "row, seed 1 (0.06)"."""
+    definition = found.definition
+    found_at: dict[str, None] = {}  # each once, in the order of the table
+    for row in definition.ours:
+        for column in definition.measured:
+            for record in found.of(row, column):
+                training = record["results"].get("training", {"scores": {}})["scores"]
+                spread = training.get("embedding_std", 1.0)
+                if spread < CLOSE:
+                    sets = definition.column(column).sets
+                    name = row_label(definition, row) + (f", {column_label(definition, column)}" if sets else "")
+                    found_at[f"{name}, seed {record['config']['seed']} ({spread:.2f})"] = None
+    return list(found_at)
 
 
 def units(found: Results) -> str:

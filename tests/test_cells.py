@@ -592,6 +592,17 @@ def test_rows_are_named_in_the_papers_words(defined):
     assert labels("nnclr_batch")[0] == "256" and labels("ifnd_granularity")[2] == "ImageNet Depth 3"
 
 
+def test_runs_close_to_collapse_are_said_and_counted(defined):
+    found = done("nnclr_batch")
+    assert report.collapsing(found) == [] and "collapse" not in report.caption(found)
+    one, another = (found.plan.of(row, "top1")[1].name for row in ("b256", "b8192"))
+    found.known[one]["results"]["training"]["scores"]["embedding_std"] = 0.0301
+    found.known[another]["results"]["training"]["scores"]["embedding_std"] = 0.1
+    assert report.collapsing(found) == ["256, seed 1 (0.03)"]  # once, though two columns read it
+    assert report.caption(found).endswith("counted like every other run: 256, seed 1 (0.03).")
+    assert len(found.seeded("b256", "top1")) == 3
+
+
 def test_what_settings_became_is_said(defined):
     def mapped(table):
         return [line[1] for line in report.rows_of(done(table))[1]]
