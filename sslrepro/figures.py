@@ -98,12 +98,11 @@ def line(found: Results) -> Figure:
 
     definition = found.definition
     column = plotted(found)[0]
-    score = definition.column(column).score
     rows = [row for row in definition.rows if found.at(row, column) is not None]
     labels = [f"{plainly(printed(definition, row, definition.varied))}\n({mapped_setting(found, row)})" for row in rows]
     places = range(len(rows))
     unit = "%" if definition.column(column).factor == 100 else papers_unit(found, column)
-    panels = [(False, f"ours: {NAMES.get(score, score)} ({unit})", COLOURS["ours"])]
+    panels = [(False, f"ours: {heading(definition, column)} ({unit})", COLOURS["ours"])]
     if rows and found.cell(rows[0], MINED) is not None:
         panels.append((True, "ours: neighbour has the class, last steps (%)", COLOURS["extra"]))
     plot, axes = plt.subplots(1, 1 + len(panels), figsize=(11, 3.5), layout="constrained")

@@ -121,8 +121,8 @@ def test_batch_norm_is_that_of_the_joined_batch(pair, kind, shape, affine):
 def variants(name: str) -> dict[str, dict]:
     """What the method's oracle is tested with; for the four whose oracles stand apart, what they can be set to."""
     if name == "nnclr":
-        given = [{}, {"positive": "soft"}, {"positive": "view"}, {"positive": "oracle"}, {"teacher_momentum": 0.9},
-                 {"support": "encoder"}, {"eviction": "random"}, {"push_both_views": True}, {"exclude_self": True},
+        given = [{}, {"positive": "soft"}, {"positive": "view"}, {"positive": "detached"}, {"positive": "oracle"},
+                 {"teacher_momentum": 0.9}, {"support": "encoder"}, {"eviction": "random"}, {"push_both_views": True}, {"exclude_self": True},
                  {"symmetry": "text"}, {"symmetry": "both"}, {"top_k": 4}]  # fmt: skip
     elif name == "seppid":
         given = [{"base": base, "base_settings": small(base)} for base in ("dino", "simclr", "simsiam", "vicreg")]

@@ -205,6 +205,7 @@ VARIANTS = {
     "soft": {"positive": "soft", "soft_temperature": 0.4},
     "soft without self": {"positive": "soft", "soft_temperature": 0.4, "exclude_self": True},
     "view 1": {"positive": "view"},
+    "view 1, no gradient": {"positive": "detached"},
     "oracle": {"positive": "oracle"},
     "oracle without self": {"positive": "oracle", "exclude_self": True},
     "without self": {"exclude_self": True},
@@ -288,6 +289,23 @@ def test_nn_of_a_queue_that_holds_the_batch_is_view_1():
     view.config = Config(**asdict(one_way) | {"positive": "view"})
     assert other.shape == z.shape
     assert nearest.loss(batch, 0.0).loss.item() == pytest.approx(view.loss(batch, 0.0).loss.item(), rel=1e-6)
+
+
+def test_view_1_without_gradient_moves_only_the_predictions():
+    """The same value as with gradient; its gradient is that of a neighbour which happens to be view 1."""
+    batch = doubled(a_batch())
+    same = {"predictor": False, "symmetry": "none"}
+    free, fixed, nearest = (built("nnclr", positive=positive, queue_size=N, **same)
+                            for positive in ("view", "detached", "nearest"))  # fmt: skip
+    nearest.queue.push(nearest.embed(batch.views[0]), batch.index)
+    losses = [method.loss(batch, 0.0).loss for method in (free, fixed, nearest)]
+    gradients = []
+    for method, loss in zip((free, fixed, nearest), losses, strict=True):
+        loss.backward()
+        gradients.append(method.projector[0].weight.grad)
+    assert losses[1].item() == losses[0].item() == pytest.approx(losses[2].item(), rel=1e-6)
+    torch.testing.assert_close(gradients[1], gradients[2])
+    assert not torch.allclose(gradients[1], gradients[0], rtol=1e-2)
 
 
 def test_soft_neighbour_becomes_hard_as_its_temperature_falls():

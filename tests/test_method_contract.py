@@ -14,7 +14,8 @@ from sslrepro.train import batches, initialised
 
 NAMES = methods.names()
 NNCLR_VARIANTS = [
-    {}, {"positive": "soft"}, {"positive": "view"}, {"positive": "oracle"}, {"teacher_momentum": 0.9},
+    {}, {"positive": "soft"}, {"positive": "view"}, {"positive": "detached"}, {"positive": "oracle"},
+    {"teacher_momentum": 0.9},
     {"support": "encoder"}, {"eviction": "random"}, {"push_both_views": True}, {"exclude_self": True, "top_k": 4},
     {"symmetry": "both"}, {"predictor": False},
 ]  # fmt: skip

@@ -41,7 +41,7 @@ class Config:
     temperature: float = 0.1  # tau, Eq. 3
     queue_size: int = 32_768  # m, rows, Table 7a (98,304 is best)
     top_k: int = 1  # the positive is drawn from the k nearest rows, Table 7b
-    positive: str = "nearest"  # or "soft" (Table 7e), "view" (Table 4), "oracle" (nearest of the same class)
+    positive: str = "nearest"  # or "soft" (Table 7e), "view" (Table 4), "detached" (it, no gradient), "oracle" (class)
     soft_temperature: float = 0.1  # of the soft nearest neighbour; not given in the paper
     predictor: bool = True  # Table 7f
     symmetry: str = "swap"  # or "text", "both", "none"
@@ -58,7 +58,7 @@ class NNCLR(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.positive, ("nearest", "soft", "view", "oracle"), "NNCLR", "positive")
+        one_of(config.positive, ("nearest", "soft", "view", "detached", "oracle"), "NNCLR", "positive")
         one_of(config.symmetry, ("swap", "text", "both", "none"), "NNCLR", "symmetry")
         one_of(config.support, ("queue", "encoder"), "NNCLR", "support")
         allowed = f"1..{config.queue_size}, the queue's rows"
@@ -138,6 +138,8 @@ class NNCLR(Method):
         metrics = {"embedding_std": spread(z[0])}
         if self.config.positive == "view":  # Table 4: the view itself, with gradient
             stand_in, mined = query, None
+        elif self.config.positive == "detached":  # as a neighbour has none
+            stand_in, mined = [rows.detach() for rows in query], None
         else:
             rows, row_index = self.stored(batch)
             found = [self.neighbour(query[v].detach(), batch, rows, row_index) for v in large]

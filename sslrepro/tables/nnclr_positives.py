@@ -14,7 +14,9 @@ TABLE = Definition(
         "nn_mom": {"positive": "nearest", "teacher_momentum": 0.99},
     },
     variants={
+        "view 1, no gradient": {"positive": "detached"},
         "view 1, no head": {"positive": "view", "predictor": False},
+        "view 1, no gradient, no head": {"positive": "detached", "predictor": False},
         "neighbour, no head": {"predictor": False},
         "view 1, momentum, no head": {"positive": "view", "teacher_momentum": 0.99, "predictor": False},
         "neighbour, momentum, no head": {"teacher_momentum": 0.99, "predictor": False},
@@ -28,7 +30,8 @@ prediction is pulled towards changes, from the embedding of the image's other vi
 queue. The paper does this twice, without and with a momentum encoder (a slow average of the network), because BYOL and
 MoCo owe much to theirs, and the gain might be the same one. A second thing may hide in the rows: which of them have a
 prediction head is not said, and printed cells suggest that not all do. So our rows all have it, and the same four
-without it stand below.""",
+without it stand below. A third: a view as positive carries gradient where there is no teacher, a neighbour never does.
+Two variants stop the view's gradient, and so change the vector alone.""",
     equation=r"""
 a_i = \begin{cases} z_i & \text{view 1} \\ \mathrm{NN}(z_i, Q) & \text{neighbour} \end{cases} \qquad
 \mathcal{L}_i = -\log \frac{\exp(a_i \cdot p_i^+ / \tau)}{\sum_{k=1}^{n} \exp(a_i \cdot p_k^+ / \tau)}, \qquad
@@ -40,7 +43,10 @@ asks that both be positive: expect it open. The paper lets NNCLR catch up with S
 training, and public runs on CIFAR find it behind after short ones; a negative effect here therefore says that the
 neighbour does not pay *within this budget*, not that it never does. The row of the neighbour without momentum is the
 run of Table 7a's third row, which was known when this was written; the others were not. If the effect has another sign
-without the head, the head is part of the finding.""",
+without the head, the head is part of the finding.
+
+*Added after the first runs, with the two variants without gradient:* the neighbour's row less that of view 1 without
+gradient is what the choice of the vector does; the rest of the effect is the gradient a neighbour cannot carry.""",
     mapping="""\
 The teacher's momentum is not stated; ours is 0.99 at every scale. Where the teacher would stand is not stated either:
 it embeds the view that is looked up, and what enters the queue, while the student predicts. Without one, the view as

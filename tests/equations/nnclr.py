@@ -57,7 +57,7 @@ def loss(z, p, query, index, state, settings, label=None, chosen=None, support=N
     """Eq. 3 with p+ in place of z+, averaged over the directions and views of the chosen form."""
     terms = []
     for v in sources(settings):
-        if settings["positive"] == "view":
+        if settings["positive"] in ("view", "detached"):
             nn = [unit(vector) for vector in query[v]]
         else:
             found = stand_ins(v, query, index, state, settings, label, chosen, support, support_index)
@@ -76,7 +76,7 @@ def loss(z, p, query, index, state, settings, label=None, chosen=None, support=N
 
 def mined(query, index, state, settings, label=None, chosen=None, support=None, support_index=None):
     """Image of every row that stands in, view after view; None when no neighbour is used."""
-    if settings["positive"] == "view":
+    if settings["positive"] in ("view", "detached"):
         return None
     out = []
     for v in sources(settings):
