@@ -60,15 +60,15 @@ class Ready:
 
     @property
     def asks(self) -> str:
-        """What to change, from what to what, in one line of plain text; settings stand in backquotes."""
+        """What to change, from what to what: part of a sentence; settings stand in backquotes."""
         given = self.parameters
         if "table" in given:
-            return f"Make this table at {SCALE} size, then change `profile` or `seeds` in its first lines."
+            return f"`profile` from {SCALE!r} to 'cpu', or `seeds` from 1 to 3"
         names = [given["parameter"]] if isinstance(given["parameter"], str) else given["parameter"]
         first, *others = [spoken(value) for value in given["values"]]
         what = " and ".join(f"`{name}`" for name in names)
         who = "" if given["parameter"] == "method" else f" of {given['method']}"
-        return f"Change {what}{who} from {first} to {' or '.join(others)}."
+        return f"{what}{who} from {first} to {' or '.join(others)}"
 
 
 def spoken(value: Any) -> str:
@@ -226,7 +226,10 @@ def notebook(ready: Ready) -> str:
         if "parameters" in tags:
             cell["source"] = lines
         elif "page-title" in tags:
-            cell["source"] = f"# {ready.title}\n\n{ready.asks} Run all cells. {ready.onward}"
+            cell["source"] = (
+                f"# {ready.title}\n\nChange one parameter: {ready.asks}. Run all cells, look, then put in others of "
+                f"your own. {ready.onward}"
+            )
     return dumped(normalised(made, keep_outputs=False))
 
 
