@@ -233,9 +233,9 @@ def notebook(ready: Ready) -> str:
     return dumped(normalised(made, keep_outputs=False))
 
 
-def write(ready: Ready, folder: Path = WRITTEN) -> tuple[Path, bool]:
-    """Put the notebook in a folder; returns its path and whether it was written: one that is there is kept."""
-    path = folder / ready.file
+def write(ready: Ready) -> tuple[Path, bool]:
+    """Put the notebook among the runs; returns its path and whether it was written: one that is there is kept."""
+    path = WRITTEN / ready.file
     if path.exists():  # a reader's, with edits and output, or as it was written
         return path, False
     write_atomic(path, notebook(ready))

@@ -3,10 +3,12 @@
 What `notebooks/method.ipynb` and `notebooks/change.ipynb` show.
 """
 
+import html
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
 
 import torch
 from tqdm import tqdm
@@ -25,7 +27,7 @@ from sslrepro.store import Store, read_lines
 from sslrepro.study import RUNS, Task, cell_of, exported, label, perform
 from sslrepro.train import initialised, threads
 
-KINDS = {bool: bool, int: int, float: (int, float), str: str, tuple: (list, tuple), dict: dict}
+KINDS = {bool: bool, int: int, float: (int, float), str: str, tuple: (list, tuple), NoneType: NoneType}
 DRAWN = ("seed", "data.seed", "data.fingerprint")  # what seeds decide: not for a reader to change
 
 
@@ -95,13 +97,16 @@ def try_method(
 
 
 def of_their_kind(config: RunConfig, changes: dict[str, Any]) -> None:
-    """Raise ValueError for a change that is text where a number stands, and the like. None may stand anywhere."""
+    """Raise ValueError for a change that is text where a number stands, and the like."""
     now = flat(config)
+    types = {f"settings.{one.name}": one.type for one in fields(methods.settings(config.method))}
     for name, value in changes.items():
-        kind = type(now.get(name))
-        fits = kind not in KINDS or value is None
-        fits |= isinstance(value, KINDS.get(kind, object)) and isinstance(value, bool) <= (kind is bool)
-        require(fits, "trial", name, f"{kind.__name__} as in {now.get(name)!r}", value)
+        written = types.get(name, type(now.get(name)))
+        kinds = [get_origin(one) or one for one in (get_args(written) if type(written) is UnionType else [written])]
+        if name in now and set(kinds) <= set(KINDS):
+            fits = any(isinstance(value, KINDS[kind]) and isinstance(value, bool) <= (kind is bool) for kind in kinds)
+            allowed = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+            require(fits, "trial", name, f"of type {allowed}", value, f"Its usual value is {now[name]!r}.")
 
 
 # --- one setting at several values ----------------------------------------------------------------------------------
@@ -123,8 +128,8 @@ class Compared:
 
 def tasks_of(
     method: str,
-    parameter: str | list[str],
-    values: list[Any],
+    parameter: Any,
+    values: Any,
     profile_name: str = "smoke",
     seeds: int = 1,
     dataset: str | None = None,
@@ -140,9 +145,12 @@ def tasks_of(
 
     Raises ValueError for a name that does not exist, listing those that do, and for a value that cannot be.
     """
+    named = isinstance(parameter, str | list | tuple) and bool(parameter)
+    require(named, "trial", "parameter", 'the name of a setting, such as "plan.lr", or a list of names', parameter)
     names = [parameter] if isinstance(parameter, str) else list(parameter)
     require(seeds >= 1, "trial", "seeds", ">= 1", seeds)
-    require(2 <= len(values) <= len(PALETTE), "trial", "values", f"a list of two to {len(PALETTE)}", values)
+    several = isinstance(values, list | tuple) and 2 <= len(values) <= len(PALETTE)
+    require(several, "trial", "values", f"a list of two to {len(PALETTE)}", values)
     out: dict[str, list[Task]] = {}
     for value in values:
         parts = [value] if isinstance(parameter, str) else value
@@ -151,12 +159,15 @@ def tasks_of(
         given = dict(zip(names, parts, strict=True))
         trained = given.pop("method", method)
         start = scaled_to(profile(profile_name), dataset).config(one_of(trained, methods.names(), "trial", "method"), 0)
-        settable = [name for name in flat(start) if name not in DRAWN]
-        known_keys(given, settable, "trial", "parameter")
+        settable = [name for name in flat(start) if name not in (*DRAWN, "method")]
+        known_keys(given, ["method", *settable], "trial", "parameter")
         known_keys(changes or {}, settable, "trial", "change")
         made = [single(trained, profile_name, seed, dataset, root, (changes or {}) | given) for seed in range(seeds)]
         config = made[0].config
-        initialised(config, images_in(config.data) or 4096)  # a method refuses here what it cannot do
+        images = images_in(config.data) or 4096
+        require(2 <= config.plan.batch_size <= images, "trial", "plan.batch_size", f"2..{images}, the images",
+                config.plan.batch_size)  # fmt: skip
+        initialised(config, images)  # a method refuses here what it cannot do
         words = ", ".join(map(in_words, names, parts))
         require(made[0].name not in [one[0].name for one in out.values()], "trial", "values", "all different", values)
         out[words if words not in out else str(value)] = made
@@ -173,8 +184,8 @@ def in_words(name: str, value: Any) -> str:
 
 def compare(
     method: str,
-    parameter: str | list[str],
-    values: list[Any],
+    parameter: Any,
+    values: Any,
     profile_name: str = "smoke",
     seeds: int = 1,
     dataset: str | None = None,
@@ -264,11 +275,11 @@ def scores_of(found: Compared) -> Shown:
         return {name: shown(cell_of(values)) for name, values in seen.items()}
 
     columns = {words: cells(words) for words in found.records}
-    rows = [name for name in next(iter(columns.values())) if not name.startswith("processor")]
-    rows.append("processor-seconds of training")
-    body = [[name, *(column.get(name, "–") for column in columns.values())] for name in rows]
+    rows = [*NAMES.values(), "processor-seconds of training"]
+    body = [[name, *(column.get(name, "–") for column in columns.values())] for name in rows if any(
+            name in column for column in columns.values())]  # fmt: skip
     head = ["evaluation of the frozen encoder, %", *columns]
-    return Shown(html_table(head, body), text_table([head, *body]))
+    return Shown(html_table([html.escape(words) for words in head], body), text_table([head, *body]))
 
 
 def onward(found: Compared) -> Shown:
@@ -276,17 +287,16 @@ def onward(found: Compared) -> Shown:
     seeds = len(next(iter(found.records.values())))
     name = found.profile.name.partition("-")[0]
     if not found.profile.judged:
-        text = (
-            f"This is {name} scale ({found.profile.where}): nothing is concluded here, whatever the numbers say. "
-            'To learn something set profile = "cpu" and seeds = 3 above and run all cells: minutes on two cores.'
-        )
+        text = (f"This is {name} scale: it shows that everything runs, and nothing is concluded from it, whatever the "
+                'numbers say. To go on, set profile = "cpu" and seeds = 3 above and run all cells: minutes, not '
+                "seconds.")  # fmt: skip
     elif seeds < 3:
         few = "one seed tells" if seeds == 1 else f"{seeds} seeds tell"
         text = f"Real training at {name} scale, but {few} little: set seeds = 3 or more above and run all cells."
     else:
         text = (f"{seeds} seeds at {name} scale: values whose intervals overlap are not told apart, and what holds "
                 "here is about these images and this length of training.")  # fmt: skip
-    return Shown(f"<p>{text.replace('<', '&lt;')}</p>", text)
+    return Shown(f"<p>{html.escape(text, quote=False)}</p>", text)
 
 
 def scores(record: dict[str, Any]) -> Shown:

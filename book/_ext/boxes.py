@@ -31,10 +31,10 @@ def box(ready: change.Ready, up: str) -> str:
     link = f'<a download href="{up}{FOLDER}/{ready.file}">{ready.file}</a>'
     size = "a few seconds a value" if ready.source == "change" else "seconds a run"
     return (
-        f'<div class="rerun change"><p class="asks"><b>Change one parameter:</b> {asks}.</p>'
+        f'<div class="rerun change"><p class="asks"><b>Change one parameter:</b> {asks} (at {change.SCALE} size).</p>'
         f"<pre>{html.escape(ready.command)}</pre>"
-        f"<p>Opens a notebook that is ready to run at {change.SCALE} size, {size}, from which nothing is concluded; or "
-        f"download it: {link}</p></div>"
+        f"<p>Opens a notebook that is ready to run, {size}; nothing is concluded at this size. To download: {link}</p>"
+        "</div>"
     )
 
 
