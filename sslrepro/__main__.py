@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--table", help="id of the table whose setting is changed")
     what.add_argument("--method", help="name of the method")
     sub.add_argument("--no-open", action="store_true", help="write it and say where it is")
+    sub.add_argument("jupyter", nargs="*", metavar="WORD", help="for JupyterLab, after --: --no-browser, --allow-root")
 
     sub = commands.add_parser("evaluate", help="evaluate a stored run again, or with another protocol")
     sub.add_argument("run", type=Path, help="the run's folder")
@@ -393,7 +394,7 @@ def open_notebook(given: argparse.Namespace) -> None:
     known = [str(change.PROJECT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]  # the kernel finds this sslrepro
     place = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, known)))}
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", str(path)], place)
+    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", str(path), *given.jupyter], place)
 
 
 def evaluate_again(given: argparse.Namespace) -> None:

@@ -158,11 +158,12 @@ def varied(definition: Definition) -> dict[str, Any] | None:
 
 def effect_of(definition: Definition) -> tuple[tuple[str, str], tuple[str, str]]:
     """The two runs, low and high, (row, column with runs of its own) each, whose difference the table is about."""
-    (high, low) = definition.ends
+    high, low = definition.ends
     column = definition.column(high[1])
-    if column.derived:  # a difference of differences: one of them
-        low, high = (high[0], column.minus) if column.minus else (column.minus_row.get(high[0], low[0]), column.of), (
-            high[0], column.of)  # fmt: skip
+    if column.minus:  # a difference of differences: that of one row
+        high, low = (high[0], column.of), (high[0], column.minus)
+    elif column.minus_row:
+        high, low = (high[0], column.of), (column.minus_row.get(high[0], low[0]), column.of)
     return (low[0], run_of(definition, low[1])), (high[0], run_of(definition, high[1]))
 
 

@@ -212,9 +212,14 @@ def test_it_opens_in_jupyterlab_with_this_package_at_hand(tmp_path, monkeypatch)
     monkeypatch.setenv("PYTHONPATH", "/other")
     seen = []
     monkeypatch.setattr(os, "execve", lambda *given: seen.append(given))
-    assert main(["notebook", "--method", "nnclr"]) == 0
+    assert main(["notebook", "--method", "nnclr", "--", "--no-browser"]) == 0
     ((program, words, place),) = seen
-    assert program == sys.executable and words[1:] == ["-m", "jupyterlab", str(tmp_path / "change-nnclr.ipynb")]
+    assert program == sys.executable and words[1:] == [
+        "-m",
+        "jupyterlab",
+        str(tmp_path / "change-nnclr.ipynb"),
+        "--no-browser",
+    ]
     assert place["PYTHONPATH"].split(os.pathsep) == [str(change.PROJECT), "/other"]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["notebook", "--method", "nnclr"]) == 2 and len(seen) == 1
