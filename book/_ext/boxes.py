@@ -29,11 +29,13 @@ def box(ready: change.Ready, up: str) -> str:
     """The box in HTML; `up` leads from the page to the root of the book."""
     asks = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(ready.asks, quote=False))
     link = f'<a download href="{up}{FOLDER}/{ready.file}">{ready.file}</a>'
-    size = "a few seconds a value" if ready.source == "change" else "seconds a run"
+    fits = ready.source == "change"
+    size = f" (at {change.SCALE} size)" if fits else ""
+    time = "a few seconds a value" if fits else f"seconds a run at {change.SCALE} size"
     return (
-        f'<div class="rerun change"><p class="asks"><b>Change one parameter:</b> {asks} (at {change.SCALE} size).</p>'
+        f'<div class="rerun change"><p class="asks"><b>Change one parameter:</b> {asks}{size}.</p>'
         f"<pre>{html.escape(ready.command)}</pre>"
-        f"<p>Opens a notebook that is ready to run, {size}; nothing is concluded at this size. To download: {link}</p>"
+        f"<p>Opens a notebook that is ready to run, {time}; nothing is concluded from it. To download: {link}</p>"
         "</div>"
     )
 
