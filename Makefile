@@ -19,13 +19,14 @@ ENV :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce list book pages check test lint bench clean
+.PHONY: help reproduce list notebook book pages check test lint bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
 	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
 	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
+	@echo "  make notebook TABLE=nnclr_queue | METHOD=nnclr [NO_OPEN=1] [JUPYTER=\"--no-browser --allow-root\"]"
 
 $(VENV)/.complete: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed (PYTHON=<path> names another 3.11)"; exit 1; }
@@ -41,6 +42,10 @@ reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all); withou
 
 list: $(ENV)  ## tables, methods, data sets, profiles
 	@$(RUN) list
+
+notebook: $(ENV)  ## change one parameter and look: TABLE=... or METHOD=... opens a notebook in JupyterLab
+	@$(RUN) notebook $(if $(TABLE),--table $(TABLE)) $(if $(METHOD),--method $(METHOD)) $(if $(NO_OPEN),--no-open) \
+	  $(if $(JUPYTER),-- $(JUPYTER))
 
 pages: $(ENV)  ## execute again the pages whose inputs changed (from the ledger, nothing is trained)
 	@$(RUN) pages
@@ -65,5 +70,5 @@ test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 bench: $(ENV)  ## speed beside torchvision and faiss, in one run
 	@$(RUN) bench --device $(DEVICE)
 
-clean:  ## remove builds and runs; the ledger and the environment stay
+clean:  ## remove builds and runs, notebooks of `make notebook` among them; the ledger and the environment stay
 	rm -rf _build runs .pytest_cache .ruff_cache

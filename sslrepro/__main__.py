@@ -21,6 +21,7 @@ examples
   torchrun --nproc-per-node 2 -m sslrepro train --method mocov2   two processes, one run
   python -m sslrepro evaluate runs/<name> --evaluation knn --set k=50
   python -m sslrepro ledger --profile gpu --budget 1500 --device cuda --root cifar10.tar.xz
+  python -m sslrepro notebook --table nnclr_queue                change one parameter and look, in JupyterLab
   python -m sslrepro show nnclr_queue --profile cpu              the stored table and verdicts, trains nothing
 """
 
@@ -79,6 +80,13 @@ def parser() -> argparse.ArgumentParser:
     speed_options(sub)
     sub.add_argument("--runs", default=None, metavar="DIR")
     sub.add_argument("--dry-run", action="store_true", help="print the resolved configuration, and stop")
+
+    sub = commands.add_parser("notebook", help="a notebook with one parameter to change, opened in JupyterLab")
+    what = sub.add_mutually_exclusive_group(required=True)
+    what.add_argument("--table", help="id of the table whose setting is changed")
+    what.add_argument("--method", help="name of the method")
+    sub.add_argument("--no-open", action="store_true", help="write it and say where it is")
+    sub.add_argument("jupyter", nargs="*", metavar="WORD", help="for JupyterLab, after --: --no-browser, --allow-root")
 
     sub = commands.add_parser("evaluate", help="evaluate a stored run again, or with another protocol")
     sub.add_argument("run", type=Path, help="the run's folder")
@@ -368,6 +376,27 @@ def evolution(given: argparse.Namespace) -> None:
         print(f"kept      {path}")
 
 
+def open_notebook(given: argparse.Namespace) -> None:
+    """Write a notebook with one parameter to change, keep the reader's where there is one, and open it."""
+    from importlib.util import find_spec
+
+    from sslrepro import change
+    from sslrepro.check import require
+
+    path, new = change.write(change.chosen(given.table, given.method))
+    print(f"{'written' if new else 'kept   '}   {path}")
+    if not new:
+        print("          it was there, and may be yours: rename or delete it for a fresh one")
+    if given.no_open:
+        return
+    require(find_spec("jupyterlab") is not None, "notebook", "jupyterlab", "installed", None,
+            "pip install -r requirements.txt, or open the file with an editor of your own (--no-open).")  # fmt: skip
+    known = [str(change.PROJECT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]  # the kernel finds this sslrepro
+    place = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, known)))}
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", str(path), *given.jupyter], place)
+
+
 def evaluate_again(given: argparse.Namespace) -> None:
     """Evaluate a stored run."""
     from sslrepro import evaluate, study
@@ -404,6 +433,8 @@ def main(words: list[str] | None = None) -> int:
                 train(given)
             case "evolution":
                 evolution(given)
+            case "notebook":
+                open_notebook(given)
             case "evaluate":
                 evaluate_again(given)
             case "ledger":

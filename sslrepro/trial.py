@@ -1,22 +1,34 @@
-"""One method, one run: any method on any images with any setting changed. What `notebooks/method.ipynb` shows."""
+"""One method, one run, or one setting at several values: any method on any images with any setting changed.
 
+What `notebooks/method.ipynb` and `notebooks/change.ipynb` show.
+"""
+
+import html
 import os
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
 
 import torch
 from tqdm import tqdm
 
-from sslrepro import evaluate
-from sslrepro.config import flat, from_record
+from sslrepro import evaluate, methods
+from sslrepro.check import known_keys, one_of, require
+from sslrepro.config import RunConfig, flat, from_record
 from sslrepro.data.datasets import SHAPES, load, resolve
+from sslrepro.figures import MARKERS, PALETTE
+from sslrepro.forms import shown
+from sslrepro.labels import spelled
 from sslrepro.parts.gather import rank, wait
-from sslrepro.profiles import profile, scaled_to
-from sslrepro.report import AGREEMENT, COLOURS, NAMES, Figure, Shown, html_table, number, style, text_table
+from sslrepro.profiles import Profile, images_in, profile, scaled_to
+from sslrepro.report import AGREEMENT, NAMES, Figure, Shown, html_table, number, style, text_table
 from sslrepro.store import Store, read_lines
-from sslrepro.study import RUNS, Task, exported, label, perform
-from sslrepro.train import threads
+from sslrepro.study import RUNS, Task, cell_of, exported, label, perform
+from sslrepro.train import initialised, threads
+
+KINDS = {bool: bool, int: int, float: (int, float), str: str, tuple: (list, tuple), NoneType: NoneType}
+DRAWN = ("seed", "data.seed", "data.fingerprint")  # what seeds decide: not for a reader to change
 
 
 def single(
@@ -36,7 +48,9 @@ def single(
     if base.data.name not in (*SHAPES, "digits"):
         images = load(base.data, root)[0]
         base = replace(base, n_images=len(images), n_classes=images.n_classes)
-    config = base.config(method, seed).with_changes(**(changes or {}))
+    config = base.config(method, seed)
+    of_their_kind(config, changes or {})
+    config = config.with_changes(**(changes or {}))
     config = replace(config, data=resolve(config.data, root))
     protocols = {name: evaluate.protocol(name, given) for name, given in base.evaluations.items()}
     return Task(config.data, config.seed, protocols, config)
@@ -82,25 +96,207 @@ def try_method(
         return perform_here(single(method, profile, seed, dataset, root, changes), Path(runs), root, device)
 
 
-def curves(record: dict[str, Any]) -> Figure:
-    """A run's log over epochs: loss, spread of the embedding, and how often what it mines shares the class."""
+def of_their_kind(config: RunConfig, changes: dict[str, Any]) -> None:
+    """Raise ValueError for a change that is text where a number stands, and the like."""
+    now = flat(config)
+    types = {f"settings.{one.name}": one.type for one in fields(methods.settings(config.method))}
+    for name, value in changes.items():
+        written = types.get(name, type(now.get(name)))
+        kinds = [get_origin(one) or one for one in (get_args(written) if type(written) is UnionType else [written])]
+        if name in now and set(kinds) <= set(KINDS):
+            fits = any(isinstance(value, KINDS[kind]) and isinstance(value, bool) <= (kind is bool) for kind in kinds)
+            allowed = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+            require(fits, "trial", name, f"of type {allowed}", value, f"Its usual value is {now[name]!r}.")
+
+
+# --- one setting at several values ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Runs that differ in one thing.
+
+    profile   at which they were run
+    names     the settings that differ, dotted, or "method"
+    records   the value in words -> the record of each seed, with its training log (`perform_here`)
+    """
+
+    profile: Profile
+    names: tuple[str, ...]
+    records: dict[str, list[dict[str, Any]]]
+
+
+def tasks_of(
+    method: str,
+    parameter: Any,
+    values: Any,
+    profile_name: str = "smoke",
+    seeds: int = 1,
+    dataset: str | None = None,
+    root: str | Path | None = None,
+    changes: dict[str, Any] | None = None,
+) -> dict[str, list[Task]]:
+    """The runs that `compare` needs, by the value in words; trains nothing.
+
+    parameter   a dotted setting ("settings.temperature", "plan.lr", "encoder", ...), or "method"; a list of settings
+                where they only make sense together
+    values      two or more, all different; each a list where `parameter` is one
+    changes     dotted settings that all of the runs share
+
+    Raises ValueError for a name that does not exist, listing those that do, and for a value that cannot be.
+    """
+    named = isinstance(parameter, str | list | tuple) and bool(parameter)
+    require(named, "trial", "parameter", 'the name of a setting, such as "plan.lr", or a list of names', parameter)
+    names = [parameter] if isinstance(parameter, str) else list(parameter)
+    require(seeds >= 1, "trial", "seeds", ">= 1", seeds)
+    several = isinstance(values, list | tuple) and 2 <= len(values) <= len(PALETTE)
+    require(several, "trial", "values", f"a list of two to {len(PALETTE)}", values)
+    out: dict[str, list[Task]] = {}
+    for value in values:
+        parts = [value] if isinstance(parameter, str) else value
+        paired = isinstance(parts, list | tuple) and len(parts) == len(names)
+        require(paired, "trial", "values", f"lists of {len(names)}, one value for each of {names}", value)
+        given = dict(zip(names, parts, strict=True))
+        trained = given.pop("method", method)
+        start = scaled_to(profile(profile_name), dataset).config(one_of(trained, methods.names(), "trial", "method"), 0)
+        settable = [name for name in flat(start) if name not in (*DRAWN, "method")]
+        known_keys(given, ["method", *settable], "trial", "parameter")
+        known_keys(changes or {}, settable, "trial", "change")
+        made = [single(trained, profile_name, seed, dataset, root, (changes or {}) | given) for seed in range(seeds)]
+        config = made[0].config
+        images = images_in(config.data) or 4096
+        require(2 <= config.plan.batch_size <= images, "trial", "plan.batch_size", f"2..{images}, the images",
+                config.plan.batch_size)  # fmt: skip
+        initialised(config, images)  # a method refuses here what it cannot do
+        words = ", ".join(map(in_words, names, parts))
+        require(made[0].name not in [one[0].name for one in out.values()], "trial", "values", "all different", values)
+        out[words if words not in out else str(value)] = made
+    return out
+
+
+def in_words(name: str, value: Any) -> str:
+    """A setting and its value on a legend: "queue size 8", "2 epochs", or a method's name."""
+    last = name.rpartition(".")[2]
+    if name == "method":
+        return str(value)
+    return f"{last.replace('_', ' ')} none" if value is None else spelled(last, value)
+
+
+def compare(
+    method: str,
+    parameter: Any,
+    values: Any,
+    profile_name: str = "smoke",
+    seeds: int = 1,
+    dataset: str | None = None,
+    root: str | Path | None = None,
+    changes: dict[str, Any] | None = None,
+    runs: str | Path = RUNS,
+    device: str = "cpu",
+) -> Compared:
+    """Train a method at each value of a setting, or read the stored runs. What the notebook calls; see `tasks_of`."""
+    root = root or os.environ.get("SSLREPRO_DATA")
+    tasks = tasks_of(method, parameter, values, profile_name, seeds, dataset, root, changes)
+    with threads(1):
+        records = {words: [perform_here(task, Path(runs), root, device) for task in group]
+                   for words, group in tasks.items()}  # fmt: skip
+    names = (parameter,) if isinstance(parameter, str) else tuple(parameter)
+    return Compared(scaled_to(profile(profile_name), dataset), names, records)
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------
+
+
+def panels(logs: list[list[dict[str, Any]]]) -> dict[str, str]:
+    """What logs can show -> its title: loss, spread of the embedding, and how often what is mined shares the class."""
+    found = {"loss": "loss", "embedding_std": "spread of the embedding (0: collapsed, 1: healthy)"}
+    return found | {name: title for name, title in AGREEMENT.items() if any(name in one for log in logs for one in log)}
+
+
+def drawn(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
+    """A picture of logs over epochs, a colour and a mark a group, a line a log; and what it says at the end."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    log = record["log"]
-    panels = {"loss": "loss", "embedding_std": "spread of the embedding (0: collapsed, 1: healthy)"}
-    panels |= {name: title for name, title in AGREEMENT.items() if any(name in line for line in log)}
-    plot, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 2.8), layout="constrained", squeeze=False)
-    for axis, (name, title) in zip(axes[0], panels.items(), strict=True):
-        points = [(line["epoch"], line[name]) for line in log if name in line]
-        axis.plot(*zip(*points, strict=True), color=COLOURS["ours"])
+    shown_here = panels([log for group in logs.values() for log in group])
+    plot, axes = plt.subplots(1, len(shown_here), figsize=(3.7 * len(shown_here), 2.8 if len(logs) == 1 else 3.2),
+                              layout="constrained", squeeze=False)  # fmt: skip
+    handles, said = [], []
+    for place, (words, group) in enumerate(logs.items()):
+        look = dict(color=PALETTE[place], marker=MARKERS[place] if len(logs) > 1 else None, markersize=4, markevery=0.2)
+        for axis, name in zip(axes[0], shown_here, strict=True):
+            for log in group:
+                points = [(line["epoch"], line[name]) for line in log if name in line]
+                if points:
+                    axis.plot(*zip(*points, strict=True), alpha=1 if len(group) == 1 else 0.6, linewidth=1.3, **look)
+        handles.append(plt.Line2D([], [], label=words, **(look | {"markevery": None})))
+        ends = {title: [log[-1][name] for log in group if name in log[-1]] for name, title in shown_here.items()}
+        said.append(
+            f"{words}{': ' if words else ''}"
+            + ", ".join(f"{title} {', '.join(f'{v:.3f}' for v in end)}" for title, end in ends.items() if end)
+        )
+    for axis, title in zip(axes[0], shown_here.values(), strict=True):
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("epoch", fontsize=9)
     style(plot, list(axes[0]))
-    last = ", ".join(f"{title} {log[-1][name]:.3f}" for name, title in panels.items() if name in log[-1])
-    return Figure(plot, f"Training of {record['config']['method']}, {len(log)} points over epochs; at the end: {last}.")
+    if len(logs) > 1:
+        plot.legend(handles=handles, loc="outside upper center", ncols=min(4, len(logs)), fontsize=9, frameon=False)
+    return plot, "; ".join(said)
+
+
+def curves(record: dict[str, Any]) -> Figure:
+    """A run's log over epochs: loss, spread of the embedding, and how often what it mines shares the class."""
+    plot, said = drawn({"": [record["log"]]})
+    points = len(record["log"])
+    return Figure(plot, f"Training of {record['config']['method']}, {points} points over epochs; at the end: {said}.")
+
+
+def curves_of(found: Compared) -> Figure:
+    """The logs of all values in one picture, a colour and a mark each, a line a seed."""
+    plot, said = drawn({words: [record["log"] for record in group] for words, group in found.records.items()})
+    return Figure(plot, f"Training over epochs, a line for each value of {' and '.join(found.names)}; "
+                        f"at the end: {said}.")  # fmt: skip
+
+
+def scores_of(found: Compared) -> Shown:
+    """The evaluations of all values beside each other, accuracies in %; with several seeds mean and 95% interval."""
+
+    def cells(words: str) -> dict[str, str]:
+        seen: dict[str, dict[int, float]] = {}
+        for record in found.records[words]:
+            for line in record["results"].values():
+                for name, value in line["scores"].items():
+                    if name in NAMES and name != "neighbour_match" and line["evaluation"] != "training":
+                        seen.setdefault(NAMES[name], {})[record["config"]["seed"]] = 100 * value
+            cost = record["results"]["training"]["scores"]["seconds"]
+            seen.setdefault("processor-seconds of training", {})[record["config"]["seed"]] = cost
+        return {name: shown(cell_of(values)) for name, values in seen.items()}
+
+    columns = {words: cells(words) for words in found.records}
+    rows = [*NAMES.values(), "processor-seconds of training"]
+    body = [[name, *(column.get(name, "–") for column in columns.values())] for name in rows if any(
+            name in column for column in columns.values())]  # fmt: skip
+    head = ["evaluation of the frozen encoder, %", *columns]
+    return Shown(html_table([html.escape(words) for words in head], body), text_table([head, *body]))
+
+
+def onward(found: Compared) -> Shown:
+    """What these runs can tell, and what to change to learn more."""
+    seeds = len(next(iter(found.records.values())))
+    name = found.profile.name.partition("-")[0]
+    if not found.profile.judged:
+        text = (f"This is {name} scale: it shows that everything runs, and nothing is concluded from it, whatever the "
+                'numbers say. To go on, set profile = "cpu" and seeds = 3 above and run all cells: minutes, not '
+                "seconds.")  # fmt: skip
+    elif seeds < 3:
+        few = "one seed tells" if seeds == 1 else f"{seeds} seeds tell"
+        text = f"Real training at {name} scale, but {few} little: set seeds = 3 or more above and run all cells."
+    else:
+        text = (f"{seeds} seeds at {name} scale: values whose intervals overlap are not told apart, and what holds "
+                "here is about these images and this length of training.")  # fmt: skip
+    return Shown(f"<p>{html.escape(text, quote=False)}</p>", text)
 
 
 def scores(record: dict[str, Any]) -> Shown:

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "sslrepro"
 ROOMS = ["check", "types", "store", "host", "data", "parts", "methods", "config", "train", "evaluate", "snapshots", "papers",
          "tables", "claims", "profiles", "tasks", "plans", "study", "ledger", "atlas", "forms", "labels", "figures",
-         "verdicts", "report", "trial", "survey", "player", "evolution", "publish", "__main__"]  # fmt: skip
+         "verdicts", "report", "trial", "survey", "player", "evolution", "publish", "change", "__main__"]  # fmt: skip
 LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "pandas", "yaml", "safetensors", "tqdm", "PIL"}
 OPTIONAL = {"jaxtyping", "faiss"}  # used where they are installed: types.py, parts/cluster.py
 PRESENTING = {
@@ -24,6 +24,7 @@ PRESENTING = {
     "player",
     "evolution",
     "publish",
+    "change",
     "__main__",
 }  # what a bare training machine never imports
 

@@ -30,7 +30,9 @@ def test_make_knows_the_target_and_passes_the_knobs_on(words):
     done = subprocess.run(["make", "-n", "VENV=/somewhere", *given], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for knob in (
-        word.split("=")[1] for word in given if word.startswith(("TABLE", "PROFILE", "SEEDS", "JOBS", "DATASET"))
+        word.split("=")[1]
+        for word in given
+        if word.startswith(("TABLE", "METHOD", "PROFILE", "SEEDS", "JOBS", "DATASET"))
     ):
         assert re.search(rf"(?<!\w){re.escape(knob)}(?!\w)", done.stdout), f"{knob} is lost in: {done.stdout}"
 
@@ -54,7 +56,7 @@ def test_every_path_it_names_exists():
 
 def test_help_lists_every_target():
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
-    for target in ("reproduce", "book", "test", "bench", "check", "pages", "clean"):
+    for target in ("reproduce", "notebook", "book", "test", "bench", "check", "pages", "clean"):
         assert re.search(rf"^{target}\b", listed, re.M), target
     for knob in ("PROFILE=", "SEEDS=", "DATA=", "JOBS=", "DEVICE=", "VENV="):
         assert knob in listed
