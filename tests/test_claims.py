@@ -439,6 +439,26 @@ def test_values_of_a_text_are_drawn_as_cells_are():
     assert found.probability == pytest.approx(stats.t.cdf(math.sqrt(5), 4), abs=0.012)
 
 
+def test_a_claim_of_no_difference_says_what_equal_cells_would_give():
+    claim = claim_of(f"abs(d({a}, {b})) <= 0.3", kind="within_tolerance")
+    wide = judge(claim, {A: Cell(70.0, 1.5, 3), B: Cell(73.0, 1.5, 3)})
+    equal = judge(claim, {A: Cell(70.0, 1.5, 3), B: Cell(70.0, 1.5, 3)})
+    assert wide.verdict == "contradicted" and equal.probability < 0.25
+    assert wide.if_equal == pytest.approx(equal.probability, abs=0.02)
+    assert judge(claim, {A: Cell(70.0, 0.01, 5), B: Cell(73.0, 0.01, 5)}).if_equal > HOLDS
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        claim_of(f"{a} > {b}", kind="ordering"),
+        claim_of(f"abs({a} - 2 * {b}) <= 0.3", kind="within_tolerance"),  # a tolerance around another relation
+    ],
+)
+def test_other_claims_do_not(claim):
+    assert judge(claim, {A: Cell(70.0, 1.5, 3), B: Cell(73.0, 1.5, 3)}).if_equal is None
+
+
 def test_the_same_cells_give_the_same_verdict():
     cells = {A: Cell(70.4, 1, 5), B: Cell(70, 1, 5)}
     assert judge(claim_of(f"{a} > {b}", a), cells) == judge(claim_of(f"{a} > {b}", a), cells)
