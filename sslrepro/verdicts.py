@@ -113,13 +113,12 @@ def undecided(found: Results) -> str:
         if low <= 0 <= high and low <= verdict.paper_gap <= high:
             paper_gap = number(verdict.paper_gap, 1, sign=True)
             order = (
-                "; a verdict on the order of all rows says that they do not rise one by one, not that the trend is false"
-                if _kind(verdict) == "monotone"
-                else ""
+                "a verdict on the order of all rows says that they do not rise one by one, not that the trend is false"
             )
+            ending = f"; {order}" if _kind(verdict) == "monotone" else ""
             said.append(
                 f" {verdict.claim}: the interval of our effect holds both 0 and the paper's {paper_gap}, so at this "
-                f"scale these seeds cannot tell the paper's effect from none{order}."
+                f"scale these seeds cannot tell the paper's effect from none{ending}."
             )
     return "".join(said)
 

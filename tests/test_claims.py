@@ -2,12 +2,13 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from sslrepro import claims, papers
+from sslrepro import claims, papers, verdicts
 from sslrepro.claims import CONTRADICTED, HOLDS, Cell, Missing, Reader, holds_in_paper, judge, seeds_needed
 
 EVALUABLE = [claim for claim in papers.claims().values() if (claim.get("check") or {}).get("expr")]
@@ -656,3 +657,22 @@ def test_unknown_papers_and_tables_name_the_nearest():
         papers.paper("nnlcr")
     with pytest.raises(ValueError, match="Did you mean 'nnclr_queue'"):
         papers.table("nnclr_que")
+
+
+# --- what a page adds to them -----------------------------------------------------------------------------------
+
+
+def noted(claim, **given):
+    found = SimpleNamespace(verdicts=lambda: [claims.Verdict(claim, "t", "contradicted", 0.03, **given)])
+    return verdicts.undecided(found), verdicts.too_narrow(found)
+
+
+@pytest.mark.parametrize("claim, order", [("nnclr_c26", True), ("nnclr_c15", False), ("nnclr_c32", False)])
+def test_only_of_an_order_is_it_said_that_rows_do_not_rise(claim, order):
+    undecided, _ = noted(claim, gap=(1.0, -1.0, 3.0), paper_gap=1.5)
+    assert "cannot tell" in undecided and ("order of all rows" in undecided) is order
+
+
+def test_a_tolerance_that_equal_cells_would_miss_is_named():
+    assert noted("nnclr_c32", if_equal=0.119)[1].startswith(" nnclr_c32: were its cells equal")
+    assert noted("nnclr_c32", if_equal=0.99)[1] == noted("nnclr_c13")[1] == ""
