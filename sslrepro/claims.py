@@ -67,6 +67,8 @@ class Verdict:
     seeds_needed   least seeds per cell that would settle an inconclusive claim if means and spreads stayed as
                    they are; None when not even 1,000 would
     judged_as      the expression that was judged, where the claim's own needs cells that are not run here
+    if_equal       of a claim that nothing differs: its probability were all cells it reads equal, with spreads as they
+                   are. Below 0.95 it cannot hold with these seeds, whatever is true; None for other claims
     """
 
     claim: str
@@ -79,6 +81,7 @@ class Verdict:
     seeds_needed: int | None = None
     reason: str = ""
     judged_as: str = ""
+    if_equal: float | None = None
 
 
 # --- the expression language -----------------------------------------------------------------------------------
@@ -307,7 +310,7 @@ def judge(
         return Verdict(**base, verdict="not judged", reason="the claim cannot be written over measured cells")
     used: set[tuple[str, ...]] = set()
 
-    def reader(seeds: int | None) -> Reader:
+    def reader(seeds: int | None, shifted: Callable[[Cell, np.ndarray], np.ndarray] | None = None) -> Reader:
         rng = np.random.default_rng(0)
         drawn: dict[tuple[str, ...], np.ndarray] = {}
 
@@ -320,6 +323,8 @@ def judge(
             same = (known[key].source,) if known[key].source else key
             if same not in drawn:
                 drawn[same] = known[key].draws(rng, DRAWS, seeds)
+                if shifted is not None:
+                    drawn[same] = shifted(known[key], drawn[same])
             return drawn[same]
 
         return Reader(lambda *key: look(key, cells), lambda *key: look(key, values))
@@ -333,6 +338,15 @@ def judge(
         except Missing:
             return None
         return tuple(float(q) for q in np.quantile(drawn, [0.5, 0.025, 0.975]))  # few seeds: the mean is wild
+
+    def if_equal() -> float | None:
+        """The probability were the cells equal; None unless the claim says that nothing differs."""
+        if check.get("kind") != "within_tolerance":
+            return None
+        level = float(np.mean([(cells.get(key) or values.get(key)).mean for key in used]))
+        if not np.all(reader(None, lambda cell, drawn: np.full_like(drawn, level)).read(expression)):
+            return None  # a tolerance around something else
+        return float(np.mean(reader(None, lambda cell, drawn: drawn - cell.mean + level).read(expression)))
 
     if claim["id"] in (unrun or {}):
         return Verdict(**base, verdict="not judged", reason=unrun[claim["id"]], gap=effect())
@@ -350,6 +364,7 @@ def judge(
     if fewest < LEAST_SEEDS:
         return Verdict(**base, verdict="not judged", probability=probability, gap=gap,
                        reason=f"{fewest} seeds, at least {LEAST_SEEDS} are needed")  # fmt: skip
+    base["if_equal"] = if_equal()
     if probability >= HOLDS:
         return Verdict(**base, verdict="holds", probability=probability, gap=gap)
     if probability <= CONTRADICTED:

@@ -4,7 +4,7 @@ import html
 import itertools
 
 from sslrepro import papers
-from sslrepro.claims import Verdict
+from sslrepro.claims import HOLDS, Verdict
 from sslrepro.forms import Shown, html_table, number, text_table
 from sslrepro.labels import (
     column_label,
@@ -71,7 +71,7 @@ def verdicts(found: Results) -> Shown:
         "paper's effect is shown beside ours, not judged: the scales differ. Cells are drawn independently here, which "
         "is the cautious reading; the finding above pairs its two cells by seed."
     )
-    note += steps(found) + undecided(found)
+    note += steps(found) + undecided(found) + too_narrow(found)
     return Shown(
         html_table(head, rich, "verdicts") + f'\n<p class="caption">{note}</p>',
         text_table([head, *plain]) + "\n" + note,
@@ -112,12 +112,33 @@ def undecided(found: Results) -> str:
         _, low, high = verdict.gap
         if low <= 0 <= high and low <= verdict.paper_gap <= high:
             paper_gap = number(verdict.paper_gap, 1, sign=True)
+            order = (
+                "a verdict on the order of all rows says that they do not rise one by one, not that the trend is false"
+            )
+            ending = f"; {order}" if _kind(verdict) == "monotone" else ""
             said.append(
                 f" {verdict.claim}: the interval of our effect holds both 0 and the paper's {paper_gap}, so at this "
-                "scale these seeds cannot tell the paper's effect from none; a verdict on the order of all rows says "
-                "that they do not rise one by one, not that the trend is false."
+                f"scale these seeds cannot tell the paper's effect from none{ending}."
             )
     return "".join(said)
+
+
+def too_narrow(found: Results) -> str:
+    """Says of every claim of no difference that these seeds could not confirm it, even were its cells equal."""
+    said = []
+    for verdict in found.verdicts():
+        if verdict.if_equal is not None and verdict.if_equal < HOLDS:
+            weak = ", and that it is contradicted is weak evidence of a difference"
+            said.append(
+                f" {verdict.claim}: were its cells equal, with spreads as they are, the probability would be "
+                f"{verdict.if_equal:.3f}, so with these seeds it cannot hold, whatever is true"
+                f"{weak if verdict.verdict == 'contradicted' else ''}."
+            )
+    return "".join(said)
+
+
+def _kind(verdict: Verdict) -> str:
+    return (papers.claims()[verdict.claim].get("check") or {}).get("kind") or ""
 
 
 def finding(found: Results) -> str:

@@ -2,12 +2,13 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from sslrepro import claims, papers
+from sslrepro import claims, papers, verdicts
 from sslrepro.claims import CONTRADICTED, HOLDS, Cell, Missing, Reader, holds_in_paper, judge, seeds_needed
 
 EVALUABLE = [claim for claim in papers.claims().values() if (claim.get("check") or {}).get("expr")]
@@ -439,6 +440,26 @@ def test_values_of_a_text_are_drawn_as_cells_are():
     assert found.probability == pytest.approx(stats.t.cdf(math.sqrt(5), 4), abs=0.012)
 
 
+def test_a_claim_of_no_difference_says_what_equal_cells_would_give():
+    claim = claim_of(f"abs(d({a}, {b})) <= 0.3", kind="within_tolerance")
+    wide = judge(claim, {A: Cell(70.0, 1.5, 3), B: Cell(73.0, 1.5, 3)})
+    equal = judge(claim, {A: Cell(70.0, 1.5, 3), B: Cell(70.0, 1.5, 3)})
+    assert wide.verdict == "contradicted" and equal.probability < 0.25
+    assert wide.if_equal == pytest.approx(equal.probability, abs=0.02)
+    assert judge(claim, {A: Cell(70.0, 0.01, 5), B: Cell(73.0, 0.01, 5)}).if_equal > HOLDS
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        claim_of(f"{a} > {b}", kind="ordering"),
+        claim_of(f"abs({a} - 2 * {b}) <= 0.3", kind="within_tolerance"),  # a tolerance around another relation
+    ],
+)
+def test_other_claims_do_not(claim):
+    assert judge(claim, {A: Cell(70.0, 1.5, 3), B: Cell(73.0, 1.5, 3)}).if_equal is None
+
+
 def test_the_same_cells_give_the_same_verdict():
     cells = {A: Cell(70.4, 1, 5), B: Cell(70, 1, 5)}
     assert judge(claim_of(f"{a} > {b}", a), cells) == judge(claim_of(f"{a} > {b}", a), cells)
@@ -636,3 +657,22 @@ def test_unknown_papers_and_tables_name_the_nearest():
         papers.paper("nnlcr")
     with pytest.raises(ValueError, match="Did you mean 'nnclr_queue'"):
         papers.table("nnclr_que")
+
+
+# --- what a page adds to them -----------------------------------------------------------------------------------
+
+
+def noted(claim, **given):
+    found = SimpleNamespace(verdicts=lambda: [claims.Verdict(claim, "t", "contradicted", 0.03, **given)])
+    return verdicts.undecided(found), verdicts.too_narrow(found)
+
+
+@pytest.mark.parametrize("claim, order", [("nnclr_c26", True), ("nnclr_c15", False), ("nnclr_c32", False)])
+def test_only_of_an_order_is_it_said_that_rows_do_not_rise(claim, order):
+    undecided, _ = noted(claim, gap=(1.0, -1.0, 3.0), paper_gap=1.5)
+    assert "cannot tell" in undecided and ("order of all rows" in undecided) is order
+
+
+def test_a_tolerance_that_equal_cells_would_miss_is_named():
+    assert noted("nnclr_c32", if_equal=0.119)[1].startswith(" nnclr_c32: were its cells equal")
+    assert noted("nnclr_c32", if_equal=0.99)[1] == noted("nnclr_c13")[1] == ""

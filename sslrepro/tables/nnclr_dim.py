@@ -30,7 +30,7 @@ z = \frac{g(f(x))}{\lVert g(f(x)) \rVert} \in \mathbb{R}^d, \qquad Q \in \mathbb
 The claim says that nothing happens: five rows within a third of a point. Seeds differ by more than that at our scale,
 so the printed width would be contradicted by noise, whatever is true. It is judged with the two points that "robust"
 is given in the claim on k. It holds where all five rows agree and seeds do too; it is open where noise is as wide as
-the tolerance; only a width that really differs contradicts it. The interval of the effect, widest minus narrowest d,
+the tolerance; where it is wider, noise alone contradicts it. The interval of the effect, widest minus narrowest d,
 says how large an effect these seeds exclude: that is the finding. The row 256 is the run of Table 7a's third row,
 known when this was written.""",
     mapping="""\
