@@ -32,9 +32,12 @@ p = \frac{h(z)}{\lVert h(z) \rVert} \;\text{with a head}, \quad p = z \;\text{wi
 The printed gain is less than half a point. Three seeds at our scale see effects of one to three points: expect the
 claim to stay open, and read the interval as what can be excluded. An effect of several points, either way, is a
 finding of ours, not the paper's. That symmetry does not matter is a tolerance of 0.3 points between two rows, narrower
-than our noise: it cannot be confirmed here, only contradicted, by two rows far apart or by noise alone. One direction
-looks up half the neighbours, and so learns from half the terms, at the same number of steps. The row with the head is
-the run of Table 7a's third row, known when this was written.""",
+than our noise: it cannot be confirmed here, only contradicted, by two rows far apart. One direction looks up half the
+neighbours, and so learns from half the terms, at the same number of steps. The row with the head is the run of Table
+7a's third row, known when this was written.
+
+*Corrected after the runs:* noise alone can contradict a claim of no difference whose tolerance is narrower than the
+noise. What equal cells would give stands under the verdicts.""",
     mapping="""\
 At `cpu` scale the head's hidden layer has 512 units, twice the projector's, as in the paper. Without a head the
 embedding itself meets the neighbour, and its last layer is a batch norm. Terms of a loss are averaged, not summed: all

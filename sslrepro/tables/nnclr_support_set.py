@@ -47,13 +47,16 @@ Q_{\text{encoder}} = \bigl(z(x_j; \theta_t)\bigr)_{j \sim \text{data}}, \qquad
 \mathrm{NN}(z, Q) = \operatorname*{arg\,min}_{r \in Q} \lVert z - r \rVert_2""",
     reading="""\
 The claim is that two rows differ by at most 0.3 points. Three seeds cannot show that: their noise is wider, so the
-verdict can be "contradicted", by a difference or by noise alone, or open, and hardly "holds". Read the interval of the
-effect. The text's claim on random replacement is an order with a size; here its direction is judged. A row lives four
-steps on average under either rule, but with random replacement some live many times that, and in a short training the
-encoder moves fast: the harm should show. If it does not, staleness is not what limits a queue of this length. Of the
-text's "four times slower" the direction alone is judged, from processor-seconds of runs of equal length: other work
-ran on the machine, and the rows may have been timed on different days, so trust times to a quarter. The queue's row is
-also a row of Table 7a, known when this was written.""",
+verdict can be "contradicted", by a large difference, or open, and hardly "holds". Read the interval of the effect. The
+text's claim on random replacement is an order with a size; here its direction is judged. A row lives four steps on
+average under either rule, but with random replacement some live many times that, and in a short training the encoder
+moves fast: the harm should show. If it does not, staleness is not what limits a queue of this length. Of the text's
+"four times slower" the direction alone is judged, from processor-seconds of runs of equal length: other work ran on
+the machine, and the rows may have been timed on different days, so trust times to a quarter. The queue's row is also a
+row of Table 7a, known when this was written.
+
+*Corrected after the runs:* noise alone can contradict a claim of no difference whose tolerance is narrower than the
+noise. What equal cells would give stands under the verdicts.""",
     mapping="""\
 The set is four batches of rows in both rows, as in the paper. Fresh images are drawn at random for every step and
 shown as one augmented view; they may include the anchor's own image, whose rows are passed over in both. Embedding
