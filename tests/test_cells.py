@@ -544,15 +544,17 @@ def test_the_panels_hold_the_papers_numbers_and_ours(table, defined, monkeypatch
     import matplotlib.pyplot as plt
 
     found = done(table)
-    monkeypatch.setattr(figures, "Figure", lambda plot, alt: plot)
-    plot = figures.figure(found)
+    plots, close = [], plt.close
+    monkeypatch.setattr(plt, "close", plots.append)
+    figures.figure(found)
+    (plot,) = plots
     across = figures.form(found) == "dots"
 
     def drawn(axis):
         return {round(float(v), 6) for one in axis.lines for v in (one.get_xdata() if across else one.get_ydata())}
 
     theirs, ours = (drawn(axis) for axis in plot.axes[:2])
-    plt.close(plot)
+    close(plot)
     for row in found.definition.rows:
         for column in figures.plotted(found):
             assert round(float(printed(found.definition, row, column)), 6) in theirs

@@ -2,13 +2,12 @@
 
 import itertools
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from sslrepro import claims, papers, verdicts
+from sslrepro import claims, papers, study, verdicts
 from sslrepro.claims import CONTRADICTED, HOLDS, Cell, Missing, Reader, holds_in_paper, judge, seeds_needed
 
 EVALUABLE = [claim for claim in papers.claims().values() if (claim.get("check") or {}).get("expr")]
@@ -662,8 +661,18 @@ def test_unknown_papers_and_tables_name_the_nearest():
 # --- what a page adds to them -----------------------------------------------------------------------------------
 
 
+class Judged(study.Results):
+    """Results of which only a verdict is known."""
+
+    def __init__(self, verdict):
+        object.__setattr__(self, "verdict", verdict)
+
+    def verdicts(self):
+        return [self.verdict]
+
+
 def noted(claim, **given):
-    found = SimpleNamespace(verdicts=lambda: [claims.Verdict(claim, "t", "contradicted", 0.03, **given)])
+    found = Judged(claims.Verdict(claim, "t", "contradicted", 0.03, **given))
     return verdicts.undecided(found), verdicts.too_narrow(found)
 
 
