@@ -141,7 +141,7 @@ def test_a_thumbnail_is_small(pages):
 
     buffer = io.BytesIO()
     Image.effect_noise((1400, 500), 60).save(buffer, format="png")
-    small = pages.thumbnail(buffer.getvalue())
+    small = pages.sslbook.thumbnail(buffer.getvalue())
     assert Image.open(io.BytesIO(small)).width == 480 and len(small) < len(buffer.getvalue()) / 4
 
 
