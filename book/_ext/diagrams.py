@@ -75,7 +75,7 @@ def drawing(width: int, height: int, alt: str, parts: list[str]) -> str:
         f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{html.escape(alt, quote=True)}">'
         f"<defs>{markers}</defs>{''.join(parts)}</svg>"
     )
-    return re.sub(r'(id="|#)head-', rf"\1{name}-", made)
+    return re.sub(r'(id="|#)head-', rf"\g<1>head-{name}-", made)
 
 
 def nnclr_fig1() -> str:

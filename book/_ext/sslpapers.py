@@ -280,14 +280,19 @@ class PaperColumns(Block):
 
 
 def with_columns(app: Sphinx, name: str, source: list[str]) -> None:
-    """Give the page of a table, at its end, the paper's columns that were not run, where there are any."""
+    """Give the page of a table, at its end, the paper's columns that were not run; make its margin notes readable."""
     folder, _, page = name.rpartition("/")
     table = page.partition("-")[0]
-    if folder != "executed" or table not in papers.tables() or not rest_of(papers.table(table)):
+    if folder != "executed" or table not in papers.tables():
         return
     book = json.loads(source[0])
-    text = f"## The paper's columns that are not run yet\n\n```{{paper-columns}} {table}\n```"
-    book["cells"].append({"cell_type": "markdown", "id": "paper-columns", "metadata": {}, "source": text})
+    for cell in book["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown" and "{margin}" in text:
+            cell["source"] = readable(text)
+    if rest_of(papers.table(table)):
+        text = f"## The paper's columns that are not run yet\n\n```{{paper-columns}} {table}\n```"
+        book["cells"].append({"cell_type": "markdown", "id": "paper-columns", "metadata": {}, "source": text})
     source[0] = json.dumps(book)
 
 
