@@ -286,8 +286,10 @@ def printed(definition: Definition) -> str:
     """What the paper says in numbers about its figure, or nothing."""
     said = []
     for one in transcribed(definition)["numbers"]:
-        unit = one["unit"] if one["unit"] == "%" else f" {one['unit']}"
-        said.append(f"{one['what']}: {'about ' if one['approx'] else ''}{one['value']}{unit}")
+        value = (
+            f"epoch {one['value']}" if one["unit"] == "epoch" else f"{one['value']} {one['unit']}".replace(" %", "%")
+        )
+        said.append(f"{one['what']}: {'about ' if one['approx'] else ''}{value}")
     return f"The paper, on {transcribed(definition)['dataset']}: {'; '.join(said)}." if said else ""
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import json
 import re
 import sys
 from pathlib import Path
@@ -136,12 +137,58 @@ def test_the_better_known_verdict_of_a_profile_is_shown(pages, monkeypatch):
     assert pages.ClaimsList.known.__wrapped__("nnclr_c01") == {"cpu": ("b-cpu", "b", judged)}
 
 
+def test_what_is_not_run_stands_as_printed(pages):
+    assert pages.rest_of(papers.table("ifnd_linear")) == ["voc", "places"] and not pages.rest_of(
+        papers.table("nnclr_queue")
+    )
+    for name in ("nnclr_semisup", "nnclr_transfer", "ifnd_semisup", "ifnd_coco"):
+        table, shown = papers.table(name), pages.as_printed(papers.table(name))
+        assert shown.count("<td>not run yet</td>") == len(table["rows"])
+        for score in table["metric"]:
+            values = [line[score] for line in table["rows"] if line.get(score) is not None]
+            assert all(f">{value:g}<" in shown for value in values)
+            assert f"<strong>{max(values):g}</strong>" in shown
+    places = pages.as_printed(papers.table("ifnd_linear"), ["voc", "places"])
+    assert "VOC, %, not run yet" in places and "ImageNet, %" not in places
+
+
+def test_the_page_of_a_table_gets_what_is_not_run(pages):
+    margin = "```{margin} **x**: within the paper\nLine 203: a number.\n```"
+    cells = [{"cell_type": "markdown", "source": [margin]}, {"cell_type": "code", "source": ["line 203"]}]
+    for name, grows in (("executed/ifnd_linear-cpu", True), ("executed/nnclr_queue-cpu", False), ("rule", False)):
+        source = [json.dumps({"cells": cells})]
+        pages.with_columns(None, name, source)
+        made = json.loads(source[0])["cells"]
+        assert (len(made) == 3) == grows and made[1] == cells[1]
+        assert ("Line 203" in "".join(made[0]["source"])) == (name == "rule")
+
+
+def test_the_pictures_of_a_page_have_ids_of_their_own(pages):
+    ids = [one for draw in pages.diagrams.DRAWINGS.values() for one in re.findall(r'id="([^"]+)"', draw())]
+    assert len(ids) == len(set(ids)) > 4
+    for draw in pages.diagrams.DRAWINGS.values():
+        assert set(re.findall(r"url\(#([^)]+)\)", draw())) <= set(re.findall(r'id="([^"]+)"', draw()))
+
+
+def test_an_open_claim_says_what_it_takes(pages):
+    open_one = Verdict("nnclr_c01", "t", "inconclusive", 0.5, seeds_needed=1234)
+    assert "1,234 seeds" in pages.sslbook.settles(open_one)
+    assert "another scale" in pages.sslbook.settles(Verdict("nnclr_c01", "t", "inconclusive", 0.5))
+
+
+def test_scripts_that_fetch_others_are_dropped(pages):
+    inline = SimpleNamespace(filename=None, attributes={"body": 'const THEBE_JS_URL = "https://unpkg.com/thebe"'})
+    kept = SimpleNamespace(filename="_static/tables.js", attributes={"defer": "defer"})
+    assert pages.sslbook.fetches(inline) and not pages.sslbook.fetches(kept)
+    assert pages.sslbook.fetches("_static/sphinx-thebe.js") and pages.sslbook.fetches("https://cdn.example/x.js")
+
+
 def test_a_thumbnail_is_small(pages):
     from PIL import Image
 
     buffer = io.BytesIO()
     Image.effect_noise((1400, 500), 60).save(buffer, format="png")
-    small = pages.thumbnail(buffer.getvalue())
+    small = pages.sslbook.thumbnail(buffer.getvalue())
     assert Image.open(io.BytesIO(small)).width == 480 and len(small) < len(buffer.getvalue()) / 4
 
 

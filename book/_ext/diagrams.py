@@ -4,8 +4,10 @@ Text and lines take the page's colour and fills are variables of papers.css (Oka
 mode). Units are pixels of the drawing, y downward. No number stands in a drawing.
 """
 
+import hashlib
 import html
 import random
+import re
 from collections.abc import Callable
 
 BLUE, ORANGE, GREEN, PINK, YELLOW = (f"var(--draw-{name})" for name in ("blue", "orange", "green", "pink", "yellow"))
@@ -61,17 +63,19 @@ def arrow(path: str, colour: str = "", dashed: bool = False, both: bool = False)
 
 
 def drawing(width: int, height: int, alt: str, parts: list[str]) -> str:
-    """The whole: parts over a transparent ground, with arrow heads that any drawing of the page may use."""
+    """The whole: parts over a transparent ground, with arrow heads named for the drawing."""
     heads = {"plain": "currentColor", "blue": BLUE, "orange": ORANGE, "green": GREEN}
     markers = "".join(
         f'<marker id="head-{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
         f'markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="{colour}"/></marker>'
         for name, colour in heads.items()
     )
-    return (
+    name = hashlib.sha256("".join(parts).encode()).hexdigest()[:6]
+    made = (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{html.escape(alt, quote=True)}">'
         f"<defs>{markers}</defs>{''.join(parts)}</svg>"
     )
+    return re.sub(r'(id="|#)head-', rf"\g<1>head-{name}-", made)
 
 
 def nnclr_fig1() -> str:

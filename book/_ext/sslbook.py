@@ -1,6 +1,7 @@
 """What the book needs beyond Jupyter Book: offline assets, the claims board, pictures made at build time."""
 
 import base64
+import functools
 import html
 import io
 import json
@@ -15,6 +16,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from sslrepro import papers, survey
+from sslrepro.claims import Verdict
+from sslrepro.forms import html_table
 from sslrepro.publish import PAGES
 from sslrepro.report import badge, figure, finding
 from sslrepro.study import Results, plan, results
@@ -41,13 +44,36 @@ def offline_assets(app: Sphinx, config) -> None:
     config.html_static_path.append(str(folder))
 
 
+def fetches(script) -> bool:
+    """Whether a script comes from elsewhere or, as thebe's two, is there to fetch one."""
+    given = f"{getattr(script, 'filename', script)} {getattr(script, 'attributes', {}).get('body', '')}"
+    return "://" in given or "thebe" in given
+
+
 def drop_remote(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
     """Drop scripts the theme would fetch (thebe, require.js), and warn of any remote asset in a page's own body."""
-    context["script_files"] = [
-        script for script in context.get("script_files", []) if "://" not in str(getattr(script, "filename", script))
-    ]
+    context["script_files"] = [script for script in context.get("script_files", []) if not fetches(script)]
     for tag in REMOTE.findall(context.get("body") or ""):
         LOG.warning("%s: remote asset %s; the book must work offline", page, tag)
+
+
+def thumbnail(png: bytes, width: int = 480, colours: int = 24) -> bytes:
+    """A PNG no wider than `width` pixels with a small palette."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    if image.width > width:
+        image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.quantize(colours, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
+
+
+def settles(verdict: Verdict) -> str:
+    """What would settle an undecided claim."""
+    if verdict.seeds_needed is None:
+        return "not even 1,000 seeds per cell would settle it here: it takes another scale"
+    return f"{verdict.seeds_needed:,} seeds per cell would settle it, if means and spreads stayed"
 
 
 def published() -> dict[str, Results]:
@@ -64,39 +90,51 @@ def published() -> dict[str, Results]:
 class ClaimsBoard(Directive):
     """One mark per claim, by the verdict of the largest scale that judged it, and counts by paper and scale.
 
-    "not judged" counts claims that no page of that scale has judged.
+    "not judged" counts claims that no page of that scale has judged. Below, what each undecided claim would take.
     """
 
     def run(self) -> list[nodes.Node]:
-        verdicts: dict[str, list[tuple[str, str, str]]] = {}
+        judged: dict[str, list[tuple[Verdict, str, str]]] = {}  # claim -> (verdict, scale, page)
         scales: dict[str, dict[str, str]] = {}  # scale -> claim -> its verdict there
         for page, found in published().items():
-            at = scales.setdefault(found.plan.profile.name, {})
+            scale = found.plan.profile.name
+            at = scales.setdefault(scale, {})
             for verdict in found.verdicts():
-                verdicts.setdefault(verdict.claim, []).append((verdict.verdict, page, verdict.text))
+                if verdict.verdict != "not judged":
+                    judged.setdefault(verdict.claim, []).append((verdict, scale, page))
                 if verdict.verdict != "not judged" or verdict.claim not in at:
                     at[verdict.claim] = verdict.verdict
-        lines, rows, totals = [], [], dict.fromkeys(ORDER, 0)
+        lines, rows, totals, open_ones = [], [], dict.fromkeys(ORDER, 0), []
         for key in papers.PAPERS:
             squares, own = [], dict.fromkeys(ORDER, 0)
             claims, name = papers.paper(key)["claims"], papers.paper(key)["paper"]["short"]
             for claim in claims:
-                known = [one for one in verdicts.get(claim["id"], []) if one[0] != "not judged"]
-                verdict, page, _ = known[0] if known else ("not judged", None, None)
+                known = judged.get(claim["id"], [])
+                verdict = known[0][0].verdict if known else "not judged"
                 own[verdict] += 1
-                title = html.escape(f"{claim['id']}: {claim['text']} ({verdict})", quote=True)
-                tag, link = ("a", f' href="executed/{page}.html"') if page else ("span", "")
-                squares.append(f'<{tag}{link} class="square {verdict.replace(" ", "-")}" title="{title}"'
-                               f' aria-label="{title}"></{tag}>')  # fmt: skip
-            lines.append(f'<div class="paper"><b>{name}</b><span class="squares">{"".join(squares)}</span></div>')
+                took = f", {settles(known[0][0])}" if verdict == "inconclusive" else ""
+                title = html.escape(f"{claim['id']}: {claim['text']} ({verdict}{took})", quote=True)
+                squares.append(f'<a href="claims.html#{claim["id"]}" class="square {verdict.replace(" ", "-")}"'
+                               f' title="{title}" aria-label="{title}"></a>')  # fmt: skip
+                for one, scale, page in known:
+                    if one.verdict == "inconclusive":
+                        open_ones.append(
+                            f'<li><a href="claims.html#{claim["id"]}">{claim["id"]}</a> {html.escape(claim["text"])} '
+                            f'<a href="executed/{page}.html">At {scale} scale</a>: {settles(one)}.</li>')  # fmt: skip
+            link = f'<a href="claims.html#claims-{key}">{name}</a>'
+            lines.append(f'<div class="paper"><b>{link}</b><span class="squares">{"".join(squares)}</span></div>')
             totals = {one: totals[one] + own[one] for one in ORDER}
             for scale, at in sorted(scales.items()):
                 told = [at.get(claim["id"], "not judged") for claim in claims]
                 if set(told) != {"not judged"}:
-                    rows.append([name, scale, *(str(told.count(one)) for one in ORDER)])
+                    rows.append([link, scale, *(str(told.count(one)) for one in ORDER)])
         counts = " ".join(f"<span>{badge(name)} {totals[name]}</span>" for name in ORDER)
-        table = _table(["paper", "scale", *ORDER], rows) if rows else ""
-        board = f'<div class="board">{"".join(lines)}<p class="counts">{counts}</p>{table}</div>'
+        table = html_table(["paper", "scale", *ORDER], rows) if rows else ""
+        took = ""
+        if open_ones:
+            took = (f"<details><summary>What each of the {len(open_ones)} inconclusive verdicts would take</summary>"
+                    f"<ul>{''.join(open_ones)}</ul></details>")  # fmt: skip
+        board = f'<div class="board">{"".join(lines)}<p class="counts">{counts}</p>{table}{took}</div>'
         return [nodes.raw("", board, format="html")]
 
 
@@ -108,7 +146,7 @@ class Pages(Directive):
         for page, found in published().items():
             ours = found.definition.notebook == "methods"
             image, text = (survey.figure(found), survey.finding(found)) if ours else (figure(found), finding(found))
-            data = base64.b64encode(image.png).decode()
+            data = base64.b64encode(thumbnail(image.png, 560)).decode()
             title = f"{found.definition.title} ({found.plan.profile.name})"
             cards.append(
                 f'<a class="card-page" href="executed/{page}.html"><img {"class=tall " if ours else ""}'
@@ -153,36 +191,42 @@ class ShapesSheet(Directive):
         return [nodes.raw("", f'<img class="plot" alt="{alt}" src="data:image/png;base64,{data}">', format="html")]
 
 
+@functools.cache
+def class_tree() -> tuple[bytes, str]:
+    """Six of the embedded images with their labels at every level of the class tree: a PNG and its alternative text."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from sslrepro.data import DataConfig, load
+    from sslrepro.data.shapes import LEAVES, LEVELS
+
+    train, _ = load(DataConfig("shapes", n_train=48 * 8, n_test=48, side=16, seed=7))
+    chosen = (0, 21, 26, 31, 36, 47)  # leaves of all families and variants
+    plot, axes = plt.subplots(1, len(chosen), figsize=(10, 2.7), layout="constrained")
+    told = []
+    for axis, leaf in zip(axes, chosen, strict=True):
+        family, shape, variant = LEAVES[leaf]
+        image = train.images[(train.labels == leaf).nonzero()[0, 0]]
+        axis.imshow(image.permute(1, 2, 0), interpolation="nearest")
+        axis.set_xticks([]), axis.set_yticks([])
+        axis.set_xlabel(f"{family}\n{shape}\n{variant} {shape}", fontsize=9)
+        told.append(f"{variant} {shape} (shape {shape}, family {family})")
+    depths = " / ".join(f"{n}" for n in sorted(LEVELS))
+    plot.suptitle(f"labels with {depths} classes, from above", fontsize=9)
+    buffer = io.BytesIO()
+    plot.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    plt.close(plot)
+    return buffer.getvalue(), "Six images and their labels at three levels: " + "; ".join(told) + "."
+
+
 class ClassTree(Directive):
     """Six of the embedded images with their labels at every level of the class tree."""
 
     def run(self) -> list[nodes.Node]:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-
-        from sslrepro.data import DataConfig, load
-        from sslrepro.data.shapes import LEAVES, LEVELS
-
-        train, _ = load(DataConfig("shapes", n_train=48 * 8, n_test=48, side=16, seed=7))
-        chosen = (0, 21, 26, 31, 36, 47)  # leaves of all families and variants
-        plot, axes = plt.subplots(1, len(chosen), figsize=(10, 2.7), layout="constrained")
-        told = []
-        for axis, leaf in zip(axes, chosen, strict=True):
-            family, shape, variant = LEAVES[leaf]
-            image = train.images[(train.labels == leaf).nonzero()[0, 0]]
-            axis.imshow(image.permute(1, 2, 0), interpolation="nearest")
-            axis.set_xticks([]), axis.set_yticks([])
-            axis.set_xlabel(f"{family}\n{shape}\n{variant} {shape}", fontsize=9)
-            told.append(f"{variant} {shape} (shape {shape}, family {family})")
-        depths = " / ".join(f"{n}" for n in sorted(LEVELS))
-        plot.suptitle(f"labels with {depths} classes, from above", fontsize=9)
-        buffer = io.BytesIO()
-        plot.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-        plt.close(plot)
-        data = base64.b64encode(buffer.getvalue()).decode()
-        alt = html.escape("Six images and their labels at three levels: " + "; ".join(told) + ".", quote=True)
+        png, alt = class_tree()
+        data, alt = base64.b64encode(png).decode(), html.escape(alt, quote=True)
         image = f'<div class="scroll"><img class="plot wide" alt="{alt}" src="data:image/png;base64,{data}"></div>'
         return [nodes.raw("", image, format="html")]
 

@@ -5,6 +5,7 @@ book/papers/*.md and the notes in book/contradictions.md are written by hand.
 """
 
 import base64
+import csv
 import functools
 import html
 import io
@@ -22,9 +23,10 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from sslrepro import atlas, evolution, papers, tables
+from sslrepro import atlas, evolution, labels, papers, tables
 from sslrepro.check import require
 from sslrepro.claims import Missing, Verdict, holds_in_paper, printed, stated
+from sslrepro.forms import as_latex, as_markdown, html_table
 from sslrepro.profiles import profile
 from sslrepro.publish import PAGES
 from sslrepro.report import badge, number, probability
@@ -211,6 +213,89 @@ class Block(SphinxDirective):
 # --- the papers' pages ------------------------------------------------------------------------------------------
 
 
+def rest_of(table: dict[str, Any]) -> list[str]:
+    """The columns of scores that our table of it, where there is one, does not measure."""
+    made = definitions().get(table["id"])
+    return [name for name in table["metric"] if made is None or name not in made.columns]
+
+
+def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
+    """A table as the paper prints it, best values marked, what was not run said, with copies to take along.
+
+    only   of its columns of scores; all where None
+    """
+    made, missing = definitions().get(table["id"]), rest_of(table)
+    scores = {name: made.column(name).best if made and name in made.columns else "high" for name in table["metric"]}
+    columns = [one for one in table["columns"] if only is None or one["key"] in only or one["key"] not in scores]
+    unit = "" if table["unit"] is None else str(table["unit"])
+    head = []
+    for one in columns:
+        own = one.get("unit") or (unit if one["key"] in scores else "")
+        own = "" if not own or own.lower() in one["label"].lower() else f", {own}"
+        head.append(f"{one['label']}{own}{', not run yet' if made and one['key'] in missing else ''}")
+    body = [[labels.plainly(line.get(one["key"])) for one in columns] for line in table["rows"]]
+    body = [[re.sub(r"\s*\[\d+\]", "", cell) for cell in line] for line in body]
+    marked = [[html.escape(cell) for cell in line] for line in body]
+    for place, one in enumerate(columns):
+        values = [line.get(one["key"]) for line in table["rows"]]
+        held = [value for value in values if isinstance(value, int | float)]
+        if one["key"] in scores and scores[one["key"]] and len(held) > 1:
+            best = (max if scores[one["key"]] == "high" else min)(held)
+            for line, value in zip(marked, values, strict=True):
+                line[place] = f"<strong>{line[place]}</strong>" if value == best else line[place]
+    if made is None:
+        head.append("ours")
+        for plain, rich in zip(body, marked, strict=True):
+            plain.append("not run yet")
+            rich.append("not run yet")
+    said = f"{table['number'] or 'A table'} as printed, data {table['dataset']}; protocol: {table['protocol']}."
+    if missing:
+        said += " Not run yet: there is no data for it at the scales that were run."
+    links = []
+    for label, kind, text in (("CSV", "csv", in_csv(head, body)), ("Markdown", "md", as_markdown(head, body, [])),
+                              ("LaTeX", "tex", as_latex(head, body, []))):  # fmt: skip
+        data = base64.b64encode(text.encode()).decode()
+        name = f"{table['id']}-paper.{kind}"
+        links.append(f'<a download="{name}" href="data:text/plain;base64,{data}">{label}</a>')
+    shown = html_table([html.escape(one) for one in head], marked, "printed")
+    note = f'<p class="caption">{html.escape(said)}</p><p class="copies">Take it along: {" · ".join(links)}</p>'
+    return shown + note
+
+
+def in_csv(head: list[str], body: list[list[str]]) -> str:
+    """Plain cells as CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([head, *body])
+    return out.getvalue()
+
+
+class PaperColumns(Block):
+    """The columns of a paper's table that are not run. Argument: the table."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        table = papers.table(self.arguments[0])
+        return [raw(as_printed(table, rest_of(table)))]
+
+
+def with_columns(app: Sphinx, name: str, source: list[str]) -> None:
+    """Give the page of a table, at its end, the paper's columns that were not run; make its margin notes readable."""
+    folder, _, page = name.rpartition("/")
+    table = page.partition("-")[0]
+    if folder != "executed" or table not in papers.tables():
+        return
+    book = json.loads(source[0])
+    for cell in book["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown" and "{margin}" in text:
+            cell["source"] = readable(text)
+    if rest_of(papers.table(table)):
+        text = f"## The paper's columns that are not run yet\n\n```{{paper-columns}} {table}\n```"
+        book["cells"].append({"cell_type": "markdown", "id": "paper-columns", "metadata": {}, "source": text})
+    source[0] = json.dumps(book)
+
+
 class PaperTables(Block):
     """Every table of a paper: what it asks, what came out, the claims that rest on it. Argument: the paper."""
 
@@ -235,9 +320,17 @@ class PaperTables(Block):
             para(strong(name), f" {made.title if made else varied}", kind="name"),
             para(made.question if made else f"Data: {table['dataset']}.", kind="asks"),
             para(*status, kind="came"),
+            self.printed(table, made is not None),
             *self.rest(table["id"], papers.claims_on(table["id"]), made),
             id=table["id"],
         )
+
+    @staticmethod
+    def printed(table: dict[str, Any], folded: bool) -> nodes.Node:
+        """The paper's numbers; folded where our own page shows them too."""
+        if not folded:
+            return raw(as_printed(table))
+        return raw(f"<details><summary>the paper's numbers</summary>{as_printed(table)}</details>")
 
     def rest(self, name: str, claims: list[dict[str, Any]], made: tables.Definition | None) -> list[nodes.Node]:
         """The claims on a table or figure, and the contradictions that concern it."""
@@ -280,6 +373,22 @@ class PaperFigures(PaperTables):
         return out
 
 
+class FigureClaims(PaperFigures):
+    """The paper's part, the methods, claims and contradictions of a figure. Argument: the figure."""
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
+        home = para("In the paper's part: ", *self.named(name), kind="came")
+        shown = getattr(evolution.DEFINITIONS.get(name), "arms", ())
+        ran = list(dict.fromkeys(atlas.ARMS[arm].method for arm in shown))
+        if ran:
+            home += nodes.Text(" · trained: ")
+            home += [one if isinstance(one, nodes.Node) else nodes.Text(one)
+                     for one in listed([[self.link(method, f"methods/{method}.html")] for method in ran])]  # fmt: skip
+        return [home, *self.rest(name, claims, None)]
+
+
 class Diagram(Block):
     """A schematic figure of a paper, drawn from our parts; the content is its caption. Argument: the figure."""
 
@@ -312,8 +421,10 @@ class MethodTables(Block):
 
 
 def with_claims(app: Sphinx, name: str, source: list[str]) -> None:
-    """Give every method's page the tables and claims it takes part in, where there are any."""
+    """Give every method's page the tables and claims it takes part in, and every figure's page its claims."""
     folder, _, method = name.rpartition("/")
+    if folder == "figures" and method in figures():
+        source[0] += f"\n\n## Where it belongs\n\n```{{figure-claims}} {method}\n```\n"
     if folder == "methods" and any(method in trained(made) for made in definitions().values()):
         source[0] += f"\n\n## The papers' tables it is part of\n\n```{{method-tables}} {method}\n```\n"
 
@@ -394,10 +505,8 @@ class ClaimsList(Block):
         if verdict.verdict == "not judged":
             return [f": {verdict.reason}"]
         out = [f", probability {probability(verdict)}"]
-        if verdict.verdict == "inconclusive" and verdict.seeds_needed is None:
-            out.append("; not even 1,000 seeds per cell would settle it here: it takes another scale")
-        elif verdict.verdict == "inconclusive":
-            out.append(f"; {verdict.seeds_needed:,} seeds per cell would settle it, if means and spreads stayed")
+        if verdict.verdict == "inconclusive":
+            out.append(f"; {sslbook.settles(verdict)}")
         return out
 
 
@@ -459,18 +568,6 @@ class Contradictions(Block):
 # --- gallery ----------------------------------------------------------------------------------------------------
 
 
-def thumbnail(png: bytes, width: int = 480, colours: int = 24) -> bytes:
-    """A PNG no wider than `width` pixels with a small palette."""
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(png)).convert("RGB")
-    if image.width > width:
-        image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.quantize(colours, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
-    return buffer.getvalue()
-
-
 def pictured(page: Path) -> tuple[str, bytes | None, str]:
     """Title, first picture and its alternative text, of an executed notebook."""
     cells = json.loads(page.read_text())["cells"]
@@ -494,6 +591,14 @@ def first_image(shown: str) -> tuple[bytes | None, str]:
     return None, ""
 
 
+def shrunk(png: bytes | None, alt: str) -> str:
+    """A thumbnail in HTML; "" where there is no picture."""
+    if not png:
+        return ""
+    data = base64.b64encode(sslbook.thumbnail(png)).decode()
+    return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
+
+
 def drawn_over_training() -> list[tuple[str, str, bytes | None, str]]:
     """(figure, title, picture, alternative text) of every figure page whose runs are committed."""
     out = []
@@ -515,25 +620,31 @@ class Gallery(Block):
     def run(self) -> list[nodes.Node]:
         order = [*papers.tables(), *figures()]
         cards: dict[str, list[tuple[int, str]]] = {}
-        total = 0
-        entries: list[tuple[str, str, str, bytes | None, str, str]] = []
+        entries: list[
+            tuple[str, str, str, str, str]
+        ] = []  # id, page, title, picture, words below it; HTML but the title
         verdicts = {page: made for page, _, made in judged()}
         for page in sorted(PAGES.glob("*.ipynb")):
             table, _, scale = page.stem.partition("-")
             if scale == "smoke":
                 continue
             badges = "".join(part.astext() for part in counts(verdicts.get(page.stem, ())))
-            entries.append((table, f"executed/{page.stem}.html", *pictured(page), f"{scale} scale {badges}"))
-        entries += [(name, f"figures/{name}.html", title, png, alt, "cpu scale, one seed")
+            title, png, alt = pictured(page)
+            entries.append((table, f"executed/{page.stem}.html", title, shrunk(png, alt), f"{scale} scale {badges}"))
+        entries += [(name, f"figures/{name}.html", title, shrunk(png, alt), "cpu scale, one seed")
                     for name, title, png, alt in drawn_over_training()]  # fmt: skip
-        for name, page, title, png, alt, words in entries:
-            small = thumbnail(png) if png else b""
-            total += len(small) * 4 // 3
-            data = base64.b64encode(small).decode()
-            image = f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">' if png else ""
+        png, alt = sslbook.class_tree()
+        entries.append(("ifnd_fig5", "figures/ifnd_fig5.html", "IFND: one image, several labels", shrunk(png, alt),
+                        "the class tree"))  # fmt: skip
+        for name, drawn in diagrams.DRAWINGS.items():
+            words = f"{number_of(name)}, drawn anew"
+            page = f"papers/{figures()[name]['paper']}.html#{name}"
+            entries.append((name, page, words, f'<span class="diagram">{drawn()}</span>', "a schema"))
+        total = sum(len(picture) for _, _, _, picture, _ in entries)
+        for name, page, title, picture, words in entries:
             where = "../" * self.env.docname.count("/") + page
-            card = (f'<a class="card-page thumb" href="{where}">{image}<b>{html.escape(title)}</b>'
-                    f"<span>{html.escape(words)}</span></a>")  # fmt: skip
+            card = (f'<a class="card-page thumb" href="{where}">{picture}<b>{html.escape(title)}</b>'
+                    f"<span>{words}</span></a>")  # fmt: skip
             known = (papers.tables() | figures()).get(name)
             cards.setdefault(known["paper"] if known else "", []).append((order.index(name) if known else 0, card))
         if total > MOST_BYTES:
@@ -628,7 +739,9 @@ def setup(app: Sphinx) -> dict:
     """Register everything."""
     app.add_css_file("papers.css")
     app.add_directive("paper-tables", PaperTables)
+    app.add_directive("paper-columns", PaperColumns)
     app.add_directive("paper-figures", PaperFigures)
+    app.add_directive("figure-claims", FigureClaims)
     app.add_directive("diagram", Diagram)
     app.add_directive("method-tables", MethodTables)
     app.add_directive("claims-list", ClaimsList)
@@ -638,5 +751,6 @@ def setup(app: Sphinx) -> dict:
     app.add_role("stated", role(value, "stated"))
     app.add_role("setting", role(setting, "the paper's setting"))
     app.connect("source-read", with_claims)
+    app.connect("source-read", with_columns)
     app.connect("html-page-context", linked, priority=800)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
