@@ -146,8 +146,8 @@ def test_what_is_not_run_stands_as_printed(pages):
         assert shown.count("<td>not run yet</td>") == len(table["rows"])
         for score in table["metric"]:
             values = [line[score] for line in table["rows"] if line.get(score) is not None]
-            assert all(f">{value:g}<" in shown for value in values)
-            assert f"<strong>{max(values):g}</strong>" in shown
+            assert all(f">{value:.1f}<" in shown for value in values)
+            assert f"<strong>{max(values):.1f}</strong>" in shown
     places = pages.as_printed(papers.table("ifnd_linear"), ["voc", "places"])
     assert "VOC, %, not run yet" in places and "ImageNet, %" not in places
 

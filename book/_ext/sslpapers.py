@@ -233,7 +233,8 @@ def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
         own = one.get("unit") or (unit if one["key"] in scores else "")
         own = "" if not own or own.lower() in one["label"].lower() else f", {own}"
         head.append(f"{one['label']}{own}{', not run yet' if made and one['key'] in missing else ''}")
-    body = [[labels.plainly(line.get(one["key"])) for one in columns] for line in table["rows"]]
+    digits = {one["key"]: digits_of([line.get(one["key"]) for line in table["rows"]]) for one in columns}
+    body = [[shown_with(line.get(one["key"]), digits[one["key"]]) for one in columns] for line in table["rows"]]
     body = [[re.sub(r"\s*\[\d+\]", "", cell) for cell in line] for line in body]
     marked = [[html.escape(cell) for cell in line] for line in body]
     for place, one in enumerate(columns):
@@ -260,6 +261,16 @@ def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
     shown = html_table([html.escape(one) for one in head], marked, "printed")
     note = f'<p class="caption">{html.escape(said)}</p><p class="copies">Take it along: {" · ".join(links)}</p>'
     return shown + note
+
+
+def digits_of(values: list[Any]) -> int:
+    """The most digits behind the point of a column's numbers: the paper prints all with as many."""
+    return max((len(str(value).partition(".")[2]) for value in values if isinstance(value, float)), default=0)
+
+
+def shown_with(value: Any, digits: int) -> str:
+    """A cell as printed: 89.0 stays 89.0 beside 89.9."""
+    return number(value, digits) if isinstance(value, float) else labels.plainly(value)
 
 
 def in_csv(head: list[str], body: list[list[str]]) -> str:
