@@ -158,7 +158,10 @@ def show_lists() -> None:
     print(f"evaluations      {', '.join(evaluate.names())}")
     print(f"view recipes     {', '.join(RECIPES)}")
     print(f"encoders         {', '.join(ENCODERS)}")
-    print("data             shapes, digits (embedded); cifar10, cifar100, stl10, tinyimagenet, any folder (--root)")
+    print(
+        "data             shapes, digits (embedded); cifar10, cifar100, stl10, tinyimagenet, any folder (--root);\n"
+        "                 <set>-<level> for the labels of a level of its class tree"
+    )
 
 
 def reproduce(given: argparse.Namespace) -> None:
@@ -240,12 +243,15 @@ def announce(given: argparse.Namespace, made: list[Any], left_out: dict[str, str
     if given.table == "all":
         print(f"{len(made)} tables {scale}: {counts}")
         for one in made:
-            print(f"  {one.definition.id:20} {len(one.tasks):4} runs, {one.seeds} seeds")
+            without = f", without {', '.join(one.left_out)}" if one.left_out else ""
+            print(f"  {one.definition.id:20} {len(one.tasks):4} runs, {one.seeds} seeds{without}")
         for table, reason in left_out.items():
             print(f"  {table:20} left out: {reason}")
         print(f"  {sum(len(one.tasks) for one in made) - len(ledgers)} runs saved, because tables share them")
     else:
         print(f"{made[0].definition.id} {scale}: {counts}")
+        for row, reason in made[0].left_out.items():
+            print(f"  {row} left out: {reason}")
     if left:
         parts = [estimate([task for task in left if ledgers[task.name] == folder], folder)
                  for folder in dict.fromkeys(ledgers.values())]  # fmt: skip

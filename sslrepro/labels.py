@@ -5,8 +5,8 @@ from typing import Any
 
 from sslrepro import papers
 from sslrepro.config import RunConfig
-from sslrepro.data.shapes import LEVELS
 from sslrepro.forms import MINUS, number, plural
+from sslrepro.profiles import Profile
 from sslrepro.study import Results
 from sslrepro.tables import Definition
 
@@ -132,8 +132,8 @@ def series(definition: Definition) -> dict[str, float]:
     return values if all(isinstance(value, int | float) for value in values.values()) else {}
 
 
-def setting(config: RunConfig, name: str) -> Any:
-    """What a table's setting became in a run's configuration."""
+def setting(config: RunConfig, name: str, scale: Profile) -> Any:
+    """What a table's setting became in a run's configuration at a scale."""
     if name == "method":
         return config.method
     if name in ("epochs", "batch_size"):
@@ -141,7 +141,7 @@ def setting(config: RunConfig, name: str) -> Any:
     if name == "recipe":
         return config.views.recipe
     if name == "classes":
-        return next((classes for classes, data in LEVELS.items() if data == config.data.name), config.data.classes)
+        return scale.labels_in(config.data)
     return config.settings[name]
 
 
@@ -157,16 +157,18 @@ def mapped_setting(found: Results, row: str) -> str:
     if row not in definition.ours:
         return QUOTED
     if not tasks:
-        return LEFT_OUT
+        reason = found.plan.left_out.get(row)
+        return f"{LEFT_OUT}: {reason}" if reason else LEFT_OUT
     names = set_by(definition.rows)
     if len({str(one) for one in definition.rows.values()}) == 1 < len(definition.rows):
         return "as printed"  # one run is measured at every setting of the paper
     given = definition.ours[row]
-    config = tasks[0].config
+    config, scale = tasks[0].config, found.plan.profile
     if is_numeric(definition) and len(names) == 1 and row in definition.rows:
-        return plainly(setting(config, names[0]))
+        return plainly(setting(config, names[0], scale))
     wanted = [name for name in (names if row in definition.rows else given) if name in given]
-    return ", ".join(config.method if name == "method" else spelled(name, setting(config, name)) for name in wanted)
+    return ", ".join(config.method if name == "method" else spelled(name, setting(config, name, scale))
+                     for name in wanted)  # fmt: skip
 
 
 def mapped_columns(found: Results) -> dict[str, str]:
@@ -175,7 +177,7 @@ def mapped_columns(found: Results) -> dict[str, str]:
     for name, column in found.definition.measured.items():
         config = next((tasks[0].config for row in found.definition.rows if (tasks := found.plan.of(row, name))), None)
         if column.sets and config is not None:
-            out[name] = ", ".join(spelled(n, setting(config, n)) for n in column.sets)
+            out[name] = ", ".join(spelled(n, setting(config, n, found.plan.profile)) for n in column.sets)
     return out
 
 

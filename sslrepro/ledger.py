@@ -64,7 +64,7 @@ def every_plan(
     made, left_out = [], {}
     for table, wanted in order:
         images = dataset or (wanted if base.runnable and base.data.name not in SHAPES else None)
-        reason = plans.lacking(table, profile, images)
+        reason = plans.lacking(table, profile, images, root)
         if reason:
             left_out[table] = reason
         else:

@@ -1,13 +1,15 @@
 """Which runs a table needs at a profile: its definition's rows and columns as tasks, one per seed. Trains nothing."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sslrepro import evaluate, tables
 from sslrepro.check import require
-from sslrepro.data.datasets import DataConfig, resolve
+from sslrepro.data import folders
+from sslrepro.data.datasets import SHAPES, DataConfig, resolve
 from sslrepro.profiles import Profile, profile, scaled_to
 from sslrepro.store import read_json
 from sslrepro.tables import RUN
@@ -45,6 +47,11 @@ class Plan:
     def controls(self) -> dict[str, list[Task]]:
         """The same of the controls."""
         return {name: found for name in self.definition.controls if (found := self.of(control_key(name)))}
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Rows that cannot be had on these images -> the reason."""
+        return {row: reason for row, given in self.definition.ours.items() if (reason := self.profile.lacks(given))}
 
     @property
     def tasks(self) -> list[Task]:
@@ -85,7 +92,9 @@ def plan(
     dataset   other images than the profile's own (cifar10, ...), read from `root`
     """
     definition = tables.definition(table)
-    base = scaled_to(profile(profile_name), dataset)
+    base = scale_of(definition, profile_name, dataset, root)
+    reason = lacking_at(definition, base)
+    require(not reason, f"profiles.{base.name}", "images", f"such as {table} can be had on", base.data.name, reason)
     n = (definition.seeds or base.seeds if base.judged else base.seeds) if seeds is None else seeds
     require(n >= 1, "study.plan", "seeds", ">= 1", n)
     for name, given in definition.evaluations.items():
@@ -118,7 +127,8 @@ def plan(
             return tasks("simclr", given | {"epochs": 0})
         return tasks("simclr" if name == "pixels" else name, given, name == "pixels")
 
-    run_here = {name: given for name, given in definition.ours.items() if runs_here(definition, base, name)}
+    run_here = {name: given for name, given in definition.ours.items()
+                if runs_here(definition, base, name) and not base.lacks(given)}  # fmt: skip
     common = shared([run_here[name] for name in definition.rows if name in run_here])
     cells: dict[tuple[str, str], list[Task]] = {}
     for column, sets in columns_of(definition).items():
@@ -130,11 +140,37 @@ def plan(
     return Plan(definition, base, n, cells)
 
 
-def lacking(table: str, profile_name: str, dataset: str | None = None) -> str:
-    """Why a table cannot be had at a scale; "" where it can."""
-    definition, base = tables.definition(table), scaled_to(profile(profile_name), dataset)
+def lacking(table: str, profile_name: str, dataset: str | None = None, root: str | Path | None = None) -> str:
+    """Why a table cannot be had at a scale, for lack of all its rows or of a column; "" where it can."""
+    definition = tables.definition(table)
+    return lacking_at(definition, scale_of(definition, profile_name, dataset, root))
+
+
+def lacking_at(definition: tables.Definition, base: Profile) -> str:
+    """The same on given images."""
+    rows = [base.lacks(given) for given in definition.ours.values()]
+    columns = [base.lacks(column.sets) for column in definition.measured.values()]
+    return next(filter(None, columns), "") or (rows[0] if rows and all(rows) else "")
+
+
+def scale_of(definition: tables.Definition, profile_name: str, dataset: str | None, root: str | Path | None) -> Profile:
+    """A profile on a table's images, with the levels of their class tree where the table asks for levels."""
+    base = scaled_to(profile(profile_name), dataset)
     given = [*definition.ours.values(), *(column.sets for column in definition.measured.values())]
-    return next((reason for one in given if (reason := base.lacks(one))), "")
+    if not any("classes" in one for one in given) or not base.runnable or base.data.name in (*SHAPES, "digits"):
+        return base
+    return replace(base, levels=folders.levels(base.data.name, root) if root is not None else noted_levels(base))
+
+
+def noted_levels(base: Profile) -> dict[str, int]:
+    """The levels of the class tree that the ledger's runs used, by the fingerprints of their images."""
+    noted, found, leaves = LEDGER / base.name / "data.json", {}, 0
+    for name, mark in (read_json(noted) if noted.exists() else {}).items():
+        level = name.removeprefix(f"{base.data.name}-")
+        told = re.search(rf"-{re.escape(level)}-[0-9a-f]{{8}}-(\d+)-of-(\d+)$", mark)
+        if level != name and told:
+            found[level], leaves = int(told[1]), int(told[2])
+    return dict(sorted(found.items(), key=lambda pair: pair[1])) | ({"leaf": leaves} if found else {})
 
 
 def columns_of(definition: tables.Definition) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Four scales of one experiment, and how a paper's settings map to each."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +27,8 @@ class Profile:
     evaluations   evaluation -> protocol settings that differ from its defaults
     judged        whether claims are judged at this scale
     n_images, n_classes   of the training set, where only reading it can tell; 0 = known from its name
+    levels        level of the images' class tree -> its classes, coarse to fine, "leaf" last; filled in by plans for
+                  sets of a data root, {} where there is no tree
     data_follows_seed   whether every seed draws its own images (embedded sets), so that intervals hold for new data
     """
 
@@ -43,6 +46,7 @@ class Profile:
     runnable: bool = True
     n_images: int = 0
     n_classes: int = 0
+    levels: dict[str, int] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -131,9 +135,38 @@ class Profile:
 
     def lacks(self, given: dict[str, Any]) -> str:
         """Why a run cannot be had at this scale; "" where it can."""
-        if "classes" in given and self.runnable and self.data.name != "shapes":
-            return f"`classes` is a level of the tree of shapes, and the images of {self.name} are {self.data.name}"
-        return ""
+        if "classes" not in given or not self.runnable or self.data.name == "shapes" or self.level(given["classes"]):
+            return ""
+        if self.level(min(shapes.LEVELS)):
+            return f"the class tree of {self.data.name} has no level between its coarsest and its leaves"
+        return (
+            f"`classes` is a level of the tree of shapes, and the images of {self.name} are {self.data.name}, "
+            f"for which no class tree is known: one in a data root may have it, <root>/{self.data.name}/tree.csv"
+        )
+
+    def level(self, classes: int) -> str:
+        """The level of the images' own tree that stands for the level of `shapes` with so many classes; "" for none.
+
+        The coarsest for the coarsest, the leaves ("leaf") for the leaves; between them the level whose number of
+        classes is nearest, on a log scale, to the geometric mean of those two. Levels as fine as the leaves are none.
+        """
+        _, middle, leaves = sorted(shapes.LEVELS)
+        one_of(classes, shapes.LEVELS, "profiles", "classes")
+        above = {name: n for name, n in self.levels.items() if n < self.levels["leaf"]}
+        if not above:
+            return ""
+        fewest = min(above.values())
+        if classes == middle:
+            aim = math.log(fewest * self.levels["leaf"]) / 2
+            between = [name for name, n in above.items() if n > fewest]
+            return min(between, key=lambda name: abs(math.log(above[name]) - aim), default="")
+        return "leaf" if classes == leaves else min(above, key=above.__getitem__)
+
+    def labels_in(self, data: DataConfig) -> int:
+        """Classes of the labels of a run's images, whatever level of a tree they are; 0 where nobody can tell."""
+        known = {name: n for n, name in shapes.LEVELS.items()}
+        known |= {self.data.name if one == "leaf" else f"{self.data.name}-{one}": n for one, n in self.levels.items()}
+        return known.get(data.name, data.classes)
 
     def at(self, given: dict[str, Any]) -> "Profile":
         """This scale with what a table sets of the run itself, in the paper's units; as printed at paper scale.
@@ -142,11 +175,12 @@ class Profile:
         batch_size   printed / 4,096 times the profile's, rounded, at least four; the learning rate in proportion
         recipe       the views of that name; the least crop stays the profile's
         classes      the level of the tree of `shapes` with so many classes: all have the same images, of 48 leaves;
-                     on ImageNet the labels stay the leaves
+                     on a set with a tree of its own the level that stands for it (`level`), and clusters stay as many
+                     per leaf; on ImageNet the labels stay the leaves
 
         Raises ValueError where the profile's images have no such levels.
         """
-        plan, data, paper = self.plan, self.data, self.name == "paper"
+        plan, data, paper, n_classes = self.plan, self.data, self.name == "paper", self.n_classes
         if "epochs" in given:
             printed = given["epochs"]
             mapped = printed if paper or printed == 0 else max(1, round(printed / PAPER_EPOCHS * plan.epochs))
@@ -156,12 +190,17 @@ class Profile:
             size = printed if paper else max(LEAST_BATCH, round(printed / PAPER_BATCH * plan.batch_size))
             plan = replace(plan, batch_size=size, lr=plan.lr * (size / plan.batch_size))
         if "classes" in given and not paper:
-            require(not self.lacks(given), f"profiles.{self.name}", "classes", "set on shapes", given["classes"],
-                    self.lacks(given))  # fmt: skip
-            data = replace(data, name=shapes.LEVELS[one_of(given["classes"], shapes.LEVELS, "profiles", "classes")],
-                           classes=len(shapes.LEAVES))  # fmt: skip
+            require(not self.lacks(given), f"profiles.{self.name}", "classes", "set where the images have the level",
+                    given["classes"], self.lacks(given))  # fmt: skip
+            if data.name == "shapes":
+                name = shapes.LEVELS[one_of(given["classes"], shapes.LEVELS, "profiles", "classes")]
+                data = replace(data, name=name, classes=len(shapes.LEAVES))
+            else:
+                level, n_classes = self.level(given["classes"]), self.levels["leaf"]
+                if level != "leaf":  # its name no longer tells how many images it has
+                    data = replace(data, name=f"{data.name}-{level}", n_train=images_in(data))
         views = replace(self.views, recipe=given.get("recipe", self.views.recipe))
-        return replace(self, plan=plan, data=data, views=views)
+        return replace(self, plan=plan, data=data, views=views, n_classes=n_classes)
 
     def config(self, method: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
         """The run of a method at this scale; `paper` gives what a table sets, in the paper's units (`at`, `scaled`).

@@ -61,6 +61,12 @@ class Dataset:
         one_of(level, ["leaf", *self.tree], f"Dataset({self.name})", "level")
         return torch.tensor(self.tree[level], device=self.device)[self.labels]
 
+    def at_level(self, level: str, names: tuple[str, ...]) -> "Dataset":
+        """The same images with the labels of a level of the class tree, whose ancestors have `names`."""
+        labels = self.labels_at(level)
+        name = f"{self.name}-{level}"
+        return Dataset(name, self.images, labels, names, {}, fingerprint(self.images, labels))
+
     def mean_std(self) -> tuple[list[float], list[float]]:
         """Per-channel mean and standard deviation of the pixels on the 0..1 scale."""
         pixels = self.images.to(torch.float64).div_(255)
@@ -80,7 +86,8 @@ class DataConfig:
     """Which data a run uses; every field is part of the run's identity.
 
     name      an embedded set (digits, shapes, shapes-family, shapes-shape) or one from a data root (cifar10, cifar100,
-              stl10, tinyimagenet, imagefolder, or the name of any folder in the root)
+              stl10, tinyimagenet, imagefolder, or the name of any folder in the root); <set>-<level> is the same
+              images with the labels of a level of the set's class tree (data/folders.py)
     n_train   images taken from the training split, 0 = all
     n_test    images taken from the test split, 0 = all
     side      side in pixels after resizing, 0 = as stored
@@ -154,9 +161,10 @@ def resized(data: Dataset, side: int) -> Dataset:
 
 
 def whole(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, Dataset, str]:
-    """Both splits before any subset is taken, and the fingerprint of their content.
+    """Both splits before any subset is taken, with leaf labels, and the fingerprint of their content.
 
-    Embedded sets are pure functions of the configuration and a version, so theirs is the version.
+    Embedded sets are pure functions of the configuration and a version, so theirs is the version. That of a set at a
+    level of its tree goes on with the level, its tree's mark, and its classes: "<leaves'>-coarse-<8 hex>-20-of-100".
     Raises ValueError when the configuration carries another fingerprint.
     """
     from sslrepro.data import folders, shapes
@@ -166,8 +174,15 @@ def whole(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, 
     elif config.name == "digits":
         (train, test), found = digits(config), "digits-v1"
     else:
-        train, test = folders.read(config.name, root, config.side)
+        name, level = folders.set_and_level(config.name, root)
+        train, test = folders.read(name, root, config.side)
         found = f"{train.fingerprint}-{test.fingerprint}"
+        if level != "leaf":
+            one = folders.level_of(name, level, root)
+            more = sorted(set(one.of_class) - set(train.class_names))
+            require(not more, f"data.load({config.name})", "classes of the tree", "classes of the set", more[:5])
+            mark = hashlib.sha256(str(train.tree[level]).encode()).hexdigest()[:8]
+            found += f"-{level}-{mark}-{len(one.names)}-of-{train.n_classes}"
     require(config.fingerprint in ("", found), f"data.load({config.name})", "content", config.fingerprint, found,
             "The images changed since the run was configured: restore them, or start a new run.")  # fmt: skip
     return train, test, found
@@ -185,7 +200,14 @@ def load(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, D
     if config.name in SHAPES:
         return train, test
     train = subset(resized(train, config.side), config.n_train, config.seed)
-    return train, subset(resized(test, config.side), config.n_test, config.seed)
+    test = subset(resized(test, config.side), config.n_test, config.seed)
+    if config.name == train.name:
+        return train, test
+    from sslrepro.data import folders
+
+    name, level = folders.set_and_level(config.name, root)  # subsets were chosen by leaves: all levels have the same
+    names = folders.level_of(name, level, root).names
+    return train.at_level(level, names), test.at_level(level, names)
 
 
 def resolve(config: DataConfig, root: str | Path | None = None) -> DataConfig:

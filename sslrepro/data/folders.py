@@ -2,6 +2,10 @@
 
 A root holds one folder per set: `<root>/<set>/<split>/<class>/<image>`, or what torchvision's downloader leaves.
 The pixels are decoded once into a cache file beside the set, which carries its fingerprint.
+
+A class tree is a file in the folder of the set. `tree.csv` has the header `class,<level>,...`, from coarse to fine, and
+one line for each class with its ancestors by name. Where there is none, `fine_to_coarse.csv` has the columns `fine`,
+`coarse_id` and, if there, `coarse`; its one level is called "coarse".
 """
 
 import csv
@@ -9,7 +13,9 @@ import difflib
 import hashlib
 import json
 import os
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from sslrepro.check import require
+from sslrepro.check import one_of, require
 from sslrepro.data.datasets import Dataset, fingerprint
 
 SPLITS = {"train": ("train", "training", "trainval"), "test": ("test", "val", "validation")}
@@ -48,41 +54,169 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
     Raises ValueError that names the path for a missing root or set, a class without images, a missing split, an
     unreadable image.
     """
+    folder = _folder(name, root)
+    place = _torchvision_place(name, Path(root))
+    if place is not None:
+        kind, _, *arguments = TORCHVISION[name]
+        splits = [_torchvision(kind, place, given, name) for given in arguments]
+    else:
+        splits = []
+        for split, spellings in SPLITS.items():
+            if name in ("tinyimagenet", "tiny-imagenet-200"):
+                spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
+            found = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
+            require(bool(found), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder))
+            splits.append(_split(found[0], name, split, side or SIDES.get(name, DEFAULT_SIDE)))
+    train, test = splits
+    listed = _tree(folder)
+    if listed:
+        file = _tree_file(folder)
+        of_class = next(iter(listed.values())).of_class
+        unlisted = sorted(set(train.class_names) - set(of_class))
+        require(not unlisted, "data.read", f"classes of {folder}", f"all listed in {file.name}", unlisted[:5])
+        more = sorted(set(of_class) - set(train.class_names)) if file.name == TREE else []
+        require(not more, "data.read", f"classes in {file}", "classes of the set", more[:5], "Remove their lines.")
+        tree = {level: tuple(one.of_class[name] for name in train.class_names) for level, one in listed.items()}
+        train, test = replace(train, tree=tree), replace(test, tree=tree)
+    require(train.class_names == test.class_names, "data.read", f"classes of {folder}", "the same in both splits",
+            sorted(set(train.class_names) ^ set(test.class_names))[:5])  # fmt: skip
+    return train, test
+
+
+def _torchvision_place(name: str, root: Path) -> Path | None:
+    """Where torchvision's files of a set lie; None where they do not."""
+    places = (root, root / name) if name in TORCHVISION else ()
+    return next((place for place in places if (place / TORCHVISION[name][1]).exists()), None)
+
+
+def _is_set(name: str, root: Path) -> bool:
+    return name == "imagefolder" or (root / name).is_dir() or _torchvision_place(name, root) is not None
+
+
+def _folder(name: str, root: str | Path | None) -> Path:
+    """The folder of a set, which torchvision's files may stand beside; raises ValueError where the set is missing."""
     near = difflib.get_close_matches(name, ["shapes", "digits", *SIDES], 1)
     hint = f"Did you mean {near[0]!r}? " if near and near[0] != name else ""
     remedy = f"{hint}{name!r} is not embedded: give DATA=<dir> or SSLREPRO_DATA, a folder that holds {name}/."
     require(root is not None, "data.read", "root", "a folder", None, remedy)
     root = Path(root)
     require(root.is_dir(), "data.read", "root", "an existing folder", str(root))
-    if name in TORCHVISION:
-        kind, leaves, *arguments = TORCHVISION[name]
-        for place in (root, root / name):
-            if (place / leaves).exists():
-                return tuple(_torchvision(kind, place, given, name) for given in arguments)
-    folder = root if name == "imagefolder" else root / name
     remedy = f"{root} holds: {', '.join(sorted(p.name for p in root.iterdir() if p.is_dir())) or 'no folder'}."
     if name in TORCHVISION:
         remedy += f" torchvision can download it: torchvision.datasets.{TORCHVISION[name][0]}(root, download=True)."
-    require(folder.is_dir(), "data.read", "set", f"a folder or torchvision files under {root}", name, remedy)
-    splits = []
-    for split, spellings in SPLITS.items():
-        if name in ("tinyimagenet", "tiny-imagenet-200"):
-            spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
-        found = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
-        require(bool(found), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder))
-        splits.append(_split(found[0], name, split, side or SIDES.get(name, DEFAULT_SIDE)))
-    train, test = splits
-    coarse = folder / "fine_to_coarse.csv"
-    if coarse.exists():
-        rows = list(csv.DictReader(coarse.read_text().splitlines()))
-        of_fine = {row["fine"]: int(row["coarse_id"]) for row in rows}
-        unlisted = sorted(set(train.class_names) - set(of_fine))
-        require(not unlisted, "data.read", f"classes of {folder}", f"all listed in {coarse.name}", unlisted[:5])
-        tree = {"coarse": tuple(of_fine[name] for name in train.class_names)}
-        train, test = replace(train, tree=tree), replace(test, tree=tree)
-    require(train.class_names == test.class_names, "data.read", f"classes of {folder}", "the same in both splits",
-            sorted(set(train.class_names) ^ set(test.class_names))[:5])  # fmt: skip
-    return train, test
+    require(_is_set(name, root), "data.read", "set", f"a folder or torchvision files under {root}", name, remedy)
+    return root if name == "imagefolder" else root / name
+
+
+# --- class trees ----------------------------------------------------------------------------------------------------
+
+TREE, FINE_TO_COARSE = "tree.csv", "fine_to_coarse.csv"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of a class tree: the ancestors' names, and which of them each class has, 0..n-1."""
+
+    names: tuple[str, ...]
+    of_class: dict[str, int]
+
+
+def set_and_level(name: str, root: str | Path | None) -> tuple[str, str]:
+    """What a name says: ("cifar100", "coarse") of "cifar100-coarse", (name, "leaf") where a set has that very name.
+
+    Raises ValueError that names the levels where the set has no such one, and for a tree that is not one.
+    """
+    if root is None or not Path(root).is_dir() or name in SIDES or _is_set(name, Path(root)):
+        return name, "leaf"
+    root = Path(root)
+    dashes = [place for place, letter in enumerate(name) if letter == "-"]
+    for base, level in ((name[:dash], name[dash + 1 :]) for dash in reversed(dashes)):
+        if not _is_set(base, root):
+            continue
+        folder = _folder(base, root)
+        listed = _tree(folder)
+        require(bool(listed), "data.read", "set", f"a folder or torchvision files under {root}", name,
+                f"And {base} has no class tree to name a level of: it would be {folder / TREE}.")  # fmt: skip
+        return base, one_of(level, listed, "data.read", f"level of {base} (there is no folder {name})")
+    return name, "leaf"
+
+
+def level_of(name: str, level: str, root: str | Path) -> Level:
+    """A level of a set's tree; raises ValueError with the levels there are."""
+    listed = _tree(_folder(name, root))
+    return listed[one_of(level, listed, "data.read", f"level of {name}")]
+
+
+def levels(name: str, root: str | Path) -> dict[str, int]:
+    """Level of a set's class tree -> its classes, coarse to fine, "leaf" last; {} without a tree. Reads no image.
+
+    Raises ValueError for a missing set, a tree that is not one, or a level whose name a folder has already.
+    """
+    if set_and_level(name, root)[1] != "leaf":
+        return {}
+    listed = _tree(_folder(name, root))
+    for level in listed:
+        taken = f"{name}-{level}"
+        require(not _is_set(taken, Path(root)), "data.levels", f"level of {name}", "no other set's name", taken,
+                f"Rename the folder {taken} or the level.")  # fmt: skip
+    return {level: len(one.names) for level, one in listed.items()} | (
+        {"leaf": len(next(iter(listed.values())).of_class)} if listed else {}
+    )
+
+
+def _tree_file(folder: Path) -> Path:
+    return folder / TREE if (folder / TREE).exists() else folder / FINE_TO_COARSE
+
+
+def _tree(folder: Path) -> dict[str, Level]:
+    """The levels of a set's class tree, coarse to fine; {} where it has none.
+
+    Raises ValueError for a class that is listed twice, a level of one class, and branches that meet again.
+    """
+    file = _tree_file(folder)
+    if not file.exists():
+        return {}
+    lines = [[cell.strip() for cell in line] for line in csv.reader(file.read_text("utf-8-sig").splitlines()) if line]
+    head, lines = (lines[0], lines[1:]) if lines else ([], [])
+    for number, line in enumerate(lines, 2):
+        whole = len(line) == len(head) and all(line)
+        require(whole, "data.tree", f"line {number} of {file}", f"{len(head)} names", ",".join(line))
+    if file.name == FINE_TO_COARSE:
+        known = {"fine", "coarse_id"} <= set(head)
+        require(known, "data.tree", f"header of {file}", "with fine and coarse_id", ",".join(head))
+        records = [dict(zip(head, line, strict=True)) for line in lines]
+        numbered = all(one["coarse_id"].isdecimal() for one in records)
+        require(
+            numbered, "data.tree", f"coarse_id in {file}", "whole numbers", [one["coarse_id"] for one in records][:5]
+        )
+        ranks = {one["coarse_id"]: int(one["coarse_id"]) for one in records}
+        names = {one["coarse_id"]: one.get("coarse", one["coarse_id"]) for one in records}
+        lines, head = [[one["fine"], one["coarse_id"]] for one in records], ["class", "coarse"]
+    else:
+        proper = len(head) >= 2 and head[0] == "class" and len(set(head)) == len(head)
+        require(
+            proper, "data.tree", f"header of {file}", "class and the levels, coarse to fine, each once", ",".join(head)
+        )
+        for level in head[1:]:
+            good = level != "leaf" and re.fullmatch(r"\w[\w.-]*", level)
+            require(bool(good), "data.tree", f"level in {file}", "letters, digits, - . and _, and not 'leaf'", level)
+        ranks, names = None, None
+    classes = [line[0] for line in lines]
+    twice = sorted({one for one in classes if classes.count(one) > 1})
+    require(not twice, "data.tree", f"classes in {file}", "listed once each", twice[:5])
+    for (upper, coarser), (lower, finer) in pairwise(enumerate(head[1:], 1)):
+        above: dict[str, str] = {}
+        for line in lines:
+            under = above.setdefault(line[lower], line[upper])
+            require(under == line[upper], "data.tree", f"{finer} {line[lower]!r} in {file}", f"in one {coarser}",
+                    [under, line[upper]])  # fmt: skip
+    out = {}
+    for place, level in enumerate(head[1:], 1):
+        present = sorted({line[place] for line in lines}, key=ranks.__getitem__ if ranks else None)
+        require(len(present) >= 2, "data.tree", f"{level} in {file}", "at least two classes", present, "Leave it out.")
+        of_class = {line[0]: present.index(line[place]) for line in lines}
+        out[level] = Level(tuple(names[one] for one in present) if names else tuple(present), of_class)
+    return out
 
 
 def _torchvision(kind: str, place: Path, given: dict, name: str) -> Dataset:

@@ -39,8 +39,8 @@ over seeds. Three things are confounded in the paper and here alike: with finer 
 supervision of SupCon is finer, and false negatives are *fewer*, since a class holds a smaller share of the batch. A gap
 that grows with the number of classes is therefore no proof that false negatives hurt more; where accuracy is far from
 its ceiling there is simply more room. The encoder as initialised stands beside, because coarse levels are easy: what
-counts is what a method adds to it. SimCLR and IFND never see labels, so their runs are one encoder at all three levels,
-evaluated by three sets of labels.""",
+counts is what a method adds to it. SimCLR and IFND never see labels, so their runs are one encoder at every level,
+evaluated by the labels of each.""",
     adapted={
         "ifnd_c08": "dec([c('ifnd_granularity',r,'delta_simclr') for r in "
         "['imagenet_d3','imagenet_d9','imagenet_d18']])",
@@ -54,10 +54,12 @@ evaluated by three sets of labels.""",
         "ifnd_c32": "its cells are of Tables 6 and 7, and on CIFAR-100",
     },
     mapping="""\
-The embedded set has a class tree of three levels: 4 families, 16 shapes, 48 leaves. They stand in for depths 3, 9 and
-18 of WordNet; every row has the same images, all of the 48 leaves. IFND's clusters are as many per leaf as the paper's
-are per class of ImageNet, at every level, at most a quarter of the images. The rows of CIFAR and of the depths between
-are quoted.""",
+Three levels of a class tree stand in for depths 3, 9 and 18 of WordNet. The embedded set has 4 families, 16 shapes and
+48 leaves. A set from a data root gives the coarsest level of its own tree, the one whose number of classes is nearest,
+on a log scale, to the geometric mean of the coarsest's and the leaves', and the leaves; with one coarse level the row
+between is not run. Every row has the same images, of all leaves and chosen by them. IFND's clusters are as many per
+leaf as the paper's are per class of ImageNet, at every level, at most a quarter of the images. The rows of CIFAR and of
+the depths between are quoted.""",
     margin=("ifnd_x01", "ifnd_x10"),
     controls=(),
     seeds=3,
