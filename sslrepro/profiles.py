@@ -138,7 +138,7 @@ class Profile:
         if "classes" not in given or not self.runnable or self.data.name == "shapes" or self.level(given["classes"]):
             return ""
         if self.level(min(shapes.LEVELS)):
-            return f"the class tree of {self.data.name} has no level between its coarsest and its leaves"
+            return f"the class tree of {self.data.name} has no middle level"
         return (
             f"`classes` is a level of the tree of shapes, and the images of {self.name} are {self.data.name}, "
             f"for which no class tree is known: one in a data root may have it, <root>/{self.data.name}/tree.csv"

@@ -1,6 +1,7 @@
 """Class trees of image sets: their files, sets at a level of a tree, and the table over levels on them."""
 
 import re
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -108,9 +109,9 @@ def test_the_fingerprint_tells_the_level_and_the_tree(root):
 
 
 def test_a_folder_of_the_very_name_goes_first(root):
-    (root / "zoo").rename(root / "zoo-order")
+    shutil.copytree(root / "zoo", root / "zoo-order")
     assert folders.set_and_level("zoo-order", root) == ("zoo-order", "leaf")
-    assert folders.set_and_level("zoo-order-family", root) == ("zoo-order", "family")
+    assert folders.set_and_level("zoo-order-family", root) == ("zoo-order", "family"), "of the longer name"
     assert load(DataConfig("zoo-order-family", side=8), root)[0].n_classes == 6
     assert load(DataConfig("zoo-order", side=8), root)[0].class_names == LEAVES
 
@@ -161,6 +162,26 @@ def test_a_level_of_one_class_is_refused(root):
     tree(root, "class,all\n" + "".join(f"{leaf},thing\n" for leaf in LEAVES))
     with pytest.raises(ValueError, match=r"all in .* must be at least two classes, got \['thing'\]\. Leave it out"):
         folders.levels("zoo", root)
+
+
+@pytest.mark.parametrize("names", [("a", "b", "a", "c"), ("a", "a", "a", "a")])
+def test_a_coarse_class_has_one_name(root, names):
+    (root / "zoo" / "tree.csv").unlink()
+    lines = [f"{leaf},{i % 2},{names[i % 4]}\n" for i, leaf in enumerate(LEAVES)]
+    tree(root, "fine,coarse_id,coarse\n" + "".join(lines), "fine_to_coarse.csv")
+    with pytest.raises(ValueError, match="coarse in .* must be one name for each coarse_id"):
+        folders.levels("zoo", root)
+
+
+def test_torchvisions_files_may_have_a_tree_beside_them(root, monkeypatch):
+    plain = folders.read("zoo", root, 8)[0]
+    monkeypatch.setitem(folders.TORCHVISION, "zoo", ("Zoo", "zoo-files", {"train": True}, {"train": False}))
+    monkeypatch.setattr(folders, "_torchvision", lambda *given: replace(plain, tree={}))
+    (root / "zoo-files").touch()
+    assert folders.read("zoo", root)[0].tree == plain.tree != {}
+    assert load(DataConfig("zoo-family"), root)[0].n_classes == 6
+    shutil.rmtree(root / "zoo")
+    assert folders.read("zoo", root)[0].tree == {} == folders.levels("zoo", root)
 
 
 def test_blank_lines_and_a_byte_order_mark_are_no_part_of_a_tree(root):
@@ -215,7 +236,7 @@ def test_without_a_middle_level_its_row_is_left_out_with_the_reason(short, capsy
     assert list(made.rows) == ["imagenet_d3", "imagenet_d18"]
     assert list(made.left_out) == ["imagenet_d9"] and plans.lacking("ifnd_granularity", "smoke", "zoo", short) == ""
     empty = study.Results(made, {})
-    reason = "the class tree of zoo has no level between its coarsest and its leaves"
+    reason = "the class tree of zoo has no middle level"
     assert mapped_setting(empty, "imagenet_d9") == f"{LEFT_OUT}: {reason}"
     assert [mapped_setting(empty, row) for row in ("imagenet_d3", "imagenet_d18")] == ["classes 3", "classes 8"]
     assert reason in table(empty).text and "zoo, zoo-kingdom" in caption(empty)

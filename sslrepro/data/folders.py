@@ -190,7 +190,10 @@ def _tree(folder: Path) -> dict[str, Level]:
             numbered, "data.tree", f"coarse_id in {file}", "whole numbers", [one["coarse_id"] for one in records][:5]
         )
         ranks = {one["coarse_id"]: int(one["coarse_id"]) for one in records}
-        names = {one["coarse_id"]: one.get("coarse", one["coarse_id"]) for one in records}
+        pairs = sorted({(one["coarse_id"], one.get("coarse", one["coarse_id"])) for one in records})
+        names = dict(pairs)
+        require(len(pairs) == len(names) == len(set(names.values())), "data.tree", f"coarse in {file}",
+                "one name for each coarse_id", pairs[:5])  # fmt: skip
         lines, head = [[one["fine"], one["coarse_id"]] for one in records], ["class", "coarse"]
     else:
         proper = len(head) >= 2 and head[0] == "class" and len(set(head)) == len(head)
