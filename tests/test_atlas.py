@@ -435,7 +435,7 @@ def test_a_page_is_made_of_its_parts(drawn):
     assert "k-means" in str(evolution.measures(found)) and "--seed 0" in str(evolution.rerun(found))
     lines = evolution.csv(found).splitlines()
     assert lines[0] == "run,epoch,score,value" and f"ifnd,4,nmi,{drawn.score('nmi')[-1]!r}" in lines
-    assert "100 epoch" in str(evolution.reading(found.definition)), (
+    assert "epoch 100" in str(evolution.reading(found.definition)), (
         "what the paper says in numbers, from its transcription"
     )
 

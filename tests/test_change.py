@@ -153,7 +153,7 @@ def test_a_ready_notebook_runs_from_another_folder(tmp_path):
     ({"values": ["a", 8]}, "settings.queue_size must be of type int, got 'a'"),
     ({"values": [True, 8]}, "settings.queue_size must be of type int, got True"),
     ({"values": [None, 8]}, "settings.queue_size must be of type int, got None"),
-    ({"parameter": "settings.positive", "values": ["view", "neer"]}, "nearest, soft, view, oracle, got 'neer'"),
+    ({"parameter": "settings.positive", "values": ["view", "neer"]}, "nearest, soft, view, detached, oracle, got 'neer'"),
     ({"parameter": "method", "values": ["simclr", "ncnlr"]}, "Did you mean 'nnclr'"),
     ({"parameter": "encoder", "values": ["conv", "convv"]}, "Did you mean 'conv'"),
     ({"parameter": "plan.batch_size", "values": [0, 4]}, "plan.batch_size must be 2..768"),
