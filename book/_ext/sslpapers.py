@@ -235,7 +235,7 @@ def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
         head.append(f"{one['label']}{own}{', not run yet' if made and one['key'] in missing else ''}")
     digits = {one["key"]: digits_of([line.get(one["key"]) for line in table["rows"]]) for one in columns}
     body = [[shown_with(line.get(one["key"]), digits[one["key"]]) for one in columns] for line in table["rows"]]
-    body = [[re.sub(r"\s*\[\d+\]", "", cell) for cell in line] for line in body]
+    body = [[without_citations(cell) for cell in line] for line in body]
     marked = [[html.escape(cell) for cell in line] for line in body]
     for place, one in enumerate(columns):
         values = [line.get(one["key"]) for line in table["rows"]]
@@ -245,11 +245,12 @@ def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
             for line, value in zip(marked, values, strict=True):
                 line[place] = f"<strong>{line[place]}</strong>" if value == best else line[place]
     if made is None:
-        head.append("ours")
+        head.append("our runs")
         for plain, rich in zip(body, marked, strict=True):
             plain.append("not run yet")
             rich.append("not run yet")
-    said = f"{table['number'] or 'A table'} as printed, data {table['dataset']}; protocol: {table['protocol']}."
+    protocol = without_citations(table["protocol"])
+    said = f"{table['number'] or 'A table'} as printed, data {table['dataset']}; protocol: {protocol}."
     if missing:
         said += " Not run yet: there is no data for it at the scales that were run."
     links = []
@@ -261,6 +262,11 @@ def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
     shown = html_table([html.escape(one) for one in head], marked, "printed")
     note = f'<p class="caption">{html.escape(said)}</p><p class="copies">Take it along: {" · ".join(links)}</p>'
     return shown + note
+
+
+def without_citations(text: str) -> str:
+    """Text without the paper's numbered citations."""
+    return re.sub(r"\s*\[\d+\]", "", text)
 
 
 def digits_of(values: list[Any]) -> int:
