@@ -64,8 +64,8 @@ lint: $(ENV)  ## ruff: format and rules
 test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@$(MAKE) --no-print-directory lint check
 	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES)
-	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal --nbval-lax notebooks
-	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal --nbval book/executed
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
 
 bench: $(ENV)  ## speed beside torchvision and faiss, in one run
 	@$(RUN) bench --device $(DEVICE)
