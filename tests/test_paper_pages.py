@@ -153,7 +153,7 @@ def test_what_is_not_run_stands_as_printed(pages):
 
 
 def test_the_page_of_a_table_gets_what_is_not_run(pages):
-    margin = "```{margin} **x**: within the paper\nLine 203: a number.\n```"
+    margin = "```{margin} **x**: within the paper\nLine 203: a number.\n```\n\n## What is varied"
     cells = [{"cell_type": "markdown", "source": [margin]}, {"cell_type": "code", "source": ["line 203"]}]
     for name, grows in (("executed/ifnd_linear-cpu", True), ("executed/nnclr_queue-cpu", False), ("rule", False)):
         source = [json.dumps({"cells": cells})]
@@ -161,6 +161,14 @@ def test_the_page_of_a_table_gets_what_is_not_run(pages):
         made = json.loads(source[0])["cells"]
         assert (len(made) == 3) == grows and made[1] == cells[1]
         assert ("Line 203" in "".join(made[0]["source"])) == (name == "rule")
+
+
+def test_every_contradiction_of_a_table_stands_in_its_margin(pages):
+    for table, made in pages.definitions().items():
+        notes = pages.further_notes(table)
+        told = {*made.margin, *re.findall(r"\w+_x\d\d", notes)}
+        assert {name for name, ids in pages.concerned().items() if table in ids} <= told
+        assert not any(f"**{name}**" in notes for name in made.margin)  # none twice
 
 
 def test_the_pictures_of_a_page_have_ids_of_their_own(pages):

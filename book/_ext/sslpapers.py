@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import diagrams
@@ -23,7 +24,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from sslrepro import atlas, evolution, labels, papers, tables
+from sslrepro import atlas, evolution, labels, papers, publish, tables
 from sslrepro.check import require
 from sslrepro.claims import Missing, Verdict, holds_in_paper, printed, stated
 from sslrepro.forms import as_latex, as_markdown, html_table
@@ -37,6 +38,7 @@ BOOK = Path(__file__).parents[1]
 NOTE = re.compile(r"^(\w+_x\d\d):(.*)$")  # a note in book/contradictions.md: id: ids it concerns
 IDS = re.compile(rf"\b(?:{'|'.join(papers.PAPERS)})_[cx]\d\d\b")
 QUIET = ("a", "pre", "script", "style", "svg", "title", "textarea")  # where an id stays plain text
+VARIED = "## What is varied"  # the head of a table's page before which margin notes stand
 MOST_BYTES = 900_000  # of the gallery's pictures
 BADGE_ORDER = ("holds", "contradicted", "inconclusive", "not judged")
 
@@ -296,17 +298,28 @@ class PaperColumns(Block):
         return [raw(as_printed(table, rest_of(table)))]
 
 
+def further_notes(table: str) -> str:
+    """Notes in the margin for what concerns a table beside its definition's own: the paper's in full, others by id."""
+    made = definitions().get(table)
+    others = [name for name, ids in concerned().items() if made and table in ids and name not in made.margin]
+    known, home = contradictions(), papers.table(table)["paper"]
+    own = [name for name in others if known[name]["scope"] == "within" and known[name]["paper"] == home]
+    text = publish.margin(SimpleNamespace(margin=own))
+    if rest := [name for name in others if name not in own]:
+        text += f"```{{margin}} **Between papers**\nThe table has a part in {', '.join(rest)} too.\n```\n\n"
+    return text
+
+
 def with_columns(app: Sphinx, name: str, source: list[str]) -> None:
-    """Give the page of a table, at its end, the paper's columns that were not run; make its margin notes readable."""
+    """Complete the page of a table: its margin notes, in readable words, and the paper's columns that were not run."""
     folder, _, page = name.rpartition("/")
     table = page.partition("-")[0]
     if folder != "executed" or table not in papers.tables():
         return
     book = json.loads(source[0])
     for cell in book["cells"]:
-        text = "".join(cell["source"])
-        if cell["cell_type"] == "markdown" and "{margin}" in text:
-            cell["source"] = readable(text)
+        if cell["cell_type"] == "markdown" and VARIED in (text := "".join(cell["source"])):
+            cell["source"] = readable(text.replace(VARIED, further_notes(table) + VARIED, 1))
     if rest_of(papers.table(table)):
         text = f"## The paper's columns that are not run yet\n\n```{{paper-columns}} {table}\n```"
         book["cells"].append({"cell_type": "markdown", "id": "paper-columns", "metadata": {}, "source": text})
