@@ -12,8 +12,8 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import diagrams
@@ -304,7 +304,7 @@ def further_notes(table: str) -> str:
     others = [name for name, ids in concerned().items() if made and table in ids and name not in made.margin]
     known, home = contradictions(), papers.table(table)["paper"]
     own = [name for name in others if known[name]["scope"] == "within" and known[name]["paper"] == home]
-    text = publish.margin(SimpleNamespace(margin=own))
+    text = publish.margin(replace(made, margin=tuple(own))) if made else ""
     if rest := [name for name in others if name not in own]:
         text += f"```{{margin}} **Between papers**\nThe table has a part in {', '.join(rest)} too.\n```\n\n"
     return text
