@@ -143,13 +143,13 @@ def varied(definition: Definition) -> dict[str, Any] | None:
     def rank(one: tuple[list[str], tuple[Any, Any]]) -> tuple[Any, ...]:
         names, pair = one
         about = definition.method in [runs[key].method for key in pair]
-        return len(names), set(pair) != set(effect), not about, off(runs[pair[0]], names)
+        return len(names), set(pair) != set(effect), not about, len(own(runs[pair[0]]).keys() - set(names))
 
     names, pair = min(told, key=rank)
     first, last = pair if pair != effect[::-1] else effect
     like = [key for key in runs if differing(runs[first], runs[key]) == names == differing(runs[last], runs[key])]
     chosen = [runs[first], *([runs[like[len(like) // 2]]] if like else []), runs[last]]
-    values = [[value_of(config, name) for name in names] for config in chosen]
+    values = [[flat(config)[name] for name in names] for config in chosen]
     method = next((c.method for c in chosen if c.method == definition.method), chosen[0].method)
     changes = {name: value for name, value in own(chosen[0]).items() if name not in names}
     return parameters(method, names[0] if len(names) == 1 else names,
@@ -184,16 +184,6 @@ def differing(one: RunConfig, other: RunConfig) -> list[str]:
     if one.method != other.method:
         return ["method"] if own(one) == own(other) else []
     return [name for name in here if here[name] != there[name]] if here.keys() == there.keys() else []
-
-
-def off(config: RunConfig, names: list[str]) -> int:
-    """In how many settings beside those named a run is not its method's own."""
-    return len(own(config).keys() - set(names))
-
-
-def value_of(config: RunConfig, name: str) -> Any:
-    """A setting of a run, or its method."""
-    return flat(config)[name]
 
 
 def own_setting(config: RunConfig) -> tuple[str, list[Any]]:

@@ -47,7 +47,7 @@ gain has to pass the cost, six more views a step.
 
 *Added after the runs:* multi-crop costs both methods accuracy here, and NNCLR more. The claim that it matters less for
 NNCLR is judged as it was written down, by the larger gain, and a smaller loss is one: that it holds is to the letter,
-not in its sense. Batch norms estimated anew on whole images do not bring the rows back.""",
+not in its sense.""",
     mapping="""\
 "SimCLR v2" is our SimCLR: at this size version 2 is version 1 with a deeper head, which we do not have. PCL is version
 2, the paper's row by its number version 1. NNCLR has its longest queue, 24 batches, at most an eighth of the images.
