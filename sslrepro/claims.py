@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sslrepro import papers
-from sslrepro.check import require
+from sslrepro.base.errors import require
 
 HOLDS, CONTRADICTED = 0.95, 0.05
 DRAWS = 20_000

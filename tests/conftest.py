@@ -8,9 +8,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
-from sslrepro.config import Plan, RunConfig
-from sslrepro.data import DataConfig
+from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import ViewConfig
+from sslrepro.training.config import RunConfig, TrainingConfig
 
 torch.set_num_threads(1)
 
@@ -46,7 +46,9 @@ def tiny(method: str = "nnclr", seed: int = 0, epochs: int = 2, **settings) -> R
     """A run of a few dozen steps that takes about a second."""
     heads = small(method) | settings
     data = DataConfig("shapes", n_train=160, n_test=48, side=8, classes=4, seed=seed)
-    return RunConfig(method, heads, "conv-tiny", data, ViewConfig("byol", 0.4), Plan(epochs, batch_size=16), seed)
+    return RunConfig(
+        method, heads, "conv-tiny", data, ViewConfig("byol", 0.4), TrainingConfig(epochs, batch_size=16), seed
+    )
 
 
 @pytest.fixture

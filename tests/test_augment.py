@@ -12,7 +12,8 @@ import torch
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as reference
 
-from sslrepro.data import DataConfig, augment, load
+from sslrepro.data import augment, load
+from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import View, ViewConfig, augmented, recipe
 
 SIDE, N = 32, 16

@@ -18,8 +18,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision import datasets as torchvision_sets
 
-from sslrepro.data import DataConfig, Dataset, folders, load, resolve, shapes
-from sslrepro.data.datasets import fingerprint, resized, subset
+from sslrepro.data import folders, load, resolve, shapes
+from sslrepro.data.dataset import DataConfig, Dataset, fingerprint, resize, subset
 
 TINY = DataConfig("shapes", n_train=96, n_test=60, side=10)
 
@@ -218,14 +218,14 @@ def test_load_takes_subsets_of_both_splits():
     whole = load(DataConfig("digits", seed=5))
     train, test = load(DataConfig("digits", seed=5, n_train=40, n_test=20, side=12))
     assert train.images.shape == (40, 3, 12, 12) and test.images.shape == (20, 3, 12, 12)
-    assert same(train, subset(resized(whole[0], 12), 40, seed=5))
-    assert same(test, subset(resized(whole[1], 12), 20, seed=5))
+    assert same(train, subset(resize(whole[0], 12), 40, seed=5))
+    assert same(test, subset(resize(whole[1], 12), 20, seed=5))
 
 
 @pytest.mark.parametrize("side", [5, 8, 21])
 def test_resized(side):
     train, _ = load(TINY)
-    out = resized(train, side)
+    out = resize(train, side)
     expected = [
         np.asarray(Image.fromarray(image.permute(1, 2, 0).numpy()).resize((side, side), Image.Resampling.BILINEAR))
         for image in train.images
@@ -235,7 +235,7 @@ def test_resized(side):
     assert difference.abs().max() <= 1, "antialiased bilinear, as in PIL, up to rounding"
     assert torch.equal(out.labels, train.labels) and out.tree == train.tree and out.class_names == train.class_names
     assert out.fingerprint == fingerprint(out.images, out.labels) != train.fingerprint
-    assert resized(train, 0) is train and resized(train, 10) is train
+    assert resize(train, 0) is train and resize(train, 10) is train
 
 
 def test_fingerprints_change_with_pixels_labels_and_shape():

@@ -81,7 +81,9 @@ def test_training_runs_without_what_is_optional():
     import subprocess
     import sys
 
-    code = "import sys; sys.modules['jaxtyping'] = sys.modules['faiss'] = None; import sslrepro.study; print('ok')"
+    code = (
+        "import sys; sys.modules['jaxtyping'] = sys.modules['faiss'] = None; import sslrepro.study.results; print('ok')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
     assert done.stdout == "ok\n", done.stderr
 

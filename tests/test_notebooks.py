@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sslrepro import tables
-from sslrepro.publish import dumped, normalised
+from sslrepro.report.publish import dumped, normalised
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -15,12 +15,14 @@ from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from sslrepro import papers, survey
+from sslrepro import papers
 from sslrepro.claims import Verdict
-from sslrepro.forms import html_table
-from sslrepro.publish import PAGES
-from sslrepro.report import badge, figure, finding
-from sslrepro.study import Results, plan, results
+from sslrepro.report import all_methods
+from sslrepro.report.formats import html_table
+from sslrepro.report.publish import PAGES
+from sslrepro.report.table_page import badge, figure, finding
+from sslrepro.study.plans import plan_table
+from sslrepro.study.results import Results, read_results
 
 LOG = logging.getLogger(__name__)
 REMOTE = re.compile(r"""<(?:script|link|img|iframe|source)[^>]*(?:src|href)=["'](?:https?:)?//[^"']*["'][^>]*>""")
@@ -81,9 +83,9 @@ def published() -> dict[str, Results]:
     found = {}
     for page in sorted(PAGES.glob("*.ipynb")):
         given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
-        made = plan(given["table"], given["profile"], given["seeds"], given.get("dataset"))
+        made = plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))
         if made.profile.judged:
-            found[page.stem] = results(made)
+            found[page.stem] = read_results(made)
     return found
 
 
@@ -145,7 +147,9 @@ class Pages(Directive):
         cards = []
         for page, found in published().items():
             ours = found.definition.notebook == "methods"
-            image, text = (survey.figure(found), survey.finding(found)) if ours else (figure(found), finding(found))
+            image, text = (
+                (all_methods.figure(found), all_methods.finding(found)) if ours else (figure(found), finding(found))
+            )
             data = base64.b64encode(thumbnail(image.png, 560)).decode()
             title = f"{found.definition.title} ({found.plan.profile.name})"
             cards.append(
@@ -166,7 +170,8 @@ class ShapesSheet(Directive):
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt
 
-        from sslrepro.data import DataConfig, load
+        from sslrepro.data import load
+        from sslrepro.data.dataset import DataConfig
         from sslrepro.data.shapes import FAMILIES, VARIANTS
 
         train, _ = load(DataConfig("shapes", n_train=48 * 8, n_test=48, side=16, seed=7))
@@ -199,7 +204,8 @@ def class_tree() -> tuple[bytes, str]:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from sslrepro.data import DataConfig, load
+    from sslrepro.data import load
+    from sslrepro.data.dataset import DataConfig
     from sslrepro.data.shapes import LEAVES, LEVELS
 
     train, _ = load(DataConfig("shapes", n_train=48 * 8, n_test=48, side=16, seed=7))
@@ -235,7 +241,7 @@ class Profiles(Directive):
     """The four scales, from the code that runs them."""
 
     def run(self) -> list[nodes.Node]:
-        from sslrepro.profiles import PROFILES
+        from sslrepro.study.profiles import PROFILES
 
         head = ["profile", "where", "images", "encoder", "epochs", "batch", "optimizer", "seeds"]
         body = []

@@ -24,14 +24,17 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from sslrepro import atlas, evolution, labels, papers, publish, tables
-from sslrepro.check import require
+from sslrepro import papers, tables
+from sslrepro.base.errors import require
 from sslrepro.claims import Missing, Verdict, holds_in_paper, printed, stated
-from sslrepro.forms import as_latex, as_markdown, html_table
-from sslrepro.profiles import profile
-from sslrepro.publish import PAGES
-from sslrepro.report import badge, number, probability
-from sslrepro.study import Results
+from sslrepro.embeddings import evolution, maps
+from sslrepro.report import headings, publish
+from sslrepro.report.formats import as_latex, as_markdown, html_table
+from sslrepro.report.publish import PAGES
+from sslrepro.report.table_page import badge, number, probability
+from sslrepro.study.profiles import profile
+from sslrepro.study.results import Results
+from sslrepro.tables.definition import Definition
 
 LOG = logging.getLogger(__name__)
 BOOK = Path(__file__).parents[1]
@@ -58,13 +61,13 @@ def pages_of(table: str) -> list[tuple[str, Results, tuple[Verdict, ...]]]:
 
 
 @functools.cache
-def definitions() -> dict[str, tables.Definition]:
+def definitions() -> dict[str, Definition]:
     """Definitions of the papers' tables, by id."""
     made = {name: tables.definition(name) for name in tables.names()}
     return {name: one for name, one in made.items() if one.id in papers.tables()}
 
 
-def trained(definition: tables.Definition) -> list[str]:
+def trained(definition: Definition) -> list[str]:
     """The methods a table trains in its rows, columns and variants; its own first."""
     given = [*definition.rows.values(), *getattr(definition, "variants", {}).values()]
     given += [getattr(column, "sets", None) or {} for column in definition.columns.values()]
@@ -278,7 +281,7 @@ def digits_of(values: list[Any]) -> int:
 
 def shown_with(value: Any, digits: int) -> str:
     """A cell as printed: 89.0 stays 89.0 beside 89.9."""
-    return number(value, digits) if isinstance(value, float) else labels.plainly(value)
+    return number(value, digits) if isinstance(value, float) else headings.plainly(value)
 
 
 def in_csv(head: list[str], body: list[list[str]]) -> str:
@@ -362,7 +365,7 @@ class PaperTables(Block):
             return raw(as_printed(table))
         return raw(f"<details><summary>the paper's numbers</summary>{as_printed(table)}</details>")
 
-    def rest(self, name: str, claims: list[dict[str, Any]], made: tables.Definition | None) -> list[nodes.Node]:
+    def rest(self, name: str, claims: list[dict[str, Any]], made: Definition | None) -> list[nodes.Node]:
         """The claims on a table or figure, and the contradictions that concern it."""
         lines = []
         if claims:
@@ -411,7 +414,7 @@ class FigureClaims(PaperFigures):
         claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
         home = para("In the paper's part: ", *self.named(name), kind="came")
         shown = getattr(evolution.DEFINITIONS.get(name), "arms", ())
-        ran = list(dict.fromkeys(atlas.ARMS[arm].method for arm in shown))
+        ran = list(dict.fromkeys(maps.ARMS[arm].method for arm in shown))
         if ran:
             home += nodes.Text(" · trained: ")
             home += [one if isinstance(one, nodes.Node) else nodes.Text(one)
@@ -634,7 +637,7 @@ def drawn_over_training() -> list[tuple[str, str, bytes | None, str]]:
     out = []
     for name, made in evolution.DEFINITIONS.items():
         base = profile("cpu")
-        if (BOOK / "figures" / f"{name}.md").exists() and all(atlas.kept(arm, base, 0) for arm in made.arms):
+        if (BOOK / "figures" / f"{name}.md").exists() and all(maps.kept(arm, base, 0) for arm in made.arms):
             out.append((name, made.title, *first_image(shown_as_html(evolution.picture(evolution.figure(name))))))
     return out
 

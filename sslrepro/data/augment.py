@@ -14,8 +14,8 @@ import math
 import torch
 from torch import Tensor
 
-from sslrepro.host import constant
-from sslrepro.types import Bool, Float, Int
+from sslrepro.base.device import constant
+from sslrepro.base.types import Bool, Float, Int
 
 GRAY = (0.2989, 0.587, 0.114)  # ITU-R 601 luma, as in torchvision
 

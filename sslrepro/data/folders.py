@@ -24,8 +24,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from sslrepro.check import one_of, require
-from sslrepro.data.datasets import Dataset, fingerprint
+from sslrepro.base.errors import one_of, require
+from sslrepro.data.dataset import Dataset, fingerprint
 
 SPLITS = {"train": ("train", "training", "trainval"), "test": ("test", "val", "validation")}
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".gif", ".tif", ".tiff")
@@ -273,7 +273,7 @@ def _decode(path: Path, side: int) -> Tensor:
 
 
 def _split(folder: Path, name: str, split: str, side: int) -> Dataset:
-    from sslrepro.store import write_atomic
+    from sslrepro.base.store import write_atomic
 
     classes, files = _listing(folder)
     for path, _ in files:

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sslrepro.check import one_of, require
+from sslrepro.base.device import constant, to_device
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.types import Batch, Float, Int, LabelledBatch
 from sslrepro.data import augment
-from sslrepro.data.datasets import Dataset
-from sslrepro.host import constant, sent
-from sslrepro.types import Batch, Float, Int, LabelledBatch
+from sslrepro.data.dataset import Dataset
 
 CACHED = 400_000  # numbers of a block of images that stay in a core's cache (128 images of 32 px)
 
@@ -94,9 +94,9 @@ class Drawn(NamedTuple):
 
     def of(self, rows: slice, device: torch.device) -> "Drawn":
         """Those of some of the images, on the device."""
-        sigma = None if self.sigma is None else sent(self.sigma[rows], device)
-        box = tuple(sent(part[rows], device) for part in self.box)
-        return Drawn(box, sent(self.factors[rows], device), self.coins[rows], sigma)
+        sigma = None if self.sigma is None else to_device(self.sigma[rows], device)
+        box = tuple(to_device(part[rows], device) for part in self.box)
+        return Drawn(box, to_device(self.factors[rows], device), self.coins[rows], sigma)
 
 
 def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
@@ -122,7 +122,7 @@ def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[
     (top, left, height, width), coins, device = how.box, how.coins, images.device
     rows = augment.resample(top, height, side, out, view.cubic)
     columns = augment.resample(left, width, side, out, view.cubic)
-    flipped = sent(coins[:, 0] < view.flip, device)
+    flipped = to_device(coins[:, 0] < view.flip, device)
     columns = torch.where(flipped[:, None, None], columns.flip(1), columns)
     if how.sigma is not None:
         gaussian = augment.blur(how.sigma, out, kernel=2 * max(1, round(out / 20)) + 1)
@@ -133,9 +133,9 @@ def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[
         x = augment.recolour(x, *augment.colour_matrix(brightness, contrast, saturation))
         if view.jitter[3] > 0:
             x = augment.turn_hue(x, hue)
-        x = augment.to_gray(x, sent((coins[:, 2] < view.gray).nonzero()[:, 0], device))
+        x = augment.to_gray(x, to_device((coins[:, 2] < view.gray).nonzero()[:, 0], device))
     if view.solarise > 0:
-        x = augment.solarise(x, sent(coins[:, 4] < view.solarise, device))
+        x = augment.solarise(x, to_device(coins[:, 4] < view.solarise, device))
     return x
 
 
@@ -239,14 +239,14 @@ class Batches:
         share = self.batch_size // self.world
         start = self.rank * share
         first = place * self.batch_size + start
-        row = sent(self.order(epoch)[first : first + share].clone(), self.data.device)
+        row = to_device(self.order(epoch)[first : first + share].clone(), self.data.device)
         index, partner, weight = self._images(row)
         generator = _generator(self.seed, 2, step)
         seed = int(torch.randint(2**62, (), generator=generator))
         support = support_index = None
         if self.n_support:
             chosen = torch.randperm(len(self.data), generator=generator)[: self.n_support]
-            support_index = sent(chosen, self.data.device)
+            support_index = to_device(chosen, self.data.device)
             support = self._view(support_index, self.views[0], generator)
         seen = [index] + [index if partner is None else partner] * (len(self.views) - 1)
         views = tuple(self._view(which, view, generator, start, self.batch_size)

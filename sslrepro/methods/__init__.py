@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from sslrepro.check import known_keys, one_of, require
+from sslrepro.base.errors import known_keys, one_of, require
 from sslrepro.methods.base import Method
 
 __all__ = ["Method", "build", "method_class", "names", "settings"]

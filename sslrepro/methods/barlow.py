@@ -10,12 +10,12 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered
+from sslrepro.parts.distributed import all_gather
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.memory import precise, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Float, Step
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class BarlowTwins(Method):
 
     def standardised(self, view: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
         """Embeddings of all processes, each dimension with mean 0 and variance 1 over the batch (eps 1e-5)."""
-        z = gathered(precise(self.projector(self.encoder(view))))
+        z = all_gather(precise(self.projector(self.encoder(view))))
         return (z - z.mean(0)) / (z.var(0, correction=0) + 1e-5).sqrt()
 
     def loss(self, batch: Batch, progress: float) -> Step:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.parts.memory import unit
-from sslrepro.types import Batch, Float, Int, Step
 
 
 class Method(nn.Module, abc.ABC):

@@ -11,14 +11,14 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import Unit, mlp
 from sslrepro.parts.losses import averaged, soft_cross_entropy
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.prototypes import Prototypes
 from sslrepro.parts.teacher import MomentumTeacher, rising
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
@@ -73,5 +73,5 @@ class DINO(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(self.student(), rising(self.config.teacher_momentum, progress))
-        self.centre.lerp_(gathered_detached(step.carry[0]).mean(0).to(self.centre.dtype),
+        self.centre.lerp_(all_gather_detached(step.carry[0]).mean(0).to(self.centre.dtype),
                           1 - self.config.centre_momentum)  # fmt: skip

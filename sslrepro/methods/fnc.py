@@ -15,15 +15,15 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of
+from sslrepro.base.errors import one_of
+from sslrepro.base.types import Batch, Bool, Float, Int, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached, local_rows
+from sslrepro.parts.distributed import all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Bool, Float, Int, Step
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class FNC(Method):
         z = torch.cat([self.embed(view) for view in batch.views])
         taught = torch.stack([unit(self.teacher(view)) for view in batch.views])
         row = local_rows(b, z.device)
-        new = gathered_detached(taught.flatten(0, 1))
+        new = all_gather_detached(taught.flatten(0, 1))
         keys = torch.cat([new, self.queue.entries])
-        index = torch.cat([gathered_detached(batch.index.repeat(n_views)), self.queue.index])
-        key_row = torch.cat([gathered_detached(row.repeat(n_views)), torch.full_like(self.queue.index, -1)])
+        index = torch.cat([all_gather_detached(batch.index.repeat(n_views)), self.queue.index])
+        key_row = torch.cat([all_gather_detached(row.repeat(n_views)), torch.full_like(self.queue.index, -1)])
 
         of_row = row[:, None] == key_row  # the batch's keys of the same image
         never = of_row | (batch.index[:, None] == index) | (index < 0)
@@ -92,5 +92,5 @@ class FNC(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        taught, index = (gathered_detached(tensor) for tensor in step.carry)  # images first: any number of processes
+        taught, index = (all_gather_detached(tensor) for tensor in step.carry)  # images first: any number of processes
         self.queue.push(taught.transpose(0, 1).flatten(0, 1), index.repeat(taught.shape[1]))

@@ -25,15 +25,15 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of
+from sslrepro.base.errors import one_of
+from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import PseudoLabels
-from sslrepro.parts.gather import gathered, gathered_detached, local_rows
+from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import same_image
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Float, Int, Step
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class IFND(Method):
     def loss(self, batch: Batch, progress: float) -> Step:
         z = torch.cat([self.embed(view) for view in batch.views])
         index = batch.index.repeat(2)
-        keys, key_index = gathered(z), gathered_detached(index)
+        keys, key_index = all_gather(z), all_gather_detached(index)
         twin, other = same_image(index, key_index, local_rows(len(z), z.device))
         terms, kept = [], []
         for level, label in enumerate(self.pseudo.label):

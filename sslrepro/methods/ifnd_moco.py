@@ -17,16 +17,16 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import PseudoLabels
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import own_key
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class IFNDMoCo(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+        self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         """Algorithm 1, with the teacher's embeddings."""

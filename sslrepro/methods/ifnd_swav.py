@@ -15,15 +15,15 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import PseudoLabels
-from sslrepro.parts.gather import gathered_detached, local_rows
+from sslrepro.parts.distributed import all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import soft_cross_entropy
 from sslrepro.parts.memory import Queue
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.prototypes import Prototypes, group_means, sinkhorn
-from sslrepro.types import Batch, Float, Step
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class IFNDSwAV(Method):
     def targets(self, c: int, z: Float[Tensor, "b d"], batch: Batch, progress: float) -> list[Float[Tensor, "b k"]]:
         """Codes of large view c at every granularity, from the means of pseudo-label groups."""
         queue, config = self.queues[c], self.config
-        rows, index = gathered_detached(z), gathered_detached(batch.index)
+        rows, index = all_gather_detached(z), all_gather_detached(batch.index)
         if progress >= config.queue_from and queue.full:
             rows, index = torch.cat([rows, queue.entries]), torch.cat([index, queue.index])
         own = local_rows(len(z), z.device)
@@ -80,7 +80,7 @@ class IFNDSwAV(Method):
     def after_step(self, step: Step, progress: float) -> None:
         self.prototypes.normalise()
         if progress >= self.config.queue_from:
-            *rows, index = (gathered_detached(tensor) for tensor in step.carry)
+            *rows, index = (all_gather_detached(tensor) for tensor in step.carry)
             for queue, new in zip(self.queues, rows, strict=True):
                 queue.push(new, index)
 

@@ -19,16 +19,16 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of, require
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.types import Batch, Bool, Float, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank, cosines
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import extreme, listed, nearest
-from sslrepro.types import Batch, Bool, Float, Step
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,6 @@ class InvP(Method):
         return Step(loss, metrics, (z.detach(), batch.index, neighbours), mined)
 
     def after_step(self, step: Step, progress: float) -> None:
-        z, index, neighbours = (gathered_detached(tensor) for tensor in step.carry)
+        z, index, neighbours = (all_gather_detached(tensor) for tensor in step.carry)
         self.graph.write(index, neighbours)
         self.bank.update(z, index)

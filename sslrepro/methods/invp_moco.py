@@ -13,8 +13,9 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -23,7 +24,6 @@ from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import distinct_nearest, extreme, listed
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class InvPMoCo(Method):
         return Step(loss, metrics, (key, batch.index, neighbours), mined)
 
     def after_step(self, step: Step, progress: float) -> None:
-        key, index, neighbours = (gathered_detached(tensor) for tensor in step.carry)
+        key, index, neighbours = (all_gather_detached(tensor) for tensor in step.carry)
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
         self.graph.write(index, neighbours)
         self.queue.push(key, index)

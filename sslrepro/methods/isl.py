@@ -21,16 +21,16 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of
+from sslrepro.base.errors import one_of
+from sslrepro.base.types import Batch, Bool, Float, Step
 from sslrepro.methods.base import Method
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grown
-from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank, cosines, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Bool, Float, Step
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ISL(Method):
         return Step(loss, metrics, (z.detach(), batch.index))
 
     def after_step(self, step: Step, progress: float) -> None:
-        self.bank.update(*(gathered_detached(tensor) for tensor in step.carry))
+        self.bank.update(*(all_gather_detached(tensor) for tensor in step.carry))
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         """At the end of every round but the last: train the net, grow the sets."""

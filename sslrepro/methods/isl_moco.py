@@ -17,16 +17,16 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grown
-from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank, Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ISLMoCo(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        key, index = (gathered_detached(tensor) for tensor in step.carry)
+        key, index = (all_gather_detached(tensor) for tensor in step.carry)
         self.queue.push(key, index)
         self.bank.update(key, index)
 

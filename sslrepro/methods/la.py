@@ -14,15 +14,15 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Bool, Step
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import fit_for, kmeans
-from sslrepro.parts.gather import agreed, gathered_detached
+from sslrepro.parts.distributed import all_gather_detached, broadcast
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
-from sslrepro.types import Batch, Bool, Step
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class LocalAggregation(Method):
         return Step(loss, metrics, (z.detach(), batch.index))
 
     def after_step(self, step: Step, progress: float) -> None:
-        self.bank.update(*(gathered_detached(tensor) for tensor in step.carry))
+        self.bank.update(*(all_gather_detached(tensor) for tensor in step.carry))
 
     def refresh(self, encode, progress: float) -> None:
         """Cluster the bank anew: no image is encoded, the bank is what the epoch left."""
@@ -87,7 +87,7 @@ class LocalAggregation(Method):
         for run in range(self.config.n_clusterings):
             seed = int(self.seed) + 7919 * run + round(1e6 * progress)
             self.labels[run] = kmeans(self.bank.entries, self.config.clusters, seed)[0]
-        agreed(self.labels)
+        broadcast(self.labels)
 
     @property
     def pseudo_labels(self) -> Tensor | None:

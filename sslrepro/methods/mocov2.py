@@ -14,10 +14,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of
-from sslrepro.host import sent
+from sslrepro.base.device import to_device
+from sslrepro.base.errors import one_of
+from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import of_either, own_key
@@ -25,7 +26,6 @@ from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.norm import split_norms
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Float, Step
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class MoCoV2(Method):
         """The teacher's embedding; shuffled: its norm groups hold other images than the student's."""
         if self.config.norm != "shuffled":
             return unit(self.teacher(view))
-        order = sent(torch.randperm(len(view), generator=batch.generator()), view.device)
+        order = to_device(torch.randperm(len(view), generator=batch.generator()), view.device)
         return unit(self.teacher(view[order]))[order.argsort()]
 
     def contrast(self, z: Float[Tensor, "b d"], key: Float[Tensor, "b d"], batch: Batch) -> Float[Tensor, ""]:
@@ -84,5 +84,5 @@ class MoCoV2(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        keys, index = (gathered_detached(tensor).transpose(0, 1).flatten(0, 1) for tensor in step.carry)
+        keys, index = (all_gather_detached(tensor).transpose(0, 1).flatten(0, 1) for tensor in step.carry)
         self.queue.push(keys, index)

@@ -14,15 +14,15 @@ from typing import final
 import torch
 from torch import nn
 
-from sslrepro.check import require
+from sslrepro.base.errors import require
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
@@ -69,4 +69,4 @@ class MSF(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+        self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))

@@ -20,17 +20,17 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of, require
-from sslrepro.host import sent
+from sslrepro.base.device import to_device
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered, gathered_detached, local_rows
+from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Float, Int, Step
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class NNCLR(Method):
                 return unit(similarity.softmax(1) @ rows), similarity.argmax(1)
         _, slots = nearest(z, rows, config.top_k, *own)
         if config.top_k > 1:
-            draw = sent(torch.randint(config.top_k, (len(z), 1), generator=batch.generator()), z.device)
+            draw = to_device(torch.randint(config.top_k, (len(z), 1), generator=batch.generator()), z.device)
             slots = slots.gather(1, draw)
         slot = slots[:, 0]
         if config.positive == "oracle":  # nearest row of the anchor's class; nobody of it yet: the plain nearest
@@ -115,12 +115,12 @@ class NNCLR(Method):
 
     def contrast(self, n: Float[Tensor, "b d"], p: Float[Tensor, "b d"]) -> list[Tensor]:
         """Eq. 3 for the stand-ins n of one view and the predictions p of another; one or two terms."""
-        everyone = torch.ones(len(n), len(gathered_detached(p)), dtype=torch.bool, device=n.device)
+        everyone = torch.ones(len(n), len(all_gather_detached(p)), dtype=torch.bool, device=n.device)
         own = torch.zeros_like(everyone)
         own[torch.arange(len(n), device=n.device), local_rows(len(n), n.device)] = True
-        terms = [nce(n, gathered(p), own, everyone, self.config.temperature)]
+        terms = [nce(n, all_gather(p), own, everyone, self.config.temperature)]
         if self.config.symmetry in ("text", "both"):  # the same logits, softmax over the stand-ins
-            terms.append(nce(p, gathered(n), own, everyone, self.config.temperature))
+            terms.append(nce(p, all_gather(n), own, everyone, self.config.temperature))
         return terms
 
     def loss(self, batch: Batch, progress: float) -> Step:
@@ -163,7 +163,7 @@ class NNCLR(Method):
         if config.teacher_momentum is not None:
             self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), config.teacher_momentum)
         if config.support == "queue":  # last line of Algorithm 1: only view 1 enters the queue
-            first, second, index, *label = (gathered_detached(tensor) for tensor in step.carry)
+            first, second, index, *label = (all_gather_detached(tensor) for tensor in step.carry)
             views = (first, second) if config.push_both_views else (first,)
             for rows in views:
                 self.queue.push(rows, index, label[0] if label else None)

@@ -14,14 +14,14 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, cosine
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
@@ -61,4 +61,4 @@ class NNSiam(Method):
         return Step(averaged(rows), metrics, (unit(z[0].detach()), batch.index), (anchor, found))
 
     def after_step(self, step: Step, progress: float) -> None:
-        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+        self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))

@@ -22,10 +22,10 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of, require
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
 from sslrepro.parts.mining import similar_pairs, window
-from sslrepro.types import Batch, Step
 
 BASES = ("dino", "mocov2", "simclr", "simsiam", "vicreg")
 

@@ -10,12 +10,12 @@ from typing import final
 
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, cosine
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)

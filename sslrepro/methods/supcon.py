@@ -11,13 +11,13 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.types import LabelledBatch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered, gathered_detached, local_rows
+from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import same_image
 from sslrepro.parts.metrics import spread
-from sslrepro.types import LabelledBatch, Step
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SupCon(Method):
     def loss(self, batch: LabelledBatch, progress: float) -> Step:
         z = torch.cat([self.embed(view) for view in batch.views])
         label = batch.label.repeat(len(batch.views))
-        keys, key_label = gathered(z), gathered_detached(label)
+        keys, key_label = all_gather(z), all_gather_detached(label)
         same_class, other = same_image(label, key_label, local_rows(len(z), z.device))
         loss = nce(z, keys, same_class, other, self.config.temperature, mode="out")
         if self.config.base_temperature is not None:

@@ -9,10 +9,10 @@ from typing import final
 
 from torch import nn
 
+from sslrepro.base.types import LabelledBatch, Step
 from sslrepro.methods.base import Method
 from sslrepro.parts.memory import precise, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import LabelledBatch, Step
 
 
 @dataclass(frozen=True)

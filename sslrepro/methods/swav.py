@@ -12,14 +12,14 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import soft_cross_entropy
 from sslrepro.parts.memory import Queue
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.prototypes import Prototypes, codes
-from sslrepro.types import Batch, Float, Step
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,6 @@ class SwAV(Method):
     def after_step(self, step: Step, progress: float) -> None:
         self.prototypes.normalise()
         if progress >= self.config.queue_from:
-            *rows, index = (gathered_detached(tensor) for tensor in step.carry)
+            *rows, index = (all_gather_detached(tensor) for tensor in step.carry)
             for queue, new in zip(self.queues, rows, strict=True):
                 queue.push(new, index)

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from sslrepro.check import one_of
+from sslrepro.base.errors import one_of
 
 PAPERS = ("nnclr", "seppid", "ifnd", "isl", "invp")
 

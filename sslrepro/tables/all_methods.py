@@ -1,7 +1,7 @@
 """Every method of the package on the same images, encoder, views and steps: a table of ours."""
 
 from sslrepro import methods
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 VARIANTS = {
     "nnclr, longest queue": {"method": "nnclr", "queue_size": 98_304},
