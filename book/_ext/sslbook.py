@@ -16,10 +16,10 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from sslrepro import papers
+from sslrepro.base.paths import PAGES
 from sslrepro.claims import Verdict
 from sslrepro.report import all_methods
 from sslrepro.report.formats import html_table
-from sslrepro.report.publish import PAGES
 from sslrepro.report.table_page import badge, figure, finding
 from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, read_results

@@ -26,11 +26,11 @@ from sphinx.util.docutils import SphinxDirective
 
 from sslrepro import papers, tables
 from sslrepro.base.errors import require
+from sslrepro.base.paths import PAGES
 from sslrepro.claims import Missing, Verdict, holds_in_paper, printed, stated
 from sslrepro.embeddings import evolution, maps
 from sslrepro.report import headings, publish
 from sslrepro.report.formats import as_latex, as_markdown, html_table
-from sslrepro.report.publish import PAGES
 from sslrepro.report.table_page import badge, number, probability
 from sslrepro.study.profiles import profile
 from sslrepro.study.results import Results

@@ -7,10 +7,10 @@ from typing import Any
 
 def show(given: argparse.Namespace) -> None:
     """Print what is known of a table."""
+    from sslrepro.base.paths import RUNS
     from sslrepro.report import table_page
     from sslrepro.study import plans
     from sslrepro.study.results import read_results
-    from sslrepro.study.run import RUNS
 
     made = plans.plan_table(given.table, given.profile, given.seeds, given.dataset, given.root)
     found = read_results(made, Path(given.runs) if given.runs else RUNS)

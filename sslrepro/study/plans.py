@@ -8,15 +8,14 @@ from typing import Any
 
 from sslrepro import evaluate, tables
 from sslrepro.base.errors import require
+from sslrepro.base.paths import LEDGER
 from sslrepro.base.store import read_json
 from sslrepro.data import folders
 from sslrepro.data.dataset import SHAPES, DataConfig
 from sslrepro.data.datasets import resolve
 from sslrepro.study.profiles import Profile, on_dataset, profile
-from sslrepro.study.run import PROJECT, Run, merge_runs
+from sslrepro.study.run import Run, merge_runs
 from sslrepro.tables.definition import RUN, Definition
-
-LEDGER = PROJECT / "book" / "ledger"
 
 
 @dataclass(frozen=True)
