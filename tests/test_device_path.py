@@ -284,7 +284,7 @@ def run(place: int, optimizer: str = "adamw") -> Run:
     config = tiny(name, **given, **short).with_changes(**plan)
     images, _ = load(config.data)
 
-    def averaging(method):
+    def wrap_ddp(method):
         def loss(batch, progress):
             out = method.loss(batch, progress)
             for view in batch.views:
@@ -301,7 +301,7 @@ def run(place: int, optimizer: str = "adamw") -> Run:
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch, played() as record:
         found = Run(config, record)
-        patch.setattr(loop, "averaging", averaging)
+        patch.setattr(loop, "wrap_ddp", wrap_ddp)
         patch.setattr(loop, "batches_of", noted)
         method = train(config, Path(folder) / "run", images, DEVICE, log_every=1000,
                        report=lambda done, _: setattr(record, "step", done))  # fmt: skip
@@ -313,7 +313,7 @@ every = pytest.mark.parametrize("place", range(len(CASES)), ids=[f"{name} {given
 
 
 # `refresh` comes once per epoch, the others before the first step or with a log line
-SELDOM = {"refresh", "mean_std", "mined_pairs", "means", "alike", "save"}
+SELDOM = {"refresh", "mean_std", "mine_pairs", "means", "class_agreement", "save"}
 
 
 @every
