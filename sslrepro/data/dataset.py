@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Int, UInt8
+from sslrepro.base.values import NOT_NEGATIVE, check_values, setting
 
 
 @dataclass(frozen=True)
@@ -110,15 +111,16 @@ class DataConfig:
     """
 
     name: str = "shapes"
-    n_train: int = 0
-    n_test: int = 0
-    side: int = 0
-    classes: int = 0
-    seed: int = 0
+    n_train: int = setting(0, NOT_NEGATIVE)
+    n_test: int = setting(0, NOT_NEGATIVE)
+    side: int = setting(0, NOT_NEGATIVE)
+    classes: int = setting(0, NOT_NEGATIVE)
+    seed: int = setting(0, NOT_NEGATIVE)
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", set_name(self.name))
+        check_values(self, "data.load")
 
 
 def fingerprint(images: Tensor, labels: Tensor) -> str:
