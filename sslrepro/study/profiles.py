@@ -211,7 +211,7 @@ class Profile:
         known_keys(given, vars(methods.settings(method)), "profiles.config", "paper setting")
         here = self.at({name: value for name, value in (paper or {}).items() if name in RUN})
         settings = here.scaled(method, given)
-        if method == "nnclr":  # in batches of the profile, whatever the row's own
+        if method in ("nnclr", "nnclr_controlled"):  # in batches of the profile, whatever the row's own
             settings["queue_size"] = self.queue_size(given.pop("queue_size", 32_768))
         mapped = {"clusters", "n_prototypes", "step_at", *self.heads} & set(settings)
         settings |= {name: value for name, value in given.items() if name not in mapped}

@@ -21,7 +21,7 @@ TABLE = Definition(
     columns={
         f"e{epochs}": Column("linear_top1", sets={"epochs": epochs}, label=f"{epochs} epochs", unit="%")
         for epochs in EPOCHS
-    },  # fmt: skip
+    },
     effect=(("nearest neighbour", "e500"), ("no lookup", "e500")),
     idea="""\
 NNCLR replaces a view by the nearest neighbour of its embedding. Early in training neighbours are close to random
