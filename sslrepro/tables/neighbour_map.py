@@ -58,8 +58,8 @@ cannot tell which of the two helped. Here both are set. Each lookup returns a ro
 probability, else a row of another class; right rows are the nearest of the class, drawn at random from it, or the
 farthest of it; wrong rows are the nearest of the other classes, as a miner's errors are, or drawn at random. All else
 is NNCLR: queue, heads, loss and update. An oracle reads labels to do so, and is a diagnostic, not a method. The result
-is a map, the gain over the view as positive by precision and distance, with the precision at which a neighbour breaks
-even. Real miners are then placed on it by the precision they reached: a map that predicts their gains explains them.""",
+is a map: the gain over the view by precision and distance, with the precision at which a neighbour breaks even. Real
+miners are then placed on it by the precision they reached: a map that predicts their gains explains them.""",
     equation=r"""
 \mathrm{gain}_s(q) = \mathrm{acc}_s(q) - \mathrm{acc}_s(\text{no lookup}) \approx a_s + b_s q, \qquad
 q^* : \bar a + \bar b q^* = 0""",
@@ -91,8 +91,8 @@ With three seeds an interval is 2.5 standard deviations of the differences to ea
     mapping="""\
 The profile's own length, batch, views and learning rate. The queue is the ablations' default, eight batches (192 rows
 at `cpu`, 12 of each class on average): the nearest of the class is the nearest of about twelve, the farthest the
-farthest of them. Rows of the own image are passed over. Draws are the same for all shares of a seed, so that who is right at a
-small share is right at a larger one. The printed 57% is one of the shares.""",
+farthest of them. Rows of the own image are passed over. Draws are the same for all shares of a seed, so that who is
+right at a small share is right at a larger one. The printed 57% is one of the shares.""",
     controls=("random", "pixels"),
     notebook="map",
     seeds=3,
