@@ -9,7 +9,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "sslrepro"
 ROOMS = ["check", "types", "store", "host", "data", "parts", "methods", "config", "train", "evaluate", "snapshots", "papers",
          "tables", "claims", "profiles", "tasks", "plans", "study", "ledger", "atlas", "forms", "labels", "figures",
-         "verdicts", "report", "trial", "survey", "player", "evolution", "publish", "change", "__main__"]  # fmt: skip
+         "verdicts", "report", "trends", "unfinished", "budget_sweep", "neighbour_map", "when", "trial", "survey", "presenters",
+         "player", "evolution", "publish", "change", "__main__"]  # fmt: skip
 LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "pandas", "yaml", "safetensors", "tqdm", "PIL"}
 OPTIONAL = {"jaxtyping", "faiss"}  # used where they are installed: types.py, parts/cluster.py
 PRESENTING = {
@@ -21,6 +22,11 @@ PRESENTING = {
     "report",
     "trial",
     "survey",
+    "unfinished",
+    "budget_sweep",
+    "neighbour_map",
+    "when",
+    "presenters",
     "player",
     "evolution",
     "publish",

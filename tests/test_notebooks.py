@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sslrepro import tables
+from sslrepro.report.presenters import presenter
 from sslrepro.report.publish import dumped, normalised
 
 ROOT = Path(__file__).parent.parent
@@ -68,7 +69,8 @@ def test_a_page_has_its_parts_in_order(path):
              "report.verdicts", "report.changes", "report.cost", "report.rerun", "report.provenance"]  # fmt: skip
     table = json.loads(text)["metadata"]["sslrepro"]["parameters"]["table"]
     if tables.definition(table).notebook != "table":  # a table of ours: no paper's numbers, no claims
-        parts = ["survey.headline", "## What is compared", "survey.table", "survey.figure", "## How to read it",
+        pages = presenter(tables.definition(table)).__name__.rpartition(".")[2]
+        parts = [f"{pages}.headline", "## What is compared", f"{pages}.table", f"{pages}.figure", "## How to read it",
                  "report.cost", "report.rerun", "report.provenance"]  # fmt: skip
     places = [text.index(part) for part in parts]
     assert places == sorted(places)

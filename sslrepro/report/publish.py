@@ -25,6 +25,13 @@ PACKAGE = Path(__file__).parent
 SOURCES = ("claims.py", "figures.py", "forms.py", "labels.py", "plans.py", "profiles.py", "publish.py", "report.py",
            "study.py", "tables/__init__.py", "verdicts.py")  # fmt: skip
 
+# the same of tables of ours, by notebook
+OURS = {
+    "methods": ("survey.py",),
+    "sweep": ("budget_sweep.py", "trends.py", "unfinished.py", "ledger.py", "papers/public_nnclr.yaml"),
+    "map": ("neighbour_map.py", "budget_sweep.py", "trends.py", "unfinished.py", "ledger.py"),
+}
+
 
 def page_name(made: TablePlan) -> str:
     """File name of a table's page, without ending: nnclr_queue-cpu."""
@@ -40,7 +47,7 @@ def digest(made: TablePlan) -> str:
     if definition.notebook == "table":
         paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
     else:
-        paths.append(PACKAGE / "survey.py")
+        paths += [PACKAGE / name for name in OURS[definition.notebook]]
     for one in (made, *related_plans(made)):  # its claims may read cells of other tables
         paths += sorted(one.ledger / f"{task.name}.json" for task in one.tasks)
     for path in paths:
@@ -61,7 +68,10 @@ def prose(made: TablePlan) -> dict[str, str]:
         reading = (
             f"## How to read it\n\n{definition.reading}\n\n*How the papers' settings map to ours.* {definition.mapping}"
         )
-        return {"page-title": title, "page-idea": f"## What is compared\n\n{definition.idea}", "page-reading": reading}
+        idea = f"## What is compared\n\n{definition.idea}"
+        if definition.equation:
+            idea += f"\n\n$$\n{definition.equation.strip()}\n$$"
+        return {"page-title": title, "page-idea": idea, "page-reading": reading}
     table = papers.table(definition.id)
     paper = papers.paper(table["paper"])["paper"]
     title = f"# {definition.title}{f' ({own})' if own else ''}\n\n"
