@@ -18,9 +18,8 @@ from sphinx.util import logging
 from sslrepro import papers
 from sslrepro.base.paths import PAGES
 from sslrepro.claims import Verdict
-from sslrepro.report import all_methods
 from sslrepro.report.formats import html_table
-from sslrepro.report.table_page import badge, figure, finding
+from sslrepro.report.table_page import badge
 from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, read_results
 
@@ -146,14 +145,12 @@ class Pages(Directive):
     def run(self) -> list[nodes.Node]:
         cards = []
         for page, found in published().items():
-            ours = found.definition.notebook == "methods"
-            image, text = (
-                (all_methods.figure(found), all_methods.finding(found)) if ours else (figure(found), finding(found))
-            )
+            kind = found.definition.notebook
+            image, text = presenter(found.definition).figure(found), presenter(found.definition).finding(found)
             data = base64.b64encode(thumbnail(image.png, 560)).decode()
             title = f"{found.definition.title} ({found.plan.profile.name})"
             cards.append(
-                f'<a class="card-page" href="executed/{page}.html"><img {"class=tall " if ours else ""}'
+                f'<a class="card-page" href="executed/{page}.html"><img {"class=tall " if kind == "methods" else ""}'
                 f'alt="{html.escape(image.alt, quote=True)}" src="data:image/png;base64,{data}">'
                 f"<b>{html.escape(title)}</b>"
                 f"<span>{html.escape(text)}</span></a>"
@@ -238,7 +235,7 @@ class ClassTree(Directive):
 
 
 class Profiles(Directive):
-    """The four scales, from the code that runs them."""
+    """The scales, from the code that runs them."""
 
     def run(self) -> list[nodes.Node]:
         from sslrepro.study.profiles import PROFILES
