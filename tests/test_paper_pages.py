@@ -127,7 +127,7 @@ def test_a_claim_says_what_would_settle_it(pages):
         return "".join(pages.claims_list.ClaimsList.settled(Verdict("c", "text", **given)))
 
     assert "17 seeds per cell would settle it" in said(verdict="inconclusive", probability=0.6, seeds_needed=17)
-    assert "another scale" in said(verdict="inconclusive", probability=0.6)
+    assert "larger scale" in said(verdict="inconclusive", probability=0.6)
     assert said(verdict="holds", probability=0.97) == ", probability 0.970"
     assert said(verdict="not judged", reason="not run: x") == ": not run: x"
 
@@ -160,15 +160,19 @@ def test_what_is_not_run_stands_as_printed(pages):
     assert "VOC, %, not run yet" in places and "ImageNet, %" not in places
 
 
-def test_the_page_of_a_table_gets_what_is_not_run(pages):
+def test_the_page_of_a_table_is_completed(pages):
     margin = "```{margin} **x**: within the paper\nLine 203: a number.\n```\n\n## What is varied"
     cells = [{"cell_type": "markdown", "source": [margin]}, {"cell_type": "code", "source": ["line 203"]}]
-    for name, grows in (("executed/ifnd_linear-cpu", True), ("executed/nnclr_queue-cpu", False), ("rule", False)):
+    for name, ids in (("executed/ifnd_linear-cpu", ["scale-strip", "code-behind", "paper-columns"]),
+                      ("executed/nnclr_queue-cpu", ["scale-strip", "code-behind"]),
+                      ("executed/all_methods-cpu", ["code-behind"]), ("rule", [])):  # fmt: skip
         source = [json.dumps({"cells": cells})]
-        pages.margin.with_columns(None, name, source)
+        pages.table_page.complete(None, name, source)
         made = json.loads(source[0])["cells"]
-        assert (len(made) == 3) == grows and made[1] == cells[1]
-        assert ("Line 203" in "".join(made[0]["source"])) == (name == "rule")
+        assert [cell["id"] for cell in made if "id" in cell] == ids
+        notes, code = (cell for cell in made if "id" not in cell)
+        assert code == cells[1]  # code is never touched
+        assert ("Line 203" in "".join(notes["source"])) == ("scale-strip" not in ids)
 
 
 def test_every_contradiction_of_a_table_stands_in_its_margin(pages):
@@ -189,7 +193,7 @@ def test_the_pictures_of_a_page_have_ids_of_their_own(pages):
 def test_an_open_claim_says_what_it_takes(pages):
     open_one = Verdict("nnclr_c01", "t", "inconclusive", 0.5, seeds_needed=1234)
     assert "1,234 seeds" in pages.claims_list.settles(open_one)
-    assert "another scale" in pages.claims_list.settles(Verdict("nnclr_c01", "t", "inconclusive", 0.5))
+    assert "larger scale" in pages.claims_list.settles(Verdict("nnclr_c01", "t", "inconclusive", 0.5))
 
 
 def test_scripts_that_fetch_others_are_dropped(pages):

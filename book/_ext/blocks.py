@@ -3,16 +3,13 @@
 import html
 from collections.abc import Callable
 
+from badges import counts
 from docutils import nodes
 from published import pages_of
 from relations import BOOK, contradictions, figures, number_of, short
 from sphinx.util.docutils import SphinxDirective
 
 from sslrepro import papers
-from sslrepro.claims import Verdict
-from sslrepro.report.table_page import badge
-
-BADGE_ORDER = ("holds", "contradicted", "inconclusive", "not judged")
 
 
 def div(kind: str, *children: nodes.Node, id: str = "") -> nodes.container:
@@ -48,16 +45,6 @@ def listed(parts: list[list[nodes.Node | str]], between: str = ", ") -> list[nod
     return out
 
 
-def counts(verdicts: tuple[Verdict, ...]) -> list[nodes.Node | str]:
-    """How many claims got which verdict, as badges."""
-    out: list[nodes.Node | str] = []
-    for name in BADGE_ORDER:
-        n = sum(verdict.verdict == name for verdict in verdicts)
-        if n:
-            out += [raw(f"{badge(name)} {n} ")]
-    return out
-
-
 def plain_table(head: list[str], body: list[list[str]]) -> str:
     """A table of plain cells in HTML."""
     rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in body)
@@ -85,8 +72,11 @@ class Block(SphinxDirective):
 
     def pages(self, table: str) -> list[list[nodes.Node | str]]:
         """The table's published pages, by profile, with counts of verdicts."""
-        return [[self.link(found.plan.profile.name, f"executed/{page}.html"), " ", *counts(verdicts)]
-                for page, found, verdicts in pages_of(table)]  # fmt: skip
+        out = []
+        for page, found, verdicts in pages_of(table):
+            scale = found.plan.profile.name
+            out.append([self.link(scale, f"executed/{page}.html"), " ", *counts(verdicts, scale)])
+        return out
 
     def per_paper(self, prefix: str, make: Callable[[str], list[nodes.Node]]) -> list[nodes.Node]:
         """A section for each paper that has something."""

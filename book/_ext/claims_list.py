@@ -3,7 +3,8 @@
 import functools
 from typing import Any
 
-from blocks import BADGE_ORDER, Block, div, listed, para, raw, strong
+from badges import badge, classes_of, present
+from blocks import Block, div, listed, para, raw, strong
 from docutils import nodes
 from published import judged
 from relations import concerned, definitions, tables_of, trained
@@ -11,14 +12,14 @@ from sphinx.application import Sphinx
 
 from sslrepro import papers
 from sslrepro.claims import Verdict, holds_in_paper
-from sslrepro.report.table_page import badge, probability
+from sslrepro.report.table_page import probability
 
 
 def settles(verdict: Verdict) -> str:
     """What would settle an undecided claim."""
     if verdict.seeds_needed is None:
-        return "not even 1,000 seeds per cell would settle it here: it takes another scale"
-    return f"{verdict.seeds_needed:,} seeds per cell would settle it, if means and spreads stayed"
+        return "not even 1,000 seeds per cell would settle it here; it needs a larger scale"
+    return f"{verdict.seeds_needed:,} seeds per cell would settle it if means and variances stayed the same"
 
 
 class ClaimsList(Block):
@@ -27,9 +28,10 @@ class ClaimsList(Block):
     def run(self) -> list[nodes.Node]:
         every = [name for claim in papers.claims() for name in self.verdicts_of(claim)]
         buttons = ['<label><input type="radio" name="verdict" checked> all</label>']
-        buttons += [f'<label><input type="radio" name="verdict" value="{name.replace(" ", "-")}"> {badge(name)} '
-                    f"{every.count(name)}</label>" for name in BADGE_ORDER]  # fmt: skip
-        words = "<legend>Show claims that at some scale were found to be</legend>"
+        shown = present({name: every.count(name) for name in every})
+        buttons += [f'<label><input type="radio" name="verdict" value="{classes_of(name)}"> {badge(name)} '
+                    f"{every.count(name)}</label>" for name in shown]  # fmt: skip
+        words = "<legend>Filter by verdict</legend>"
         chosen = raw(f'<fieldset class="filter">{words}{"".join(buttons)}</fieldset>')
         return [chosen, *self.per_paper("claims", lambda key: [self.entry(c) for c in papers.paper(key)["claims"]])]
 
@@ -69,7 +71,7 @@ class ClaimsList(Block):
         if told:
             about.append(["see ", *listed([self.named(one) for one in told])])
         words = para(strong(name), f" {claim['text']}", kind="name")
-        kind = " ".join(f"is-{one.replace(' ', '-')}" for one in self.verdicts_of(name))
+        kind = " ".join(f"is-{classes_of(one)}" for one in self.verdicts_of(name))
         return div(f"entry claim {kind}", words, *came, para(*listed(about, " · "), kind="about"), id=name)
 
     def lines(self, claim: dict[str, Any]) -> list[list[nodes.Node | str]]:
@@ -77,7 +79,7 @@ class ClaimsList(Block):
         lines = []
         for scale, (page, table, verdict) in self.known(claim["id"]).items():
             where = self.link(f"{papers.table(table)['number']} at {scale} scale", f"executed/{page}.html")
-            lines.append([raw(badge(verdict.verdict)), " ", where, *self.settled(verdict)])
+            lines.append([raw(badge(verdict.verdict, scale)), " ", where, *self.settled(verdict)])
         if not lines:
             written = papers.expression(claim) is not None
             told = [d.unrun[claim["id"]] for d in definitions().values() if claim["id"] in d.unrun]
@@ -91,7 +93,7 @@ class ClaimsList(Block):
     @staticmethod
     def settled(verdict: Verdict) -> list[str]:
         """The probability, and what an undecided claim would take."""
-        if verdict.verdict == "not judged":
+        if verdict.verdict in ("not tested", "not judged"):
             return [f": {verdict.reason}"]
         out = [f", probability {probability(verdict)}"]
         if verdict.verdict == "inconclusive":

@@ -5,7 +5,8 @@ import html
 from typing import Any
 
 import diagrams
-from blocks import Block, counts, raw
+from badges import counts
+from blocks import Block, raw
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from published import judged, published
