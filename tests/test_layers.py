@@ -13,7 +13,8 @@ ROOMS = ["base", "data", "parts", "methods", "training", "evaluate", "papers", "
          "embeddings", "explore", "cli"]  # fmt: skip
 PRESENTING = {"report", "embeddings", "explore", "cli"}  # what a bare training machine never imports
 LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "pandas", "yaml", "safetensors", "tqdm", "PIL"}
-OPTIONAL = {"jaxtyping", "faiss"}  # used where they are installed: base/types.py, parts/cluster.py
+# used where they are installed: base/types.py, parts/cluster.py, base/paths.py
+OPTIONAL = {"jaxtyping", "faiss", "platformdirs"}
 
 
 def room(path: Path) -> str:
@@ -114,7 +115,7 @@ def test_the_checks_see_a_wrong_import_and_a_circle(tmp_path, monkeypatch):
 
 def test_training_runs_without_what_is_optional():
     code = (
-        "import sys; sys.modules['jaxtyping'] = sys.modules['faiss'] = None; import sslrepro.study.results; print('ok')"
+        "import sys; sys.modules |= dict.fromkeys(('jaxtyping', 'faiss', 'platformdirs')); import sslrepro.study.results; print('ok')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
     assert done.stdout == "ok\n", done.stderr

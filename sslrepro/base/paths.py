@@ -11,3 +11,18 @@ RUNS = PROJECT / "runs"
 LEDGER = PROJECT / "book" / "ledger"
 NOTEBOOKS = PROJECT / "notebooks"
 PAGES = PROJECT / "book" / "executed"
+
+
+def cache_folder() -> Path:
+    """Where decoded images are kept: $SSLREPRO_CACHE, else this user's cache folder.
+
+    A training machine without platformdirs keeps them beside its runs.
+    """
+    named = os.environ.get("SSLREPRO_CACHE")
+    if named:
+        return Path(named).expanduser()
+    try:
+        from platformdirs import user_cache_path
+    except ImportError:
+        return RUNS / "cache"
+    return user_cache_path("sslrepro")

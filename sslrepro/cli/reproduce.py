@@ -38,7 +38,7 @@ def reproduce(given: argparse.Namespace) -> None:
     announce(given, made, left_out, wanted, left)
     if given.dry_run:
         return None
-    require(made[0].profile.runnable, "reproduce", "profile", "smoke, cpu or gpu", made[0].profile.name,
+    require(made[0].profile.runnable, "reproduce", "profile", "smoke, cpu, night or gpu", made[0].profile.name,
             "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
     begun = time.perf_counter()
     workers.carry_out(wanted, runs, given.root, given.device, given.jobs, compiling=given.compile)
@@ -61,14 +61,14 @@ def reproduce(given: argparse.Namespace) -> None:
 
 def present(made: Any, runs: Path, compared: dict[str, Any], briefly: bool) -> Path:
     """Make a table's page and print what it says: in full, or its finding and the counts of its verdicts."""
-    from sslrepro.report import all_methods, publish, table_page
+    from sslrepro.report import publish, table_page
+    from sslrepro.report.presenters import presenter
     from sslrepro.study.results import read_results
 
     page = publish.publish(made)
     found = read_results(made, runs)
     if briefly:
-        ours = found.definition.notebook == "methods"
-        print(f"\n{made.definition.id}: {(all_methods if ours else table_page).finding(found)}")
+        print(f"\n{made.definition.id}: {presenter(made.definition).finding(found)}")
         verdicts = [verdict.verdict for verdict in found.verdicts()]
         if verdicts:
             print("  " + ", ".join(f"{verdicts.count(one)} {one}" for one in dict.fromkeys(verdicts)))

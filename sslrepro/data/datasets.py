@@ -59,9 +59,6 @@ def load(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, D
 
     Raises ValueError for an unknown name (with the nearest), a missing root, an empty class or an unreadable image.
     """
-    for name in ("n_train", "n_test", "side", "classes"):
-        value = getattr(config, name)
-        require(value >= 0, "data.load", name, ">= 0 (0 = all, or as stored)", value)
     train, test, _ = whole_splits(config, root)
     if config.name in SHAPES:
         return train, test

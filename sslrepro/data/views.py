@@ -15,6 +15,7 @@ from torch import Tensor
 from sslrepro.base.device import constant, to_device
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Batch, Float, Int, LabelledBatch
+from sslrepro.base.values import NOT_NEGATIVE, PART, POSITIVE, SHARE, check_values, setting
 from sslrepro.data import augment
 from sslrepro.data.dataset import Dataset
 
@@ -25,17 +26,23 @@ CACHED = 400_000  # numbers of a block of images that stay in a core's cache (12
 class View:
     """How one view is made; probabilities in [0, 1], jitter strengths as in torchvision's ColorJitter."""
 
-    crop: tuple[float, float] = (0.2, 1.0)  # share of the image's area, uniform
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)  # aspect of the crop, log-uniform
-    flip: float = 0.5  # probability of a horizontal mirror
-    jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # brightness, contrast, saturation, hue
-    jitter_chance: float = 0.0
-    gray: float = 0.0  # probability
-    blur: float = 0.0  # probability
-    blur_sigma: tuple[float, float] = (0.1, 2.0)  # px at 224 px, uniform
-    solarise: float = 0.0  # probability
+    crop: tuple[float, float] = setting((0.2, 1.0), PART)  # share of the image's area, uniform
+    ratio: tuple[float, float] = setting((3 / 4, 4 / 3), POSITIVE)  # aspect of the crop, log-uniform
+    flip: float = setting(0.5, SHARE)  # probability of a horizontal mirror
+    jitter: tuple[float, float, float, float] = setting((0.0,) * 4, NOT_NEGATIVE)  # of ColorJitter
+    jitter_chance: float = setting(0.0, SHARE)
+    gray: float = setting(0.0, SHARE)  # probability
+    blur: float = setting(0.0, SHARE)  # probability
+    blur_sigma: tuple[float, float] = setting((0.1, 2.0), POSITIVE)  # px at 224 px, uniform
+    solarise: float = setting(0.0, SHARE)  # probability
     cubic: bool = False  # bicubic instead of bilinear
-    size: float = 1.0  # output side as a share of the image's side
+    size: float = setting(1.0, PART)  # output side as a share of the image's side
+
+    def __post_init__(self) -> None:
+        check_values(self, "View")
+        for name in ("crop", "ratio", "blur_sigma"):
+            low, high = getattr(self, name)
+            require(low <= high, "View", name, "(least, most)", (low, high))
 
     def side(self, side: int) -> int:
         """Output side for images of `side` px."""
@@ -72,13 +79,16 @@ class ViewConfig:
     """Which recipe, and how its crops are scaled; part of a run's identity."""
 
     recipe: str = "byol"
-    crop_min: float = 0.0  # least share of the area of the large crops; 0 = the recipe's own
+    crop_min: float = setting(0.0, SHARE)  # least share of the area of the large crops; 0 = the recipe's own
+
+    def __post_init__(self) -> None:
+        check_values(self, "data.views")
+        one_of(self.recipe, RECIPES, "data.views", "recipe")
 
 
 def recipe(config: ViewConfig) -> tuple[View, ...]:
-    """The views of a recipe; raises ValueError with the nearest name when there is none."""
-    views = RECIPES[one_of(config.recipe, RECIPES, "data.views", "recipe")]
-    require(0 <= config.crop_min <= 1, "data.views", "crop_min", "in [0, 1]", config.crop_min)
+    """The views of a recipe."""
+    views = RECIPES[config.recipe]
     if config.crop_min == 0:
         return views
     return tuple(replace(v, crop=(config.crop_min, v.crop[1])) if v.size == 1 else v for v in views)
@@ -90,13 +100,13 @@ class Drawn(NamedTuple):
     box: tuple[Tensor, Tensor, Tensor, Tensor]  # top, left, height, width of the crop, px
     factors: Float[Tensor, "b 4"]  # of brightness, contrast, saturation; turn of the hue
     coins: Float[Tensor, "b 5"]  # in [0, 1): flip, jitter, gray, blur, solarise; they stay on the CPU
-    sigma: Float[Tensor, " b"] | None  # of the blur, px; 0 = none
+    blur: Float[Tensor, "b kernel"] | None  # weights of a Gaussian
 
     def of(self, rows: slice, device: torch.device) -> "Drawn":
         """Those of some of the images, on the device."""
-        sigma = None if self.sigma is None else to_device(self.sigma[rows], device)
+        blur = None if self.blur is None else to_device(self.blur[rows], device)
         box = tuple(to_device(part[rows], device) for part in self.box)
-        return Drawn(box, to_device(self.factors[rows], device), self.coins[rows], sigma)
+        return Drawn(box, to_device(self.factors[rows], device), self.coins[rows], blur)
 
 
 def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
@@ -108,12 +118,14 @@ def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
     factors[:, 3] -= 1  # hue: a turn around 0
     unchanged = torch.tensor([1.0, 1.0, 1.0, 0.0])
     factors = torch.where(coins[:, 1:2] < view.jitter_chance, factors, unchanged)
-    sigma = None
+    blur = None
     if view.blur > 0:
-        low, high = (sigma * view.side(side) / 224 for sigma in view.blur_sigma)
+        out = view.side(side)
+        low, high = (sigma * out / 224 for sigma in view.blur_sigma)
         sigma = low + (high - low) * torch.rand(n, generator=generator)
         sigma = sigma.masked_fill(coins[:, 3] >= view.blur, 0.0)
-    return Drawn(box, factors, coins, sigma)
+        blur = augment.gaussian(sigma, kernel=2 * max(1, round(out / 20)) + 1)
+    return Drawn(box, factors, coins, blur)
 
 
 def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[Tensor, "b 3 p q"]:
@@ -124,10 +136,8 @@ def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[
     columns = augment.resample(left, width, side, out, view.cubic)
     flipped = to_device(coins[:, 0] < view.flip, device)
     columns = torch.where(flipped[:, None, None], columns.flip(1), columns)
-    if how.sigma is not None:
-        gaussian = augment.blur(how.sigma, out, kernel=2 * max(1, round(out / 20)) + 1)
-        rows, columns = gaussian @ rows, gaussian @ columns
-    x = augment.spatial(images, rows, columns)
+    smooth = None if how.blur is None else augment.blur(how.blur, out)
+    x = augment.spatial(images, rows, columns, smooth)
     if view.jitter_chance > 0 or view.gray > 0 or view.cubic:  # cubic overshoots: clamp here too
         brightness, contrast, saturation, hue = how.factors.unbind(1)
         x = augment.recolour(x, *augment.colour_matrix(brightness, contrast, saturation))

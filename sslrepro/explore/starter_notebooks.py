@@ -6,6 +6,7 @@ The book offers them for download, `python -m sslrepro notebook` writes and open
 import functools
 import importlib
 import json
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -15,6 +16,7 @@ from sslrepro import methods, papers, tables
 from sslrepro.base.errors import one_of
 from sslrepro.base.paths import NOTEBOOKS, PROJECT
 from sslrepro.base.store import write_atomic
+from sslrepro.base.values import Range
 from sslrepro.explore.compare import DRAWN
 from sslrepro.report.publish import dumped, normalised
 from sslrepro.study.plans import plan_table, run_of
@@ -26,7 +28,6 @@ WRITTEN = PROJECT / "runs" / "notebooks"
 SCALE = "smoke"
 MOST_TOGETHER = 3  # settings that change together; with more of them nobody sees what did it
 HEADS = ("dim", "hidden", "hidden_predictor", "n_classes")  # what the scale or the images decide: last to be offered
-SHARES = (*methods.SHARES, "low", "high")  # settings that may not be doubled
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,8 @@ def own_setting(config: RunConfig) -> tuple[str, list[Any]]:
     value = numbers[name]
     if isinstance(value, int):
         return f"settings.{name}", [max(1, value // 2), value] if value > 1 else [value, 2]
-    values = [value / 2, value] if name in SHARES else [value / 2, value, 2 * value]
+    bounded = methods.ranges(config.method).get(name, Range()).high < math.inf  # not to be doubled
+    values = [value / 2, value] if bounded else [value / 2, value, 2 * value]
     return f"settings.{name}", [float(f"{one:.4g}") for one in values]
 
 

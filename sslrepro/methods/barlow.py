@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import not_negative, width
 from sslrepro.parts.distributed import all_gather
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.memory import precise, unit
@@ -20,9 +21,9 @@ from sslrepro.parts.metrics import spread
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 8192  # d, width of the embedding
-    hidden: int = 8192  # width of the projector's two hidden layers
-    off_diagonal: float = 0.0051  # lambda, weight of the entries off the diagonal
+    dim: int = width(8192, "dim")  # d, width of the embedding
+    hidden: int = width(8192, "hidden")  # width of the projector's two hidden layers
+    off_diagonal: float = not_negative(0.0051)  # lambda, weight of the entries off the diagonal
 
 
 @final

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, count, per_class, width
 from sslrepro.parts.cluster import fit_for, kmeans, own_label
 from sslrepro.parts.distributed import all_gather_detached, broadcast
 from sslrepro.parts.heads import mlp
@@ -26,11 +27,11 @@ from sslrepro.parts.metrics import spread
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer
-    temperature: float = 0.1  # tau
-    clusters: int = 3000  # of each head
-    n_heads: int = 3  # clusterings
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer
+    temperature: float = above_zero(0.1)  # tau
+    clusters: int = per_class(3000)  # of each head
+    n_heads: int = count(3)  # clusterings
 
 
 @final

@@ -15,9 +15,10 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.base.errors import one_of
 from sslrepro.base.types import Batch, Bool, Float, Int, Step
+from sslrepro.base.values import NOT_NEGATIVE
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, choice, cosine, count, momentum, rows, width
 from sslrepro.parts.distributed import all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -28,15 +29,15 @@ from sslrepro.parts.teacher import MomentumTeacher
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's two hidden layers
-    temperature: float = 0.1  # tau
-    queue_size: int = 65_536  # rows: 16 batches of 4,096 in the paper
-    teacher_momentum: float = 0.999  # weight of the teacher's old value
-    top_k: int = 10  # false negatives are among the k most similar keys
-    threshold: float = 0.7  # and more similar than this cosine
-    mode: str = "attract"  # or "eliminate"
-    n_support_views: int = 2  # views beside the two usual ones (the code: 8)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
+    temperature: float = above_zero(0.1)  # tau
+    queue_size: int = rows(65_536)  # rows: 16 batches of 4,096 in the paper
+    teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
+    top_k: int = rows(10)  # false negatives are among the k most similar keys
+    threshold: float = cosine(0.7)  # and more similar than this cosine
+    mode: str = choice("attract", "eliminate")  # what becomes of false negatives
+    n_support_views: int = count(2, NOT_NEGATIVE)  # views beside the two usual ones (the code: 8)
 
 
 @final
@@ -45,7 +46,6 @@ class FNC(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.mode, ("attract", "eliminate"), "FNC", "mode")
         self.config = config
         self.n_views = 2 + config.n_support_views
         self.encoder = encoder

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sslrepro.base.device import to_device
 from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, noise_rows, share, width
 from sslrepro.parts.distributed import all_gather_detached, broadcast
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -26,10 +27,10 @@ from sslrepro.parts.metrics import spread
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    temperature: float = 0.07  # tau (CIFAR: 0.1)
-    bank_momentum: float = 0.5  # weight of a row's old value
-    noise: int = 4096  # noise rows per image, drawn uniformly; 0 = softmax over the whole bank
+    dim: int = width(128, "dim")  # d, width of the embedding
+    temperature: float = above_zero(0.07)  # tau (CIFAR: 0.1)
+    bank_momentum: float = share(0.5)  # weight of a row's old value
+    noise: int = noise_rows(4096)  # per image, drawn uniformly; 0 = softmax over the bank
 
 
 @final

@@ -15,6 +15,7 @@ from torch import nn
 
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, count, momentum, not_negative, rows, start, width
 from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
@@ -28,17 +29,17 @@ from sslrepro.parts.teacher import MomentumTeacher
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer, no batch norm
-    temperature: float = 0.2  # tau
-    queue_size: int = 65_536  # rows; not given, MoCo's
-    teacher_momentum: float = 0.999  # weight of the teacher's old value
-    n_neighbours: int = 4  # k, edges out of each image
-    hops: int = 3  # l, graph distance up to which images are positives
-    n_positives: int = 50  # P, the least similar of those in the queue
-    n_negatives: int = 4096  # M, nearest rows in the denominators
-    weight: float = 0.6  # lambda, of the invariance loss
-    gate: float = 0.0375  # share of training without it (30 of 800 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer, no batch norm
+    temperature: float = above_zero(0.2)  # tau
+    queue_size: int = rows(65_536)  # rows; not given, MoCo's
+    teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
+    n_neighbours: int = count(4)  # k, edges out of each image
+    hops: int = count(3)  # l, graph distance up to which images are positives
+    n_positives: int = count(50)  # P, the least similar of those in the queue
+    n_negatives: int = rows(4096)  # M, nearest rows in the denominators
+    weight: float = not_negative(0.6)  # lambda, of the invariance loss
+    gate: float = start(0.0375)  # share of training without it (30 of 800 epochs)
 
 
 @final

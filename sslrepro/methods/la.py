@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sslrepro.base.types import Batch, Bool, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, count, per_class, rows, share, start, width
 from sslrepro.parts.cluster import fit_for, kmeans
 from sslrepro.parts.distributed import all_gather_detached, broadcast
 from sslrepro.parts.heads import mlp
@@ -27,13 +28,13 @@ from sslrepro.parts.mining import nearest
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    temperature: float = 0.07  # tau
-    bank_momentum: float = 0.5  # weight of a row's old value
-    n_nearest: int = 4096  # bank rows around the anchor, the denominator
-    n_clusterings: int = 10  # H, k-means runs from different starts
-    clusters: int = 30_000  # of each run
-    warm: float = 0.05  # share of training as instance discrimination (10 of 200 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    temperature: float = above_zero(0.07)  # tau
+    bank_momentum: float = share(0.5)  # weight of a row's old value
+    n_nearest: int = rows(4096)  # bank rows around the anchor, the denominator
+    n_clusterings: int = count(10)  # H, k-means runs from different starts
+    clusters: int = per_class(30_000)  # of each run
+    warm: float = start(0.05)  # share of training as instance discrimination (10 of 200 epochs)
 
 
 @final

@@ -17,6 +17,7 @@ from torch import nn
 from sslrepro.base.errors import require
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import momentum, passing_over_self, rows, width
 from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.memory import Queue, unit
@@ -27,13 +28,13 @@ from sslrepro.parts.teacher import MomentumTeacher
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 512  # d, width of the embedding
-    hidden: int = 4096  # width of the projector's hidden layer
-    hidden_predictor: int = 4096  # width of the predictor's hidden layer
-    queue_size: int = 1_024_000  # rows (the code's commands: 128,000)
-    top_k: int = 10  # neighbours in the mean, the target itself among them
-    teacher_momentum: float = 0.99  # weight of the teacher's old value
-    exclude_self: bool = False  # pass over older rows of the anchor's own image
+    dim: int = width(512, "dim")  # d, width of the embedding
+    hidden: int = width(4096, "hidden")  # width of the projector's hidden layer
+    hidden_predictor: int = width(4096, "hidden_predictor")  # width of the predictor's hidden layer
+    queue_size: int = rows(1_024_000)  # rows (the code's commands: 128,000)
+    top_k: int = rows(10)  # neighbours in the mean, the target itself among them
+    teacher_momentum: float = momentum(0.99)  # weight of the teacher's old value
+    exclude_self: bool = passing_over_self()  # pass over older rows of the anchor's own image
 
 
 @final

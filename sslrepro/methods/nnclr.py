@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.base.device import to_device
-from sslrepro.base.errors import one_of, require
+from sslrepro.base.errors import require
 from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, choice, momentum, passing_over_self, rows, rows_in_batches, width
 from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -35,21 +36,21 @@ from sslrepro.parts.teacher import MomentumTeacher
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 256  # d, width of the embedding, Table 7d
-    hidden: int = 2048  # width of the projector's two hidden layers
-    hidden_predictor: int = 4096  # width of the predictor's hidden layer
-    temperature: float = 0.1  # tau, Eq. 3
-    queue_size: int = 32_768  # m, rows, Table 7a (98,304 is best)
-    top_k: int = 1  # the positive is drawn from the k nearest rows, Table 7b
-    positive: str = "nearest"  # or "soft" (Table 7e), "view" (Table 4), "detached" (it, no gradient), "oracle" (class)
-    soft_temperature: float = 0.1  # of the soft nearest neighbour; not given in the paper
+    dim: int = width(256, "dim")  # d, width of the embedding, Table 7d
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
+    hidden_predictor: int = width(4096, "hidden_predictor")  # width of the predictor's hidden layer
+    temperature: float = above_zero(0.1)  # tau, Eq. 3
+    queue_size: int = rows_in_batches(32_768, batch=4096)  # m, rows, Table 7a (98,304 is best)
+    top_k: int = rows(1)  # the positive is drawn from the k nearest rows, Table 7b
+    positive: str = choice("nearest", "soft", "view", "detached", "oracle")  # Tables 4, 7e; oracle: by class
+    soft_temperature: float = above_zero(0.1)  # of the soft nearest neighbour; not given in the paper
     predictor: bool = True  # Table 7f
-    symmetry: str = "swap"  # or "text", "both", "none"
-    teacher_momentum: float | None = None  # momentum encoder of Table 4; None = without
-    support: str = "queue"  # or "encoder": fresh images through the current encoder, Table 8
-    eviction: str = "oldest"  # or "random": random rows are replaced, Sec. 4.4
+    symmetry: str = choice("swap", "text", "both", "none")  # of the loss, see above
+    teacher_momentum: float | None = momentum(None)  # momentum encoder of Table 4; None = without
+    support: str = choice("queue", "encoder")  # encoder: fresh images through it, Table 8
+    eviction: str = choice("oldest", "random")  # rows that make room, Sec. 4.4
     push_both_views: bool = False  # Sec. 4.4: no significant change
-    exclude_self: bool = False  # pass over rows of the anchor's own image
+    exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
 
 
 @final
@@ -58,9 +59,6 @@ class NNCLR(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.positive, ("nearest", "soft", "view", "detached", "oracle"), "NNCLR", "positive")
-        one_of(config.symmetry, ("swap", "text", "both", "none"), "NNCLR", "symmetry")
-        one_of(config.support, ("queue", "encoder"), "NNCLR", "support")
         allowed = f"1..{config.queue_size}, the queue's rows"
         require(1 <= config.top_k <= config.queue_size, "NNCLR", "top_k", allowed, config.top_k)
         drawn = config.top_k == 1 or config.positive == "nearest"

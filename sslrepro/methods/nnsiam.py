@@ -16,6 +16,7 @@ from torch import nn
 
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import passing_over_self, rows, width
 from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, cosine
@@ -26,11 +27,11 @@ from sslrepro.parts.mining import nearest
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 2048  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's two hidden layers
-    hidden_predictor: int = 512  # width of the predictor's hidden layer; not given, SimSiam's
-    queue_size: int = 98_304  # m, rows; not given, NNCLR's best
-    exclude_self: bool = False  # pass over rows of the anchor's own image
+    dim: int = width(2048, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
+    hidden_predictor: int = width(512, "hidden_predictor")  # not given, SimSiam's
+    queue_size: int = rows(98_304)  # m, rows; not given, NNCLR's best
+    exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
 
 
 @final

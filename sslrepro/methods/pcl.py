@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sslrepro.base.device import CachedRead, to_device
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, momentum, per_class, rows, start, width
 from sslrepro.parts.cluster import density, fit_for, kmeans
 from sslrepro.parts.distributed import all_gather_detached, broadcast
 from sslrepro.parts.heads import mlp
@@ -29,14 +30,14 @@ from sslrepro.parts.teacher import MomentumTeacher
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer, no batch norm
-    temperature: float = 0.2  # tau, also the mean density
-    queue_size: int = 16_384  # r, rows
-    teacher_momentum: float = 0.999  # weight of the teacher's old value
-    clusters: tuple[int, ...] = (25_000, 50_000, 100_000)  # of the clusterings
-    negatives: int = 16_384  # r, random prototypes beside those of the batch, per clustering
-    warm: float = 0.1  # share of training without prototypes (20 of 200 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer, no batch norm
+    temperature: float = above_zero(0.2)  # tau, also the mean density
+    queue_size: int = rows(16_384)  # r, rows
+    teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
+    clusters: tuple[int, ...] = per_class((25_000, 50_000, 100_000))  # of the clusterings
+    negatives: int = rows(16_384)  # r, random prototypes beside those of the batch, per clustering
+    warm: float = start(0.1)  # share of training without prototypes (20 of 200 epochs)
 
 
 @final

@@ -13,6 +13,7 @@ from torch import nn
 
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, width
 from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -22,9 +23,9 @@ from sslrepro.parts.metrics import spread
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the hidden layer of the projector
-    temperature: float = 0.1  # tau, Sec. 5.1
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the hidden layer of the projector
+    temperature: float = above_zero(0.1)  # tau, Sec. 5.1
 
 
 @final

@@ -13,6 +13,7 @@ from torch import nn
 
 from sslrepro.base.types import LabelledBatch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, width
 from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -22,10 +23,10 @@ from sslrepro.parts.metrics import spread
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the hidden layer of the projector, no batch norm
-    temperature: float = 0.1  # tau
-    base_temperature: float | None = None  # the code's 0.07: loss * temperature / base_temperature; None = Eq. 2
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the hidden layer of the projector, no batch norm
+    temperature: float = above_zero(0.1)  # tau
+    base_temperature: float | None = above_zero(None)  # code: 0.07, loss * temperature / it; None: Eq. 2
 
 
 @final

@@ -11,13 +11,14 @@ from torch import nn
 
 from sslrepro.base.types import LabelledBatch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import classes
 from sslrepro.parts.memory import precise, unit
 from sslrepro.parts.metrics import spread
 
 
 @dataclass(frozen=True)
 class Config:
-    n_classes: int = 1000  # outputs of the classifier: the classes of the training set
+    n_classes: int = classes(1000)  # outputs of the classifier: the classes of the training set
 
 
 @final

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, count, per_class, rows, share, width
 from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import soft_cross_entropy
@@ -24,15 +25,15 @@ from sslrepro.parts.prototypes import Prototypes, codes
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer
-    n_prototypes: int = 3000  # K
-    temperature: float = 0.1  # tau of the prediction
-    epsilon: float = 0.05  # entropy of the assignment
-    sinkhorn_iterations: int = 3  # of the assignment
-    queue_size: int = 3840  # rows per large view, for batches of 256
-    queue_from: float = 0.075  # share of training before the queues are filled (15 of 200 epochs)
-    freeze: float = 0.005  # share of training during which the prototypes stand still (1 of 200 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer
+    n_prototypes: int = per_class(3000)  # K
+    temperature: float = above_zero(0.1)  # tau of the prediction
+    epsilon: float = above_zero(0.05)  # entropy of the assignment
+    sinkhorn_iterations: int = count(3)  # of the assignment
+    queue_size: int = rows(3840)  # rows per large view, for batches of 256
+    queue_from: float = share(0.075)  # share of training before the queues are filled (15 of 200 epochs)
+    freeze: float = share(0.005)  # share of training during which the prototypes stand still (1 of 200 epochs)
 
 
 @final

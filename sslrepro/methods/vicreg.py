@@ -12,6 +12,7 @@ from torch import nn
 
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import not_negative, width
 from sslrepro.parts.distributed import all_gather
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, spread_penalties
@@ -21,11 +22,11 @@ from sslrepro.parts.metrics import spread
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 8192  # d, width of the embedding
-    hidden: int = 8192  # width of the expander's two hidden layers
-    invariance: float = 25.0  # lambda, weight of the squared difference
-    variance: float = 25.0  # mu, weight of the variance term, halved over the two views
-    covariance: float = 1.0  # nu, weight of the covariance term
+    dim: int = width(8192, "dim")  # d, width of the embedding
+    hidden: int = width(8192, "hidden")  # width of the expander's two hidden layers
+    invariance: float = not_negative(25.0)  # lambda, weight of the squared difference
+    variance: float = not_negative(25.0)  # mu, weight of the variance term, halved over the two views
+    covariance: float = not_negative(1.0)  # nu, weight of the covariance term
 
 
 @final

@@ -26,6 +26,7 @@ from sslrepro.study.run import Run, label, merge_runs, perform_run
 # (table, other images than a profile's own where those are read from a root), most wanted first; tables that are not
 # listed come after, by name
 VALUE: tuple[tuple[str, str | None], ...] = (
+    ("budget_sweep", None),
     ("nnclr_queue", None),
     ("nnclr_positives", None),
     ("ifnd_strategies", "cifar100"),

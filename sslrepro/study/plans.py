@@ -188,7 +188,7 @@ def shared(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def runs_here(definition: Definition, base: Profile, row: str) -> bool:
     """Whether a row is run at a scale: small scales leave out what `only` does."""
-    small = base.name.partition("-")[0] in ("smoke", "cpu")
+    small = base.name.partition("-")[0] in ("smoke", "cpu", "night")
     return not definition.only or not small or row in definition.only or row in definition.variants
 
 

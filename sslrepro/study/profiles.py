@@ -1,4 +1,4 @@
-"""Four scales of one experiment, and how a paper's settings map to each."""
+"""Five scales of one experiment, and how a paper's settings map to each."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -9,13 +9,13 @@ from sslrepro.base.errors import known_keys, one_of, require
 from sslrepro.data import shapes
 from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import ViewConfig
+from sslrepro.methods.kinds import Scale
 from sslrepro.tables.definition import RUN
 from sslrepro.training.config import RunConfig, TrainingConfig
 
 PAPER_BATCH = 4096  # NNCLR's ablations; queues and batches are counted in it
 PAPER_EPOCHS = 500  # that a profile's own epochs stand for: half of NNCLR's 1,000, so that tables over epochs fit
 LEAST_BATCH = 4  # fewer images hold no negatives worth the name
-PAIRS_PER_IMAGE = 18_109 / 1_281_167  # SePP-ID, Table 8, K = 10%
 
 
 @dataclass(frozen=True)
@@ -59,79 +59,18 @@ class Profile:
         asked = images_in(self.data)
         return min(asked or self.n_images, self.n_images) if self.n_images else asked
 
-    def queue_size(self, printed: int) -> int:
-        """A queue of the paper, in as many batches; at most an eighth of the training images (METHODS: own past)."""
-        if self.name == "paper":
-            return printed
-        return max(1, min(round(printed / PAPER_BATCH * self.plan.batch_size), self.n_train // 8 or printed))
+    def scaled(self, method: str, of_table: dict[str, Any] | None = None, usual_batch: int = 0) -> dict[str, Any]:
+        """A method's settings at this scale, each by its field's own rule (methods/kinds.py); none at paper scale.
 
-    def scaled(self, method: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
-        """A method's settings at this scale, by the names of its settings: the same rule for every method.
-
-        NNCLR's queue is the one exception: its own tables count it in batches (`queue_size`).
-
-        widths of heads              at most the profile's; those that a table sets keep their ratio to the default
-        momentum of the teacher      at most 0.99 (MoCo's own for CIFAR): there are far fewer steps
-        queue, rows, noise, top k    at most an eighth of the images; rows of the own image are passed over
-        noise instead of a softmax   none: the released code takes the full softmax for small sets (InstDisc)
-        passes of a mining net       at most twice the run's epochs, at least ten; its batches are the run's (ISL)
-        gate and warm-up             at least an epoch, before which banks and graphs are random
-        clusters and prototypes      as many per class as on ImageNet's 1,000 classes, at most a quarter of the images;
-                                     those that a table sets are mapped alike
-        step of the accepted share   where a table sets it: no earlier than after two epochs. Labels are first made
-                                     after one, so an earlier step would be no step (IFND)
-        other settings of a table    stand; widths of heads: see above
-        sampler's training           the paper's share, an eighth of the epochs
-        pairs                        the paper's share of the rows, 1.4%, whatever their cosine
-
-        given   what a table sets: others depend on the base method of SePP-ID
+        of_table      what a table sets, in the paper's units
+        usual_batch   of the profile, where a table sets the run's own: NNCLR's tables count queues in it
         """
         if self.name == "paper":
-            return {}
-        inner = {name: value for name, value in (given or {}).items() if name in ("base", "sampler")}
-        default = vars(methods.settings(method, inner))
-        eighth, quarter = max(1, self.n_train // 8), max(2, self.n_train // 4)
-
-        def per_class(printed: int) -> int:
-            return min(max(2, round(printed / 1000 * self.classes)), quarter) if self.n_train else printed
-
-        out: dict[str, Any] = {}
-        for name, value in default.items():
-            if name in self.heads and value:
-                ratio = (given or {}).get(name, value) / value
-                out[name] = round(ratio * min(value, self.heads[name]))
-            elif name == "teacher_momentum" and value is not None:
-                out[name] = min(value, 0.99)
-            elif name in ("queue_size", "n_nearest", "n_negatives", "negatives", "top_k") and self.n_train and value:
-                out[name] = min(value, eighth)
-            elif name == "mining_batch":
-                out[name] = self.plan.batch_size
-            elif name in ("max_gan_epochs", "max_passes"):
-                out[name] = min(value, max(10, 2 * self.plan.epochs))
-            elif name == "noise":
-                out[name] = 0
-            elif name in ("gate", "warm"):
-                out[name] = min(max(value, 1 / max(self.plan.epochs, 1)), 1.0)
-            elif name == "step_at" and name in (given or {}):
-                out[name] = min(max(given[name], 2 / max(self.plan.epochs, 1)), 1.0)
-            elif name == "n_strangers" and self.n_train:
-                out[name] = min(value, self.n_train)
-            elif name == "exclude_self":
-                out[name] = True
-            elif name in ("clusters", "n_prototypes"):
-                value = (given or {}).get(name, value)  # a table's own are mapped as the defaults are
-                out[name] = tuple(map(per_class, value)) if isinstance(value, tuple) else per_class(value)
-            elif name == "n_classes":
-                out[name] = self.classes
-            elif name == "sampler_epochs":
-                out[name] = max(1, round(self.plan.epochs / 8))
-            elif name == "quantile" and self.n_train:
-                share = (given or {}).get("share", default["share"])
-                among = max(2, round(share * self.n_train))
-                out[name] = min(0.5, PAIRS_PER_IMAGE * self.n_train / (among * (among - 1) / 2))
-            elif name in ("base", "sampler"):
-                out[f"{name}_settings"] = self.scaled(value)
-        return out
+            return dict(of_table or {})
+        plan = self.plan
+        scale = Scale(self.n_train, self.classes, plan.epochs, plan.batch_size, usual_batch or plan.batch_size,
+                      self.heads)  # fmt: skip
+        return methods.scaled(method, scale, of_table or {})
 
     def lacks(self, given: dict[str, Any]) -> str:
         """Why a run cannot be had at this scale; "" where it can."""
@@ -207,14 +146,11 @@ class Profile:
 
         Raises ValueError for a setting that has no mapping here.
         """
-        given = {name: value for name, value in (paper or {}).items() if name not in RUN}
-        known_keys(given, vars(methods.settings(method)), "profiles.config", "paper setting")
-        here = self.at({name: value for name, value in (paper or {}).items() if name in RUN})
-        settings = here.scaled(method, given)
-        if method == "nnclr":  # in batches of the profile, whatever the row's own
-            settings["queue_size"] = self.queue_size(given.pop("queue_size", 32_768))
-        mapped = {"clusters", "n_prototypes", "step_at", *self.heads} & set(settings)
-        settings |= {name: value for name, value in given.items() if name not in mapped}
+        paper = paper or {}
+        of_method = {name: value for name, value in paper.items() if name not in RUN}
+        known_keys(of_method, vars(methods.settings(method)), "profiles.config", "paper setting")
+        here = self.at({name: value for name, value in paper.items() if name in RUN})
+        settings = here.scaled(method, of_method, self.plan.batch_size)
         data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
         return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
 
@@ -254,6 +190,17 @@ PROFILES = {
         ViewConfig("moco2", crop_min=0.8),
         TrainingConfig(epochs=8, batch_size=24, lr=2e-3),
         seeds=5,
+        heads=_SMALL_HEADS,
+        evaluations={"linear": {}, "knn": {}, "few": {}},
+    ),
+    "night": Profile(
+        "night",
+        "2 cores, one table in one night, nothing downloaded: `cpu` with eight times the epochs",
+        DataConfig("shapes", n_train=4_608, n_test=4_096, side=16, classes=16),
+        "conv",
+        ViewConfig("moco2", crop_min=0.8),
+        TrainingConfig(epochs=64, batch_size=24, lr=2e-3),
+        seeds=3,
         heads=_SMALL_HEADS,
         evaluations={"linear": {}, "knn": {}, "few": {}},
     ),

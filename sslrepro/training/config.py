@@ -2,11 +2,22 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sslrepro import methods
-from sslrepro.base.errors import known_keys, one_of, require
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.values import (
+    COUNT,
+    LESS_THAN_ALL,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Range,
+    check_values,
+    from_mapping,
+    setting,
+    without_defaults,
+)
 from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import ViewConfig, recipe
 from sslrepro.parts.encoders import ENCODERS
@@ -16,21 +27,17 @@ from sslrepro.parts.encoders import ENCODERS
 class TrainingConfig:
     """How a run is trained."""
 
-    epochs: int = 4  # passes over the training images
-    batch_size: int = 64  # images (not views) per step, over all processes
-    optimizer: str = "adamw"  # or "sgd", "lars"
-    lr: float = 2e-3  # peak learning rate, absolute
-    weight_decay: float = 1e-4  # on weights only
-    momentum: float = 0.9  # of SGD and LARS
-    warmup: float = 0.05  # share of the steps with a rising learning rate; then a half cosine to 0
-    precision: str = "fp32"  # or "bf16" autocast
+    epochs: int = setting(4, Range(0))  # passes over the training images; 0: the encoder as initialised
+    batch_size: int = setting(64, COUNT)  # images (not views) per step, over all processes
+    optimizer: str = setting("adamw", ("adamw", "lars", "sgd"))
+    lr: float = setting(2e-3, POSITIVE)  # peak learning rate, absolute
+    weight_decay: float = setting(1e-4, NOT_NEGATIVE)  # on weights only
+    momentum: float = setting(0.9, LESS_THAN_ALL)  # of SGD and LARS
+    warmup: float = setting(0.05, LESS_THAN_ALL)  # share of the steps with a rising rate; then a half cosine to 0
+    precision: str = setting("fp32", ("fp32", "bf16"))  # bf16: autocast
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 0, "Plan", "epochs", ">= 0 (0: the encoder as initialised)", self.epochs)
-        require(self.lr > 0, "Plan", "lr", "> 0", self.lr)
-        require(0 <= self.warmup < 1, "Plan", "warmup", "in [0, 1), a share of the steps", self.warmup)
-        one_of(self.precision, ("fp32", "bf16"), "Plan", "precision")
-        one_of(self.optimizer, ("adamw", "lars", "sgd"), "Plan", "optimizer")
+        check_values(self, "TrainingConfig")
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class RunConfig:
     """Everything that decides the weights a run ends with, every default filled in.
 
     Device, thread count, versions and code are recorded beside a run, not hashed (docs/adr/0002).
+    Raises ValueError for a value of another type, or outside what its field or the method's setting allows.
     """
 
     method: str
@@ -46,18 +54,19 @@ class RunConfig:
     data: DataConfig = field(default_factory=DataConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
     plan: TrainingConfig = field(default_factory=TrainingConfig)
-    seed: int = 0
+    seed: int = setting(0, Range(0))
 
     def __post_init__(self) -> None:
+        check_values(self, "RunConfig")
         one_of(self.encoder, ENCODERS, "RunConfig", "encoder")
         recipe(self.views)
-        require(self.seed >= 0, "RunConfig", "seed", ">= 0", self.seed)
         object.__setattr__(self, "settings", asdict(methods.settings(self.method, self.settings)))
 
     @property
     def identity(self) -> str:
-        """12 hex digits: SHA-256 of the canonical JSON."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """12 hex digits: SHA-256 of the canonical JSON, without fields that are younger and at their defaults."""
+        values = without_defaults(self) | {"settings": methods.record(self.method, self.settings)}
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     @property
@@ -68,31 +77,35 @@ class RunConfig:
     @property
     def sampler(self) -> "RunConfig | None":
         """The run whose encoder and head mine this run's pairs, where its method wants one (SePP-ID)."""
-        given = self.settings
-        if "sampler" not in given:
+        settings = self.settings
+        if "sampler" not in settings:
             return None
-        plan = replace(self.plan, epochs=given["sampler_epochs"])
-        return replace(self, method=given["sampler"], settings=given["sampler_settings"], plan=plan)
+        plan = replace(self.plan, epochs=settings["sampler_epochs"])
+        return replace(self, method=settings["sampler"], settings=settings["sampler_settings"], plan=plan)
 
     def with_changes(self, **changes: Any) -> "RunConfig":
         """A copy; dotted names reach inside: `with_changes(**{"plan.epochs": 8})`. Unknown names raise."""
-        record = asdict(self)
+        values = asdict(self)
         for name, value in changes.items():
-            inner, owner = record, "RunConfig"
+            inner, owner = values, "RunConfig"
             *path, last = name.split(".")
             for part in path:
                 inner, owner = inner[one_of(part, inner, owner, "setting")], f"{owner}.{part}"
+                require(isinstance(inner, dict), owner, "setting", "named without more names behind it", name)
             one_of(last, inner, owner, "setting")
             inner[last] = value
-        return from_record(record)
+        return from_record(values)
 
 
-def from_record(record: dict[str, Any]) -> RunConfig:
-    """The inverse of `asdict`, for a run's stored JSON; unknown keys raise."""
-    known_keys(record, [f.name for f in fields(RunConfig)], "RunConfig")
+def from_record(values: dict[str, Any]) -> RunConfig:
+    """The inverse of `asdict`, for a run's stored JSON; raises ValueError for unknown keys and other values."""
     parts = {"data": DataConfig, "views": ViewConfig, "plan": TrainingConfig}
-    made = {key: parts[key](**value) if key in parts else value for key, value in record.items()}
-    return RunConfig(**made)
+    require(isinstance(values, dict), "RunConfig", "configuration", "a mapping of names to values", values)
+    for name in ("method", "settings"):
+        require(name in values, "RunConfig", "configuration", f"complete: it lacks {name}", sorted(values))
+    for name in parts.keys() & values.keys():
+        values = values | {name: from_mapping(parts[name], values[name], f"RunConfig.{name}")}
+    return from_mapping(RunConfig, values, "RunConfig")
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
