@@ -45,7 +45,7 @@ def parameters(text: str) -> dict:
 def tasks(ready):
     given = parameters(starter_notebooks.notebook(ready))
     order = ("method", "parameter", "values", "profile", "seeds", "dataset", "root", "changes")
-    return compare.tasks_of(*(given[name] for name in order))
+    return compare.runs_of(*(given[name] for name in order))
 
 
 # --- every table, every method --------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def test_a_notebook_is_small_normalised_and_at_smoke_scale(ready):
     text = starter_notebooks.notebook(ready)
     source = json.loads((ROOT / "notebooks" / f"{ready.source}.ipynb").read_text())
     assert len(text.encode()) < 20_000
-    assert text == starter_notebooks.dumped(starter_notebooks.normalised(json.loads(text), keep_outputs=False))
+    assert text == starter_notebooks.dump(starter_notebooks.normalise(json.loads(text), keep_outputs=False))
     assert parameters(text) == ready.parameters and ready.parameters["profile"] == "smoke"
     assert set(parameters(text)) == set(parameters(json.dumps(source))), "the source's own parameters, no others"
     cells = json.loads(text)["cells"]
@@ -129,9 +129,9 @@ def test_smoke_scale_says_that_nothing_is_concluded(found):
     text = str(compare.onward(found))
     assert "nothing is concluded" in text and 'profile = "cpu"' in text and "seeds = 3" in text
     one, three = ([{}], [{}] * 3)
-    cpu = compare.profile("cpu")
-    assert "one seed tells little" in str(compare.onward(compare.Compared(cpu, ("a",), {"x": one})))
-    assert "intervals overlap" in str(compare.onward(compare.Compared(cpu, ("a",), {"x": three})))
+    cpu = compare.scale("cpu")
+    assert "one seed tells little" in str(compare.onward(compare.Comparison(cpu, ("a",), {"x": one})))
+    assert "intervals overlap" in str(compare.onward(compare.Comparison(cpu, ("a",), {"x": three})))
 
 
 def test_a_ready_notebook_runs_from_another_folder(tmp_path):
@@ -166,13 +166,13 @@ def test_a_ready_notebook_runs_from_another_folder(tmp_path):
 ])  # fmt: skip
 def test_wrong_input_is_one_error_that_lists_what_exists(given, said):
     with pytest.raises(ValueError, match=said):
-        compare.tasks_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | given))
+        compare.runs_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | given))
 
 
 def test_what_may_be_none_or_whole_is_taken():
-    made = compare.tasks_of("nnclr", "settings.teacher_momentum", [None, 0.9])
+    made = compare.runs_of("nnclr", "settings.teacher_momentum", [None, 0.9])
     assert list(made) == ["teacher momentum none", "teacher momentum 0.9"]
-    assert compare.tasks_of("nnclr", "plan.lr", [1, 0.5]) and compare.tasks_of(
+    assert compare.runs_of("nnclr", "plan.lr", [1, 0.5]) and compare.runs_of(
         "ifnd", "settings.clusters", [[8], (4, 8)]
     )
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from sslrepro.base.errors import known_keys, one_of, require
+from sslrepro.base.paths import data_root
 from sslrepro.base.types import Features
 from sslrepro.data.dataset import Dataset
 from sslrepro.methods.base import Method
@@ -120,7 +121,7 @@ def frozen_scores(
     protocol(name, given)
     require(not of_run(name), "evaluate", "name", "an evaluation of features", name)
     if isinstance(encoder, str | Path):
-        _, encoder, own = stored_method(encoder, root, device)
+        _, encoder, own = stored_method(encoder, data_root(root), device)
         data = own if data is None else data
     splits = isinstance(data, tuple) and len(data) == 2 and all(isinstance(split, Dataset) for split in data)
     require(splits, "evaluate", "data", "(train split, test split)", type(data).__name__, "See sslrepro.load.")

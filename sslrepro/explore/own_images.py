@@ -1,6 +1,5 @@
 """Images of a reader's own: data sets by name or folder, and what an encoder makes of them."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import torch
 from torch import nn
 
 from sslrepro.base.errors import known_keys, require
+from sslrepro.base.paths import data_root
 from sslrepro.base.types import Float
 from sslrepro.data.dataset import DataConfig, Dataset, fingerprint
 from sslrepro.data.datasets import load as load_splits
@@ -16,11 +16,12 @@ from sslrepro.parts.extract import encoded
 from sslrepro.training.stored import stored_method
 
 
-def load(name: str | Path, root: str | Path | None = None, **how: Any) -> tuple[Dataset, Dataset]:
+def load(name: str | Path | DataConfig, root: str | Path | None = None, **how: Any) -> tuple[Dataset, Dataset]:
     """Train and test split of a data set: uint8 images [n 3 h w], 0..255, and labels [n].
 
         name   "digits" or "shapes" (embedded: nothing is downloaded), a set in `root` such as "cifar10", or a folder
                "~/pictures/holiday" that holds train/<class>/<image> and test/<class>/<image>
+               or a whole `DataConfig`
         root   folder of data sets; default $SSLREPRO_DATA
         how    fields of `DataConfig`: n_train, n_test (images, class-balanced; 0: all), side (px; 0: as stored),
                classes (of shapes), seed (of the draw)
@@ -33,12 +34,13 @@ def load(name: str | Path, root: str | Path | None = None, **how: Any) -> tuple[
     (torch.Size([100, 3, 8, 8]), torch.uint8, 10, 500)
     """
     known_keys(how, ("n_train", "n_test", "side", "classes", "seed"), "load", "field")
-    root = root or os.environ.get("SSLREPRO_DATA") or None
+    if isinstance(name, DataConfig):
+        return load_splits(name, data_root(root))
     folder = Path(name).expanduser()
     if isinstance(name, Path) or folder.parent != Path("."):
         require(folder.is_dir(), "load", "folder", "an existing folder", str(folder))
         root, name = folder.resolve().parent, folder.resolve().name
-    return load_splits(DataConfig(name=str(name), **how), None if root is None else Path(root).expanduser())
+    return load_splits(DataConfig(name=str(name), **how), data_root(root))
 
 
 def embed(
@@ -62,7 +64,7 @@ def embed(
     torch.Size([5, 32])
     """
     if isinstance(encoder, str | Path):
-        _, encoder, (seen, _) = stored_method(encoder, os.environ.get("SSLREPRO_DATA") or None)
+        _, encoder, (seen, _) = stored_method(encoder, data_root())
         normalise = seen.mean_std() if normalise is None else normalise
     if isinstance(images, torch.Tensor):
         right = images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 3

@@ -17,8 +17,9 @@ from sslrepro.base.errors import one_of
 from sslrepro.base.paths import NOTEBOOKS, PROJECT
 from sslrepro.base.store import write_atomic
 from sslrepro.base.values import Range
-from sslrepro.explore.compare import DRAWN
-from sslrepro.report.publish import dumped, normalised
+from sslrepro.explore.compare import SEEDED
+from sslrepro.report.publish import dumped as dump
+from sslrepro.report.publish import normalised as normalise
 from sslrepro.study.plans import plan_table, run_of
 from sslrepro.study.profiles import profile
 from sslrepro.tables.definition import Definition
@@ -170,7 +171,7 @@ def effect_of(definition: Definition) -> tuple[tuple[str, str], tuple[str, str]]
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """A run's settings by dotted name, without what its seed decides."""
-    return {name: value for name, value in flat(config).items() if name not in DRAWN}
+    return {name: value for name, value in flat(config).items() if name not in SEEDED}
 
 
 def own(config: RunConfig) -> dict[str, Any]:
@@ -223,7 +224,7 @@ def notebook(ready: Ready) -> str:
                 f"# {ready.title}\n\nChange one parameter: {ready.asks}. Run all cells, look, then put in others of "
                 f"your own. {ready.onward}"
             )
-    return dumped(normalised(made, keep_outputs=False))
+    return dump(normalise(made, keep_outputs=False))
 
 
 def write(ready: Ready) -> tuple[Path, bool]:
