@@ -13,6 +13,14 @@ Any method on any images
     evaluate(method, (train_set, test_set), "knn")            scores of the frozen encoder
     embed(method, test_set)                                   its features
 
+>>> import sslrepro
+>>> results = sslrepro.reproduce("nnclr_queue", profile="cpu")
+>>> type(results) is sslrepro.Results, list(results.rows)
+(True, ['q8192', 'q16384', 'q32768', 'q65536', 'q98304'])
+>>> cell = results.at("q98304", "top1")
+>>> cell.n >= 3, 0 < cell.mean < 100, cell.half_width > 0
+(True, True, True)
+
 Every name is imported when it is first used: `import sslrepro` alone loads nothing. The rooms of the package
 (`sslrepro.methods`, `sslrepro.parts`, `sslrepro.data`, ...) are imported as usual.
 """

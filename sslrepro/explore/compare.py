@@ -61,7 +61,7 @@ def single(
     of_their_kind(config, changes or {})
     config = config.with_changes(**(changes or {}))
     config = replace(config, data=resolve(config.data, root))
-    protocols = {name: evaluate.protocol(name, given) for name, given in base.evaluations.items()}
+    protocols = {name: evaluate.protocol(name, settings) for name, settings in base.evaluations.items()}
     return Run(config.data, config.seed, protocols, config)
 
 
