@@ -37,7 +37,7 @@ def test_what_it_advertises_exists_and_is_described():
         assert callable(thing) and len(thing.__doc__) > 20, name
         assert name in sslrepro.__doc__ or name in ("Results",), name
     with pytest.raises(AttributeError, match="no attribute 'reprodce'; it has .*reproduce"):
-        sslrepro.reprodce  # noqa: B018
+        sslrepro.reprodce
     assert "trial" not in sslrepro.__doc__
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sslrepro import tables
-from sslrepro.report.presenters import presenter
 from sslrepro.report import own_words
+from sslrepro.report.presenters import presenter
 from sslrepro.report.publish import dumped, normalised, rendered
 from sslrepro.study.plans import plan_table
 
