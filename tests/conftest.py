@@ -23,6 +23,12 @@ TINY_HEADS = {
 
 
 @pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """Decoded images of a test are kept in a folder of its own."""
+    monkeypatch.setenv("SSLREPRO_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
 def one_thread():
     """Fails the test that leaves another thread count behind: sums, and so trained weights, depend on it."""
     yield

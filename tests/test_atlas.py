@@ -344,17 +344,17 @@ def large(n: int = 600, frames: int = 9, classes: int = 16) -> Atlas:
     g = np.random.default_rng(5)
     groups = {name: g.integers(-1, classes, (frames, n)) for name in ("cluster", "pseudo")}
     groups["class"] = np.tile(np.arange(n) % classes, (frames, 1))
-    maps = {kind: g.integers(-9000, 9000, (frames, n, 2)) * maps.STEP for kind in maps.MAPS}
+    places = {kind: g.integers(-9000, 9000, (frames, n, 2)) * maps.STEP for kind in maps.MAPS}
     near = {name: g.integers(0, n, (frames, classes, 5)) for name in groups}
     about = {
         "epochs": [float(frame) for frame in range(frames)],
         "scores": {name: [0.5] * frames for name in ("knn_top1", "nmi")},
-        "trust": {kind: [0.9] * frames for kind in maps},
+        "trust": {kind: [0.9] * frames for kind in places},
         "classes": [f"solid </script> {place}" for place in range(classes)],
         "coarse": [place // 4 for place in range(classes)],
     }
     index = np.arange(n)
-    return Atlas(about, index, index[:8], index[:0], index[:0], groups, near, maps)
+    return Atlas(about, index, index[:8], index[:0], index[:0], groups, near, places)
 
 
 def numbers(field: dict) -> np.ndarray:

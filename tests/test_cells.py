@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sslrepro import claims, papers, tables
-from sslrepro.base import store
+from sslrepro.base import paths, store
 from sslrepro.base.store import read_json, result_key, write_json
 from sslrepro.claims import Cell, judge
 from sslrepro.cli.main import main
@@ -22,7 +22,6 @@ from sslrepro.report import figures, publish, table_page
 from sslrepro.report.headings import printed, row_label, rows_in_order
 from sslrepro.study import budget, ledger, plans, workers
 from sslrepro.study import results as results_module
-from sslrepro.study import run as run_module
 from sslrepro.study.profiles import LEAST_BATCH, on_dataset, profile
 from sslrepro.study.results import Results, claims_of, related_plans
 from sslrepro.study.run import Run, is_complete, merge_runs
@@ -685,7 +684,7 @@ def test_the_estimate_is_by_method_where_it_was_measured_and_by_step_elsewhere(t
 def two(tmp_path, monkeypatch):
     """A project of two tables whose runs are made up, not trained."""
     monkeypatch.setattr(plans, "LEDGER", tmp_path / "ledger")
-    monkeypatch.setattr(run_module, "PROJECT", tmp_path)
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
     monkeypatch.setattr(tables, "names", lambda: ["ifnd_granularity", "nnclr_croponly", "nnclr_epochs"])
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "_toc.yml").write_text("")

@@ -22,8 +22,8 @@ import json, sys
 from pathlib import Path
 import torch
 from sslrepro.data import load
-from sslrepro.profiles import profile
-from sslrepro.train import train
+from sslrepro.study.profiles import profile
+from sslrepro.training.loop import train
 
 torch.set_num_threads(1)
 folder, method, how = sys.argv[1:]

@@ -9,7 +9,6 @@ import pytest
 from sslrepro import tables
 from sslrepro.base.store import read_json
 from sslrepro.study import budget, bundles, ledger, plans
-from sslrepro.study import run as run_module
 from sslrepro.study.run import perform_run
 
 
@@ -71,7 +70,7 @@ def test_a_failing_run_does_not_stop_the_others(here, monkeypatch):
             raise FloatingPointError("the loss is nan")
         return real(task, *rest)
 
-    monkeypatch.setattr(run_module, "perform_run", breaks_once)
+    monkeypatch.setattr(budget, "perform_run", breaks_once)
     tally = budget.work_through("smoke", 600.0, runs=here / "runs", clock=ticking(1.0), quiet=True)
     assert tally.failed == {calls[0]: "the loss is nan"} and tally.finished
 

@@ -43,9 +43,9 @@ import json, sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from sslrepro.config import from_record
+from sslrepro.training.config import from_record
 from sslrepro.data import load
-from sslrepro.train import train
+from sslrepro.training.loop import train
 config = from_record(json.loads(sys.argv[1]))
 def report(step, steps):
     Path(sys.argv[3]).write_text(str(step))

@@ -1,6 +1,7 @@
 """A box on every page of a table and of a method: one parameter to change, and the notebook that does it.
 
-The notebooks are made when the book is built (sslrepro/change.py) and lie beside the pages; none is committed.
+The notebooks are made when the book is built (sslrepro/explore/starter_notebooks.py) and lie beside the pages; none is
+committed.
 """
 
 import html

@@ -6,8 +6,8 @@ from pathlib import Path
 
 def evolution(given: argparse.Namespace) -> None:
     """A figure's runs, watched while they train; its small files, from which pages draw."""
+    from sslrepro.base.paths import RUNS
     from sslrepro.embeddings import evolution
-    from sslrepro.study.run import RUNS
 
     if given.figure is None:
         for name in evolution.names():

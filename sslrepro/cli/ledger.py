@@ -7,8 +7,8 @@ from pathlib import Path
 def ledger(given: argparse.Namespace) -> None:
     """Missing runs within a budget, or a bundle out or in."""
     from sslrepro.base.errors import require
+    from sslrepro.base.paths import RUNS
     from sslrepro.study import budget, bundles, ledger
-    from sslrepro.study.run import RUNS
 
     if given.import_ is not None:
         found = bundles.import_bundle(given.import_)

@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="command", required=True)
 
     def table_options(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--profile", default="cpu", help="scale: smoke, cpu, gpu or paper (default cpu)")
+        sub.add_argument("--profile", default="cpu", help="scale: smoke, cpu, night, gpu or paper (default cpu)")
         sub.add_argument("--seeds", type=int, help="seeds 0..N-1 per cell (default: the profile's)")
         sub.add_argument("--dataset", help="other images than the profile's: cifar10, cifar100, ... from --root")
         sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR",

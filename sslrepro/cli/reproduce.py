@@ -15,11 +15,12 @@ def reproduce(given: argparse.Namespace) -> None:
     """Train, judge, publish, and print where everything is: one table, or "all" of them with shared runs done once."""
     if given.table is None:
         return show_lists()
-    from sslrepro.base import store
+    from sslrepro.base import paths, store
     from sslrepro.base.errors import require
+    from sslrepro.base.paths import RUNS
     from sslrepro.study import ledger, plans, workers
     from sslrepro.study.budget import every_plan
-    from sslrepro.study.run import PROJECT, RUNS, is_complete, merge_runs
+    from sslrepro.study.run import is_complete, merge_runs
 
     runs = Path(given.runs) if given.runs else RUNS
     if given.table == "all":
@@ -37,7 +38,7 @@ def reproduce(given: argparse.Namespace) -> None:
     announce(given, made, left_out, wanted, left)
     if given.dry_run:
         return None
-    require(made[0].profile.runnable, "reproduce", "profile", "smoke, cpu or gpu", made[0].profile.name,
+    require(made[0].profile.runnable, "reproduce", "profile", "smoke, cpu, night or gpu", made[0].profile.name,
             "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
     begun = time.perf_counter()
     workers.carry_out(wanted, runs, given.root, given.device, given.jobs, compiling=given.compile)
@@ -46,12 +47,12 @@ def reproduce(given: argparse.Namespace) -> None:
     pages = [present(one, runs, found, len(made) > 1) for one, found in zip(made, compared, strict=True)]
     if left:
         print(f"\n{trained / 60:.1f} minutes here, {given.jobs} runs side by side")
-    html = PROJECT / "_build" / "html" / "executed"
+    html = paths.PROJECT / "_build" / "html" / "executed"
     built = {page: html / f"{page.stem}.html" for page in pages}
     stale = [p for p, b in built.items() if not b.exists() or b.stat().st_mtime < p.stat().st_mtime]
     if not given.no_book and made[0].profile.judged and stale:
         build_book()
-    contents = (PROJECT / "book" / "_toc.yml").read_text()
+    contents = (paths.PROJECT / "book" / "_toc.yml").read_text()
     for page, place in built.items():
         where = place if place.exists() else "run `make book`" if page.stem in contents else "not in the book"
         print(f"page      {where if page.stem in str(where) else f'{page.stem}: {where}'}")
@@ -60,14 +61,14 @@ def reproduce(given: argparse.Namespace) -> None:
 
 def present(made: Any, runs: Path, compared: dict[str, Any], briefly: bool) -> Path:
     """Make a table's page and print what it says: in full, or its finding and the counts of its verdicts."""
-    from sslrepro.report import all_methods, publish, table_page
+    from sslrepro.report import publish, table_page
+    from sslrepro.report.presenters import presenter
     from sslrepro.study.results import read_results
 
     page = publish.publish(made)
     found = read_results(made, runs)
     if briefly:
-        ours = found.definition.notebook == "methods"
-        print(f"\n{made.definition.id}: {(all_methods if ours else table_page).finding(found)}")
+        print(f"\n{made.definition.id}: {presenter(made.definition).finding(found)}")
         verdicts = [verdict.verdict for verdict in found.verdicts()]
         if verdicts:
             print("  " + ", ".join(f"{verdicts.count(one)} {one}" for one in dict.fromkeys(verdicts)))
@@ -119,9 +120,9 @@ def build_book() -> None:
     """Build the book without its chatter; a failure is reported, the page and numbers stand."""
     import subprocess
 
-    from sslrepro.study.run import PROJECT
+    from sslrepro.base import paths
 
     words = [str(Path(sys.executable).parent / "jupyter-book"), "build", "book", "--path-output", ".", "--all", "-q"]
-    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=paths.PROJECT, capture_output=True, text=True)
     if done.returncode:
         print(f"the book did not build; `make book` shows why:\n{done.stderr[-500:]}", file=sys.stderr)

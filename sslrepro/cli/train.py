@@ -19,9 +19,9 @@ def train_one(given: argparse.Namespace, device: str) -> None:
     """The run of one process."""
     from dataclasses import asdict
 
+    from sslrepro.base.paths import RUNS
     from sslrepro.explore import compare
     from sslrepro.parts.distributed import rank
-    from sslrepro.study.run import RUNS
     from sslrepro.training.loop import threads
 
     task = compare.single(given.method, given.profile, given.seed, given.data, given.root, changes(given.set))

@@ -1,13 +1,14 @@
 """A data set is one resident uint8 tensor with labels, index and, where there is one, a class tree."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sslrepro.base.errors import one_of
+from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Int, UInt8
 from sslrepro.base.values import NOT_NEGATIVE, check_values, setting
 
@@ -81,6 +82,19 @@ class Dataset:
 SHAPES = ("shapes", "shapes-family", "shapes-shape")  # drawn, not read: one set of images, labels of three levels
 
 
+def set_name(name: str) -> str:
+    """A set's name as a folder of the root has it: `holiday/` and `./holiday` are `holiday`.
+
+    Raises ValueError for a path, or what no file can be called: the name is part of run folders and pages.
+    """
+    plain = name.removeprefix("./").rstrip("/") if isinstance(name, str) else ""
+    remedy = "For a folder elsewhere give --root <parent> --data <last>." if "/" in plain or "\\" in plain else ""
+    good = bool(re.fullmatch(r"\w[\w .,+()-]*", plain)) and len(plain) <= 100
+    require(good, "data", "name", "the name of a set or of one folder in the root, of at most 100 letters, digits, "
+            "spaces and . , + - _ ( )", name, remedy)  # fmt: skip
+    return plain
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which data a run uses; every field is part of the run's identity.
@@ -105,6 +119,7 @@ class DataConfig:
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", set_name(self.name))
         check_values(self, "data.load")
 
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from sslrepro import papers
 from sslrepro.base.errors import one_of, require
+from sslrepro.base.paths import RUNS
 from sslrepro.data.datasets import load
 from sslrepro.embeddings import maps
 from sslrepro.embeddings.maps import ARMS, MAPS, TRUSTED, Atlas
@@ -19,7 +20,6 @@ from sslrepro.embeddings.snapshots import CLUSTERINGS
 from sslrepro.report.figures import Figure, style
 from sslrepro.report.formats import Shown, html_table, number, plural, text_table
 from sslrepro.study.profiles import Profile, on_dataset, profile
-from sslrepro.study.run import RUNS
 
 NAMES = {
     "knn_top1": "20-NN, top-1",

@@ -14,14 +14,14 @@ import torch
 
 from sslrepro import evaluate
 from sslrepro.base.errors import one_of, require
+from sslrepro.base.paths import LEDGER, RUNS
 from sslrepro.base.store import read_json, read_lines, write_atomic
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.datasets import load
 from sslrepro.embeddings import snapshots
 from sslrepro.embeddings.snapshots import Snapshot, packed, unpacked, within
-from sslrepro.study.plans import LEDGER, fingerprint_of
+from sslrepro.study.plans import fingerprint_of
 from sslrepro.study.profiles import Profile
-from sslrepro.study.run import RUNS
 from sslrepro.training.config import RunConfig, from_record
 from sslrepro.training.loop import Report, threads
 

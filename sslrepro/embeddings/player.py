@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from sslrepro.base.errors import one_of, require
+from sslrepro.base.paths import PROJECT
 from sslrepro.embeddings.maps import LIMIT, MAPS, STEP, Atlas
 from sslrepro.report.formats import Shown, number
-from sslrepro.study.run import PROJECT
 
 COLOURS = {"class": "class", "pseudo": "pseudo-label", "accepted": "acceptance", "cluster": "k-means cluster"}
 # seven hues that colour-blind eyes tell apart (Okabe and Ito's without yellow, and a brown); the glyph tells them too

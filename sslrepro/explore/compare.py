@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from sslrepro import evaluate, methods
 from sslrepro.base.errors import known_keys, one_of, require
+from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store, read_lines
 from sslrepro.data.dataset import SHAPES
 from sslrepro.data.datasets import load, resolve
@@ -25,7 +26,7 @@ from sslrepro.report.headings import spell_out
 from sslrepro.report.table_page import AGREEMENT, NAMES, Figure, Shown, html_table, number, style, text_table
 from sslrepro.study.profiles import Profile, images_in, on_dataset, profile
 from sslrepro.study.results import cell_of
-from sslrepro.study.run import RUNS, Run, label, ledger_record, perform_run
+from sslrepro.study.run import Run, label, ledger_record, perform_run
 from sslrepro.training.config import RunConfig, flat, from_record
 from sslrepro.training.loop import initial_method, threads
 

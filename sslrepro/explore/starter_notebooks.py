@@ -14,13 +14,13 @@ from typing import Any
 
 from sslrepro import methods, papers, tables
 from sslrepro.base.errors import one_of
+from sslrepro.base.paths import NOTEBOOKS, PROJECT
 from sslrepro.base.store import write_atomic
 from sslrepro.base.values import Range
 from sslrepro.explore.compare import DRAWN
-from sslrepro.report.publish import NOTEBOOKS, dumped, normalised
+from sslrepro.report.publish import dumped, normalised
 from sslrepro.study.plans import plan_table, run_of
 from sslrepro.study.profiles import profile
-from sslrepro.study.run import PROJECT
 from sslrepro.tables.definition import Definition
 from sslrepro.training.config import RunConfig, flat
 

@@ -10,21 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sslrepro import papers
+from sslrepro.base.closure import PACKAGE, import_closure
+from sslrepro.base.paths import NOTEBOOKS, PAGES, PROJECT
 from sslrepro.base.store import write_atomic
 from sslrepro.report.table_page import figure
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import read_results, related_plans
-from sslrepro.study.run import PROJECT
 from sslrepro.tables.definition import Definition
 
-NOTEBOOKS = PROJECT / "notebooks"
-PAGES = PROJECT / "book" / "executed"
 FAILED = PROJECT / "runs" / "failed"
-PACKAGE = Path(__file__).parent
-# what a page's bytes depend on beside its results: the code between a ledger and the page
-SOURCES = ("claims.py", "figures.py", "forms.py", "labels.py", "plans.py", "profiles.py", "publish.py", "report.py",
-           "study.py", "tables/__init__.py", "verdicts.py")  # fmt: skip
-
 
 def page_name(made: TablePlan) -> str:
     """File name of a table's page, without ending: nnclr_queue-cpu."""
@@ -32,21 +26,35 @@ def page_name(made: TablePlan) -> str:
 
 
 def digest(made: TablePlan) -> str:
-    """SHA-256 over everything a page is made from: notebook, definition, transcription, ledger, rendering code."""
+    """SHA-256 over everything a page is made from: notebook, definition, transcription, ledger, and the code it runs.
+
+    The code is what the notebook and the table's definition import, and what that imports, docstrings left out.
+    """
     found = hashlib.sha256()
     definition = made.definition
-    paths = [NOTEBOOKS / f"{definition.notebook}.ipynb", PACKAGE / "tables" / f"{definition.id}.py"]
-    paths += [PACKAGE / name for name in SOURCES]
+    notebook = NOTEBOOKS / f"{definition.notebook}.ipynb"
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    code += f"\nimport sslrepro.report.publish\nimport sslrepro.tables.{definition.id}"
+    code += "".join(f"\nimport sslrepro.{room}.{name}" for room, name in by_name(made))
+    found.update(json.dumps(import_closure(code)).encode())
+    paths = [notebook]
     if definition.notebook == "table":
         paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
     else:
-        paths.append(PACKAGE / "survey.py")
+        paths += sorted((PACKAGE / "papers").glob("*.yaml"))  # a table of ours may read any of them
     for one in (made, *related_plans(made)):  # its claims may read cells of other tables
         paths += sorted(one.ledger / f"{task.name}.json" for task in one.tasks)
     for path in paths:
         found.update(path.name.encode())
         found.update(path.read_bytes() if path.exists() else b"absent")
     return found.hexdigest()
+
+
+def by_name(made: TablePlan) -> list[tuple[str, str]]:
+    """(room, module) of what a table's runs use by name, which no import statement tells."""
+    used = {("methods", task.config.method) for task in made.tasks if task.config is not None}
+    return sorted(used | {("evaluate", name) for task in made.tasks for name in task.evaluations})
 
 
 def prose(made: TablePlan) -> dict[str, str]:
@@ -61,7 +69,10 @@ def prose(made: TablePlan) -> dict[str, str]:
         reading = (
             f"## How to read it\n\n{definition.reading}\n\n*How the papers' settings map to ours.* {definition.mapping}"
         )
-        return {"page-title": title, "page-idea": f"## What is compared\n\n{definition.idea}", "page-reading": reading}
+        idea = f"## What is compared\n\n{definition.idea}"
+        if definition.equation:
+            idea += f"\n\n$$\n{definition.equation.strip()}\n$$"
+        return {"page-title": title, "page-idea": idea, "page-reading": reading}
     table = papers.table(definition.id)
     paper = papers.paper(table["paper"])["paper"]
     title = f"# {definition.title}{f' ({own})' if own else ''}\n\n"

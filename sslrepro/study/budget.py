@@ -15,16 +15,18 @@ from tqdm import tqdm
 
 from sslrepro import tables
 from sslrepro.base.errors import require
+from sslrepro.base.paths import RUNS
 from sslrepro.base.store import read_json
 from sslrepro.data.dataset import SHAPES
 from sslrepro.study import ledger, plans, profiles
 from sslrepro.study.ledger import publish_task
 from sslrepro.study.plans import TablePlan
-from sslrepro.study.run import RUNS, Run, label, merge_runs, perform_run
+from sslrepro.study.run import Run, label, merge_runs, perform_run
 
 # (table, other images than a profile's own where those are read from a root), most wanted first; tables that are not
 # listed come after, by name
 VALUE: tuple[tuple[str, str | None], ...] = (
+    ("budget_sweep", None),
     ("nnclr_queue", None),
     ("nnclr_positives", None),
     ("ifnd_strategies", "cifar100"),

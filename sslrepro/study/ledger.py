@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store, read_json, read_lines, write_atomic, write_json
-from sslrepro.study import ledger
 from sslrepro.study.plans import TablePlan
-from sslrepro.study.run import RUNS, Run, has_every_result, is_complete, ledger_record
+from sslrepro.study.run import Run, has_every_result, is_complete, ledger_record
 
 
 def merge_records(before: dict[str, Any], record: dict[str, Any]) -> tuple[dict[str, Any], list[float]]:
@@ -92,5 +92,5 @@ def publish_task(made: TablePlan, task: Run, runs: Path) -> Path:
         write_atomic(made.ledger / "logs" / f"{task.name}.jsonl", text)
     path = made.ledger / f"{task.name}.json"
     record = ledger_record(task, store)
-    write_json(path, ledger.merge_records(read_json(path), record)[0] if path.exists() else record)
+    write_json(path, merge_records(read_json(path), record)[0] if path.exists() else record)
     return path

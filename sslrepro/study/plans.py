@@ -8,15 +8,14 @@ from typing import Any
 
 from sslrepro import evaluate, tables
 from sslrepro.base.errors import require
+from sslrepro.base.paths import LEDGER
 from sslrepro.base.store import read_json
 from sslrepro.data import folders
 from sslrepro.data.dataset import SHAPES, DataConfig
 from sslrepro.data.datasets import resolve
 from sslrepro.study.profiles import Profile, on_dataset, profile
-from sslrepro.study.run import PROJECT, Run, merge_runs
+from sslrepro.study.run import Run, merge_runs
 from sslrepro.tables.definition import RUN, Definition
-
-LEDGER = PROJECT / "book" / "ledger"
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ def shared(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def runs_here(definition: Definition, base: Profile, row: str) -> bool:
     """Whether a row is run at a scale: small scales leave out what `only` does."""
-    small = base.name.partition("-")[0] in ("smoke", "cpu")
+    small = base.name.partition("-")[0] in ("smoke", "cpu", "night")
     return not definition.only or not small or row in definition.only or row in definition.variants
 
 

@@ -1,4 +1,4 @@
-"""Four scales of one experiment, and how a paper's settings map to each."""
+"""Five scales of one experiment, and how a paper's settings map to each."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -190,6 +190,17 @@ PROFILES = {
         ViewConfig("moco2", crop_min=0.8),
         TrainingConfig(epochs=8, batch_size=24, lr=2e-3),
         seeds=5,
+        heads=_SMALL_HEADS,
+        evaluations={"linear": {}, "knn": {}, "few": {}},
+    ),
+    "night": Profile(
+        "night",
+        "2 cores, one table in one night, nothing downloaded: `cpu` with eight times the epochs",
+        DataConfig("shapes", n_train=4_608, n_test=4_096, side=16, classes=16),
+        "conv",
+        ViewConfig("moco2", crop_min=0.8),
+        TrainingConfig(epochs=64, batch_size=24, lr=2e-3),
+        seeds=3,
         heads=_SMALL_HEADS,
         evaluations={"linear": {}, "knn": {}, "few": {}},
     ),

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from sslrepro.base.errors import require
+from sslrepro.base.paths import RUNS
 from sslrepro.study.ledger import find_record
 from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, read_results
-from sslrepro.study.run import RUNS
 from sslrepro.study.workers import carry_out
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sslrepro import papers, tables
+from sslrepro.base.paths import RUNS
 from sslrepro.claims import Cell, Verdict, judge
 from sslrepro.study.ledger import find_record, published_record
 from sslrepro.study.plans import TablePlan, control_key, plan_table
-from sslrepro.study.run import RUNS, Run
+from sslrepro.study.run import Run
 from sslrepro.tables.definition import Column, Definition
 
 
@@ -24,7 +25,7 @@ class Results:
     known   name of a run -> its record ({config, environment, results}); runs that were not done are absent
     """
 
-    plan_table: TablePlan
+    plan: TablePlan
     known: dict[str, dict[str, Any]]
 
     @property

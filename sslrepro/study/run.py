@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -20,9 +19,6 @@ from sslrepro.study.profiles import images_in
 from sslrepro.training.checkpoint import header
 from sslrepro.training.config import RunConfig
 from sslrepro.training.loop import threads, train
-
-PROJECT = Path(os.environ.get("SSLREPRO_HOME", Path(__file__).resolve().parent.parent))
-RUNS = PROJECT / "runs"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import Any
 from tqdm import tqdm
 
 from sslrepro.base.errors import require
+from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store
-from sslrepro.study.run import RUNS, Run, is_complete, label, perform_run
+from sslrepro.study.run import Run, is_complete, label, perform_run
 
 _channel: Any = None
 
