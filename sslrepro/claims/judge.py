@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Letter:
-    """The transcribed expression, taken by the letter ("every step rises"): true of our means, and of how many seeds."""
+    """The transcribed expression by the letter ("every step rises"): true of our means, and of how many seeds."""
 
     means: bool
     seeds: int
