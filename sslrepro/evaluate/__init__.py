@@ -37,11 +37,11 @@ def _module(name: str):
     return importlib.import_module(f"{__name__}.{one_of(name, names(), 'evaluate', 'name')}")
 
 
-def protocol(name: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The evaluation's full settings: its defaults with `given` on top; unknown keys raise with the nearest."""
+def protocol(name: str, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The evaluation's full settings: its defaults with `settings` on top; unknown keys raise with the nearest."""
     defaults = _module(name).Protocol()
-    known_keys(given or {}, [field.name for field in fields(defaults)], f"evaluate.{name}")
-    return asdict(replace(defaults, **(given or {})))
+    known_keys(settings or {}, [field.name for field in fields(defaults)], f"evaluate.{name}")
+    return asdict(replace(defaults, **(settings or {})))
 
 
 def of_run(name: str) -> bool:
@@ -72,23 +72,23 @@ def pixels(data: Dataset) -> Features:
     return Features(data.images.flatten(1).float() / 255 - 0.5, data.labels)
 
 
-def run(name: str, train: Features, test: Features, given: dict[str, Any] | None = None, seed: int = 0) -> dict:
+def run(name: str, train: Features, test: Features, settings: dict[str, Any] | None = None, seed: int = 0) -> dict:
     """Scores of one evaluation: a flat dict, accuracies in [0, 1].
 
     seed   of the evaluation's own draws (train split for the regularisation, few-label draws)
     """
-    settings = _module(name).Protocol(**protocol(name, given))
+    chosen = _module(name).Protocol(**protocol(name, settings))
     with torch.random.fork_rng(devices=[]):
-        return _module(name).scores(train, test, settings, seed)
+        return _module(name).scores(train, test, chosen, seed)
 
 
-def measure(name: str, config: RunConfig, data: Dataset, device: str, given: dict[str, Any] | None = None) -> dict:
+def measure(name: str, config: RunConfig, data: Dataset, device: str, settings: dict[str, Any] | None = None) -> dict:
     """Scores of an evaluation of a run: a flat dict.
 
     data   the training images, on `device`
     """
-    settings = _module(name).Protocol(**protocol(name, given))
-    return _module(name).scores(config, data, device, settings)
+    chosen = _module(name).Protocol(**protocol(name, settings))
+    return _module(name).scores(config, data, device, chosen)
 
 
 def frozen_scores(
@@ -98,7 +98,7 @@ def frozen_scores(
     root: str | Path | None = None,
     device: str = "cpu",
     seed: int = 0,
-    **given: Any,
+    **settings: Any,
 ) -> dict[str, float]:
     """Scores of a frozen encoder by one evaluation: a flat dict, accuracies in [0, 1]. What `sslrepro.evaluate` calls.
 
@@ -107,7 +107,7 @@ def frozen_scores(
         name      "knn", "linear", "linear_sgd", "few", "nmi"
         root      folder of data sets, where a stored run's images are not embedded
         seed      of the evaluation's own draws
-        given     settings of the evaluation, such as k=5
+        settings  of the evaluation, such as k=5
 
     Images are normalised as the training split is, not augmented. Raises ValueError for an unknown evaluation or
     setting (with the nearest), a missing run, or no data; RuntimeError if the encoder changed under it.
@@ -118,7 +118,7 @@ def frozen_scores(
     >>> sorted(scores), scores["knn_top1"] > 0.5
     (['knn_top1', 'knn_top5', 'neighbour_match'], True)
     """
-    protocol(name, given)
+    protocol(name, settings)
     require(not of_run(name), "evaluate", "name", "an evaluation of features", name)
     if isinstance(encoder, str | Path):
         _, encoder, own = stored_method(encoder, data_root(root), device)
@@ -128,7 +128,7 @@ def frozen_scores(
     train, test = (split.to(device) for split in data)
     net = (encoder.encoder if isinstance(encoder, Method) else encoder).to(device)
     normalise = tuple(tuple(part) for part in train.mean_std())
-    return run(name, features(net, train, normalise), features(net, test, normalise), given, seed)
+    return run(name, features(net, train, normalise), features(net, test, normalise), settings, seed)
 
 
 class _Room(ModuleType):

@@ -54,9 +54,9 @@ class Scale:
 Rule = Callable[[Any, Scale, dict[str, Any]], Any]  # (value, scale, the method's settings, those above scaled) -> value
 
 
-def choice(*options: str, added: bool = False) -> Any:
+def choice(*options: str, **about: Any) -> Any:
     """One of some texts; the first is the default."""
-    return setting(options[0], options, added)
+    return setting(options[0], options, **about)
 
 
 def above_zero(default: float | None, **about: Any) -> Any:

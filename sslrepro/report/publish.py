@@ -22,6 +22,7 @@ FAILED = PROJECT / "runs" / "failed"
 BY_HAND = {"start", "by-hand"}  # cells of a source notebook that no page has: finding the package, a table's own words
 
 
+
 def page_name(made: TablePlan) -> str:
     """File name of a table's page, without ending: nnclr_queue-cpu."""
     return f"{made.definition.id}-{made.profile.name}"
