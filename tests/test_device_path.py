@@ -357,6 +357,7 @@ def test_half_precision_stays_within_layers(place):
     assert {half[:2] for half in run(place).record.halves if half.learns} == set()
 
 
+# or those whose steps name what they mined
 CHOOSING = {"fnc", "invp", "invp_moco", "isl", "la", "msf", "nnclr", "nnsiam"}  # other images, by their similarity
 
 
@@ -472,9 +473,11 @@ def test_bf16_is_near_fp32(place):
     Where other images are chosen, rounding of the embeddings may choose others: 3 % and 0.85. The largest differences
     seen were 0.3 % and 0.98, with a choice 0.9 % and 0.945.
     """
-    most, least = (0.03, 0.85) if CASES[place][0] in CHOOSING else (0.01, 0.95)
     (whole, batch), (half, _) = copy.deepcopy(stirred(place)), copy.deepcopy(stirred(place))
-    expected = whole.loss(batch, 0.5).loss
+    step = whole.loss(batch, 0.5)
+    chooses = CASES[place][0] in CHOOSING or step.mined is not None
+    most, least = (0.03, 0.85) if chooses else (0.01, 0.95)
+    expected = step.loss
     with torch.autocast("cpu", torch.bfloat16):
         found = half.loss(batch, 0.5).loss
     expected.backward()
