@@ -35,6 +35,8 @@ def main(words: list[str] | None = None) -> int:
                 evaluate_again(given)
             case "ledger":
                 ledger(given)
+            case "new":
+                given.perform(given)
             case "check":
                 from sslrepro.report.publish import stale
 
