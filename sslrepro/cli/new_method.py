@@ -66,9 +66,10 @@ def write(name: str, like: str, project: Path) -> list[Path]:
             )
         else:
             _, docstring, rest = text.split('"""', 2)
-            first = {"code": f"{new}: starts as a copy of {title}; say in this line what the method does.",
-                     "oracle": f"{new} loss, from the equation, not from the code. Starts as that of {title}."}  # fmt: skip
-            text = f'"""{first[kind]}\n\n{docstring.strip()}\n"""{rest}'
+            first = f"{new}: starts as a copy of {title}; say in this line what the method does."
+            if kind == "oracle":
+                first = f"{new} loss, from the equation and not from the code. Starts as that of {title}."
+            text = f'"""{first}\n\n{docstring.strip()}\n"""{rest}'
         path.write_text(text, encoding="utf-8")
         written.append(path)
     return written
