@@ -30,6 +30,8 @@ class Profile:
     levels        level of the images' class tree -> its classes, coarse to fine, "leaf" last; filled in by plans for
                   sets of a data root, {} where there is no tree
     data_follows_seed   whether every seed draws its own images (embedded sets), so that intervals hold for new data
+    equal_views   whether methods that encode one view of an image per epoch, not two, train for twice the epochs
+    sampler_share   epochs of a sampler's training in one of the run's (SePP-ID); 1/8 as a paper's 100 in 800
     """
 
     name: str
@@ -43,6 +45,8 @@ class Profile:
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: bool = True
     data_follows_seed: bool = True
+    equal_views: bool = False
+    sampler_share: float = 1 / 8
     runnable: bool = True
     n_images: int = 0
     n_classes: int = 0
@@ -59,6 +63,10 @@ class Profile:
         asked = images_in(self.data)
         return min(asked or self.n_images, self.n_images) if self.n_images else asked
 
+    def fair(self) -> "Profile":
+        """This scale on equal terms: as many encoded views for every method, and samplers trained as long as runs."""
+        return replace(self, equal_views=True, sampler_share=1.0)
+
     def scaled(self, method: str, of_table: dict[str, Any] | None = None, usual_batch: int = 0) -> dict[str, Any]:
         """A method's settings at this scale, each by its field's own rule (methods/kinds.py); none at paper scale.
 
@@ -69,7 +77,7 @@ class Profile:
             return dict(of_table or {})
         plan = self.plan
         scale = Scale(self.n_train, self.classes, plan.epochs, plan.batch_size, usual_batch or plan.batch_size,
-                      self.heads)  # fmt: skip
+                      self.heads, self.sampler_share)  # fmt: skip
         return methods.scaled(method, scale, of_table or {})
 
     def lacks(self, given: dict[str, Any]) -> str:
@@ -150,6 +158,8 @@ class Profile:
         of_method = {name: value for name, value in paper.items() if name not in RUN}
         known_keys(of_method, vars(methods.settings(method)), "profiles.config", "paper setting")
         here = self.at({name: value for name, value in paper.items() if name in RUN})
+        if self.equal_views and methods.encodes_one_view(method):
+            here = replace(here, plan=replace(here.plan, epochs=2 * here.plan.epochs))
         settings = here.scaled(method, of_method, self.plan.batch_size)
         data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
         return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
