@@ -8,6 +8,7 @@ from conftest import small, tiny
 from torch import nn
 
 from sslrepro import methods
+from sslrepro.base.types import Batch
 from sslrepro.methods.seppid import BASES, random_pairs, repeated
 from sslrepro.parts.encoders import Conv
 from sslrepro.parts.memory import unit
@@ -52,6 +53,20 @@ def test_ifnd_on_moco_has_the_head_of_moco_unless_it_is_told():
     }
     assert from_record(values).settings["head"] == "three layers", "a run that is older than the setting"
     assert from_record(values).identity == stored.identity != RunConfig("ifnd_moco", {}).identity
+
+
+def test_ifnd_on_moco_that_accepts_nothing_is_moco_without_its_own_past():
+    same = {"dim": 5, "hidden": 7, "queue_size": 12, "temperature": 0.2}
+    moco, control = built("mocov2", **same), built("ifnd_moco", final_rate=0.0, **same)
+    g = torch.Generator().manual_seed(4)
+    moco.queue.push(torch.randn(12, 5, generator=g), torch.arange(12))
+    assert control.load_state_dict(moco.state_dict(), strict=False).unexpected_keys == []
+    control.refresh(lambda net: net(torch.randn(N, 3, 8, 8, generator=g)).detach(), 0.5)
+    assert (control.pseudo.label < 0).all() and int(control.pseudo.renewals) == 1
+    views = tuple(torch.randn(4, 3, 8, 8, generator=g) for _ in range(2))
+    new, past = Batch(views, torch.tensor([20, 21, 22, 23]), 0), Batch(views, torch.tensor([20, 3, 22, 23]), 0)
+    assert control.loss(new, 0.5).loss.item() == pytest.approx(moco.loss(new, 0.5).loss.item(), rel=1e-6)
+    assert control.loss(past, 0.5).loss.item() < moco.loss(past, 0.5).loss.item() - 1e-4
 
 
 @pytest.mark.parametrize(("name", "net"), [("ifnd", "encoder"), ("ifnd_moco", "teacher"), ("ifnd_swav", "encoder")])

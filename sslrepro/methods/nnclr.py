@@ -146,9 +146,9 @@ class NNCLR(Method):
             stand_in, mined = [rows.detach() for rows in query], None
         else:
             rows, row_index = self.stored(batch)
-            found = [self.neighbour(query[v].detach(), batch, rows, row_index) for v in large]
-            stand_in = [n for n, _ in found]
-            slots = torch.cat([slot for _, slot in found])
+            neighbours = [self.neighbour(query[v].detach(), batch, rows, row_index) for v in large]
+            stand_in = [n for n, _ in neighbours]
+            slots = torch.cat([slot for _, slot in neighbours])
             anchor = batch.index.repeat(len(large))
             mined = anchor, row_index[slots]
             metrics["neighbour_cosine"] = (torch.cat(stand_in) * torch.cat([query[v] for v in large])).sum(1).mean()

@@ -57,9 +57,9 @@ class NNSiam(Method):
         slots = [nearest(unit(rows.detach()), self.queue.entries, 1, *own)[1][:, 0] for rows in z]
         target = [self.queue.entries[slot] for slot in slots]
         rows = -(cosine(p[0], target[1]) + cosine(p[1], target[0])) / 2
-        anchor, found = batch.index.repeat(2), self.queue.index[torch.cat(slots)]
-        metrics = {"embedding_std": spread(unit(z[0])), "self_hit": (anchor == found).float().mean()}
-        return Step(averaged(rows), metrics, (unit(z[0].detach()), batch.index), (anchor, found))
+        anchor, neighbour = batch.index.repeat(2), self.queue.index[torch.cat(slots)]
+        metrics = {"embedding_std": spread(unit(z[0])), "self_hit": (anchor == neighbour).float().mean()}
+        return Step(averaged(rows), metrics, (unit(z[0].detach()), batch.index), (anchor, neighbour))
 
     def after_step(self, step: Step, progress: float) -> None:
         self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))

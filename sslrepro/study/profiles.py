@@ -80,9 +80,9 @@ class Profile:
                       self.heads, self.sampler_share)  # fmt: skip
         return methods.scaled(method, scale, of_table or {})
 
-    def lacks(self, given: dict[str, Any]) -> str:
+    def lacks(self, of_run: dict[str, Any]) -> str:
         """Why a run cannot be had at this scale; "" where it can."""
-        if "classes" not in given or not self.runnable or self.data.name == "shapes" or self.level(given["classes"]):
+        if "classes" not in of_run or not self.runnable or self.data.name == "shapes" or self.level(of_run["classes"]):
             return ""
         if self.level(min(shapes.LEVELS)):
             return f"the class tree of {self.data.name} has no middle level"
@@ -112,10 +112,12 @@ class Profile:
     def labels_in(self, data: DataConfig) -> int:
         """Classes of the labels of a run's images, whatever level of a tree they are; 0 where nobody can tell."""
         known = {name: n for n, name in shapes.LEVELS.items()}
-        known |= {self.data.name if one == "leaf" else f"{self.data.name}-{one}": n for one, n in self.levels.items()}
+        known |= {
+            self.data.name if level == "leaf" else f"{self.data.name}-{level}": n for level, n in self.levels.items()
+        }
         return known.get(data.name, data.classes)
 
-    def at(self, given: dict[str, Any]) -> "Profile":
+    def at(self, of_run: dict[str, Any]) -> "Profile":
         """This scale with what a table sets of the run itself, in the paper's units; as printed at paper scale.
 
         epochs       printed / 500 times the profile's, rounded, at least one; 0 stays 0, the encoder as initialised
@@ -128,25 +130,25 @@ class Profile:
         Raises ValueError where the profile's images have no such levels.
         """
         plan, data, paper, n_classes = self.plan, self.data, self.name == "paper", self.n_classes
-        if "epochs" in given:
-            printed = given["epochs"]
+        if "epochs" in of_run:
+            printed = of_run["epochs"]
             mapped = printed if paper or printed == 0 else max(1, round(printed / PAPER_EPOCHS * plan.epochs))
             plan = replace(plan, epochs=mapped)
-        if "batch_size" in given:
-            printed = given["batch_size"]
+        if "batch_size" in of_run:
+            printed = of_run["batch_size"]
             size = printed if paper else max(LEAST_BATCH, round(printed / PAPER_BATCH * plan.batch_size))
             plan = replace(plan, batch_size=size, lr=plan.lr * (size / plan.batch_size))
-        if "classes" in given and not paper:
-            require(not self.lacks(given), f"profiles.{self.name}", "classes", "set where the images have the level",
-                    given["classes"], self.lacks(given))  # fmt: skip
+        if "classes" in of_run and not paper:
+            require(not self.lacks(of_run), f"profiles.{self.name}", "classes", "set where the images have the level",
+                    of_run["classes"], self.lacks(of_run))  # fmt: skip
             if data.name == "shapes":
-                name = shapes.LEVELS[one_of(given["classes"], shapes.LEVELS, "profiles", "classes")]
+                name = shapes.LEVELS[one_of(of_run["classes"], shapes.LEVELS, "profiles", "classes")]
                 data = replace(data, name=name, classes=len(shapes.LEAVES))
             else:
-                level, n_classes = self.level(given["classes"]), self.levels["leaf"]
+                level, n_classes = self.level(of_run["classes"]), self.levels["leaf"]
                 if level != "leaf":  # its name no longer tells how many images it has
                     data = replace(data, name=f"{data.name}-{level}", n_train=images_in(data))
-        views = replace(self.views, recipe=given.get("recipe", self.views.recipe))
+        views = replace(self.views, recipe=of_run.get("recipe", self.views.recipe))
         return replace(self, plan=plan, data=data, views=views, n_classes=n_classes)
 
     def config(self, method: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
