@@ -352,9 +352,9 @@ def test_crop_min_reaches_the_boxes():
         assert abs(share.min().item() - least) < 0.12
 
 
-@pytest.mark.parametrize("least", [-0.1, 1.1, math.inf])
+@pytest.mark.parametrize("least", [-0.1, 1.1, math.inf, math.nan])
 def test_crop_min_outside_0_to_1_is_refused(least):
-    with pytest.raises(ValueError, match=r"data\.views: crop_min must be in \[0, 1\], got"):
+    with pytest.raises(ValueError, match=r"data\.views: crop_min must be (in \[0, 1\]|a finite number), got"):
         recipe(ViewConfig("byol", least))
 
 

@@ -68,9 +68,9 @@ def fits(value: Any, kind: Any) -> bool:
     if kind is Any:
         return True
     if origin in (types.UnionType, typing.Union):
-        return any(fits(value, one) for one in inner)
+        return any(fits(value, part) for part in inner)
     if origin is tuple and inner[-1] is Ellipsis:
-        return isinstance(value, tuple) and len(value) > 0 and all(fits(one, inner[0]) for one in value)
+        return isinstance(value, tuple) and len(value) > 0 and all(fits(item, inner[0]) for item in value)
     if origin is tuple:
         return isinstance(value, tuple) and len(value) == len(inner) and all(map(fits, value, inner))
     if origin is dict:
@@ -88,7 +88,7 @@ def described(kind: Any) -> str:
     """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        return " or ".join(described(one) for one in inner)
+        return " or ".join(described(part) for part in inner)
     if origin is tuple:
         n = "a list of" if inner[-1] is Ellipsis else f"{len(inner)}"
         return f"{n} {described(inner[0]).removeprefix('a ')}s"

@@ -12,6 +12,7 @@ from sslrepro.cli.parser import parser
 from sslrepro.cli.reproduce import reproduce
 from sslrepro.cli.show import show
 from sslrepro.cli.train import train
+from sslrepro.cli.trials import trials
 
 
 def main(words: list[str] | None = None) -> int:
@@ -35,6 +36,8 @@ def main(words: list[str] | None = None) -> int:
                 evaluate_again(given)
             case "ledger":
                 ledger(given)
+            case "trials":
+                trials(given)
             case "new":
                 given.perform(given)
             case "check":

@@ -110,6 +110,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--export", type=Path, metavar="FILE", help="write the scale's results as one .tar.gz")
     sub.add_argument("--import", dest="import_", type=Path, metavar="FILE", help="merge such a file into the ledger")
 
+    sub = commands.add_parser("trials", help="try a few settings of every method on training images, and freeze them",
+                              epilog="Four trials per method, learning rates and alternatives that its sources print, "
+                              "two seeds each.\nIt can be stopped and called again.")  # fmt: skip
+    sub.add_argument("--profile", default="cpu", help="scale (default cpu)")
+    sub.add_argument("--method", action="append", help="only these (default all)")
+    sub.add_argument("--jobs", type=int, help="runs side by side, one thread each (default one per core)")
+    sub.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    sub.add_argument("--root", default=os.environ.get("SSLREPRO_DATA") or None, metavar="DIR")
+    sub.add_argument("--runs", default=None, metavar="DIR")
+    sub.add_argument("--dry-run", action="store_true", help="list what is missing, and stop")
+
     sub = commands.add_parser("evolution", help="train what a figure of embeddings over training needs, and keep it")
     sub.add_argument("figure", nargs="?", help="id of the figure; without it, the list of figures")
     sub.add_argument("--profile", default="cpu", help="scale: smoke, cpu or gpu (default cpu)")

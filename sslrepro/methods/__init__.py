@@ -15,7 +15,19 @@ from sslrepro.base.values import identity_values as values_of_identity
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import Scale
 
-__all__ = ["Method", "build", "config_class", "method_class", "names", "ranges", "scaled", "settings"]
+__all__ = [
+    "Method",
+    "build",
+    "config_class",
+    "encodes_one_view",
+    "identity_values",
+    "method_class",
+    "names",
+    "ranges",
+    "scaled",
+    "settings",
+    "stored_settings",
+]
 
 
 def names() -> list[str]:
@@ -91,13 +103,19 @@ def scaled(name: str, scale: Scale, of_table: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for field in fields(config_class(name)):
         rule = field.metadata.get("of_tables" if field.name in of_table else "scale")
-        if rule:
+        if "of" in field.metadata:
+            out[field.name] = scaled(values[field.metadata["of"]], scale, of_table.get(field.name, {}))
+        elif rule:
             values[field.name] = out[field.name] = rule(values[field.name], scale, values)
         elif field.name in of_table:
             out[field.name] = of_table[field.name]
-        elif "of" in field.metadata:
-            out[field.name] = scaled(values[field.metadata["of"]], scale, {})
     return out
+
+
+def encodes_one_view(name: str) -> bool:
+    """Whether a method that sees no labels encodes one view of an image per epoch (InstDisc, LA, InvP, ISL)."""
+    method = method_class(name)
+    return method.n_views == 1 and not method.needs_labels
 
 
 def build(name: str, config: Any, encoder: nn.Module, n_images: int) -> Method:

@@ -124,6 +124,19 @@ def width(default: int, head: str, allowed: Range = COUNT) -> Any:
                    of_tables=lambda value, scale, _: round(value / default * narrow(scale)))  # fmt: skip
 
 
+def bottleneck(default: int, of: str, part: float) -> Any:
+    """Of a head narrower than the embedding: `part` of the scaled width `of`, a setting above it, at every scale.
+
+    SimSiam's predictor is a quarter as wide as its embedding. What a table sets keeps its ratio to the default.
+    """
+
+    def narrow(value: int, settings: dict[str, Any]) -> int:
+        return max(1, round(value / default * part * settings[of]))
+
+    return count(default, scale=lambda value, _, settings: narrow(value, settings),
+                 of_tables=lambda value, _, settings: narrow(value, settings))  # fmt: skip
+
+
 def momentum(default: float | None) -> Any:
     """Of a teacher, the weight of its old value: smaller where there are fewer steps."""
     return share(default, scale=lambda value, *_: None if value is None else min(value, TEACHER_MOMENTUM))
