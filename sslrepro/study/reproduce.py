@@ -8,6 +8,7 @@ from sslrepro.base.paths import RUNS
 from sslrepro.study.ledger import find_record
 from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, read_results
+from sslrepro.study.rows import with_rows
 from sslrepro.study.workers import carry_out
 
 
@@ -20,10 +21,14 @@ def reproduce(
     runs: str | Path = RUNS,
     jobs: int = 2,
     device: str = "cpu",
+    rows: list[str] | None = None,
 ) -> Results:
-    """A table's results: from the ledger and the store, training what neither holds. What the notebooks call."""
+    """A table's results: from the ledger and the store, training what neither holds. What the notebooks call.
+
+    rows   of the table, where some are enough: reproduce("all_methods", rows=["nnclr", "simclr"])
+    """
     root = root or os.environ.get("SSLREPRO_DATA")
-    made = plan_table(table, profile, seeds, dataset, root)
+    made = with_rows(plan_table(table, profile, seeds, dataset, root), rows)
     runs = Path(runs)
     absent = [task for task in made.tasks if find_record(task, made, runs) is None]
     if absent:
