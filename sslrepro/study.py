@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any
 from sslrepro import papers, tables
 from sslrepro.check import require
 from sslrepro.claims import Cell, Verdict, judge
+from sslrepro.claims.facts import facts_of
 from sslrepro.plans import Plan, control_key, plan
 from sslrepro.store import Store, read_json, write_json
 from sslrepro.tables import Column
@@ -216,12 +216,12 @@ class Results:
 
         Cells and values of other tables stand in from the ledger, where those tables are published at this scale.
         """
-        definition, cells, values = self.definition, {}, {}
+        definition, cells, values, facts = self.definition, {}, {}, {}
         for found in (*self.elsewhere, self):
-            cells, values = cells | found.cells(), values | found.measured_values()
-        judged = self.plan.profile.judged
-        return [judge(claim, cells, values, judged, definition.unrun, definition.adapted)
-                for claim in claims_of(definition)]  # fmt: skip
+            cells, values, facts = cells | found.cells(), values | found.measured_values(), facts | facts_of(found)
+        scale = self.plan.profile
+        return [judge(claim, cells, values, scale.judged, definition.unrun, definition.adapted, facts,
+                      sizes=scale.name == "paper") for claim in claims_of(definition)]  # fmt: skip
 
     def records(self) -> list[dict[str, Any]]:
         """All records, shared runs once."""
@@ -235,10 +235,7 @@ class Results:
 
 def cell_of(values: dict[int, float], source: str = "") -> Cell | None:
     """Mean and spread over seeds; None where there is no seed."""
-    found = list(values.values())
-    if not found:
-        return None
-    return Cell(statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else 0.0, len(found), source)
+    return Cell.of(values, source) if values else None
 
 
 def paired(one: dict[int, float], other: dict[int, float]) -> dict[int, float]:
