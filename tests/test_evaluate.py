@@ -619,3 +619,30 @@ def test_no_evaluation_warns():
         warnings.simplefilter("error")
         for name in OF_FEATURES:
             evaluate.run(name, blobs(60), blobs(40, seed=1), SHORT[name])
+
+
+def test_a_class_without_a_vote_is_no_hit():
+    """Ten classes, votes for two of them: the other eight are nobody's answer, at whatever rank topk lists them."""
+    train = Features(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([7, 9]))
+    test = Features(torch.tensor([[1.0, 0.1], [1.0, 0.1]]), torch.tensor([0, 3]))
+    assert evaluate.run("knn", train, test, {"k": 1})["knn_top1"] == 0
+    assert evaluate.run("knn", train, test, {"k": 1})["knn_top5"] == 0
+    assert evaluate.run("knn", train, test, {"k": 2})["knn_top5"] == 0
+    voted = Features(test.x, torch.tensor([7, 9]))
+    assert evaluate.run("knn", train, voted, {"k": 2})["knn_top5"] == 1
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_top5_is_brute_force_over_voted_classes(k):
+    rng = torch.Generator().manual_seed(k)
+    train = Features(torch.randn(40, 4, generator=rng), torch.arange(40) % 12)
+    test = Features(torch.randn(60, 4, generator=rng), torch.randint(12, (60,), generator=rng))
+    hits = 0
+    for x, y in zip(test.x, test.y, strict=True):
+        cosine = torch.nn.functional.cosine_similarity(train.x, x[None])
+        weight: dict[int, float] = {}
+        for place in cosine.argsort(descending=True)[:k].tolist():
+            label = int(train.y[place])
+            weight[label] = weight.get(label, 0.0) + float((cosine[place] / 0.07).exp())
+        hits += int(y) in sorted(weight, key=weight.get, reverse=True)[:5]
+    assert evaluate.run("knn", train, test, {"k": k})["knn_top5"] == pytest.approx(hits / 60)
