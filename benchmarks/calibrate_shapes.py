@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 from sslrepro import evaluate
+from sslrepro.base.types import Features
 from sslrepro.data.datasets import load, resolve
 from sslrepro.evaluate.knn import neighbour_match
 from sslrepro.parts.extract import encoded
-from sslrepro.profiles import profile
-from sslrepro.train import train
-from sslrepro.types import Features
+from sslrepro.study.profiles import profile
+from sslrepro.training.loop import train
 
 ASKED = {
     "random encoder, linear": (0, 45),

@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.suite import seconds
+from sslrepro.base.store import environment, write_json
 from sslrepro.parts.cluster import kmeans
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import same_image
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.mining import nearest, similar_pairs
-from sslrepro.store import environment, write_json
-from sslrepro.train import threads
+from sslrepro.training.loop import threads
 
 REPEATS = 5
 

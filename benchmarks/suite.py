@@ -19,6 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from benchmarks.peers import HAS_LIGHTLY, LightlyStep, endless, lightly_transform, torchvision_pipeline
+from sslrepro.base.store import environment, write_json
+from sslrepro.base.types import Features
 from sslrepro.data import load
 from sslrepro.data.views import augmented, recipe
 from sslrepro.evaluate import knn, linear
@@ -28,10 +30,8 @@ from sslrepro.parts.extract import encoded
 from sslrepro.parts.memory import unit
 from sslrepro.parts.mining import nearest, similar_pairs
 from sslrepro.parts.optim import optimizer
-from sslrepro.profiles import Profile, profile
-from sslrepro.store import environment, write_json
-from sslrepro.train import COMPILING, batches, compiled, initialised, threads
-from sslrepro.types import Features
+from sslrepro.study.profiles import Profile, profile
+from sslrepro.training.loop import COMPILING, batches_of, compile_encoders, initial_method, threads
 
 REPEATS = 5
 BATCH = 256
@@ -135,8 +135,8 @@ def steps(cpu: Profile, device: str) -> Iterator[dict]:
     for method in METHODS:
         config = cpu.config(method, 0)
         train = load(config.data)[0].to(device)
-        net = initialised(config, len(train), device)
-        source = batches(config, train, net)
+        net = initial_method(config, len(train), device)
+        source = batches_of(config, train, net)
         solver = optimizer("adamw", net, 1e-3, 0.0, 0.9)
         places = iter(range(10**9))
 
@@ -165,8 +165,8 @@ def renewals(cpu: Profile, device: str) -> Iterator[dict]:
     """IFND's pass over all images and its clusterings, as a share of the training it interrupts."""
     config = cpu.config("ifnd", 0)
     train = load(config.data)[0].to(device)
-    net = initialised(config, len(train), device)
-    source = batches(config, train, net)
+    net = initial_method(config, len(train), device)
+    source = batches_of(config, train, net)
     solver, places = optimizer("adamw", net, 1e-3, 0.0, 0.9), iter(range(10**9))
 
     def step() -> None:
@@ -199,8 +199,8 @@ def large_steps(device: str) -> Iterator[dict]:
             flops = None
             for how in COMPILING:
                 torch.compiler.reset()
-                net = compiled(initialised(config, len(train), device), how)
-                source = batches(config, train, net)
+                net = compile_encoders(initial_method(config, len(train), device), how)
+                source = batches_of(config, train, net)
                 solver = optimizer("sgd", net, 0.06, 5e-4, 0.9)
                 places = iter(range(10**9))
 

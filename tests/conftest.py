@@ -8,9 +8,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
-from sslrepro.config import Plan, RunConfig
-from sslrepro.data import DataConfig
+from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import ViewConfig
+from sslrepro.training.config import RunConfig, TrainingConfig
 
 torch.set_num_threads(1)
 
@@ -20,6 +20,12 @@ TINY_HEADS = {
     "nnclr": {"dim": 8, "hidden": 16, "hidden_predictor": 16, "queue_size": 24},
     "seppid": {"sampler_epochs": 1, "share": 1.0, "quantile": 0.002, "high": 1.0},
 }
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """Decoded images of a test are kept in a folder of its own."""
+    monkeypatch.setenv("SSLREPRO_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +52,9 @@ def tiny(method: str = "nnclr", seed: int = 0, epochs: int = 2, **settings) -> R
     """A run of a few dozen steps that takes about a second."""
     heads = small(method) | settings
     data = DataConfig("shapes", n_train=160, n_test=48, side=8, classes=4, seed=seed)
-    return RunConfig(method, heads, "conv-tiny", data, ViewConfig("byol", 0.4), Plan(epochs, batch_size=16), seed)
+    return RunConfig(
+        method, heads, "conv-tiny", data, ViewConfig("byol", 0.4), TrainingConfig(epochs, batch_size=16), seed
+    )
 
 
 @pytest.fixture

@@ -11,13 +11,15 @@ import pytest
 import torch
 from conftest import tiny
 
-from sslrepro import atlas, evaluate, evolution, papers, player, snapshots
-from sslrepro.atlas import Atlas, layouts, matched, movement, trust
+from sslrepro import evaluate, papers
+from sslrepro.base.store import read_lines
 from sslrepro.data import load
-from sslrepro.player import Panel
-from sslrepro.profiles import profile, scaled_to
-from sslrepro.store import read_lines
-from sslrepro.train import header, train
+from sslrepro.embeddings import evolution, maps, player, snapshots
+from sslrepro.embeddings.maps import Atlas, layouts, matched, movement, trust
+from sslrepro.embeddings.player import Panel
+from sslrepro.study.profiles import on_dataset, profile
+from sslrepro.training.checkpoint import header
+from sslrepro.training.loop import train
 
 PROTOCOLS = {"knn": evaluate.protocol("knn")}
 
@@ -48,14 +50,14 @@ def watched(tmp_path_factory):
 @pytest.fixture(scope="module")
 def drawn(watched) -> Atlas:
     config, runs, found = watched
-    return atlas.drawn(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
+    return maps.drawn(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
 
 
 @pytest.fixture(scope="module")
 def nnclr(tmp_path_factory) -> Atlas:
     config, runs = config_of("nnclr", 2), tmp_path_factory.mktemp("nnclr")
     found = snapshots.along(config, runs, PROTOCOLS)
-    return atlas.drawn(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
+    return maps.drawn(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
 
 
 # --- watching ---------------------------------------------------------------------------------------------------
@@ -222,7 +224,7 @@ def test_umap_points_move_and_do_not_jump(monkeypatch):
     frames = drifting(60, 3)
     found = layouts(frames, "umap")
     assert found.shape == (3, 60, 2) and np.array_equal(found, layouts(frames, "umap"))
-    monkeypatch.setattr(atlas, "PULL", 0.0)
+    monkeypatch.setattr(maps, "PULL", 0.0)
     assert movement(found).mean() < 0.6 * movement(layouts(frames, "umap")).mean()
 
 
@@ -259,22 +261,22 @@ def test_a_wrong_kind_of_map_is_named():
 
 def test_an_atlas_comes_back_as_it_was(drawn, tmp_path):
     path = tmp_path / "one.npz"
-    atlas.write(path, drawn)
-    again = atlas.read(path)
+    maps.write(path, drawn)
+    again = maps.read(path)
     assert again.about == drawn.about and again.config == drawn.config
     for name in ("groups", "near", "maps"):
         assert all(np.array_equal(value, getattr(again, name)[key]) for key, value in getattr(drawn, name).items())
     before = path.read_bytes()
-    atlas.write(path, again)
+    maps.write(path, again)
     assert path.read_bytes() == before
 
 
 def test_a_damaged_file_is_named(drawn, tmp_path):
     path = tmp_path / "one.npz"
-    atlas.write(path, drawn)
+    maps.write(path, drawn)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ValueError, match=r"one\.npz cannot be read"):
-        atlas.read(path)
+        maps.read(path)
 
 
 def test_crosses_stand_at_the_median_of_their_nearest(drawn):
@@ -288,23 +290,23 @@ def test_crosses_stand_at_the_median_of_their_nearest(drawn):
 def test_groups_that_come_later_are_nobodys_before(watched, drawn):
     config, runs, found = watched
     first = replace(found[0], groups={"class": found[0].groups["class"]}, near={"class": found[0].near["class"]})
-    late = atlas.drawn(config, [first, *found[1:]], snapshots.folder_of(config, runs), load(config.data)[0], ())
+    late = maps.drawn(config, [first, *found[1:]], snapshots.folder_of(config, runs), load(config.data)[0], ())
     assert all(np.array_equal(late.groups[name], drawn.groups[name]) for name in ("class", "pseudo"))
     assert (late.groups["cluster"][0] == -1).all() and (late.near["cluster"][0] == -1).all()
 
 
 def test_an_atlas_of_another_configuration_is_not_taken(monkeypatch, tmp_path, drawn):
-    monkeypatch.setattr(atlas, "LEDGER", tmp_path)
+    monkeypatch.setattr(maps, "LEDGER", tmp_path)
     base = profile("smoke")
-    path = atlas.path_of("ifnd", base, 0)
-    assert path == tmp_path / "smoke" / "figures" / "ifnd-s0.npz" and atlas.kept("ifnd", base, 0) is None
-    atlas.write(path, drawn)  # another run's
-    assert atlas.kept("ifnd", base, 0) is None
-    ours = drawn.about | {"config": json.loads(json.dumps(_record(atlas.config_of("ifnd", base, 0))))}
-    atlas.write(path, replace(drawn, about=ours))
-    assert atlas.kept("ifnd", base, 0) is not None
-    atlas.write(path, replace(drawn, about=ours | {"version": 0}))
-    assert atlas.kept("ifnd", base, 0) is None
+    path = maps.path_of("ifnd", base, 0)
+    assert path == tmp_path / "smoke" / "figures" / "ifnd-s0.npz" and maps.kept("ifnd", base, 0) is None
+    maps.write(path, drawn)  # another run's
+    assert maps.kept("ifnd", base, 0) is None
+    ours = drawn.about | {"config": json.loads(json.dumps(_record(maps.config_of("ifnd", base, 0))))}
+    maps.write(path, replace(drawn, about=ours))
+    assert maps.kept("ifnd", base, 0) is not None
+    maps.write(path, replace(drawn, about=ours | {"version": 0}))
+    assert maps.kept("ifnd", base, 0) is None
 
 
 def _record(config):
@@ -313,14 +315,14 @@ def _record(config):
     return asdict(config)
 
 
-COMMITTED = [path for path in sorted(atlas.LEDGER.glob("*/figures/*.npz")) if path.parts[-3] != "smoke"]
+COMMITTED = [path for path in sorted(maps.LEDGER.glob("*/figures/*.npz")) if path.parts[-3] != "smoke"]
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_committed_atlases_are_of_today_and_end_as_the_ledger_does(path):
     name, _, dataset = path.parts[-3].partition("-")
     arm, _, seed = path.stem.rpartition("-s")
-    found = atlas.kept(arm, scaled_to(profile(name), dataset or None), int(seed))
+    found = maps.kept(arm, on_dataset(profile(name), dataset or None), int(seed))
     assert found is not None and path.stat().st_size < 300_000
     beside = path.parent.parent / f"{found.config.name}.json"
     if not beside.exists():
@@ -328,7 +330,7 @@ def test_committed_atlases_are_of_today_and_end_as_the_ledger_does(path):
     record = json.loads(beside.read_text())
     here = record["environment"]["device"] == found.about["environment"]["device"]
     for line in record["results"].values():
-        if line["evaluation"] in atlas.MEASURED:
+        if line["evaluation"] in maps.MEASURED:
             for score, value in line["scores"].items():
                 last = found.score(score)[-1]
                 assert last == value if here else last == pytest.approx(value, abs=0.03), score
@@ -342,17 +344,17 @@ def large(n: int = 600, frames: int = 9, classes: int = 16) -> Atlas:
     g = np.random.default_rng(5)
     groups = {name: g.integers(-1, classes, (frames, n)) for name in ("cluster", "pseudo")}
     groups["class"] = np.tile(np.arange(n) % classes, (frames, 1))
-    maps = {kind: g.integers(-9000, 9000, (frames, n, 2)) * atlas.STEP for kind in atlas.MAPS}
+    places = {kind: g.integers(-9000, 9000, (frames, n, 2)) * maps.STEP for kind in maps.MAPS}
     near = {name: g.integers(0, n, (frames, classes, 5)) for name in groups}
     about = {
         "epochs": [float(frame) for frame in range(frames)],
         "scores": {name: [0.5] * frames for name in ("knn_top1", "nmi")},
-        "trust": {kind: [0.9] * frames for kind in maps},
+        "trust": {kind: [0.9] * frames for kind in places},
         "classes": [f"solid </script> {place}" for place in range(classes)],
         "coarse": [place // 4 for place in range(classes)],
     }
     index = np.arange(n)
-    return Atlas(about, index, index[:8], index[:0], index[:0], groups, near, maps)
+    return Atlas(about, index, index[:8], index[:0], index[:0], groups, near, places)
 
 
 def numbers(field: dict) -> np.ndarray:
@@ -374,7 +376,7 @@ def test_the_page_holds_the_positions(drawn):
     data = player.payload([Panel("one", drawn), Panel("same", drawn, "class")], "pseudo")
     assert len(data["runs"]) == 1 and [panel["run"] for panel in data["panels"]] == [0, 0]
     xy = numbers(data["runs"][0]["maps"]["tsne"]["xy"]).reshape(5, 160, 2)
-    assert xy * atlas.STEP == pytest.approx(drawn.maps["tsne"])
+    assert xy * maps.STEP == pytest.approx(drawn.maps["tsne"])
     assert np.abs(xy).max() < data["reach"]["tsne"]
     assert np.array_equal(numbers(data["runs"][0]["groups"]["pseudo"]).reshape(5, 160), drawn.groups["pseudo"])
     assert np.array_equal(numbers(data["label"]), drawn.label)
@@ -385,8 +387,8 @@ def test_the_page_holds_the_positions(drawn):
     )
     crosses = numbers(data["runs"][0]["maps"]["tsne"]["crosses"]["pseudo"]).reshape(5, 4, 2)
     assert (crosses[0] == -32768).all()
-    standing = np.where(crosses[-1] == -32768, np.nan, crosses[-1] * atlas.STEP)
-    assert standing == pytest.approx(drawn.centroids("pseudo", "tsne")[-1], abs=atlas.STEP, nan_ok=True)
+    standing = np.where(crosses[-1] == -32768, np.nan, crosses[-1] * maps.STEP)
+    assert standing == pytest.approx(drawn.centroids("pseudo", "tsne")[-1], abs=maps.STEP, nan_ok=True)
 
 
 def test_classes_are_told_apart_by_colour_and_glyph():
@@ -412,13 +414,13 @@ def test_panels_of_different_images_are_refused(drawn, nnclr):
 def test_every_figure_is_transcribed_and_made_of_known_parts(name):
     made = evolution.DEFINITIONS[name]
     assert evolution.transcribed(made)["id"] == name and made.paper in papers.PAPERS
-    assert set(made.arms) <= set(atlas.ARMS) and {arm for arm, *_ in made.panels} in (set(), set(made.arms))
+    assert set(made.arms) <= set(maps.ARMS) and {arm for arm, *_ in made.panels} in (set(), set(made.arms))
     assert bool(made.panels) + bool(made.curves) + bool(made.among) == 1
     assert {colour for _, colour, _ in made.panels} <= {"", *player.COLOURS} and made.first in player.COLOURS
     assert {score for _, scores in made.curves for score in scores} <= {*evolution.NAMES, *evolution.LOGGED}
     for arm in made.arms:
-        assert atlas.config_of(arm, profile("smoke")).plan.epochs == 3
-        assert atlas.config_of(arm, profile("cpu")).plan.epochs == profile("cpu").plan.epochs
+        assert maps.config_of(arm, profile("smoke")).plan.epochs == 3
+        assert maps.config_of(arm, profile("cpu")).plan.epochs == profile("cpu").plan.epochs
     page = Path(__file__).parent.parent / "book" / "figures" / f"{name}.md"
     assert not page.exists() or page.read_text().startswith(f"# {made.title}\n")
 

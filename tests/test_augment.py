@@ -12,7 +12,8 @@ import torch
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as reference
 
-from sslrepro.data import DataConfig, augment, load
+from sslrepro.data import augment, load
+from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import View, ViewConfig, augmented, recipe
 
 SIDE, N = 32, 16
@@ -141,14 +142,14 @@ def test_flip_comes_after_the_crop(images):
 @pytest.mark.parametrize("kernel", [3, 5, 23])
 @pytest.mark.parametrize("sigma", [0.1, 0.3, 0.7, 1.0, 2.0, 5.0])
 def test_gaussian_blur(images, sigma, kernel):
-    matrix = augment.blur(torch.full((N,), sigma), SIDE, kernel)
+    matrix = augment.blur(augment.gaussian(torch.full((N,), sigma), kernel), SIDE)
     mine = augment.spatial(images, matrix, matrix)
     assert worst(mine, reference.gaussian_blur(images, [kernel, kernel], [sigma, sigma])) < BLUR
 
 
 def test_each_image_has_its_own_blur_and_0_is_none(images):
     sigma = torch.linspace(0, 2, N)
-    matrix = augment.blur(sigma, SIDE, 5)
+    matrix = augment.blur(augment.gaussian(sigma, 5), SIDE)
     mine = augment.spatial(images, matrix, matrix)
     assert torch.equal(mine[0], images[0])
     for row in range(1, N):

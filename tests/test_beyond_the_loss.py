@@ -10,7 +10,9 @@ from test_equations import N, a_batch, doubled, oracle, perturbed, rows, stirred
 from test_equivalences import N_IMAGES, built
 from torch import nn
 
-from sslrepro.data import DataConfig, load
+from sslrepro.base.store import read_lines
+from sslrepro.data import load
+from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import Batches, View, prepared
 from sslrepro.methods import method_class, names
 from sslrepro.parts.cluster import density, kmeans
@@ -18,8 +20,8 @@ from sslrepro.parts.frontier import Frontier, Mining, discriminator_loss, fit, g
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import group_rates, relation_match
-from sslrepro.store import read_lines
-from sslrepro.train import alike, batches, initialised, mined_pairs, train
+from sslrepro.training.loop import batches_of, initial_method, mine_pairs, train
+from sslrepro.training.monitor import class_agreement
 
 IMAGES = torch.randn(N_IMAGES, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
 
@@ -538,8 +540,8 @@ def test_the_loop_refreshes_before_an_epoch_then_reads_then_writes(tmp_path, mon
 def test_pairs_are_mined_once_by_the_trained_sampler(tmp_path):
     config = tiny("seppid", share=0.5, quantile=0.02, weight=0.3)
     data, _ = load(config.data)
-    method = initialised(config, len(data))
-    found, about = mined_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)
+    method = initial_method(config, len(data))
+    found, about = mine_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)
     sampler = train(config.sampler, tmp_path / "again", data).eval()
     images = prepared(data.take(data.index).float() / 255, tuple(map(tuple, data.mean_std())))
     with torch.no_grad():
@@ -552,10 +554,10 @@ def test_pairs_are_mined_once_by_the_trained_sampler(tmp_path):
     assert about == {"pairs": len(found), "paired_images": len(set(images)), "pair_match": same.double().mean().item(),
                      "pair_degree": max(map(images.count, images))}  # fmt: skip
     method.seed.add_(1)  # would choose other images
-    assert torch.equal(mined_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)[0], found)
-    source = batches(config, data, method, found)
+    assert torch.equal(mine_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)[0], found)
+    source = batches_of(config, data, method, found)
     assert source.pairs is found and source.pair_weight == 0.3
-    assert batches(config, data, method).at(0).weight is None, "no pairs, no weights"
+    assert batches_of(config, data, method).at(0).weight is None, "no pairs, no weights"
 
 
 def test_what_is_held_to_be_alike_is_measured_level_by_level():
@@ -565,11 +567,11 @@ def test_what_is_held_to_be_alike_is_measured_level_by_level():
     expected = {}
     for level, group in enumerate(method.pseudo.label):
         expected |= {f"{name}_{level}": value for name, value in group_rates(data.labels, group).items()}
-    assert alike(method, data) == expected and len(expected) == 5 * len(method.config.clusters)
+    assert class_agreement(method, data) == expected and len(expected) == 5 * len(method.config.clusters)
     method = built("isl")
     method.affinity.admit(*torch.randint(N_IMAGES, (2, 30), generator=draw))
     match = relation_match(data.labels, method.affinity.members)
-    found = {name: value for name, value in alike(method, data).items() if name not in method.reports}
+    found = {name: value for name, value in class_agreement(method, data).items() if name not in method.reports}
     assert found == {"relation_match": match["match"], "relation_degree": match["degree"]}
 
 

@@ -10,14 +10,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from sslrepro import __main__, claims, figures, ledger, papers, plans, publish, report, study, tables, tasks
+from sslrepro import claims, papers, tables
+from sslrepro.base import paths, store
+from sslrepro.base.store import read_json, result_key, write_json
 from sslrepro.claims import Cell, judge
-from sslrepro.data import DataConfig, load
+from sslrepro.cli.main import main
+from sslrepro.data import load
+from sslrepro.data.dataset import DataConfig
 from sslrepro.data.shapes import LEVELS
-from sslrepro.labels import printed, row_label, rows_in_order
-from sslrepro.profiles import LEAST_BATCH, profile, scaled_to
-from sslrepro.store import read_json, result_key, write_json
-from sslrepro.tables import Column, Definition, checked
+from sslrepro.report import figures, publish, table_page
+from sslrepro.report.headings import printed, row_label, rows_in_order
+from sslrepro.study import budget, ledger, plans, workers
+from sslrepro.study import results as results_module
+from sslrepro.study.profiles import LEAST_BATCH, on_dataset, profile
+from sslrepro.study.results import Results, claims_of, related_plans
+from sslrepro.study.run import Run, is_complete, merge_runs
+from sslrepro.tables.definition import Column, Definition
+from sslrepro.tables.validate import validate
 
 ROOT = Path(__file__).parent.parent
 PAPERS_TABLES = [name for name in tables.names() if tables.definition(name).notebook == "table"]
@@ -56,11 +65,11 @@ def defined(monkeypatch):
     """The synthetic definitions beside the real ones."""
     real = tables.definition
     monkeypatch.setattr(
-        tables, "definition", lambda name: checked(SYNTHETIC[name]) if name in SYNTHETIC else real(name)
+        tables, "definition", lambda name: validate(SYNTHETIC[name]) if name in SYNTHETIC else real(name)
     )
 
 
-def score(task: tasks.Task) -> float:
+def score(task: Run) -> float:
     """A made-up accuracy that depends on method, epochs, views, batch and seed, so that every cell can be told."""
     if task.config is None:
         return 0.125
@@ -71,7 +80,7 @@ def score(task: tasks.Task) -> float:
     return value + 0.003 * task.seed**2
 
 
-def record(task: tasks.Task, shift: float = 0.0) -> dict:
+def record(task: Run, shift: float = 0.0) -> dict:
     """A ledger file of a run that was never made."""
     results = {"training": {"key": "training", "evaluation": "training",
                             "scores": {"seconds": 10.0, "steps": task.steps if task.config else 0,
@@ -85,13 +94,11 @@ def record(task: tasks.Task, shift: float = 0.0) -> dict:
     return {"config": config, "environment": where, "results": results}
 
 
-def done(
-    table: str, profile_name: str = "cpu", seeds: int | None = None, without: tuple[str, ...] = ()
-) -> study.Results:
+def done(table: str, profile_name: str = "cpu", seeds: int | None = None, without: tuple[str, ...] = ()) -> Results:
     """Made-up results of a table, without the runs of some rows."""
-    made = plans.plan(table, profile_name, seeds)
+    made = plans.plan_table(table, profile_name, seeds)
     gone = {task.name for (row, _), group in made.cells.items() for task in group if row in without}
-    return study.Results(made, {task.name: record(task) for task in made.tasks if task.name not in gone})
+    return Results(made, {task.name: record(task) for task in made.tasks if task.name not in gone})
 
 
 # --- definitions ------------------------------------------------------------------------------------------------
@@ -146,9 +153,9 @@ def test_definitions_name_only_what_exists(name):
     ({"notebook": "sheet"}, "notebook must be one of"),
 ])  # fmt: skip
 def test_a_name_that_does_not_exist_is_one_clear_error(change, message):
-    checked(BATCH)
+    validate(BATCH)
     with pytest.raises(ValueError, match=re.escape(message)):
-        checked(replace(BATCH, **({"effect": ()} | change)))
+        validate(replace(BATCH, **({"effect": ()} | change)))
 
 
 # --- mapping ----------------------------------------------------------------------------------------------------
@@ -235,25 +242,25 @@ def test_every_table_is_published_at_cpu_scale():
 def test_the_committed_ledger_is_found_whole(page):
     """A changed default, field or mapping renames runs: their ledger files would no longer be found."""
     given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
-    made = plans.plan(given["table"], given["profile"], given["seeds"], given.get("dataset"))
-    assert [task.name for task in made.tasks if study.published(task, made) is None] == []
+    made = plans.plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))
+    assert [task.name for task in made.tasks if ledger.published_record(task, made) is None] == []
 
 
 def test_columns_that_set_nothing_share_the_rows_run_and_others_have_their_own():
-    made = plans.plan("nnclr_croponly", "cpu", 2)
+    made = plans.plan_table("nnclr_croponly", "cpu", 2)
     full, crop = (made.of("nnclr", column)[1].config for column in ("full_aug", "only_crop"))
     assert made.of("nnclr") == made.of("nnclr", "full_aug") and made.of("nnclr", "drop") == made.of(
         "nnclr", "only_crop"
     )
     assert full.with_changes(**{"views.recipe": "crop"}) == crop and full.plan.epochs == 5 and full.seed == 1
     assert made.of("NNCLR, 1,000 epochs")[0].config.plan.epochs == 16
-    epochs = plans.plan("nnclr_epochs", "cpu", 1)
+    epochs = plans.plan_table("nnclr_epochs", "cpu", 1)
     assert {key for key in epochs.cells if key[0] == "byol"} == {("byol", f"e{n}") for n in (100, 200, 400, 800)}
     assert epochs.of("byol") == epochs.of("byol", "e100"), "a row without a run of its own shows its first"
 
 
 def test_controls_have_the_rows_budget_and_each_columns_own():
-    made = plans.plan("nnclr_croponly", "cpu", 1)
+    made = plans.plan_table("nnclr_croponly", "cpu", 1)
     control = plans.control_key
     full, crop = (made.of(control("supcon"), column)[0].config for column in ("full_aug", "only_crop"))
     assert full.plan.epochs == crop.plan.epochs == 5, "all rows agree on 300 epochs; variants are not asked"
@@ -261,9 +268,9 @@ def test_controls_have_the_rows_budget_and_each_columns_own():
     assert made.of(control("random"), "full_aug")[0].config.plan.epochs == 0
     assert made.of(control("pixels"), "full_aug") == made.of(control("pixels"), "only_crop")
     assert made.of(control("pixels"), "full_aug")[0].config is None
-    epochs = plans.plan("nnclr_epochs", "cpu", 1)
+    epochs = plans.plan_table("nnclr_epochs", "cpu", 1)
     assert [epochs.of(control("supcon"), f"e{n}")[0].config.plan.epochs for n in (100, 800)] == [2, 13]
-    levels = plans.plan("ifnd_granularity", "cpu", 1)
+    levels = plans.plan_table("ifnd_granularity", "cpu", 1)
     assert levels.of("imagenet_d3", "supcon")[0].config.method == "supcon"
     assert levels.of("imagenet_d3", "supcon")[0].data.name == "shapes-family"
     assert levels.of("imagenet_d3", "random")[0].config.plan.epochs == 0
@@ -272,7 +279,7 @@ def test_controls_have_the_rows_budget_and_each_columns_own():
 def test_a_control_has_no_cell_where_a_column_is_a_method(monkeypatch):
     definition = replace(tables.definition("ifnd_granularity"), controls=("pixels",))
     monkeypatch.setattr(tables, "definition", lambda name: definition)
-    made = plans.plan("ifnd_granularity", "smoke")
+    made = plans.plan_table("ifnd_granularity", "smoke")
     assert made.of(plans.control_key("pixels"), "ifnd") and not made.of(plans.control_key("pixels"), "supcon")
 
 
@@ -281,7 +288,7 @@ def test_what_a_column_sets_goes_before_what_its_row_does(monkeypatch):
     monkeypatch.setattr(
         tables, "definition", lambda name: replace(BATCH, id=name, rows=rows, columns=columns, effect=())
     )
-    made = plans.plan("nnclr_epochs", "cpu", 1)
+    made = plans.plan_table("nnclr_epochs", "cpu", 1)
     assert made.of("nnclr", "e800")[0].config.plan.epochs == 13
     assert made.of(plans.control_key("simclr"), "e800")[0].config.plan.epochs == 13
 
@@ -290,40 +297,40 @@ def test_controls_have_the_rows_images(monkeypatch):
     rows = {"imagenet_d3": {"classes": 4}}
     definition = replace(tables.definition("ifnd_granularity"), rows=rows, effect=(), controls=("pixels", "random"))
     monkeypatch.setattr(tables, "definition", lambda name: definition)
-    made = plans.plan("ifnd_granularity", "smoke")
+    made = plans.plan_table("ifnd_granularity", "smoke")
     for name in definition.controls:
         assert made.of(plans.control_key(name), "ifnd")[0].data.name == "shapes-family", name
 
 
 def test_small_scales_leave_out_what_only_does(monkeypatch):
     monkeypatch.setattr(tables, "definition", lambda name: replace(BATCH, only=("b256",), variants={"v": {}}))
-    assert list(plans.plan("nnclr_batch", "cpu", 1).rows) == ["b256"]
-    assert plans.plan("nnclr_batch", "cpu", 1).of("v")
-    assert list(plans.plan("nnclr_batch", "paper", 1).rows) == ["b256", "b4096", "b8192"]
+    assert list(plans.plan_table("nnclr_batch", "cpu", 1).rows) == ["b256"]
+    assert plans.plan_table("nnclr_batch", "cpu", 1).of("v")
+    assert list(plans.plan_table("nnclr_batch", "paper", 1).rows) == ["b256", "b4096", "b8192"]
 
 
 def test_tasks_of_a_run_are_united_with_all_evaluations(defined):
-    plain = plans.plan("nnclr_epochs", "cpu", 1).of("moco_v2", "e200")[0]
-    more = plans.plan("ifnd_frameworks", "cpu", 1).of("moco_v2")[0]
+    plain = plans.plan_table("nnclr_epochs", "cpu", 1).of("moco_v2", "e200")[0]
+    more = plans.plan_table("ifnd_frameworks", "cpu", 1).of("moco_v2")[0]
     assert plain.name == more.name and set(more.evaluations) - set(plain.evaluations) == {"linear_sgd"}
-    (both,) = tasks.united([plain, more])
-    assert both == more and tasks.united([plain, plain]) == [plain]
+    (both,) = merge_runs([plain, more])
+    assert both == more and merge_runs([plain, plain]) == [plain]
     with pytest.raises(ValueError, match="protocol of knn must be one for all tables"):
-        tasks.united([plain, replace(more, evaluations={"knn": {"k": 3}})])
+        merge_runs([plain, replace(more, evaluations={"knn": {"k": 3}})])
 
 
 def test_an_evaluation_of_the_profile_cannot_be_another_one_in_a_table(monkeypatch):
     monkeypatch.setattr(tables, "definition", lambda name: replace(BATCH, evaluations={"knn": {"k": 3}}))
     with pytest.raises(ValueError, match="evaluations must be others than those of cpu, got 'knn'"):
-        plans.plan("nnclr_batch", "cpu")
+        plans.plan_table("nnclr_batch", "cpu")
 
 
 def test_the_agenda_has_each_run_once_with_the_evaluations_of_all_tables(defined, monkeypatch):
     monkeypatch.setattr(tables, "names", lambda: ["ifnd_frameworks", "nnclr_epochs"])
-    monkeypatch.setattr(ledger, "VALUE", (("nnclr_epochs", None),))
-    agenda = list(ledger.agenda("cpu", seeds=1))
+    monkeypatch.setattr(budget, "VALUE", (("nnclr_epochs", None),))
+    agenda = list(budget.agenda("cpu", seeds=1))
     assert len({task.name for _, task in agenda}) == len(agenda)
-    shared = plans.plan("ifnd_frameworks", "cpu", 1).of("moco_v2")[0]
+    shared = plans.plan_table("ifnd_frameworks", "cpu", 1).of("moco_v2")[0]
     (owner, task) = next(pair for pair in agenda if pair[1].name == shared.name)
     assert owner.definition.id == "nnclr_epochs" and task == shared, "most wanted first, but whole for both"
 
@@ -339,31 +346,31 @@ def test_tables_that_a_scale_cannot_have_are_left_out_with_the_reason():
 
 def test_a_ledger_file_is_whole_for_one_table_and_not_for_another(defined, tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path)
-    few, more = plans.plan("nnclr_epochs", "cpu", 1), plans.plan("ifnd_frameworks", "cpu", 1)
+    few, more = plans.plan_table("nnclr_epochs", "cpu", 1), plans.plan_table("ifnd_frameworks", "cpu", 1)
     task, wider = few.of("moco_v2", "e200")[0], more.of("moco_v2")[0]
     write_json(few.ledger / f"{task.name}.json", record(task))
-    assert study.published(task, few) is not None and study.published(wider, more) is None
+    assert ledger.published_record(task, few) is not None and ledger.published_record(wider, more) is None
 
 
 def test_merging_keeps_adds_and_compares():
-    task = plans.plan("nnclr_epochs", "cpu", 1).of("moco_v2", "e200")[0]
+    task = plans.plan_table("nnclr_epochs", "cpu", 1).of("moco_v2", "e200")[0]
     before, again = record(task), record(task)
     again["environment"] = {"device": "another"}
     again["results"]["training"]["scores"]["seconds"] = 99.0
     again["results"]["nmi {}"] = {"key": "nmi {}", "evaluation": "nmi", "scores": {"nmi": 0.5}}
     gone = next(key for key in again["results"] if key.startswith("few"))
     del again["results"][gone]
-    after, gaps = study.merged(before, again)
+    after, gaps = ledger.merge_records(before, again)
     assert max(gaps) == 0 and after["environment"] == before["environment"], "the first measurement stays"
     assert after["results"] == before["results"] | {"nmi {}": again["results"]["nmi {}"]}
     linear = next(key for key in again["results"] if key.startswith("linear"))
     again["results"][linear]["scores"]["linear_top1"] += 0.25
-    after, gaps = study.merged(before, again)
+    after, gaps = ledger.merge_records(before, again)
     assert max(gaps) == pytest.approx(0.25) and after["environment"] == again["environment"]
     assert after["results"][linear] == again["results"][linear] and after["results"][gone] == before["results"][gone]
 
 
-def stored(task: tasks.Task, runs: Path, shift: float = 0.0) -> None:
+def stored(task: Run, runs: Path, shift: float = 0.0) -> None:
     """A finished run in a store, without training."""
     made = record(task, shift)
     write_json(runs / task.name / "config.json", made["config"])
@@ -375,26 +382,26 @@ def stored(task: tasks.Task, runs: Path, shift: float = 0.0) -> None:
 def test_publishing_merges_into_the_ledger(defined, tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path / "ledger")
     monkeypatch.setitem(SYNTHETIC, "nnclr_batch", replace(BATCH, seeds=1))
-    made = plans.plan("nnclr_batch", "cpu")
+    made = plans.plan_table("nnclr_batch", "cpu")
     for task in made.tasks:
         stored(task, tmp_path / "runs")
-    counts = study.publish_ledger(made, tmp_path / "runs")
+    counts = ledger.publish_ledger(made, tmp_path / "runs")
     assert counts == {"agree": 0, "differ": 0, "new": 4, "added": 0, "largest": 0.0}
     path = made.ledger / f"{made.of('b256')[0].name}.json"
     file, bytes_before = read_json(path), path.read_bytes()
     key = next(key for key in file["results"] if key.startswith("few"))
     elsewhere = {"key": "nmi {}", "evaluation": "nmi", "scores": {"nmi": 0.5}}
     write_json(path, file | {"results": {k: v for k, v in file["results"].items() if k != key} | {"nmi {}": elsewhere}})
-    counts = study.publish_ledger(made, tmp_path / "runs")
+    counts = ledger.publish_ledger(made, tmp_path / "runs")
     assert counts == {"agree": 4, "differ": 0, "new": 0, "added": 1, "largest": 0.0}
     assert read_json(path)["results"] == file["results"] | {"nmi {}": elsewhere}
     write_json(path, file)
     assert path.read_bytes() == bytes_before
     stored(made.of("b256")[0], tmp_path / "runs", 0.5)
-    counts = study.publish_ledger(made, tmp_path / "runs")
+    counts = ledger.publish_ledger(made, tmp_path / "runs")
     assert counts["differ"] == 1 and counts["largest"] == pytest.approx(0.5)
     (tmp_path / "runs" / made.of("b8192")[0].name / "results.jsonl").unlink()
-    assert study.publish_ledger(made, tmp_path / "runs")["agree"] == 3, "what the store lacks, the ledger keeps"
+    assert ledger.publish_ledger(made, tmp_path / "runs")["agree"] == 3, "what the store lacks, the ledger keeps"
 
 
 # --- results and claims -----------------------------------------------------------------------------------------
@@ -418,7 +425,7 @@ def test_a_difference_of_rows_is_paired_and_other_rows_have_none(defined):
     gain = found.at("ifnd_moco_v2", "gain")
     ours = [found.seeded("ifnd_moco_v2", "top1")[s] - found.seeded("moco_v2", "top1")[s] for s in range(3)]
     assert gain.mean == pytest.approx(sum(ours) / 3) and gain.n == 3
-    part = study.Results(found.plan, {k: v for k, v in found.known.items() if k != found.plan.of("moco_v2")[1].name})
+    part = Results(found.plan, {k: v for k, v in found.known.items() if k != found.plan.of("moco_v2")[1].name})
     assert part.at("ifnd_moco_v2", "gain").n == 2 and part.at("ifnd_moco_v2", "top1").n == 3
 
 
@@ -430,7 +437,7 @@ def test_values_of_the_text_are_measured_and_bring_their_claims():
     found = done("nnclr_croponly")
     values = found.measured_values()
     assert values["nnclr", "crop_1000ep"].mean == pytest.approx(found.at("NNCLR, 1,000 epochs", "only_crop").mean)
-    ids = [claim["id"] for claim in study.claims_of(found.definition)]
+    ids = [claim["id"] for claim in claims_of(found.definition)]
     assert ids == ["nnclr_c16", "nnclr_c17", "nnclr_c18", "nnclr_c19"], "c19 rests on the text alone"
     verdicts = {verdict.claim: verdict for verdict in found.verdicts()}
     assert verdicts["nnclr_c18"].verdict in ("holds", "contradicted", "inconclusive")
@@ -444,9 +451,9 @@ def test_an_adapted_claim_is_judged_in_its_place_and_says_so():
     adapted = found.definition.adapted["ifnd_c10"]
     assert verdicts["ifnd_c10"].judged_as == adapted and verdicts["ifnd_c10"].verdict != "not judged"
     assert verdicts["ifnd_c09"].judged_as == "" and verdicts["ifnd_c09"].verdict == "not judged"
-    assert f"judged as: {adapted}" in str(report.verdicts(found))
-    assert "judged as: <code>all(c(&#x27;ifnd_granularity" in report.verdicts(found).html
-    plain = study.Results(replace(found.plan, definition=replace(found.definition, adapted={})), found.known)
+    assert f"judged as: {adapted}" in str(table_page.verdicts(found))
+    assert "judged as: <code>all(c(&#x27;ifnd_granularity" in table_page.verdicts(found).html
+    plain = Results(replace(found.plan, definition=replace(found.definition, adapted={})), found.known)
     assert next(v for v in plain.verdicts() if v.claim == "ifnd_c10").reason.startswith(
         "not run: ifnd_granularity.cifar10"
     )
@@ -466,12 +473,12 @@ def test_claims_find_published_cells_of_other_tables(defined, tmp_path, monkeypa
     text = "c('nnclr_epochs','moco_v2','e200') == c('ifnd_frameworks','moco_v2','top1')"
     claim = {"id": "ifnd_c26", "text": "x", "rests_on": ["ifnd_frameworks"], "check": {"expr": text}, "paper": "ifnd"}
     monkeypatch.setattr(papers, "claims", lambda: {"ifnd_c26": claim})
-    other = plans.plan("nnclr_epochs", "cpu", 3)
+    other = plans.plan_table("nnclr_epochs", "cpu", 3)
     assert done("ifnd_frameworks").verdicts()[0].reason == "not run: nnclr_epochs.moco_v2.e200"
     for task in other.of("moco_v2", "e200"):
         write_json(other.ledger / f"{task.name}.json", record(task))
     found = done("ifnd_frameworks")
-    assert [made.definition.id for made in study.related(found.plan)] == ["nnclr_epochs"]
+    assert [made.definition.id for made in related_plans(found.plan)] == ["nnclr_epochs"]
     assert found.verdicts()[0].verdict == "holds", "the same runs: one measurement"
     (byol,) = (task for task in other.of("byol", "e200") if task.seed == 0)  # no run of the table's own
     before = publish.digest(found.plan)
@@ -488,11 +495,11 @@ SPECIAL = re.compile(r"(?<!\\)[%#_]")  # what LaTeX would take for a comment, an
 @pytest.mark.parametrize("table", SHAPES)
 def test_every_shape_of_table_is_shown_in_every_form(table, defined):
     found = done(table)
-    head, body, foot = report.rows_of(found)
+    head, body, foot = table_page.rows_of(found)
     assert {len(line) for line in [head, *body, *foot]} == {len(head)}
     rows = rows_in_order(found.definition)
     assert len(body) == len(rows) + len(found.definition.variants) and len(foot) == len(found.definition.controls)
-    text, page = str(report.table(found)), report.table(found).html
+    text, page = str(table_page.table(found)), table_page.table(found).html
     for row, line in zip(rows, body, strict=False):
         assert line[0] == row_label(found.definition, row) != ""
         ours = [
@@ -504,24 +511,24 @@ def test_every_shape_of_table_is_shown_in_every_form(table, defined):
             assert "quoted, not run" in line and not any(ours)
     assert page.count('<tr class="quoted">') == len(rows) - len(found.definition.rows)
     assert page.count('<tr class="variant">') == len(found.definition.variants)
-    assert "±" in text and report.caption(found) in text
-    in_latex = report.latex(found)
+    assert "±" in text and table_page.caption(found) in text
+    in_latex = table_page.latex(found)
     assert not SPECIAL.search(in_latex) and in_latex.count(r" \\") == len([head, *body, *foot])
     columns = {line.count(" & ") for line in in_latex.splitlines() if line.endswith(r"\\")}
     assert columns == {len(head) - 1} and not re.search(r"\\\\\n\[", in_latex)
-    assert {line.count(" | ") for line in report.markdown(found).splitlines()} == {len(head) - 1}
-    lines = list(csv.reader(io.StringIO(report.csv(found))))
+    assert {line.count(" | ") for line in table_page.markdown(found).splitlines()} == {len(head) - 1}
+    lines = list(csv.reader(io.StringIO(table_page.csv(found))))
     assert {len(line) for line in lines} == {4} and len(lines) > 3 * len(found.definition.rows)
-    for part in (report.changes, report.cost, report.rerun, report.provenance, report.copies, report.headline,
-                 report.verdicts):  # fmt: skip
+    for part in (table_page.changes, table_page.cost, table_page.rerun, table_page.provenance, table_page.copies, table_page.headline,
+                 table_page.verdicts):  # fmt: skip
         assert str(part(found)) and part(found).html
 
 
 @pytest.mark.parametrize("table", SHAPES)
 def test_tables_without_any_run_are_shown_as_well(table, defined):
-    empty = study.Results(plans.plan(table, "cpu"), {})
-    assert "–" in str(report.table(empty)) and figures.figure(empty).png
-    assert "ot run yet" in report.finding(empty)
+    empty = Results(plans.plan_table(table, "cpu"), {})
+    assert "–" in str(table_page.table(empty)) and figures.figure(empty).png
+    assert "ot run yet" in table_page.finding(empty)
     assert {verdict.verdict for verdict in empty.verdicts()} <= {"not judged"}
 
 
@@ -540,7 +547,7 @@ def test_the_figure_has_the_form_of_the_table_and_says_its_numbers(table, form, 
         cell = found.at(row, column)
         assert (
             f"{cell.mean:.1f}" in made.alt
-            and str(study.papers.table(table)["rows"][0][column]).rstrip("0.") in made.alt
+            and str(results_module.papers.table(table)["rows"][0][column]).rstrip("0.") in made.alt
         )
 
 
@@ -574,7 +581,7 @@ def test_the_figure_shows_what_the_effect_is_about(defined):
 
 def test_the_best_value_is_marked_where_there_is_something_to_compare(defined, monkeypatch):
     def marked(table):
-        page = report.table(done(table)).html
+        page = table_page.table(done(table)).html
         return re.findall(r"<strong>(.*?)</strong>", page)
 
     assert "100.00 ± 0.00" in marked("nnclr_overhead") and "8.40" in marked("nnclr_overhead"), "low is best: both tie"
@@ -585,13 +592,13 @@ def test_the_best_value_is_marked_where_there_is_something_to_compare(defined, m
     monkeypatch.setitem(SYNTHETIC, "nnclr_positives", better)
     found = done("nnclr_positives")
     assert found.at("longer", "top1").mean > max(found.at(row, "top1").mean for row in POSITIVES.rows)
-    (row,) = re.findall(r'<tr class="variant">(.*?)</tr>', report.table(found).html)
+    (row,) = re.findall(r'<tr class="variant">(.*?)</tr>', table_page.table(found).html)
     assert "<strong>" not in row and marked("nnclr_positives")
 
 
 def test_rows_are_named_in_the_papers_words(defined):
     def labels(table):
-        return [line[0] for line in report.rows_of(done(table))[1]]
+        return [line[0] for line in table_page.rows_of(done(table))[1]]
 
     assert labels("nnclr_epochs")[:2] == ["SimCLR", "MoCov2"], "citations by number are left out"
     assert labels("nnclr_predhead") == ["no", "yes"]
@@ -601,50 +608,50 @@ def test_rows_are_named_in_the_papers_words(defined):
 
 def test_runs_close_to_collapse_are_said_and_counted(defined):
     found = done("nnclr_batch")
-    assert report.collapsing(found) == [] and "collapse" not in report.caption(found)
+    assert table_page.collapsing(found) == [] and "collapse" not in table_page.caption(found)
     one, another = (found.plan.of(row, "top1")[1].name for row in ("b256", "b8192"))
     found.known[one]["results"]["training"]["scores"]["embedding_std"] = 0.0301
     found.known[another]["results"]["training"]["scores"]["embedding_std"] = 0.1
-    assert report.collapsing(found) == ["256, seed 1 (0.03)"]  # once, though two columns read it
-    assert report.caption(found).endswith("counted like every other run: 256, seed 1 (0.03).")
+    assert table_page.collapsing(found) == ["256, seed 1 (0.03)"]  # once, though two columns read it
+    assert table_page.caption(found).endswith("counted like every other run: 256, seed 1 (0.03).")
     assert len(found.seeded("b256", "top1")) == 3
 
 
 def test_what_settings_became_is_said(defined):
     def mapped(table):
-        return [line[1] for line in report.rows_of(done(table))[1]]
+        return [line[1] for line in table_page.rows_of(done(table))[1]]
 
     assert mapped("nnclr_batch") == ["4", "quoted, not run", "quoted, not run", "quoted, not run", "24", "48"]
     assert mapped("nnclr_croponly") == ["simclr, 5 epochs", "byol, 5 epochs", "5 epochs", "16 epochs"]
     assert mapped("nnclr_predhead") == ["predictor no", "predictor yes"]
-    assert "200 epochs: 3 epochs" in report.caption(done("nnclr_epochs"))
-    changed = str(report.changes(done("nnclr_epochs")))
+    assert "200 epochs: 3 epochs" in table_page.caption(done("nnclr_epochs"))
+    changed = str(table_page.changes(done("nnclr_epochs")))
     assert re.search(r"plan.epochs\s+100\s+2\b", changed) and "columns set epochs" in changed
     assert "rows differ in method alone" in changed and "rows set method, epochs" in str(
-        report.changes(done("nnclr_croponly"))
+        table_page.changes(done("nnclr_croponly"))
     )
 
 
 def test_the_finding_states_the_effect_with_its_paired_interval(defined):
-    text = report.finding(done("nnclr_croponly"))
+    text = table_page.finding(done("nnclr_croponly"))
     assert text.startswith("NNCLR minus SimCLR, printed change, Only crop minus Full aug.: +0.0 [")
     assert text.endswith("points at cpu scale; the paper prints +22.9.")
-    text = report.finding(done("ifnd_granularity"))
+    text = table_page.finding(done("ifnd_granularity"))
     assert text.startswith("ImageNet Depth 3 minus ImageNet Depth 18 (original labels), Delta(SupCon, SimCLR): ")
     assert text.endswith("the paper prints +4.2.")
-    assert report.finding(done("nnclr_batch")).startswith(
+    assert table_page.finding(done("nnclr_batch")).startswith(
         "Going from batch size 256 to 4,096 (ours 4 to 24) changes linear probe top-1 by +4.0 ["
     )
-    assert "NN of View 1 minus Mom. Enc. no, View 1, Top-1: +3.0 [" in report.finding(done("nnclr_positives"))
+    assert "NN of View 1 minus Mom. Enc. no, View 1, Top-1: +3.0 [" in table_page.finding(done("nnclr_positives"))
 
 
 def test_steps_are_counted_along_what_is_varied():
-    assert "3 of 3 steps of BYOL rise" in str(report.verdicts(done("nnclr_epochs")))
+    assert "3 of 3 steps of BYOL rise" in str(table_page.verdicts(done("nnclr_epochs")))
 
 
 def test_a_note_in_the_margin_for_each_contradiction():
     definition = tables.definition("nnclr_epochs")
-    text = publish.prose(plans.plan("nnclr_epochs", "cpu"))["page-idea"]
+    text = publish.prose(plans.plan_table("nnclr_epochs", "cpu"))["page-idea"]
     assert text.count("```{margin}") == len(definition.margin) and "## What is varied" in text
     assert all(name in text.replace("\\", "") for name in definition.margin)
     assert publish.margin(replace(definition, margin=())) == ""
@@ -652,39 +659,39 @@ def test_a_note_in_the_margin_for_each_contradiction():
 
 def test_special_signs_reach_latex_and_markdown_escaped(defined):
     found = done("nnclr_positives")
-    assert r"no head \& 100\% of\_it" in report.latex(found)
-    assert report.as_latex(["[a]"], [["x|y^2 ~ {1} #2 $3 \\"]], []).count(r"{[}a]") == 1
-    assert r"x\|y" in report.as_markdown(["h"], [["x|y"]], [])
+    assert r"no head \& 100\% of\_it" in table_page.latex(found)
+    assert table_page.as_latex(["[a]"], [["x|y^2 ~ {1} #2 $3 \\"]], []).count(r"{[}a]") == 1
+    assert r"x\|y" in table_page.as_markdown(["h"], [["x|y"]], [])
 
 
 # --- all tables at once -----------------------------------------------------------------------------------------
 
 
 def test_the_estimate_is_by_method_where_it_was_measured_and_by_step_elsewhere(tmp_path):
-    made = plans.plan("nnclr_epochs", "cpu", 1)
+    made = plans.plan_table("nnclr_epochs", "cpu", 1)
     byol, swav = made.of("byol", "e100")[0], made.of("swav", "e100")[0]
-    assert ledger.estimate([byol], tmp_path) is None
+    assert budget.estimate([byol], tmp_path) is None
     write_json(tmp_path / f"{byol.name}.json", record(byol))  # 10 s, and a second for each of three evaluations
-    assert ledger.estimate([byol], tmp_path) == pytest.approx(13)
+    assert budget.estimate([byol], tmp_path) == pytest.approx(13)
     long = made.of("byol", "e800")[0]
-    assert ledger.estimate([long], tmp_path) == pytest.approx(3 + 10 * long.steps / byol.steps)
-    assert ledger.estimate([swav], tmp_path) == pytest.approx(13), "not measured: as a step is on average"
+    assert budget.estimate([long], tmp_path) == pytest.approx(3 + 10 * long.steps / byol.steps)
+    assert budget.estimate([swav], tmp_path) == pytest.approx(13), "not measured: as a step is on average"
     untrained = made.of(plans.control_key("random"), "e100")[0]
-    assert ledger.estimate([untrained], tmp_path) == pytest.approx(3)
+    assert budget.estimate([untrained], tmp_path) == pytest.approx(3)
 
 
 @pytest.fixture
 def two(tmp_path, monkeypatch):
     """A project of two tables whose runs are made up, not trained."""
     monkeypatch.setattr(plans, "LEDGER", tmp_path / "ledger")
-    monkeypatch.setattr(study, "PROJECT", tmp_path)
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
     monkeypatch.setattr(tables, "names", lambda: ["ifnd_granularity", "nnclr_croponly", "nnclr_epochs"])
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "_toc.yml").write_text("")
     calls = []
 
     def carry_out(wanted, runs, *rest, **more):
-        calls.append([task for task in wanted if not study.complete(task, study.Store(runs))])
+        calls.append([task for task in wanted if not is_complete(task, store.Store(runs))])
         for task in calls[-1]:
             stored(task, Path(runs))
 
@@ -693,7 +700,7 @@ def two(tmp_path, monkeypatch):
         path.write_text("")
         return path
 
-    monkeypatch.setattr(study, "carry_out", carry_out)
+    monkeypatch.setattr(workers, "carry_out", carry_out)
     monkeypatch.setattr(publish, "publish", page)
     return tmp_path, calls
 
@@ -701,40 +708,40 @@ def two(tmp_path, monkeypatch):
 def test_reproduce_all_does_shared_runs_once_and_publishes_every_table(two, capsys):
     folder, calls = two
     words = ["reproduce", "all", "--profile", "smoke", "--seeds", "2", "--runs", str(folder / "runs"), "--no-book"]
-    assert __main__.main([*words, "--dry-run"]) == 0
+    assert main([*words, "--dry-run"]) == 0
     said = capsys.readouterr().out
-    alone = {name: len(plans.plan(name, "smoke", 2).tasks) for name in tables.names()}
-    together = {task.name for name in tables.names() for task in plans.plan(name, "smoke", 2).tasks}
+    alone = {name: len(plans.plan_table(name, "smoke", 2).tasks) for name in tables.names()}
+    together = {task.name for name in tables.names() for task in plans.plan_table(name, "smoke", 2).tasks}
     assert "3 tables at smoke scale" in said and f"{len(together)} runs, 0 stored, {len(together)} to do" in said
     assert f"{sum(alone.values()) - len(together)} runs saved" in said and sum(alone.values()) > len(together)
     assert "unknown: nothing was measured" in said and calls == []
-    assert __main__.main(words) == 0
+    assert main(words) == 0
     (first,) = calls
     assert {task.name for task in first} == together and len(first) == len(together)
     assert [task.seed for task in first] == sorted(task.seed for task in first), "whole seeds first"
     said = capsys.readouterr().out
     for name in tables.names():
-        made = plans.plan(name, "smoke", 2)
-        assert all(study.published(task, made) for task in made.tasks) and f"{name}: " in said
-    assert __main__.main(words) == 0 and calls[1] == [], "a second call answers from the store"
+        made = plans.plan_table(name, "smoke", 2)
+        assert all(ledger.published_record(task, made) for task in made.tasks) and f"{name}: " in said
+    assert main(words) == 0 and calls[1] == [], "a second call answers from the store"
     assert f"{len(together)} stored, 0 to do" in capsys.readouterr().out
 
 
 def test_reproduce_missing_leaves_out_what_the_ledger_holds(two, capsys):
     folder, calls = two
-    made = plans.plan("nnclr_epochs", "smoke", 1)
+    made = plans.plan_table("nnclr_epochs", "smoke", 1)
     for task in made.tasks:
         write_json(made.ledger / f"{task.name}.json", record(task))
     words = ["reproduce", "all", "--profile", "smoke", "--seeds", "1", "--runs", str(folder / "runs"), "--no-book"]
-    assert __main__.main([*words, "--missing"]) == 0
+    assert main([*words, "--missing"]) == 0
     assert calls[0] and not {task.name for task in made.tasks} & {task.name for task in calls[0]}
-    assert __main__.main([*words, "--missing", "--dry-run"]) == 0
+    assert main([*words, "--missing", "--dry-run"]) == 0
     assert "0 runs, 0 stored, 0 to do" in capsys.readouterr().out
 
 
 def test_other_images_are_for_profiles_that_read_theirs(monkeypatch):
-    monkeypatch.setattr(ledger, "VALUE", (("nnclr_epochs", "cifar100"),))
+    monkeypatch.setattr(budget, "VALUE", (("nnclr_epochs", "cifar100"),))
     monkeypatch.setattr(tables, "names", lambda: ["nnclr_epochs"])
-    made, left_out = ledger.every_plan("cpu", seeds=1)
+    made, left_out = budget.every_plan("cpu", seeds=1)
     assert [one.profile.name for one in made] == ["cpu"] and left_out == {}
-    assert scaled_to(profile("gpu"), "cifar100").name == "gpu-cifar100"
+    assert on_dataset(profile("gpu"), "cifar100").name == "gpu-cifar100"

@@ -11,12 +11,15 @@ from types import SimpleNamespace
 import pytest
 from docutils import nodes
 
-from sslrepro import change, methods, tables, trial
-from sslrepro.__main__ import main
-from sslrepro.plans import plan
+from sslrepro import methods, tables
+from sslrepro.cli.main import main
+from sslrepro.explore import compare, starter_notebooks
+from sslrepro.study.plans import plan_table
 
 ROOT = Path(__file__).parent.parent
-EVERY = [change.of_table(name) for name in tables.names()] + [change.of_method(name) for name in methods.names()]
+EVERY = [starter_notebooks.of_table(name) for name in tables.names()] + [
+    starter_notebooks.of_method(name) for name in methods.names()
+]
 FITTING = [one for one in EVERY if one.source == "change"]
 
 
@@ -40,9 +43,9 @@ def parameters(text: str) -> dict:
 
 
 def tasks(ready):
-    given = parameters(change.notebook(ready))
+    given = parameters(starter_notebooks.notebook(ready))
     order = ("method", "parameter", "values", "profile", "seeds", "dataset", "root", "changes")
-    return trial.tasks_of(*(given[name] for name in order))
+    return compare.tasks_of(*(given[name] for name in order))
 
 
 # --- every table, every method --------------------------------------------------------------------------------------
@@ -50,10 +53,10 @@ def tasks(ready):
 
 @pytest.mark.parametrize("ready", EVERY, ids=named)
 def test_a_notebook_is_small_normalised_and_at_smoke_scale(ready):
-    text = change.notebook(ready)
+    text = starter_notebooks.notebook(ready)
     source = json.loads((ROOT / "notebooks" / f"{ready.source}.ipynb").read_text())
     assert len(text.encode()) < 20_000
-    assert text == change.dumped(change.normalised(json.loads(text), keep_outputs=False))
+    assert text == starter_notebooks.dumped(starter_notebooks.normalised(json.loads(text), keep_outputs=False))
     assert parameters(text) == ready.parameters and ready.parameters["profile"] == "smoke"
     assert set(parameters(text)) == set(parameters(json.dumps(source))), "the source's own parameters, no others"
     cells = json.loads(text)["cells"]
@@ -69,7 +72,7 @@ def test_its_parameters_build_runs_that_differ(ready):
 
 @pytest.mark.parametrize("ready", [one for one in FITTING if one.kind == "table"], ids=named)
 def test_its_runs_are_the_tables_own_at_smoke_scale(ready):
-    known = {task.name for task in plan(ready.id, "smoke", 1).tasks}
+    known = {task.name for task in plan_table(ready.id, "smoke", 1).tasks}
     assert {group[0].name for group in tasks(ready).values()} <= known
 
 
@@ -77,7 +80,7 @@ def test_its_runs_are_the_tables_own_at_smoke_scale(ready):
 def test_a_table_that_does_not_fit_gets_its_own_notebook(ready):
     given = ready.parameters
     assert ready.kind == "table" and ready.source == tables.definition(ready.id).notebook
-    assert plan(given["table"], given["profile"], given["seeds"], given["dataset"]).tasks
+    assert plan_table(given["table"], given["profile"], given["seeds"], given["dataset"]).tasks
 
 
 def test_most_tables_fit_and_vary_what_they_are_about():
@@ -91,11 +94,11 @@ def test_most_tables_fit_and_vary_what_they_are_about():
 
 
 def test_a_method_takes_what_a_table_varies_for_it_else_a_setting_of_its_own():
-    assert change.of_method("ifnd").parameters == change.of_table("ifnd_strategies").parameters
-    assert change.of_method("simclr").parameters["parameter"] == "settings.temperature"
-    assert change.of_method("supervised").parameters["parameter"] == "plan.epochs"
+    assert starter_notebooks.of_method("ifnd").parameters == starter_notebooks.of_table("ifnd_strategies").parameters
+    assert starter_notebooks.of_method("simclr").parameters["parameter"] == "settings.temperature"
+    assert starter_notebooks.of_method("supervised").parameters["parameter"] == "plan.epochs"
     for name in methods.names():
-        assert change.of_method(name).parameters["method"] == name
+        assert starter_notebooks.of_method(name).parameters["method"] == name
 
 
 def test_file_names_are_told_apart():
@@ -107,14 +110,14 @@ def test_file_names_are_told_apart():
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    return trial.compare("simclr", "settings.temperature", [0.1, 0.5], runs=tmp_path_factory.mktemp("runs"))
+    return compare.compare("simclr", "settings.temperature", [0.1, 0.5], runs=tmp_path_factory.mktemp("runs"))
 
 
 def test_curves_and_scores_show_every_value(found):
     assert list(found.records) == ["temperature 0.1", "temperature 0.5"]
-    picture = trial.curves_of(found)
+    picture = compare.curves_of(found)
     assert picture.png[:4] == b"\x89PNG" and all(words in picture.alt for words in found.records)
-    head, _, *rows = str(trial.scores_of(found)).splitlines()
+    head, _, *rows = str(compare.scores_of(found)).splitlines()
     assert all(words in head for words in found.records) and len(rows) >= 4
     record = found.records["temperature 0.5"][0]
     (score,) = [line["scores"]["knn_top1"] for line in record["results"].values() if line["evaluation"] == "knn"]
@@ -123,19 +126,19 @@ def test_curves_and_scores_show_every_value(found):
 
 
 def test_smoke_scale_says_that_nothing_is_concluded(found):
-    text = str(trial.onward(found))
+    text = str(compare.onward(found))
     assert "nothing is concluded" in text and 'profile = "cpu"' in text and "seeds = 3" in text
     one, three = ([{}], [{}] * 3)
-    cpu = trial.profile("cpu")
-    assert "one seed tells little" in str(trial.onward(trial.Compared(cpu, ("a",), {"x": one})))
-    assert "intervals overlap" in str(trial.onward(trial.Compared(cpu, ("a",), {"x": three})))
+    cpu = compare.profile("cpu")
+    assert "one seed tells little" in str(compare.onward(compare.Compared(cpu, ("a",), {"x": one})))
+    assert "intervals overlap" in str(compare.onward(compare.Compared(cpu, ("a",), {"x": three})))
 
 
 def test_a_ready_notebook_runs_from_another_folder(tmp_path):
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.reads(change.notebook(change.of_table("nnclr_queue")), as_version=4)
+    notebook = nbformat.reads(starter_notebooks.notebook(starter_notebooks.of_table("nnclr_queue")), as_version=4)
     NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     shown = "".join(output.data["text/html"] for output in outputs if "data" in output)
@@ -163,13 +166,15 @@ def test_a_ready_notebook_runs_from_another_folder(tmp_path):
 ])  # fmt: skip
 def test_wrong_input_is_one_error_that_lists_what_exists(given, said):
     with pytest.raises(ValueError, match=said):
-        trial.tasks_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | given))
+        compare.tasks_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | given))
 
 
 def test_what_may_be_none_or_whole_is_taken():
-    made = trial.tasks_of("nnclr", "settings.teacher_momentum", [None, 0.9])
+    made = compare.tasks_of("nnclr", "settings.teacher_momentum", [None, 0.9])
     assert list(made) == ["teacher momentum none", "teacher momentum 0.9"]
-    assert trial.tasks_of("nnclr", "plan.lr", [1, 0.5]) and trial.tasks_of("ifnd", "settings.clusters", [[8], (4, 8)])
+    assert compare.tasks_of("nnclr", "plan.lr", [1, 0.5]) and compare.tasks_of(
+        "ifnd", "settings.clusters", [[8], (4, 8)]
+    )
 
 
 def test_without_the_package_the_first_cell_is_one_line():
@@ -192,10 +197,12 @@ shell.run_cell({cell["source"]!r})
 
 
 def test_the_command_writes_it_and_keeps_a_readers(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(change, "WRITTEN", tmp_path)
+    monkeypatch.setattr(starter_notebooks, "WRITTEN", tmp_path)
     words = ["notebook", "--table", "nnclr_queue", "--no-open"]
     path = tmp_path / "change-nnclr_queue.ipynb"
-    assert main(words) == 0 and path.read_text() == change.notebook(change.of_table("nnclr_queue"))
+    assert main(words) == 0 and path.read_text() == starter_notebooks.notebook(
+        starter_notebooks.of_table("nnclr_queue")
+    )
     assert f"written   {path}" in capsys.readouterr().out
     path.write_text("a reader's")
     assert main(words) == 0 and path.read_text() == "a reader's"
@@ -208,7 +215,7 @@ def test_the_command_writes_it_and_keeps_a_readers(tmp_path, monkeypatch, capsys
 def test_it_opens_in_jupyterlab_with_this_package_at_hand(tmp_path, monkeypatch):
     import os
 
-    monkeypatch.setattr(change, "WRITTEN", tmp_path)
+    monkeypatch.setattr(starter_notebooks, "WRITTEN", tmp_path)
     monkeypatch.setenv("PYTHONPATH", "/other")
     seen = []
     monkeypatch.setattr(os, "execve", lambda *given: seen.append(given))
@@ -220,7 +227,7 @@ def test_it_opens_in_jupyterlab_with_this_package_at_hand(tmp_path, monkeypatch)
         str(tmp_path / "change-nnclr.ipynb"),
         "--no-browser",
     ]
-    assert place["PYTHONPATH"].split(os.pathsep) == [str(change.PROJECT), "/other"]
+    assert place["PYTHONPATH"].split(os.pathsep) == [str(starter_notebooks.PROJECT), "/other"]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["notebook", "--method", "nnclr"]) == 2 and len(seen) == 1
 
@@ -277,7 +284,7 @@ def test_every_page_of_a_table_or_method_has_a_notebook_beside_it(boxes, tmp_pat
     assert len(pages) > 30
     for one in pages:
         ready = boxes.ready_for(one)
-        assert (tmp_path / boxes.FOLDER / ready.file).read_text() == change.notebook(ready)
+        assert (tmp_path / boxes.FOLDER / ready.file).read_text() == starter_notebooks.notebook(ready)
 
 
 def test_a_build_that_failed_or_is_no_web_page_writes_nothing(boxes, tmp_path):

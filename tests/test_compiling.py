@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sslrepro import study
-from sslrepro.profiles import profile
-from sslrepro.store import read_json, read_lines
-from sslrepro.train import COMPILING, compiled, initialised
+from sslrepro.base.store import read_json, read_lines
+from sslrepro.study.profiles import profile
+from sslrepro.study.run import perform_run
+from sslrepro.training.loop import COMPILING, compile_encoders, initial_method
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on the CPU")
 
@@ -22,8 +22,8 @@ import json, sys
 from pathlib import Path
 import torch
 from sslrepro.data import load
-from sslrepro.profiles import profile
-from sslrepro.train import train
+from sslrepro.study.profiles import profile
+from sslrepro.training.loop import train
 
 torch.set_num_threads(1)
 folder, method, how = sys.argv[1:]
@@ -57,16 +57,16 @@ def test_compiled_runs_agree_with_plain_ones(tmp_path, method, how):
 @pytest.mark.parametrize("method", ["nnclr", "mocov2", "seppid", "instdisc", "dino"])
 def test_every_encoder_and_teacher_is_compiled(method):
     config = profile("smoke").config(method, 0)
-    made = compiled(initialised(config), "kernels")
+    made = compile_encoders(initial_method(config), "kernels")
     found = {name for name, net in made.named_modules() if net._compiled_call_impl is not None}
     teachers = {name for name, net in made.named_modules() if type(net).__name__ == "MomentumTeacher"}
     owner = "base." if method == "seppid" else ""
     assert f"{owner}encoder" in found and teachers <= found
-    assert not any(net._compiled_call_impl for net in compiled(initialised(config), "no").modules())
+    assert not any(net._compiled_call_impl for net in compile_encoders(initial_method(config), "no").modules())
 
 
 def test_a_wrong_name_is_said_so():
     assert COMPILING == ("no", "kernels", "graphs")
     with pytest.raises(ValueError, match="train: compiling must be one of no, kernels, graphs, got 'graph'"):
-        compiled(initialised(profile("smoke").config("simclr", 0)), "graph")
-    assert "compiling" in study.perform.__annotations__
+        compile_encoders(initial_method(profile("smoke").config("simclr", 0)), "graph")
+    assert "compiling" in perform_run.__annotations__

@@ -18,8 +18,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision import datasets as torchvision_sets
 
-from sslrepro.data import DataConfig, Dataset, folders, load, resolve, shapes
-from sslrepro.data.datasets import fingerprint, resized, subset
+from sslrepro.data import folders, load, resolve, shapes
+from sslrepro.data.dataset import DataConfig, Dataset, fingerprint, resize, subset
+from sslrepro.data.decode import decode
 
 TINY = DataConfig("shapes", n_train=96, n_test=60, side=10)
 
@@ -218,14 +219,14 @@ def test_load_takes_subsets_of_both_splits():
     whole = load(DataConfig("digits", seed=5))
     train, test = load(DataConfig("digits", seed=5, n_train=40, n_test=20, side=12))
     assert train.images.shape == (40, 3, 12, 12) and test.images.shape == (20, 3, 12, 12)
-    assert same(train, subset(resized(whole[0], 12), 40, seed=5))
-    assert same(test, subset(resized(whole[1], 12), 20, seed=5))
+    assert same(train, subset(resize(whole[0], 12), 40, seed=5))
+    assert same(test, subset(resize(whole[1], 12), 20, seed=5))
 
 
 @pytest.mark.parametrize("side", [5, 8, 21])
 def test_resized(side):
     train, _ = load(TINY)
-    out = resized(train, side)
+    out = resize(train, side)
     expected = [
         np.asarray(Image.fromarray(image.permute(1, 2, 0).numpy()).resize((side, side), Image.Resampling.BILINEAR))
         for image in train.images
@@ -235,7 +236,7 @@ def test_resized(side):
     assert difference.abs().max() <= 1, "antialiased bilinear, as in PIL, up to rounding"
     assert torch.equal(out.labels, train.labels) and out.tree == train.tree and out.class_names == train.class_names
     assert out.fingerprint == fingerprint(out.images, out.labels) != train.fingerprint
-    assert resized(train, 0) is train and resized(train, 10) is train
+    assert resize(train, 0) is train and resize(train, 10) is train
 
 
 def test_fingerprints_change_with_pixels_labels_and_shape():
@@ -257,6 +258,23 @@ def test_mean_std_and_to():
     assert np.allclose(mean, values.mean(1)) and np.allclose(std, values.std(1), rtol=1e-3)
     assert same(train.to("cpu"), train) and train.to("cpu").name == "shapes" and train.device.type == "cpu"
     assert torch.equal(train.take(torch.tensor([5, 2])), train.images[[5, 2]])
+
+
+@pytest.mark.parametrize("config", [TINY, DataConfig("digits"), DataConfig("shapes", n_train=4608, side=16, seed=3)])
+def test_mean_and_deviation_are_those_of_the_pixels_to_the_bit(config):
+    """What runs divide by, in fp32, is what a double-precision copy of all pixels gives."""
+    for split in load(config):
+        pixels = split.images.double() / 255
+        expected = pixels.mean((0, 2, 3)).float(), pixels.std((0, 2, 3)).float()
+        assert all(torch.equal(torch.tensor(a), b) for a, b in zip(split.mean_std(), expected, strict=True))
+        assert split.mean_std() is split.mean_std(), "counted once"
+
+
+def test_a_channel_of_one_value_has_a_deviation_of_1():
+    images = torch.randint(0, 256, (5, 3, 4, 4), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    images[:, 2] = 51
+    mean, std = Dataset("flat", images, torch.zeros(5, dtype=torch.int64), ("only",)).mean_std()
+    assert (mean[2], std[2]) == (0.2, 1.0) and min(std[:2]) > 0.1
 
 
 def test_resolve_records_the_content(tmp_path):
@@ -300,7 +318,7 @@ def no_decoding(monkeypatch) -> None:
     def fail(path, side):
         raise AssertionError(f"{path} was decoded")
 
-    monkeypatch.setattr(folders, "_decode", fail)
+    monkeypatch.setattr(folders, "decode", fail)
 
 
 @pytest.fixture
@@ -309,8 +327,8 @@ def root(tmp_path) -> Path:
     return tmp_path
 
 
-def cache_of(root: Path, split: str = "train", side: int = 8) -> Path:
-    return root / "birds" / f".sslrepro-{split}-{side}px.cache"
+def caches(split: str = "train", side: int = 8) -> list[Path]:
+    return list(Path(os.environ["SSLREPRO_CACHE"]).glob(f"birds-{split}-{side}px-*.safetensors"))
 
 
 @pytest.mark.parametrize("splits", [("train", "test"), ("train", "val"), ("training", "validation")])
@@ -383,11 +401,11 @@ def test_sides(root):
 # ---- the cache -----------------------------------------------------------------------------------------------------
 
 
-def test_the_cache_is_written_beside_and_read_instead_of_the_images(root, monkeypatch):
+def test_the_cache_is_read_instead_of_the_images_and_nothing_is_written_into_the_root(root, monkeypatch):
+    before = sorted(root.rglob("*"))
     first = folders.read("birds", root, 8)
-    assert sorted(path.name for path in (root / "birds").iterdir()) == [
-        ".sslrepro-test-8px.cache", ".sslrepro-train-8px.cache", "test", "train",
-    ]  # fmt: skip
+    assert sorted(root.rglob("*")) == before
+    assert len(caches("train")) == len(caches("test")) == 1
     no_decoding(monkeypatch)
     again = folders.read("birds", root, 8)
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
@@ -410,7 +428,7 @@ def test_a_changed_folder_renews_the_cache(root, change, monkeypatch, tmp_path_f
         (root / "birds/test/ant").rename(root / "birds/test/ape")
     train, _ = folders.read("birds", root, 8)
     copy = tmp_path_factory.mktemp("copy")
-    shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".sslrepro*"), dirs_exist_ok=True)
+    shutil.copytree(root, copy, dirs_exist_ok=True)
     assert same(train, folders.read("birds", copy, 8)[0]), "as if there had been no cache"
     assert not same(train, before[0])
     assert (train.fingerprint == before[0].fingerprint) == (change == "renamed class")
@@ -445,28 +463,25 @@ def damaged(path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["empty", "foreign", "cut", "header only", "half a header", "pixels"])
 def test_a_damaged_cache_is_decoded_again(root, how, monkeypatch):
     first, _ = folders.read("birds", root, 8)
-    damaged(cache_of(root), how)
+    damaged(caches()[0], how)
     assert same(folders.read("birds", root, 8)[0], first)
     no_decoding(monkeypatch)
     assert same(folders.read("birds", root, 8)[0], first), "and written again"
 
 
-def test_a_root_that_cannot_be_written_is_decoded_every_time(root, monkeypatch):
-    real = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode, **given: mode != os.W_OK and real(path, mode, **given))
+def test_a_cache_folder_that_cannot_be_written_is_done_without(root, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SSLREPRO_CACHE", str(tmp_path / "file"))
     first = folders.read("birds", root, 8)
-    assert not cache_of(root).exists()
     assert all(same(a, b) for a, b in zip(first, folders.read("birds", root, 8), strict=True))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_root(root):
-    (root / "birds").chmod(0o555)
-    try:
-        train, _ = folders.read("birds", root, 8)
-        assert len(train) == 9 and not cache_of(root).exists()
-    finally:
-        (root / "birds").chmod(0o755)
+def test_two_folders_of_one_name_have_two_caches(root, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    make_folders(other / "birds")
+    write(other / "birds/train/ant/1.png", picture(55))
+    first, second = folders.read("birds", root, 8)[0], folders.read("birds", other, 8)[0]
+    assert len(caches()) == 2 and not same(first, second) and same(folders.read("birds", root, 8)[0], first)
 
 
 # ---- class trees and lists -----------------------------------------------------------------------------------------
@@ -685,7 +700,7 @@ def test_an_unreadable_image(root, content):
     path = root / "birds/train/bee/1.png"
     path.write_bytes(content)
     refused("birds", root, f"data.read: image {path} cannot be read", "Remove or replace it.")
-    assert not cache_of(root).exists()
+    assert not caches()
 
 
 def test_half_an_image_is_unreadable(root):
@@ -705,3 +720,107 @@ def test_an_image_that_is_in_the_list_but_not_there(tiny_imagenet):
     path = tiny_imagenet / "tinyimagenet/val/images/val_2.png"
     path.unlink()
     refused("tinyimagenet", tiny_imagenet, path)
+
+
+# ---- what cameras, archivers and other programs leave ---------------------------------------------------------------
+
+
+def test_what_other_programs_leave_is_no_class_and_no_image(root):
+    first = folders.read("birds", root, 8)
+    for split in ("train", "test"):
+        for junk in (".ipynb_checkpoints", "__MACOSX", "@eaDir"):
+            shutil.copytree(root / "birds" / split / "ant", root / "birds" / split / junk)
+            shutil.copytree(root / "birds" / split / "ant", root / "birds" / split / "bee" / junk)
+        write(root / "birds" / split / "ant" / "._1.png", picture(7))
+        (root / "birds" / split / "ant" / "Thumbs.db").write_bytes(b"no image")
+    assert all(same(a, b) for a, b in zip(first, folders.read("birds", root, 8), strict=True))
+
+
+def quarters(side: int = 16) -> np.ndarray:
+    """An image whose four quarters differ, top left brightest."""
+    pixels = np.zeros((side, side, 3), np.uint8)
+    pixels[: side // 2, : side // 2] = 250
+    pixels[: side // 2, side // 2 :] = 120
+    pixels[side // 2 :, : side // 2] = 60
+    return pixels
+
+
+def test_a_turned_photograph_is_read_upright(tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by a quarter, clockwise
+    Image.fromarray(quarters()).save(tmp_path / "turned.png", exif=exif)
+    upright = np.rot90(quarters(), -1)
+    assert (decode(tmp_path / "turned.png", 16).permute(1, 2, 0).numpy() == upright).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_hidden_colours_of_transparent_pixels_do_not_show(tmp_path, mode):
+    from PIL import Image
+
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[:4, :4] = (255, 0, 0, 0)  # red, and wholly transparent
+    image = Image.fromarray(pixels, "RGBA").convert("LA" if mode == "LA" else "RGBA")
+    if mode == "P":
+        image = Image.fromarray((pixels[..., 3] > 0).astype(np.uint8), "P")
+        image.putpalette([255, 0, 0, 0, 0, 0])
+    image.save(tmp_path / "x.png", **({"transparency": 0} if mode == "P" else {}))
+    out = decode(tmp_path / "x.png", 8)
+    assert (out[:, :4, :4] == 255).all(), "the stated background, white"
+    assert (out[:, 4:, 4:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "values, said", [(np.full((8, 8), 0.5, np.float32), "float"), (np.full((8, 8), 70_000, np.int32), "0..65535")]
+)
+def test_images_of_unknown_range_are_refused_by_name(tmp_path, values, said):
+    from PIL import Image
+
+    path = tmp_path / "x.tif"
+    Image.fromarray(values).save(path)
+    with pytest.raises(ValueError, match=said) as error:
+        decode(path, 8)
+    assert str(path) in str(error.value)
+
+
+def test_a_decompression_bomb_is_one_line(tmp_path, monkeypatch):
+    from PIL import Image
+
+    path = write(tmp_path / "x.png", picture(1)) or tmp_path / "x.png"
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(ValueError, match="is refused") as error:
+        decode(path, 8)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("given, name", [("holiday/", "holiday"), ("./holiday", "holiday"), ("my photos", "my photos"),
+                                         ("Ünïcode-2", "Ünïcode-2")])  # fmt: skip
+def test_one_folder_has_one_name(given, name):
+    assert DataConfig(given).name == name == DataConfig(name).name
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "/abs/olute", "..", "../up", "", "x" * 250, "a\0b", "<b>x</b>", "a\\b", None, 3]
+)
+def test_what_no_folder_of_a_root_is_called_is_refused(name):
+    with pytest.raises(ValueError, match="data: name must be") as error:
+        DataConfig(name)
+    is_path = isinstance(name, str) and bool(set("/\\") & set(name))
+    assert ("--root <parent>" in str(error.value)) == is_path
+
+
+def test_a_home_folder_is_understood(root, monkeypatch):
+    monkeypatch.setenv("HOME", str(root.parent))
+    there = folders.read("birds", f"~/{root.name}", 8)
+    assert all(same(a, b) for a, b in zip(there, folders.read("birds", root, 8), strict=True))
+
+
+@pytest.mark.parametrize("content", [b"class,a\nx,\0y\n", b"class,a\nx," + b"y" * 200_000, b"\xff\xfe\xfa", "folder"])
+def test_a_tree_file_that_is_none_is_one_line(root, content):
+    place = root / "birds" / "tree.csv"
+    place.mkdir() if content == "folder" else place.write_bytes(content)
+    with pytest.raises(ValueError, match="data") as error:
+        folders.levels("birds", root)
+    assert str(place) in str(error.value) and len(str(error.value)) < 1_000

@@ -25,13 +25,14 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import sslrepro
-import sslrepro.train as room
 from sslrepro import methods
-from sslrepro.config import RunConfig
-from sslrepro.data import DataConfig, Dataset, load
+from sslrepro.data import load
+from sslrepro.data.dataset import DataConfig, Dataset
 from sslrepro.data.views import RECIPES, Batches
 from sslrepro.parts.extract import encoded
-from sslrepro.train import batches, initialised, train
+from sslrepro.training import loop
+from sslrepro.training.config import RunConfig
+from sslrepro.training.loop import batches_of, initial_method, train
 
 DEVICE, HOST = torch.device("cuda", 0), torch.device("cpu")
 PACKAGE = str(Path(sslrepro.__file__).parent)
@@ -296,12 +297,12 @@ def run(place: int, optimizer: str = "adamw") -> Run:
 
     def noted(config, data, *more):
         found.data = data
-        return batches(config, data, *more)
+        return batches_of(config, data, *more)
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch, played() as record:
         found = Run(config, record)
-        patch.setattr(room, "averaging", averaging)
-        patch.setattr(room, "batches", noted)
+        patch.setattr(loop, "averaging", averaging)
+        patch.setattr(loop, "batches_of", noted)
         method = train(config, Path(folder) / "run", images, DEVICE, log_every=1000,
                        report=lambda done, _: setattr(record, "step", done))  # fmt: skip
         found.state = {name: (t.dtype, t.device) for name, t in method.state_dict().items()}
@@ -312,7 +313,7 @@ every = pytest.mark.parametrize("place", range(len(CASES)), ids=[f"{name} {given
 
 
 # `refresh` comes once per epoch, the others before the first step or with a log line
-SELDOM = {"refresh", "mean_std", "mined_pairs", "means", "alike", "save"}
+SELDOM = {"refresh", "_mean_std", "mined_pairs", "means", "alike", "save"}
 
 
 @every
@@ -368,7 +369,7 @@ def test_choices_are_made_in_full_precision(place):
 @every
 def test_what_is_kept_and_logged_is_in_full_precision_and_on_the_device(place):
     found = run(place)
-    fresh = initialised(found.config, len(found.data)).state_dict()
+    fresh = initial_method(found.config, len(found.data)).state_dict()
     assert found.state == {name: (t.dtype, DEVICE) for name, t in fresh.items()}
     assert not {kind for kind, _ in (*found.state.values(), *found.kinds)} & set(HALF)
     assert {device for _, device in found.kinds} == {DEVICE}
@@ -406,7 +407,7 @@ def test_views_are_the_same_in_every_precision():
     """The images of a run in bf16 are those of the same run in fp32; the networks alone compute in less."""
     found = run(CASES.index(("simclr", {})))
     images, _ = load(found.config.data)
-    made = batches(found.config, images, initialised(found.config))
+    made = batches_of(found.config, images, initial_method(found.config))
     expected = [view for step in range(8) for view in made.at(step).views]
     assert all(torch.equal(view, numbers) for view, (*_, numbers) in zip(expected, found.views, strict=True))
 
@@ -442,8 +443,8 @@ def stirred(place: int):
     name, given = CASES[place]
     config = tiny(name, **wide(small(name) | given)).with_changes(**{"plan.batch_size": 32})
     images, _ = load(config.data)
-    method = initialised(config)
-    source = batches(config, images, method)
+    method = initial_method(config)
+    source = batches_of(config, images, method)
     for progress in (0.0, 0.5):
         method.refresh(lambda net: encoded(net, images, source.normalise), progress)
     for step in range(4):

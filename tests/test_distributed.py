@@ -16,18 +16,20 @@ import torch
 import two_processes as jobs
 from conftest import small, tiny
 
-from sslrepro import __main__, methods
-from sslrepro.config import RunConfig, from_record
+from sslrepro import methods
+from sslrepro.base.store import locked, read_json, read_lines
+from sslrepro.base.types import LabelledBatch
+from sslrepro.cli.main import main
 from sslrepro.data import load
 from sslrepro.data.views import RECIPES, Batches
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import PseudoLabels, own_label
-from sslrepro.parts.gather import agreed, averaging, gathered, gathered_detached, joined, summed
+from sslrepro.parts.distributed import all_gather, all_gather_detached, all_reduce, broadcast, process_group, wrap_ddp
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.store import locked, read_json, read_lines
-from sslrepro.train import header, initialised, train
-from sslrepro.types import LabelledBatch
+from sslrepro.training.checkpoint import header
+from sslrepro.training.config import RunConfig, from_record
+from sslrepro.training.loop import initial_method, train
 
 N, N_IMAGES = 8, jobs.N_IMAGES
 PROJECT = Path(__file__).parent.parent
@@ -63,10 +65,10 @@ def unlike(got: dict, expected: dict, tolerance: float = 0.0) -> dict[str, float
 
 
 def test_alone_nothing_crosses():
-    x, method = drawn(4, 3), initialised(tiny("simclr"))
-    assert gathered(x) is x and summed(x) is x and agreed(x) is x
-    assert torch.equal(gathered_detached(x), x) and averaging(method) == method.loss
-    with joined("cpu") as device:
+    x, method = drawn(4, 3), initial_method(tiny("simclr"))
+    assert all_gather(x) is x and all_reduce(x) is x and broadcast(x) is x
+    assert torch.equal(all_gather_detached(x), x) and wrap_ddp(method) == method.loss
+    with process_group("cpu") as device:
         assert device == "cpu"
 
 
@@ -348,7 +350,7 @@ def test_torchrun_trains_one_run_and_resumes_it_after_a_kill(pair, tmp_path):
     assert sorted(line["evaluation"] for line in lines) == ["few", "knn", "linear", "training"]
     assert [line["step"] for line in read_lines(folder / "log.jsonl")][-1] == 32
 
-    assert __main__.main(words) == 0, "one process finds it complete"
+    assert main(words) == 0, "one process finds it complete"
     assert read_lines(folder / "results.jsonl") == lines
     config = from_record(read_json(folder / "config.json"))
     resumed = train(config, folder, load(config.data)[0]).state_dict()

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from sslrepro import methods
+from sslrepro.base.types import Batch, LabelledBatch
 from sslrepro.methods.nnclr import NNCLR, Config
 from sslrepro.parts.encoders import Conv
 from sslrepro.parts.memory import unit
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, LabelledBatch
 
 N, DIM, QUEUE = 6, 5, 8
 SIZES = {"nnclr": {"dim": DIM, "hidden": 7, "hidden_predictor": 9, "queue_size": QUEUE}}

@@ -9,11 +9,11 @@ from conftest import small, tiny
 from test_equations import N, a_batch, doubled
 
 from sslrepro import methods
+from sslrepro.base.types import Batch
 from sslrepro.data import load
 from sslrepro.parts.encoders import Conv
 from sslrepro.parts.memory import unit
-from sslrepro.train import train
-from sslrepro.types import Batch
+from sslrepro.training.loop import train
 
 N_IMAGES = 40
 

@@ -11,9 +11,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from sslrepro import evaluate
-from sslrepro.data.datasets import Dataset
+from sslrepro.base.types import Features
+from sslrepro.data.dataset import Dataset
 from sslrepro.evaluate import few, knn, linear, linear_sgd
-from sslrepro.types import Features
 
 OF_FEATURES = [name for name in evaluate.names() if not evaluate.of_run(name)]
 

@@ -9,9 +9,10 @@ from conftest import small
 from PIL import Image
 
 from sslrepro import methods
-from sslrepro.data import DataConfig, load
-from sslrepro.profiles import PROFILES, profile, scaled_to
-from sslrepro.train import initialised, train
+from sslrepro.data import load
+from sslrepro.data.dataset import DataConfig
+from sslrepro.study.profiles import PROFILES, on_dataset, profile
+from sslrepro.training.loop import initial_method, train
 
 NAMES = methods.names()
 
@@ -35,14 +36,14 @@ def root(tmp_path_factory):
 @pytest.mark.parametrize("name", NAMES)
 def test_trains_on_every_kind_of_images(name, kind, root, tmp_path):
     """Two epochs with the settings the command line would take; the weights move and stay finite."""
-    base = scaled_to(profile("smoke"), kind)
+    base = on_dataset(profile("smoke"), kind)
     n = 0 if kind == "holiday" else 96
     base = replace(base, data=replace(base.data, n_train=n, side=8), plan=replace(base.plan, epochs=2, batch_size=8))
     images, _ = load(base.data, root)
     base = replace(base, n_images=len(images), n_classes=images.n_classes)
     config = base.config(name, 0)
     made = train(config, tmp_path / "run", images)
-    start = initialised(config, len(images)).encoder.state_dict()
+    start = initial_method(config, len(images)).encoder.state_dict()
     end = made.encoder.state_dict()
     assert all(t.isfinite().all() for t in end.values())
     assert not torch.equal(start["layers.0.weight"], end["layers.0.weight"])

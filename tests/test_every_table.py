@@ -4,8 +4,13 @@ import math
 
 import pytest
 
-from sslrepro import papers, plans, report, study, survey, tables, tasks
-from sslrepro.store import Store
+from sslrepro import papers, tables
+from sslrepro.base.store import Store
+from sslrepro.report import table_page
+from sslrepro.report.presenters import presenter
+from sslrepro.study import ledger, plans, workers
+from sslrepro.study.results import read_results
+from sslrepro.study.run import is_complete, merge_runs
 
 PAPERS = [name for name in tables.names() if tables.definition(name).notebook == "table"]
 
@@ -14,23 +19,23 @@ PAPERS = [name for name in tables.names() if tables.definition(name).notebook ==
 def runs(tmp_path_factory):
     """All runs that the committed smoke ledger lacks, those that tables share once."""
     folder = tmp_path_factory.mktemp("runs")
-    wanted = tasks.united([task for name in tables.names() for task in plans.plan(name, "smoke", 1).tasks])
-    made = plans.plan("nnclr_queue", "smoke", 1)
-    study.carry_out([task for task in wanted if study.published(task, made) is None], folder, progress=False)
+    wanted = merge_runs([task for name in tables.names() for task in plans.plan_table(name, "smoke", 1).tasks])
+    made = plans.plan_table("nnclr_queue", "smoke", 1)
+    workers.carry_out([task for task in wanted if ledger.published_record(task, made) is None], folder, progress=False)
     return folder
 
 
 @pytest.fixture(scope="module")
 def found(runs):
-    return {name: study.results(plans.plan(name, "smoke", 1), runs) for name in tables.names()}
+    return {name: read_results(plans.plan_table(name, "smoke", 1), runs) for name in tables.names()}
 
 
 @pytest.mark.parametrize("name", tables.names())
 def test_every_run_is_there_and_whole(name, found, runs):
     made = found[name].plan
-    assert made.tasks and all(study.lookup(task, made, runs) for task in made.tasks)
-    failed = [task.name for task in made.tasks if not tasks.complete(task, Store(runs))
-              and study.published(task, made) is None]  # fmt: skip
+    assert made.tasks and all(ledger.find_record(task, made, runs) for task in made.tasks)
+    failed = [task.name for task in made.tasks if not is_complete(task, Store(runs))
+              and ledger.published_record(task, made) is None]  # fmt: skip
     assert failed == []
 
 
@@ -49,12 +54,12 @@ def test_every_cell_that_can_be_measured_is(name, found):
 @pytest.mark.parametrize("name", PAPERS)
 def test_every_part_of_its_page_is_made(name, found):
     one = found[name]
-    for part in (report.table, report.verdicts, report.headline, report.copies, report.changes, report.cost,
-                 report.rerun, report.provenance):  # fmt: skip
+    for part in (table_page.table, table_page.verdicts, table_page.headline, table_page.copies, table_page.changes, table_page.cost,
+                 table_page.rerun, table_page.provenance):  # fmt: skip
         shown = part(one)
         assert shown.html and shown.text and "nan" not in shown.text.split()
-    assert report.figure(one).png.startswith(b"\x89PNG") and report.figure(one).alt
-    text = str(report.table(one))
+    assert table_page.figure(one).png.startswith(b"\x89PNG") and table_page.figure(one).alt
+    text = str(table_page.table(one))
     for row in papers.table(name)["rows"]:
         label = row.get(one.definition.varied) if one.definition.varied else None
         assert label is None or isinstance(label, bool | int | float) or str(label) in text
@@ -67,6 +72,10 @@ def test_nothing_is_concluded_at_this_size(name, found):
     assert {one.verdict for one in verdicts} <= {"not judged"}
 
 
-def test_the_survey_shows_its_tables(found):
-    for name in set(tables.names()) - set(PAPERS):
-        assert survey.table(found[name]).text and survey.figure(found[name]).png
+@pytest.mark.parametrize("name", sorted(set(tables.names()) - set(PAPERS)))
+def test_tables_of_ours_are_shown(name, found):
+    pages = presenter(found[name].definition)
+    for part in (pages.table, pages.headline, pages.copies):
+        assert part(found[name]).html and "nan" not in part(found[name]).text.split()
+    assert pages.figure(found[name]).png.startswith(b"\x89PNG") and pages.figure(found[name]).alt
+    assert "Nothing is concluded at this scale." in pages.finding(found[name])

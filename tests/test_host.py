@@ -5,7 +5,7 @@ import pickle
 
 import torch
 
-from sslrepro.host import Noted
+from sslrepro.base.device import CachedRead
 from sslrepro.parts.memory import Queue, shuffled
 from sslrepro.parts.mining import listed
 
@@ -20,7 +20,7 @@ class Reads:
 
 
 def test_a_note_is_read_once_and_again_after_a_write():
-    x, note, read = torch.ones(3), Noted(), Reads()
+    x, note, read = torch.ones(3), CachedRead(), Reads()
     assert [note.get(x, read), note.get(x, read)] == [3, 3] and read.n == 1
     x += 1
     assert note.get(x, read) == 6 and read.n == 2
@@ -31,7 +31,7 @@ def test_a_note_is_read_once_and_again_after_a_write():
 
 
 def test_copies_of_a_note_know_nothing():
-    x, note, read = torch.ones(3), Noted(), Reads()
+    x, note, read = torch.ones(3), CachedRead(), Reads()
     note.get(x, read)
     for other in (copy.deepcopy(note), pickle.loads(pickle.dumps(note))):
         assert other.get(x, read) == 3

@@ -7,8 +7,8 @@ import torch
 
 from sslrepro import evaluate, methods
 from sslrepro.data import load
-from sslrepro.profiles import profile
-from sslrepro.train import initialised, train
+from sslrepro.study.profiles import profile
+from sslrepro.training.loop import initial_method, train
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def linear(encoder, splits, normalise) -> float:
 
 def test_simclr_beats_the_random_encoder_and_pixels(setting, tmp_path):
     _, config, splits, normalise = setting
-    random = linear(initialised(config).encoder, splits, normalise)
+    random = linear(initial_method(config).encoder, splits, normalise)
     trained = linear(train(config, tmp_path, splits[0]).encoder, splits, normalise)
     pixels = [evaluate.pixels(split) for split in splits]
     best_pixels = max(evaluate.run("linear", *pixels)["linear_top1"], evaluate.run("knn", *pixels)["knn_top1"])
@@ -55,14 +55,14 @@ def test_every_method_learns(name, tmp_path):
     config = base.config(name, 104).with_changes(**LONGER.get(name, {}))
     splits = load(config.data)
     normalise = tuple(tuple(part) for part in splits[0].mean_std())
-    random = linear(initialised(config).encoder, splits, normalise)
+    random = linear(initial_method(config).encoder, splits, normalise)
     trained = linear(train(config, tmp_path / "run", splits[0]).encoder, splits, normalise)
     assert trained > random + 0.03  # the probe's standard error is 0.015
 
 
 def test_nnclr_finds_neighbours_of_the_class(setting, tmp_path):
     """Its queue's neighbours start near chance (1/16) and leave it."""
-    from sslrepro.store import read_lines
+    from sslrepro.base.store import read_lines
 
     cpu, base, splits, _ = setting
     config = replace(base, method="nnclr", settings=cpu.scaled("nnclr") | {"queue_size": 192})

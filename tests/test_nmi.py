@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from sslrepro import evaluate
+from sslrepro.base.types import Features
 from sslrepro.evaluate import nmi
 from sslrepro.evaluate.nmi import normalised_mutual_information
 from sslrepro.parts.cluster import kmeans
 from sslrepro.parts.memory import unit
-from sslrepro.types import Features
 
 
 def drawn(n: int, values: int, seed: int) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 from sslrepro import evaluate
 from sslrepro.data import load
 from sslrepro.evaluate import overhead
-from sslrepro.profiles import profile
+from sslrepro.study.profiles import profile
 
 SMALL = {"queue_sizes": [64, 512, 128], "dim": 16, "batch_size": 8, "repeats": 2}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sslrepro.__main__ import parser
+from sslrepro.cli.parser import parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sslrepro import store
-from sslrepro.store import Store, append_line, locked, read_json, read_lines, write_atomic, write_json
+from sslrepro.base import store
+from sslrepro.base.store import Store, append_line, locked, read_json, read_lines, write_atomic, write_json
 
 # A forked child has everything imported already. Children end with os._exit or a signal, never by running pytest on.
 FORK = multiprocessing.get_context("fork")

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from sslrepro import methods, papers, plans, publish, report, study, tables
-from sslrepro.config import flat
-from sslrepro.profiles import PAPER_BATCH, PROFILES, profile, scaled_to
-from sslrepro.store import Store, read_json
+from sslrepro import methods, papers, tables
+from sslrepro.base.store import Store, read_json
+from sslrepro.report import publish, table_page
+from sslrepro.study import plans
+from sslrepro.study.profiles import PAPER_BATCH, PROFILES, on_dataset, profile
+from sslrepro.study.results import read_results
+from sslrepro.training.config import flat
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,17 +54,17 @@ def test_queues_keep_the_papers_length_in_batches():
     assert all(size * PAPER_BATCH == int(row[1:]) * cpu.plan.batch_size for row, size in sizes.items())
     assert max(sizes.values()) <= cpu.n_train // 8
     assert cpu.queue_size(10**7) == cpu.n_train // 8
-    folder = scaled_to(cpu, "holiday")  # 9,216 images at most, of however many the folder has
+    folder = on_dataset(cpu, "holiday")  # 9,216 images at most, of however many the folder has
     assert [replace(folder, n_images=n).n_train for n in (1_000, 50_000)] == [1_000, 9_216]
 
 
 @pytest.mark.parametrize("name", [n for n, p in PROFILES.items() if n != "paper"])
 def test_rows_differ_in_what_is_varied_and_nothing_else(name):
     if name == "gpu":
-        made = scaled_to(profile(name), "shapes")  # no data root in a test
+        made = on_dataset(profile(name), "shapes")  # no data root in a test
         configs = [made.config("nnclr", 0, given) for given in tables.definition("nnclr_queue").rows.values()]
     else:
-        configs = [group[0].config for group in study.plan("nnclr_queue", name).rows.values()]
+        configs = [group[0].config for group in plans.plan_table("nnclr_queue", name).rows.values()]
     fields = [flat(config) for config in configs]
     differing = {key for key in fields[0] if len({str(f[key]) for f in fields}) > 1}
     assert differing == {"settings.queue_size"}
@@ -79,14 +82,14 @@ def test_the_paper_profile_is_the_papers():
 
 
 def test_controls_share_data_views_and_steps_with_the_rows():
-    made = study.plan("nnclr_queue", "cpu", 1)
+    made = plans.plan_table("nnclr_queue", "cpu", 1)
     row, control = made.rows["q8192"][0].config, made.controls["simclr"][0].config
     same = {key: value for key, value in flat(row).items() if not key.startswith(("settings", "method"))}
     assert same == {key: value for key, value in flat(control).items() if key in same}
 
 
 def test_shared_runs_are_done_once():
-    made = study.plan("nnclr_queue", "cpu", 2)
+    made = plans.plan_table("nnclr_queue", "cpu", 2)
     names = [task.name for task in made.tasks]
     assert len(names) == len(set(names)) == 18
     first = [task.seed for task in made.tasks]
@@ -94,7 +97,7 @@ def test_shared_runs_are_done_once():
 
 
 def test_every_seed_has_its_own_images():
-    made = study.plan("nnclr_queue", "cpu", 3)
+    made = plans.plan_table("nnclr_queue", "cpu", 3)
     assert [task.config.data.seed for task in made.rows["q8192"]] == [0, 1, 2]
 
 
@@ -299,7 +302,7 @@ def test_the_ledger_serves_pages_without_the_images(tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path)
     (tmp_path / "cpu-cifar10").mkdir()
     (tmp_path / "cpu-cifar10" / "data.json").write_text('{"cifar10": "aa-bb"}')
-    made = study.plan("nnclr_queue", "cpu", 1, "cifar10")
+    made = plans.plan_table("nnclr_queue", "cpu", 1, "cifar10")
     assert made.rows["q8192"][0].data.fingerprint == "aa-bb"
 
 
@@ -310,35 +313,40 @@ def test_the_ledger_serves_pages_without_the_images(tmp_path, monkeypatch):
 def found(home, monkeypatch):
     folder, _ = home
     monkeypatch.setattr(plans, "LEDGER", folder / "book" / "ledger")
-    return study.results(study.plan("nnclr_queue", "smoke", 2), folder / "runs")
+    return read_results(plans.plan_table("nnclr_queue", "smoke", 2), folder / "runs")
 
 
 def test_every_form_of_the_table_has_the_papers_numbers(found):
-    for form in (str(report.table(found)), report.table(found).html, report.markdown(found), report.latex(found)):
+    for form in (
+        str(table_page.table(found)),
+        table_page.table(found).html,
+        table_page.markdown(found),
+        table_page.latex(found),
+    ):
         assert all(value in form for value in ("73.6", "74.2", "74.9", "75.0", "75.4", "92.3"))
 
 
 def test_the_best_value_of_each_column_is_marked(found):
-    rows = re.findall(r"<tr>(.*?)</tr>", report.table(found).html)
+    rows = re.findall(r"<tr>(.*?)</tr>", table_page.table(found).html)
     assert "<strong>75.4</strong>" in rows[5] and "<strong>" not in rows[1].split("</td>")[2]
 
 
 def test_csv_has_every_seed(found):
-    lines = report.csv(found).splitlines()
+    lines = table_page.csv(found).splitlines()
     mine = [line for line in lines if line.startswith("q8192,linear_top1,")]
     assert len(mine) == 2 and {line.split(",")[2] for line in mine} == {"0", "1"}
 
 
 def test_what_changed_is_made_from_the_configurations(found):
-    text = str(report.changes(found))
+    text = str(table_page.changes(found))
     assert re.search(r"plan.epochs\s+1,000\s+1\b", text) and "encoder" in text and "settings.exclude_self" in text
     assert "settings.temperature" not in text, "it is as printed"
 
 
 def test_missing_runs_print_a_dash_and_no_verdict(tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path)
-    empty = study.results(study.plan("nnclr_queue", "cpu", 3), tmp_path / "runs")
-    assert "–" in str(report.table(empty)) and "Not run yet" in report.finding(empty)
+    empty = read_results(plans.plan_table("nnclr_queue", "cpu", 3), tmp_path / "runs")
+    assert "–" in str(table_page.table(empty)) and "Not run yet" in table_page.finding(empty)
     assert {verdict.verdict for verdict in empty.verdicts()} == {"not judged"}
 
 
@@ -351,11 +359,11 @@ def test_the_digest_follows_every_input(found, tmp_path, monkeypatch):
     monkeypatch.setattr(publish, "NOTEBOOKS", copy)
     assert publish.digest(made) != start
     monkeypatch.undo()
-    assert publish.digest(study.plan("nnclr_queue", "smoke", 1)) != start
+    assert publish.digest(plans.plan_table("nnclr_queue", "smoke", 1)) != start
 
 
 def test_the_picture_in_the_readme_is_the_pages_figure():
     """`make pages` writes both."""
     picture = ROOT / "docs" / "nnclr_queue.png"
-    made = study.plan("nnclr_queue", "cpu", 5)
-    assert picture.read_bytes() == report.figure(study.results(made, ROOT / "runs")).png
+    made = plans.plan_table("nnclr_queue", "cpu", 5)
+    assert picture.read_bytes() == table_page.figure(read_results(made, ROOT / "runs")).png

@@ -14,12 +14,13 @@ import torch
 from conftest import tiny
 from torch import nn
 
-from sslrepro.config import from_record
+from sslrepro.base.store import read_lines
 from sslrepro.data import load
 from sslrepro.methods.nnclr import NNCLR
 from sslrepro.parts.optim import LARS, optimizer, parameter_groups, warmup_cosine
-from sslrepro.store import read_lines
-from sslrepro.train import header, initialised, restore, train
+from sslrepro.training.checkpoint import header, restore
+from sslrepro.training.config import from_record
+from sslrepro.training.loop import initial_method, train
 
 MACHINE = {"images_per_second"}  # the only fields of a log line that depend on the clock
 
@@ -42,9 +43,9 @@ import json, sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from sslrepro.config import from_record
+from sslrepro.training.config import from_record
 from sslrepro.data import load
-from sslrepro.train import train
+from sslrepro.training.loop import train
 config = from_record(json.loads(sys.argv[1]))
 def report(step, steps):
     Path(sys.argv[3]).write_text(str(step))
@@ -243,8 +244,8 @@ def test_the_first_step_finds_idle_parameters(tmp_path, monkeypatch):
 def test_zero_epochs_is_the_encoder_as_initialised(tmp_path):
     config = tiny(epochs=0)
     made = train(config, tmp_path, load(config.data)[0])
-    assert equal(weights(made), weights(initialised(config)))
-    assert restore(tmp_path / "checkpoint.safetensors", config, initialised(config.with_changes(seed=0)))[0] == 0
+    assert equal(weights(made), weights(initial_method(config)))
+    assert restore(tmp_path / "checkpoint.safetensors", config, initial_method(config.with_changes(seed=0)))[0] == 0
 
 
 def test_training_leaves_the_global_generator_alone(tmp_path):
@@ -286,7 +287,7 @@ def test_lars_against_its_formula():
 
 
 def test_every_parameter_is_in_one_group_and_only_weights_decay():
-    method = initialised(tiny())
+    method = initial_method(tiny())
     groups = optimizer("adamw", method, 0.1, 0.5, 0.9).param_groups
     listed = [id(p) for group in groups for p in group["params"]]
     assert sorted(listed) == sorted(id(p) for p in method.parameters() if p.requires_grad)
@@ -309,7 +310,7 @@ def test_the_gradient_is_clipped_where_a_method_asks(tmp_path, monkeypatch):
     monkeypatch.setattr(NNCLR, "clip_norm", 1e-3)
     config = tiny().with_changes(**{"plan.optimizer": "sgd", "plan.lr": 1.0, "plan.momentum": 0.0,
                                     "plan.weight_decay": 0.0, "plan.warmup": 0.0})  # fmt: skip
-    start = weights(initialised(config))
+    start = weights(initial_method(config))
     seen = {}
 
     class Stop(Exception):
@@ -319,7 +320,7 @@ def test_the_gradient_is_clipped_where_a_method_asks(tmp_path, monkeypatch):
         raise Stop
 
     made = []
-    monkeypatch.setattr("sslrepro.train.initialised", lambda *a: made.append(initialised(*a)) or made[0])
+    monkeypatch.setattr("sslrepro.training.loop.initial_method", lambda *a: made.append(initial_method(*a)) or made[0])
     with pytest.raises(Stop):
         train(config, tmp_path, load(config.data)[0], report=report)
     for name, parameter in made[0].named_parameters():

@@ -11,12 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from sslrepro import claims, methods, plans, study
-from sslrepro.data import DataConfig, folders, load, resolve
-from sslrepro.labels import LEFT_OUT, mapped_setting
-from sslrepro.profiles import profile, scaled_to
-from sslrepro.report import caption, table
-from sslrepro.store import write_json
+from sslrepro import claims, methods
+from sslrepro.base.store import write_json
+from sslrepro.data import folders, load, resolve
+from sslrepro.data.dataset import DataConfig
+from sslrepro.report.headings import LEFT_OUT, mapped_setting
+from sslrepro.report.table_page import caption, table
+from sslrepro.study import plans
+from sslrepro.study.profiles import on_dataset, profile
+from sslrepro.study.results import Results
 
 LEAVES = ("asp", "bat", "cod", "doe", "eel", "fox", "gnu", "hen")
 TREE = """class,kingdom,order,family
@@ -193,7 +196,7 @@ def test_blank_lines_and_a_byte_order_mark_are_no_part_of_a_tree(root):
 
 
 def test_which_level_stands_for_which_row():
-    base = scaled_to(profile("cpu"), "wild")
+    base = on_dataset(profile("cpu"), "wild")
     some = replace(base, levels={"d3": 9, "d6": 25, "d9": 127, "d12": 300, "d15": 800, "leaf": 1000})
     assert [some.level(n) for n in (4, 16, 48)] == ["d3", "d9", "leaf"], "sqrt(9 * 1000) is 95"
     near = replace(base, levels={"d3": 9, "d6": 50, "d9": 170, "leaf": 1000})
@@ -205,7 +208,7 @@ def test_which_level_stands_for_which_row():
 
 
 def test_rows_of_a_tree_have_its_images_and_settings(root):
-    made = plans.plan("ifnd_granularity", "smoke", 1, "zoo", root)
+    made = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
     rows = {row: tasks[0].config for row, tasks in made.rows.items()}
     assert [one.data.name for one in rows.values()] == ["zoo-kingdom", "zoo-order", "zoo"] and made.left_out == {}
     assert len({(one.data.n_train, one.data.n_test, one.data.side, one.data.seed) for one in rows.values()}) == 1
@@ -232,15 +235,15 @@ def short(root) -> Path:
 
 
 def test_without_a_middle_level_its_row_is_left_out_with_the_reason(short, capsys):
-    made = plans.plan("ifnd_granularity", "smoke", 1, "zoo", short)
+    made = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", short)
     assert list(made.rows) == ["imagenet_d3", "imagenet_d18"]
     assert list(made.left_out) == ["imagenet_d9"] and plans.lacking("ifnd_granularity", "smoke", "zoo", short) == ""
-    empty = study.Results(made, {})
+    empty = Results(made, {})
     reason = "the class tree of zoo has no middle level"
     assert mapped_setting(empty, "imagenet_d9") == f"{LEFT_OUT}: {reason}"
     assert [mapped_setting(empty, row) for row in ("imagenet_d3", "imagenet_d18")] == ["classes 3", "classes 8"]
     assert reason in table(empty).text and "zoo, zoo-kingdom" in caption(empty)
-    from sslrepro.__main__ import main
+    from sslrepro.cli.main import main
 
     main(["reproduce", "ifnd_granularity", "--profile", "smoke", "--dataset", "zoo", "--root", str(short), "--dry-run"])
     said = capsys.readouterr().out
@@ -248,14 +251,14 @@ def test_without_a_middle_level_its_row_is_left_out_with_the_reason(short, capsy
 
 
 def test_claims_that_need_the_row_are_not_judged(short, monkeypatch):
-    made = plans.plan("ifnd_granularity", "smoke", 3, "zoo", short)
+    made = plans.plan_table("ifnd_granularity", "smoke", 3, "zoo", short)
     judged = replace(made, profile=replace(made.profile, judged=True))
-    found = study.Results(judged, {})
+    found = Results(judged, {})
     cells = {(made.definition.id, row, column): claims.Cell(value, 0.1, 3)
              for row, value in (("imagenet_d3", 90.0), ("imagenet_d18", 50.0))
              for column in made.definition.columns}  # fmt: skip
-    monkeypatch.setattr(study.Results, "cells", lambda self: cells)
-    monkeypatch.setattr(study.Results, "elsewhere", [])
+    monkeypatch.setattr(Results, "cells", lambda self: cells)
+    monkeypatch.setattr(Results, "elsewhere", [])
     verdicts = {one.claim: one for one in found.verdicts()}
     for claim in made.definition.adapted:
         assert verdicts[claim].verdict == "not judged" and "imagenet_d9" in verdicts[claim].reason
@@ -265,19 +268,19 @@ def test_without_a_tree_there_is_one_clear_error(root):
     (root / "zoo" / "tree.csv").unlink()
     said = r"the images of smoke-zoo are zoo, for which no class tree is known: .*<root>/zoo/tree\.csv"
     with pytest.raises(ValueError, match=said):
-        plans.plan("ifnd_granularity", "smoke", 1, "zoo", root)
+        plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
     assert re.search(said, plans.lacking("ifnd_granularity", "smoke", "zoo", root))
     with pytest.raises(ValueError, match="set must be a folder or torchvision files"):
-        plans.plan("ifnd_granularity", "smoke", 1, "zooo", root)
+        plans.plan_table("ifnd_granularity", "smoke", 1, "zooo", root)
 
 
 def test_a_ledger_made_on_a_tree_is_found_without_the_images(root, tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path / "ledger")
-    made = plans.plan("ifnd_granularity", "smoke", 1, "zoo", root)
+    made = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
     write_json(made.ledger / "data.json", {task.data.name: task.data.fingerprint for task in made.tasks})
-    again = plans.plan("ifnd_granularity", "smoke", 1, "zoo")
+    again = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo")
     assert [task.name for task in again.tasks] == [task.name for task in made.tasks]
     assert again.profile.levels == {"kingdom": 3, "order": 5, "leaf": 8}
     write_json(made.ledger / "data.json", {"zoo": "0" * 16})
     with pytest.raises(ValueError, match="no class tree is known"):
-        plans.plan("ifnd_granularity", "smoke", 1, "zoo")
+        plans.plan_table("ifnd_granularity", "smoke", 1, "zoo")

@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 
-from sslrepro.data import DataConfig, Dataset, load
+from sslrepro.base.types import Batch, LabelledBatch
+from sslrepro.data import load
 from sslrepro.data import views as room
+from sslrepro.data.dataset import DataConfig, Dataset
 from sslrepro.data.views import RECIPES, Batches, View, ViewConfig, augmented, plain_batches, prepared, recipe
-from sslrepro.types import Batch, LabelledBatch
 
 N, SIDE, SIZE = 50, 16, 16
 UNCHANGED = View(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0)

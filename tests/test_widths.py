@@ -3,7 +3,7 @@
 import pytest
 
 from sslrepro import tables
-from sslrepro.profiles import profile
+from sslrepro.study.profiles import profile
 
 
 @pytest.mark.parametrize(

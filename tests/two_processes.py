@@ -16,13 +16,25 @@ import torch.distributed as dist
 from torch import nn
 
 from sslrepro import methods
-from sslrepro import train as loop
-from sslrepro.config import from_record
+from sslrepro.cli.main import main
 from sslrepro.data import load
+from sslrepro.parts.distributed import (
+    all_gather,
+    all_gather_detached,
+    all_reduce,
+    broadcast,
+    local_rows,
+    rank,
+    world_size,
+    wrap_ddp,
+)
 from sslrepro.parts.encoders import Conv
-from sslrepro.parts.gather import agreed, averaging, gathered, gathered_detached, local_rows, rank, summed, world_size
 from sslrepro.parts.memory import Bank, unit
 from sslrepro.parts.norm import synced_norms
+from sslrepro.study import run as run_module
+from sslrepro.training import loop
+from sslrepro.training.config import from_record
+from sslrepro.training.loop import batches_of, initial_method, train
 
 N_IMAGES = 40
 
@@ -78,15 +90,15 @@ def own(rows: torch.Tensor | None) -> torch.Tensor | None:
 def primitives(rows: torch.Tensor) -> dict:
     local = own(rows)
     first = torch.full((3,), float(rank()))
-    same = agreed(first)
-    return {"size": world_size(), "rank": rank(), "gathered": gathered(local), "detached": gathered_detached(local),
-            "row": local_rows(len(local), local.device), "sum": summed(local), "agreed": same,
-            "in place": same is first, "free": not gathered_detached(local.requires_grad_()).requires_grad,
-            "transposed": gathered(local.detach().T.contiguous().T)}  # fmt: skip
+    same = broadcast(first)
+    return {"size": world_size(), "rank": rank(), "gathered": all_gather(local), "detached": all_gather_detached(local),
+            "row": local_rows(len(local), local.device), "sum": all_reduce(local), "agreed": same,
+            "in place": same is first, "free": not all_gather_detached(local.requires_grad_()).requires_grad,
+            "transposed": all_gather(local.detach().T.contiguous().T)}  # fmt: skip
 
 
 def transposed_sum(rows: torch.Tensor) -> torch.Tensor:
-    return summed(own(rows).T)
+    return all_reduce(own(rows).T)
 
 
 def gradients(rows: torch.Tensor, factor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -94,9 +106,9 @@ def gradients(rows: torch.Tensor, factor: torch.Tensor) -> tuple[torch.Tensor, t
     mine = factor if world_size() == 1 else factor * (1.0 + 2 * rank())
     x, beside = own(rows).requires_grad_(), torch.zeros_like(rows, requires_grad=True)
     twice = 2 * beside
-    ((gathered(x) + twice) * mine).sin().sum().backward()
+    ((all_gather(x) + twice) * mine).sin().sum().backward()
     y = own(rows).requires_grad_()
-    (summed(y) * own(mine)).sin().sum().backward()
+    (all_reduce(y) * own(mine)).sin().sum().backward()
     return x.grad, beside.grad, y.grad
 
 
@@ -112,7 +124,7 @@ def normed(kind: str, x: torch.Tensor, target: torch.Tensor, affine: bool) -> di
     x = own(x).requires_grad_()
     out = net(x)
     (out * own(target)).square().sum().backward()
-    grads = {f"gradient of {name}": summed(p.grad) for name, p in net.named_parameters()}
+    grads = {f"gradient of {name}": all_reduce(p.grad) for name, p in net.named_parameters()}
     trained = {name: t.clone() for name, t in net.state_dict().items()}
     return {"out": out, "x": x.grad, "eval": net.eval()(own(target))} | trained | grads
 
@@ -131,12 +143,12 @@ def stepped(name: str, settings: dict, state: dict, batch, progress: float) -> d
     views, support = tuple(own(view) for view in batch.views), ("support", "support_index")
     given = vars(batch) | shares | {key: getattr(batch, key) for key in support} | {"views": views}
     given["seed"] += rank()
-    loss = averaging(method)  # kept until the backward pass is over: it averages there
+    loss = wrap_ddp(method)  # kept until the backward pass is over: it averages there
     step = loss(type(batch)(**given), progress)
     step.loss.backward()
     grads = {key: p.grad for key, p in method.named_parameters() if p.requires_grad}
     method.after_step(step, progress)
-    return {"loss": summed(step.loss.detach()) / world_size(), "grads": grads, "state": method.state_dict()}
+    return {"loss": all_reduce(step.loss.detach()) / world_size(), "grads": grads, "state": method.state_dict()}
 
 
 def mined(name: str, settings: dict, state: dict, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -159,11 +171,11 @@ def trained(record: dict, folder: Path, double: bool = False, late: float = 0.0)
     config = from_record(record)
     if rank():
         time.sleep(late)
-    with mock.patch.object(loop, "initialised", in_double if double else loop.initialised):
-        return loop.train(config, folder, load(config.data)[0], log_every=3).state_dict()
+    with mock.patch.object(loop, "initial_method", in_double if double else initial_method):
+        return train(config, folder, load(config.data)[0], log_every=3).state_dict()
 
 
-def in_double(*given, start=loop.initialised) -> methods.Method:
+def in_double(*given, start=initial_method) -> methods.Method:
     """`initialised` in float64: encoders raise what they are shown."""
     method = start(*given).double()
     for module in method.modules():
@@ -175,7 +187,7 @@ def in_double(*given, start=loop.initialised) -> methods.Method:
 def norms(record: dict) -> list[str]:
     """Classes of the batch norms in the encoder of a run, or how the run is refused."""
     try:
-        return sorted({type(m).__name__ for m in loop.initialised(from_record(record)).encoder.modules()})
+        return sorted({type(m).__name__ for m in initial_method(from_record(record)).encoder.modules()})
     except ValueError as error:
         return [str(error)]
 
@@ -183,7 +195,7 @@ def norms(record: dict) -> list[str]:
 def refused(record: dict) -> str:
     config = from_record(record)
     try:
-        loop.batches(config, load(config.data)[0], loop.initialised(config))
+        batches_of(config, load(config.data)[0], initial_method(config))
     except ValueError as error:
         return str(error)
     return ""
@@ -191,17 +203,17 @@ def refused(record: dict) -> str:
 
 def from_command_line() -> None:
     """`python -m sslrepro` that saves every third step and dies after its 20th, on both processes."""
-    from sslrepro import __main__, tasks
+    from sslrepro.training.loop import train
 
     def killed(config, folder, data, device, report, **more):
         def each(step: int, steps: int) -> None:
             if step == 20:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        return loop.train(config, folder, data, device, each, log_every=3, checkpoint_seconds=0, **more)
+        return train(config, folder, data, device, each, log_every=3, checkpoint_seconds=0, **more)
 
-    tasks.train = killed
-    raise SystemExit(__main__.main())
+    run_module.train = killed
+    raise SystemExit(main())
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from sslrepro import atlas, evolution
-from sslrepro.figures import Figure
-from sslrepro.forms import Shown
-from sslrepro.profiles import profile, scaled_to
+from sslrepro.embeddings import evolution, maps
+from sslrepro.report.figures import Figure
+from sslrepro.report.formats import Shown
+from sslrepro.study.profiles import on_dataset, profile
 
 LOG = logging.getLogger(__name__)
 PARTS = ("question", "picture", "measures", "reading", "rerun")
@@ -33,11 +33,11 @@ class Evolution(SphinxDirective):
         if part in ("question", "reading"):
             text = evolution.question(definition, cite=True) if part == "question" else evolution.reading(definition)
             return self.parse_text_to_nodes(str(text))
-        base = scaled_to(profile(name), dataset)
+        base = on_dataset(profile(name), dataset)
         for arm in definition.arms:
-            path = atlas.path_of(arm, base, 0)
+            path = maps.path_of(arm, base, 0)
             self.env.note_dependency(str(path))
-            if atlas.kept(arm, base, 0) is None:
+            if maps.kept(arm, base, 0) is None:
                 command = f"python -m sslrepro evolution {definition.id} --profile {name}"
                 LOG.warning("%s: %s is absent or not of today's configuration: %s", self.env.docname, path, command)
                 return []

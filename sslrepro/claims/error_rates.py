@@ -11,7 +11,7 @@ from importlib import resources
 
 import numpy as np
 
-from sslrepro.check import one_of
+from sslrepro.base.errors import one_of
 from sslrepro.claims.statistics import LEVEL, Contrast, Tree, at_least, compiled, upper_tail
 
 EXPERIMENTS = 100_000

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sslrepro import papers
-from sslrepro.check import require
+from sslrepro.base.errors import require
 
 LEAST_SEEDS = 3
 

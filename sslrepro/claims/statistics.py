@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from sslrepro.check import known_keys, one_of, require
+from sslrepro.base.errors import known_keys, one_of, require
 from sslrepro.claims.language import LEAST_SEEDS, Cell, Missing
 
 LEVEL = 0.05  # of either wrong verdict

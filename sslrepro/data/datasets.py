@@ -1,137 +1,14 @@
-"""A data set is one resident uint8 tensor with labels, index and, where there is one, a class tree."""
+"""Data sets by name: embedded ones, and those of a data root."""
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from sslrepro.check import one_of, require
-from sslrepro.types import Int, UInt8
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """One split, resident on one device.
-
-    images        uint8, 0..255, always 3 channels
-    labels        leaf class of each image, 0..n_classes-1 (read by metrics and declared oracles only)
-    class_names   name of each leaf class
-    tree          level name -> ancestor id of each leaf class, from coarse to fine; empty where there is none
-    fingerprint   16 hex digits over pixels and labels: part of every run's identity
-    """
-
-    name: str
-    images: UInt8[Tensor, "n 3 h w"]
-    labels: Int[Tensor, " n"]
-    class_names: tuple[str, ...]
-    tree: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    fingerprint: str = ""
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def n_classes(self) -> int:
-        return len(self.class_names)
-
-    @property
-    def device(self) -> torch.device:
-        return self.images.device
-
-    @property
-    def index(self) -> Int[Tensor, " n"]:
-        return torch.arange(len(self), device=self.device)
-
-    def take(self, index: Int[Tensor, " b"]) -> UInt8[Tensor, "b 3 h w"]:
-        """Images by data-set index: the one seam behind which a larger-than-memory source can stand."""
-        return self.images[index]
-
-    def rows(self, index: Int[Tensor, " b"]) -> "Dataset":
-        """The images of the given indices as a set of their own, in that order."""
-        index = index.to(self.device)
-        return replace(self, images=self.images[index], labels=self.labels[index], fingerprint="")
-
-    def labels_at(self, level: str) -> Int[Tensor, " n"]:
-        """Labels at a level of the class tree ("leaf" is always there)."""
-        if level == "leaf":
-            return self.labels
-        one_of(level, ["leaf", *self.tree], f"Dataset({self.name})", "level")
-        return torch.tensor(self.tree[level], device=self.device)[self.labels]
-
-    def at_level(self, level: str, names: tuple[str, ...]) -> "Dataset":
-        """The same images with the labels of a level of the class tree, whose ancestors have `names`."""
-        labels = self.labels_at(level)
-        name = f"{self.name}-{level}"
-        return Dataset(name, self.images, labels, names, {}, fingerprint(self.images, labels))
-
-    def mean_std(self) -> tuple[list[float], list[float]]:
-        """Per-channel mean and standard deviation of the pixels on the 0..1 scale."""
-        pixels = self.images.to(torch.float64).div_(255)
-        return pixels.mean((0, 2, 3)).tolist(), pixels.std((0, 2, 3)).tolist()
-
-    def to(self, device: torch.device | str) -> "Dataset":
-        """The same set on another device."""
-        fields = {name: getattr(self, name) for name in ("name", "class_names", "tree", "fingerprint")}
-        return Dataset(images=self.images.to(device), labels=self.labels.to(device), **fields)
-
-
-SHAPES = ("shapes", "shapes-family", "shapes-shape")  # drawn, not read: one set of images, labels of three levels
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which data a run uses; every field is part of the run's identity.
-
-    name      an embedded set (digits, shapes, shapes-family, shapes-shape) or one from a data root (cifar10, cifar100,
-              stl10, tinyimagenet, imagefolder, or the name of any folder in the root); <set>-<level> is the same
-              images with the labels of a level of the set's class tree (data/folders.py)
-    n_train   images taken from the training split, 0 = all
-    n_test    images taken from the test split, 0 = all
-    side      side in pixels after resizing, 0 = as stored
-    classes   leaf classes of the `shapes` sets; other sets keep all of theirs (0)
-    seed      which draw: of the images themselves (shapes), of the split (digits), of the subset (n_train > 0)
-    fingerprint  filled in by `load`; a root whose content changed gives another run
-    """
-
-    name: str = "shapes"
-    n_train: int = 0
-    n_test: int = 0
-    side: int = 0
-    classes: int = 0
-    seed: int = 0
-    fingerprint: str = ""
-
-
-def fingerprint(images: Tensor, labels: Tensor) -> str:
-    """First 16 hex digits of the SHA-256 over shape, pixels and labels."""
-    digest = hashlib.sha256(str(tuple(images.shape)).encode())
-    for tensor in (images, labels):
-        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
-    return digest.hexdigest()[:16]
-
-
-def balanced(labels: Int[Tensor, " n"], n: int, seed: int) -> Int[Tensor, " m"]:
-    """Sorted places of `n` random images (or of all), as many of every class as its size allows, on the CPU."""
-    generator = torch.Generator().manual_seed(seed)
-    shuffled = torch.randperm(len(labels), generator=generator)
-    labels = labels.cpu()[shuffled]
-    rank = torch.zeros_like(labels)  # how many of its class come before an image
-    for leaf in labels.unique():
-        mine = labels == leaf
-        rank[mine] = torch.arange(int(mine.sum()))
-    return shuffled[torch.argsort(rank, stable=True)[:n]].sort().values
-
-
-def subset(data: Dataset, n: int, seed: int) -> Dataset:
-    """A class-balanced random subset of `n` images (0 or n >= len: the whole set)."""
-    if n == 0 or n >= len(data):
-        return data
-    keep = balanced(data.labels, n, seed)
-    images, labels = data.images[keep], data.labels[keep]
-    return Dataset(data.name, images, labels, data.class_names, data.tree, fingerprint(images, labels))
+from sslrepro.base.errors import require
+from sslrepro.data.dataset import SHAPES, DataConfig, Dataset, fingerprint, resize, subset
 
 
 def digits(config: DataConfig) -> tuple[Dataset, Dataset]:
@@ -149,18 +26,7 @@ def digits(config: DataConfig) -> tuple[Dataset, Dataset]:
     )
 
 
-def resized(data: Dataset, side: int) -> Dataset:
-    """The set at another resolution: antialiased bilinear, square."""
-    if side in (0, data.images.shape[-1]):
-        return data
-    shrunk = torch.nn.functional.interpolate(
-        data.images.float(), size=(side, side), mode="bilinear", antialias=True, align_corners=False
-    )
-    images = shrunk.round().clamp(0, 255).to(torch.uint8)
-    return Dataset(data.name, images, data.labels, data.class_names, data.tree, fingerprint(images, data.labels))
-
-
-def whole(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, Dataset, str]:
+def whole_splits(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, Dataset, str]:
     """Both splits before any subset is taken, with leaf labels, and the fingerprint of their content.
 
     Embedded sets are pure functions of the configuration and a version, so theirs is the version. That of a set at a
@@ -193,14 +59,11 @@ def load(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, D
 
     Raises ValueError for an unknown name (with the nearest), a missing root, an empty class or an unreadable image.
     """
-    for name in ("n_train", "n_test", "side", "classes"):
-        value = getattr(config, name)
-        require(value >= 0, "data.load", name, ">= 0 (0 = all, or as stored)", value)
-    train, test, _ = whole(config, root)
+    train, test, _ = whole_splits(config, root)
     if config.name in SHAPES:
         return train, test
-    train = subset(resized(train, config.side), config.n_train, config.seed)
-    test = subset(resized(test, config.side), config.n_test, config.seed)
+    train = subset(resize(train, config.side), config.n_train, config.seed)
+    test = subset(resize(test, config.side), config.n_test, config.seed)
     if config.name == train.name:
         return train, test
     from sslrepro.data import folders
@@ -216,4 +79,4 @@ def resolve(config: DataConfig, root: str | Path | None = None) -> DataConfig:
         from sslrepro.data import shapes
 
         return replace(config, fingerprint=f"shapes-v{shapes.VERSION}")  # no need to draw the images
-    return replace(config, fingerprint=whole(config, root)[2])
+    return replace(config, fingerprint=whole_splits(config, root)[2])

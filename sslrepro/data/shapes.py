@@ -13,8 +13,8 @@ import math
 import torch
 from torch import Tensor
 
-from sslrepro.check import require
-from sslrepro.data.datasets import DataConfig, Dataset, fingerprint
+from sslrepro.base.errors import require
+from sslrepro.data.dataset import DataConfig, Dataset, fingerprint
 
 VERSION = 2  # raise when a change alters pixels: it is part of every run's identity
 

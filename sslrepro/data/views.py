@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sslrepro.check import one_of, require
+from sslrepro.base.device import constant, to_device
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.types import Batch, Float, Int, LabelledBatch
+from sslrepro.base.values import NOT_NEGATIVE, PART, POSITIVE, SHARE, check_values, setting
 from sslrepro.data import augment
-from sslrepro.data.datasets import Dataset
-from sslrepro.host import constant, sent
-from sslrepro.types import Batch, Float, Int, LabelledBatch
+from sslrepro.data.dataset import Dataset
 
 CACHED = 400_000  # numbers of a block of images that stay in a core's cache (128 images of 32 px)
 
@@ -25,17 +26,23 @@ CACHED = 400_000  # numbers of a block of images that stay in a core's cache (12
 class View:
     """How one view is made; probabilities in [0, 1], jitter strengths as in torchvision's ColorJitter."""
 
-    crop: tuple[float, float] = (0.2, 1.0)  # share of the image's area, uniform
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)  # aspect of the crop, log-uniform
-    flip: float = 0.5  # probability of a horizontal mirror
-    jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # brightness, contrast, saturation, hue
-    jitter_chance: float = 0.0
-    gray: float = 0.0  # probability
-    blur: float = 0.0  # probability
-    blur_sigma: tuple[float, float] = (0.1, 2.0)  # px at 224 px, uniform
-    solarise: float = 0.0  # probability
+    crop: tuple[float, float] = setting((0.2, 1.0), PART)  # share of the image's area, uniform
+    ratio: tuple[float, float] = setting((3 / 4, 4 / 3), POSITIVE)  # aspect of the crop, log-uniform
+    flip: float = setting(0.5, SHARE)  # probability of a horizontal mirror
+    jitter: tuple[float, float, float, float] = setting((0.0,) * 4, NOT_NEGATIVE)  # of ColorJitter
+    jitter_chance: float = setting(0.0, SHARE)
+    gray: float = setting(0.0, SHARE)  # probability
+    blur: float = setting(0.0, SHARE)  # probability
+    blur_sigma: tuple[float, float] = setting((0.1, 2.0), POSITIVE)  # px at 224 px, uniform
+    solarise: float = setting(0.0, SHARE)  # probability
     cubic: bool = False  # bicubic instead of bilinear
-    size: float = 1.0  # output side as a share of the image's side
+    size: float = setting(1.0, PART)  # output side as a share of the image's side
+
+    def __post_init__(self) -> None:
+        check_values(self, "View")
+        for name in ("crop", "ratio", "blur_sigma"):
+            low, high = getattr(self, name)
+            require(low <= high, "View", name, "(least, most)", (low, high))
 
     def side(self, side: int) -> int:
         """Output side for images of `side` px."""
@@ -72,13 +79,16 @@ class ViewConfig:
     """Which recipe, and how its crops are scaled; part of a run's identity."""
 
     recipe: str = "byol"
-    crop_min: float = 0.0  # least share of the area of the large crops; 0 = the recipe's own
+    crop_min: float = setting(0.0, SHARE)  # least share of the area of the large crops; 0 = the recipe's own
+
+    def __post_init__(self) -> None:
+        check_values(self, "data.views")
+        one_of(self.recipe, RECIPES, "data.views", "recipe")
 
 
 def recipe(config: ViewConfig) -> tuple[View, ...]:
-    """The views of a recipe; raises ValueError with the nearest name when there is none."""
-    views = RECIPES[one_of(config.recipe, RECIPES, "data.views", "recipe")]
-    require(0 <= config.crop_min <= 1, "data.views", "crop_min", "in [0, 1]", config.crop_min)
+    """The views of a recipe."""
+    views = RECIPES[config.recipe]
     if config.crop_min == 0:
         return views
     return tuple(replace(v, crop=(config.crop_min, v.crop[1])) if v.size == 1 else v for v in views)
@@ -90,13 +100,13 @@ class Drawn(NamedTuple):
     box: tuple[Tensor, Tensor, Tensor, Tensor]  # top, left, height, width of the crop, px
     factors: Float[Tensor, "b 4"]  # of brightness, contrast, saturation; turn of the hue
     coins: Float[Tensor, "b 5"]  # in [0, 1): flip, jitter, gray, blur, solarise; they stay on the CPU
-    sigma: Float[Tensor, " b"] | None  # of the blur, px; 0 = none
+    blur: Float[Tensor, "b kernel"] | None  # weights of a Gaussian
 
     def of(self, rows: slice, device: torch.device) -> "Drawn":
         """Those of some of the images, on the device."""
-        sigma = None if self.sigma is None else sent(self.sigma[rows], device)
-        box = tuple(sent(part[rows], device) for part in self.box)
-        return Drawn(box, sent(self.factors[rows], device), self.coins[rows], sigma)
+        blur = None if self.blur is None else to_device(self.blur[rows], device)
+        box = tuple(to_device(part[rows], device) for part in self.box)
+        return Drawn(box, to_device(self.factors[rows], device), self.coins[rows], blur)
 
 
 def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
@@ -108,12 +118,14 @@ def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
     factors[:, 3] -= 1  # hue: a turn around 0
     unchanged = torch.tensor([1.0, 1.0, 1.0, 0.0])
     factors = torch.where(coins[:, 1:2] < view.jitter_chance, factors, unchanged)
-    sigma = None
+    blur = None
     if view.blur > 0:
-        low, high = (sigma * view.side(side) / 224 for sigma in view.blur_sigma)
+        out = view.side(side)
+        low, high = (sigma * out / 224 for sigma in view.blur_sigma)
         sigma = low + (high - low) * torch.rand(n, generator=generator)
         sigma = sigma.masked_fill(coins[:, 3] >= view.blur, 0.0)
-    return Drawn(box, factors, coins, sigma)
+        blur = augment.gaussian(sigma, kernel=2 * max(1, round(out / 20)) + 1)
+    return Drawn(box, factors, coins, blur)
 
 
 def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[Tensor, "b 3 p q"]:
@@ -122,20 +134,18 @@ def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[
     (top, left, height, width), coins, device = how.box, how.coins, images.device
     rows = augment.resample(top, height, side, out, view.cubic)
     columns = augment.resample(left, width, side, out, view.cubic)
-    flipped = sent(coins[:, 0] < view.flip, device)
+    flipped = to_device(coins[:, 0] < view.flip, device)
     columns = torch.where(flipped[:, None, None], columns.flip(1), columns)
-    if how.sigma is not None:
-        gaussian = augment.blur(how.sigma, out, kernel=2 * max(1, round(out / 20)) + 1)
-        rows, columns = gaussian @ rows, gaussian @ columns
-    x = augment.spatial(images, rows, columns)
+    smooth = None if how.blur is None else augment.blur(how.blur, out)
+    x = augment.spatial(images, rows, columns, smooth)
     if view.jitter_chance > 0 or view.gray > 0 or view.cubic:  # cubic overshoots: clamp here too
         brightness, contrast, saturation, hue = how.factors.unbind(1)
         x = augment.recolour(x, *augment.colour_matrix(brightness, contrast, saturation))
         if view.jitter[3] > 0:
             x = augment.turn_hue(x, hue)
-        x = augment.to_gray(x, sent((coins[:, 2] < view.gray).nonzero()[:, 0], device))
+        x = augment.to_gray(x, to_device((coins[:, 2] < view.gray).nonzero()[:, 0], device))
     if view.solarise > 0:
-        x = augment.solarise(x, sent(coins[:, 4] < view.solarise, device))
+        x = augment.solarise(x, to_device(coins[:, 4] < view.solarise, device))
     return x
 
 
@@ -239,14 +249,14 @@ class Batches:
         share = self.batch_size // self.world
         start = self.rank * share
         first = place * self.batch_size + start
-        row = sent(self.order(epoch)[first : first + share].clone(), self.data.device)
+        row = to_device(self.order(epoch)[first : first + share].clone(), self.data.device)
         index, partner, weight = self._images(row)
         generator = _generator(self.seed, 2, step)
         seed = int(torch.randint(2**62, (), generator=generator))
         support = support_index = None
         if self.n_support:
             chosen = torch.randperm(len(self.data), generator=generator)[: self.n_support]
-            support_index = sent(chosen, self.data.device)
+            support_index = to_device(chosen, self.data.device)
             support = self._view(support_index, self.views[0], generator)
         seen = [index] + [index if partner is None else partner] * (len(self.views) - 1)
         views = tuple(self._view(which, view, generator, start, self.batch_size)

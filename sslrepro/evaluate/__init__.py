@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from sslrepro.check import known_keys, one_of
-from sslrepro.config import RunConfig
-from sslrepro.data.datasets import Dataset
+from sslrepro.base.errors import known_keys, one_of
+from sslrepro.base.types import Features
+from sslrepro.data.dataset import Dataset
 from sslrepro.parts.extract import encoded
-from sslrepro.types import Features
+from sslrepro.training.config import RunConfig
 
 __all__ = ["digest", "features", "measure", "names", "of_run", "pixels", "protocol", "run"]
 

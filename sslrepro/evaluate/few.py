@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import torch
 
-from sslrepro.check import require
+from sslrepro.base.errors import require
+from sslrepro.base.types import Features
 from sslrepro.evaluate.knn import topk_accuracy
 from sslrepro.evaluate.linear import fit, predicted, standardised
-from sslrepro.types import Features
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sslrepro.check import require
+from sslrepro.base.errors import require
+from sslrepro.base.types import Features, Float, Int
 from sslrepro.parts.memory import unit
 from sslrepro.parts.mining import nearest
-from sslrepro.types import Features, Float, Int
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sslrepro.check import require
+from sslrepro.base.errors import require
+from sslrepro.base.types import Features, Float, Int
 from sslrepro.evaluate.knn import topk_accuracy
-from sslrepro.types import Features, Float, Int
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sslrepro.check import require
+from sslrepro.base.errors import require
+from sslrepro.base.types import Features, Float, Int
 from sslrepro.evaluate.knn import topk_accuracy
 from sslrepro.evaluate.linear import predicted, standardised
 from sslrepro.parts.optim import warmup_cosine
-from sslrepro.types import Features, Float, Int
 
 
 @dataclass(frozen=True)

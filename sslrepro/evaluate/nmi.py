@@ -7,10 +7,10 @@ import torch
 from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
-from sslrepro.check import require
+from sslrepro.base.errors import require
+from sslrepro.base.types import Features, Int
 from sslrepro.parts.cluster import kmeans
 from sslrepro.parts.memory import unit
-from sslrepro.types import Features, Int
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from sslrepro.check import require
-from sslrepro.config import RunConfig
-from sslrepro.data.datasets import Dataset
+from sslrepro.base.errors import require
+from sslrepro.data.dataset import Dataset
 from sslrepro.methods.base import Method
 from sslrepro.parts.optim import optimizer
-from sslrepro.train import batches, initialised
+from sslrepro.training.config import RunConfig
+from sslrepro.training.loop import batches_of, initial_method
 
 OF_RUN = True  # measured on the run itself, not on features
 
@@ -28,8 +28,8 @@ class Protocol:
 
 def stepper(config: RunConfig, data: Dataset, device: str):
     """(method, function that takes one whole training step) of a run, as the loop takes it."""
-    method = initialised(config, len(data), device)
-    plan, source = config.plan, batches(config, data, method)
+    method = initial_method(config, len(data), device)
+    plan, source = config.plan, batches_of(config, data, method)
     solver = optimizer(plan.optimizer, method, plan.lr, plan.weight_decay, plan.momentum, method.constant_lr)
     autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=plan.precision == "bf16")
     place = 0

@@ -1,5 +1,6 @@
 """Methods by file name: `nnclr` is `methods/nnclr.py`. A new file is a new method; there is no list to edit."""
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -8,60 +9,95 @@ from typing import Any
 
 from torch import nn
 
-from sslrepro.check import known_keys, one_of, require
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.values import Range, check_values, from_mapping, stored_values
+from sslrepro.base.values import identity_values as values_of_identity
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import Scale
 
-__all__ = ["Method", "build", "method_class", "names", "settings"]
+__all__ = ["Method", "build", "config_class", "method_class", "names", "ranges", "scaled", "settings"]
 
 
 def names() -> list[str]:
     """Names of all methods, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base")
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in ("base", "kinds"))
 
 
+@functools.cache
 def method_class(name: str) -> type[Method]:
     """The `Method` subclass that a method's file defines; raises ValueError with the nearest name."""
     module = importlib.import_module(f"{__name__}.{one_of(name, names(), 'methods', 'name')}")
-    found = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
-    return next(c for c in found if issubclass(c, Method))
+    classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
+    return next(c for c in classes if issubclass(c, Method))
 
 
-# what a setting may be, by its name, whatever method it belongs to
-POSITIVE = ("temperature", "soft_temperature", "teacher_temperature", "teacher_temperature_end", "epsilon", "gan_lr")
-COUNTS = ("dim", "queue_size", "top_k", "hops", "rounds", "cap", "norm_groups", "sinkhorn_iterations", "mining_batch",
-          "max_gan_epochs", "max_passes", "n_neighbours", "n_positives", "n_negatives", "n_nearest", "n_clusterings",
-          "n_heads", "n_prototypes", "n_classes", "n_proxy_neighbours", "n_strangers")  # fmt: skip
-SHARES = ("gate", "warm", "freeze", "queue_from", "final_rate", "step_at", "every", "share", "teacher_momentum",
-          "bank_momentum", "centre_momentum", "teacher_temperature_warmup", "quantile")  # fmt: skip
+@functools.cache
+def config_class(name: str) -> type:
+    """The frozen dataclass `Config` of a method's file."""
+    return inspect.getmodule(method_class(name)).Config
 
 
-def in_range(owner: str, values: dict[str, Any]) -> None:
-    """Raise ValueError for a setting outside what its name allows; None is left to the method."""
-    for name, value in values.items():
-        if value is None:
-            continue
-        if name in POSITIVE:
-            require(value > 0, owner, name, "> 0", value)
-        elif name in COUNTS:
-            require(value >= 1, owner, name, ">= 1", value)
-        elif name in SHARES:
-            require(0 <= value <= 1, owner, name, "in [0, 1]", value)
+def settings_inside(name: str) -> dict[str, str]:
+    """Setting that holds those of another method -> the setting that names it (SePP-ID is around two)."""
+    return {field.name: field.metadata["of"] for field in fields(config_class(name)) if "of" in field.metadata}
 
 
-def settings(name: str, given: dict[str, Any] | None = None) -> Any:
-    """The method's `Config`: the paper's defaults with `given` on top; unknown keys raise with the nearest."""
-    config = inspect.getmodule(method_class(name)).Config()
-    given = dict(given or {})
-    known_keys(given, [field.name for field in fields(config)], f"methods.{name}")
-    made = replace(config, **{key: tuple(v) if isinstance(v, list) else v for key, v in given.items()})
-    in_range(f"methods.{name}", vars(made))
-    if hasattr(made, "base"):  # a method around another: the inner settings are filled in too
-        made = replace(made, base_settings=asdict(settings(made.base, made.base_settings)))
-    if hasattr(made, "sampler"):
-        blind = not method_class(made.sampler).needs_labels and made.sampler_settings.get("positive") != "oracle"
-        require(blind, f"methods.{name}", "sampler", "a method that sees no labels", made.sampler)
-        made = replace(made, sampler_settings=asdict(settings(made.sampler, made.sampler_settings)))
-    return made
+def settings(name: str, values: dict[str, Any] | None = None) -> Any:
+    """The method's `Config`: the paper's defaults with `values` on top, as they stand or as JSON has them.
+
+    Raises ValueError for an unknown name, with the nearest, and for a value that its field does not allow.
+    """
+    owner = f"methods.{name}"
+    config = from_mapping(config_class(name), {} if values is None else values, owner)
+    check_values(config, owner)
+    if hasattr(config, "sampler"):
+        sampler = method_class(one_of(config.sampler, names(), owner, "sampler"))
+        blind = not sampler.needs_labels and config.sampler_settings.get("positive") != "oracle"
+        require(blind, owner, "sampler", "a method that sees no labels", config.sampler)
+    for field, method in settings_inside(name).items():  # the inner settings are filled in too
+        config = replace(config, **{field: asdict(settings(getattr(config, method), getattr(config, field)))})
+    return config
+
+
+def identity_values(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a method as an identity is made of them: without younger ones that change nothing."""
+    config = settings(name, values)
+    inner = {field: identity_values(getattr(config, method), getattr(config, field))
+             for field, method in settings_inside(name).items()}  # fmt: skip
+    return values_of_identity(config) | inner
+
+
+def stored_settings(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they were stored, with those that are younger: what was done before there were any."""
+    values = stored_values(config_class(name), values)
+    for field, method in settings_inside(name).items():
+        if isinstance(values.get(field), dict) and method in values:
+            values[field] = stored_settings(values[method], values[field])
+    return values
+
+
+def ranges(name: str) -> dict[str, Range]:
+    """Setting -> the numbers it may be, of those that have bounds."""
+    allowed = {field.name: field.metadata.get("allowed") for field in fields(config_class(name))}
+    return {name: bounds for name, bounds in allowed.items() if isinstance(bounds, Range)}
+
+
+def scaled(name: str, scale: Scale, of_table: dict[str, Any]) -> dict[str, Any]:
+    """A method's settings at a small scale: those with a rule of their own, and those that a table sets.
+
+    of_table   in the paper's units; they stand where their field has no rule for them
+    """
+    values = vars(settings(name)) | of_table
+    out: dict[str, Any] = {}
+    for field in fields(config_class(name)):
+        rule = field.metadata.get("of_tables" if field.name in of_table else "scale")
+        if rule:
+            values[field.name] = out[field.name] = rule(values[field.name], scale, values)
+        elif field.name in of_table:
+            out[field.name] = of_table[field.name]
+        elif "of" in field.metadata:
+            out[field.name] = scaled(values[field.metadata["of"]], scale, {})
+    return out
 
 
 def build(name: str, config: Any, encoder: nn.Module, n_images: int) -> Method:

@@ -10,19 +10,20 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered
+from sslrepro.methods.kinds import not_negative, width
+from sslrepro.parts.distributed import all_gather
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.memory import precise, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Float, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 8192  # d, width of the embedding
-    hidden: int = 8192  # width of the projector's two hidden layers
-    off_diagonal: float = 0.0051  # lambda, weight of the entries off the diagonal
+    dim: int = width(8192, "dim")  # d, width of the embedding
+    hidden: int = width(8192, "hidden")  # width of the projector's two hidden layers
+    off_diagonal: float = not_negative(0.0051)  # lambda, weight of the entries off the diagonal
 
 
 @final
@@ -39,7 +40,7 @@ class BarlowTwins(Method):
 
     def standardised(self, view: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
         """Embeddings of all processes, each dimension with mean 0 and variance 1 over the batch (eps 1e-5)."""
-        z = gathered(precise(self.projector(self.encoder(view))))
+        z = all_gather(precise(self.projector(self.encoder(view))))
         return (z - z.mean(0)) / (z.var(0, correction=0) + 1e-5).sqrt()
 
     def loss(self, batch: Batch, progress: float) -> Step:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.parts.memory import unit
-from sslrepro.types import Batch, Float, Int, Step
 
 
 class Method(nn.Module, abc.ABC):
@@ -26,6 +26,7 @@ class Method(nn.Module, abc.ABC):
     n_support: int = 0  # fresh images the method wants with each batch
     clip_norm: ClassVar[float | None] = None  # largest norm of the whole gradient, where the paper clips
     pair_weight: float | None = None  # in the loss, of training rows from `pairs`; None: as all rows
+    diagnostic: ClassVar[bool] = False  # an experiment of this book, not a paper's method: in no comparison of methods
     constant_lr: ClassVar[tuple[str, ...]] = ()  # parts whose learning rate is not scheduled (SimSiam's predictor)
 
     encoder: nn.Module

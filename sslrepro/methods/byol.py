@@ -11,21 +11,22 @@ from typing import final
 
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import momentum, width
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, cosine
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher, rising
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 256  # d, width of the embedding
-    hidden: int = 4096  # width of the projector's hidden layer
-    hidden_predictor: int = 4096  # width of the predictor's hidden layer
-    teacher_momentum: float = 0.99  # at the start, then a half cosine to 1 (0.996 for 1000 epochs)
+    dim: int = width(256, "dim")  # d, width of the embedding
+    hidden: int = width(4096, "hidden")  # width of the projector's hidden layer
+    hidden_predictor: int = width(4096, "hidden_predictor")  # of the predictor's hidden layer
+    teacher_momentum: float = momentum(0.99)  # at the start, then a half cosine to 1 (0.996 for 1000 epochs)
 
 
 @final

@@ -15,22 +15,23 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, count, per_class, width
 from sslrepro.parts.cluster import fit_for, kmeans, own_label
-from sslrepro.parts.gather import agreed, gathered_detached
+from sslrepro.parts.distributed import all_gather_detached, broadcast
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.memory import Bank, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer
-    temperature: float = 0.1  # tau
-    clusters: int = 3000  # of each head
-    n_heads: int = 3  # clusterings
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer
+    temperature: float = above_zero(0.1)  # tau
+    clusters: int = per_class(3000)  # of each head
+    n_heads: int = count(3)  # clusterings
 
 
 @final
@@ -65,7 +66,7 @@ class DeepCluster(Method):
         return Step(torch.stack(terms).mean(), {"embedding_std": spread(z[0])}, carry)
 
     def after_step(self, step: Step, progress: float) -> None:
-        *rows, index = (gathered_detached(tensor) for tensor in step.carry)
+        *rows, index = (all_gather_detached(tensor) for tensor in step.carry)
         for bank, new in zip(self.banks, rows, strict=True):
             bank.update(new, index)
 
@@ -78,8 +79,8 @@ class DeepCluster(Method):
             bank = self.banks[head % self.n_banks].entries
             seed = int(self.seed) + 7919 * head + round(1e6 * progress)
             self.labels[head], self.centroids[head] = kmeans(bank, self.config.clusters, seed, 10, spherical=True)
-        agreed(self.labels)
-        agreed(self.centroids)
+        broadcast(self.labels)
+        broadcast(self.centroids)
 
     @property
     def pseudo_labels(self) -> Tensor | None:

@@ -11,28 +11,29 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.methods.kinds import above_zero, momentum, per_class, share, width
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import Unit, mlp
 from sslrepro.parts.losses import averaged, soft_cross_entropy
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.prototypes import Prototypes
 from sslrepro.parts.teacher import MomentumTeacher, rising
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 256  # d, width of the bottleneck before the prototypes
-    hidden: int = 2048  # width of the projector's two hidden layers, no batch norm
-    n_prototypes: int = 65_536  # K, width of the distribution
-    temperature: float = 0.1  # tau_s, of the student
-    teacher_temperature: float = 0.04  # tau_t at the start
-    teacher_temperature_end: float = 0.07  # tau_t after its warm-up
-    teacher_temperature_warmup: float = 0.3  # share of training over which tau_t rises
-    centre_momentum: float = 0.9  # m, weight of the old centre, Eq. 4
-    teacher_momentum: float = 0.996  # at the start, then a half cosine to 1
-    freeze: float = 0.01  # share of training during which the prototypes stand still (1 of 100 epochs)
+    dim: int = width(256, "dim")  # d, width of the bottleneck before the prototypes
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers, no batch norm
+    n_prototypes: int = per_class(65_536)  # K, width of the distribution
+    temperature: float = above_zero(0.1)  # tau_s, of the student
+    teacher_temperature: float = above_zero(0.04)  # tau_t at the start
+    teacher_temperature_end: float = above_zero(0.07)  # tau_t after its warm-up
+    teacher_temperature_warmup: float = share(0.3)  # share of training over which tau_t rises
+    centre_momentum: float = share(0.9)  # m, weight of the old centre, Eq. 4
+    teacher_momentum: float = momentum(0.996)  # at the start, then a half cosine to 1
+    freeze: float = share(0.01)  # share of training during which the prototypes stand still (1 of 100 epochs)
 
 
 @final
@@ -73,5 +74,5 @@ class DINO(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(self.student(), rising(self.config.teacher_momentum, progress))
-        self.centre.lerp_(gathered_detached(step.carry[0]).mean(0).to(self.centre.dtype),
+        self.centre.lerp_(all_gather_detached(step.carry[0]).mean(0).to(self.centre.dtype),
                           1 - self.config.centre_momentum)  # fmt: skip

@@ -15,28 +15,29 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of
+from sslrepro.base.types import Batch, Bool, Float, Int, Step
+from sslrepro.base.values import NOT_NEGATIVE
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached, local_rows
+from sslrepro.methods.kinds import above_zero, choice, cosine, count, momentum, rows, width
+from sslrepro.parts.distributed import all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Bool, Float, Int, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's two hidden layers
-    temperature: float = 0.1  # tau
-    queue_size: int = 65_536  # rows: 16 batches of 4,096 in the paper
-    teacher_momentum: float = 0.999  # weight of the teacher's old value
-    top_k: int = 10  # false negatives are among the k most similar keys
-    threshold: float = 0.7  # and more similar than this cosine
-    mode: str = "attract"  # or "eliminate"
-    n_support_views: int = 2  # views beside the two usual ones (the code: 8)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
+    temperature: float = above_zero(0.1)  # tau
+    queue_size: int = rows(65_536)  # rows: 16 batches of 4,096 in the paper
+    teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
+    top_k: int = rows(10)  # false negatives are among the k most similar keys
+    threshold: float = cosine(0.7)  # and more similar than this cosine
+    mode: str = choice("attract", "eliminate")  # what becomes of false negatives
+    n_support_views: int = count(2, NOT_NEGATIVE)  # views beside the two usual ones (the code: 8)
 
 
 @final
@@ -45,7 +46,6 @@ class FNC(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.mode, ("attract", "eliminate"), "FNC", "mode")
         self.config = config
         self.n_views = 2 + config.n_support_views
         self.encoder = encoder
@@ -66,10 +66,10 @@ class FNC(Method):
         z = torch.cat([self.embed(view) for view in batch.views])
         taught = torch.stack([unit(self.teacher(view)) for view in batch.views])
         row = local_rows(b, z.device)
-        new = gathered_detached(taught.flatten(0, 1))
+        new = all_gather_detached(taught.flatten(0, 1))
         keys = torch.cat([new, self.queue.entries])
-        index = torch.cat([gathered_detached(batch.index.repeat(n_views)), self.queue.index])
-        key_row = torch.cat([gathered_detached(row.repeat(n_views)), torch.full_like(self.queue.index, -1)])
+        index = torch.cat([all_gather_detached(batch.index.repeat(n_views)), self.queue.index])
+        key_row = torch.cat([all_gather_detached(row.repeat(n_views)), torch.full_like(self.queue.index, -1)])
 
         of_row = row[:, None] == key_row  # the batch's keys of the same image
         never = of_row | (batch.index[:, None] == index) | (index < 0)
@@ -92,5 +92,5 @@ class FNC(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        taught, index = (gathered_detached(tensor) for tensor in step.carry)  # images first: any number of processes
+        taught, index = (all_gather_detached(tensor) for tensor in step.carry)  # images first: any number of processes
         self.queue.push(taught.transpose(0, 1).flatten(0, 1), index.repeat(taught.shape[1]))

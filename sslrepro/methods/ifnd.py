@@ -25,30 +25,31 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of
+from sslrepro.base.errors import one_of
+from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, choice, jump, per_class, share, width
 from sslrepro.parts.cluster import PseudoLabels
-from sslrepro.parts.gather import gathered, gathered_detached, local_rows
+from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import same_image
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Float, Int, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's two hidden layers
-    temperature: float = 0.5  # tau; not given, SimCLR's on CIFAR
-    clusters: tuple[int, ...] = (1000, 3000, 10_000)  # granularities (CIFAR-10: 10, 30, 100; CIFAR-100: 100, 300, 1000)
-    mode: str = "eliminate"  # Eq. 3, "attract", Eq. 4, or "prototype", ProtoNCE
-    acceptance: str = "linear"  # or "step", "constant": how the accepted share grows, Sec. 3.2
-    final_rate: float = 1.0  # accepted share at the end of training, Table 6
-    step_at: float = 0.1  # share of training at which "step" jumps (epoch 100 of 1000)
-    confidence: str = "cosine"  # Eq. 2, or "density": PCL's, one value per cluster, Table 7
-    space: str = "embedding"  # what is clustered: or "features", without the projector
-    every: float = 0.02  # share of training between clusterings (20 of 1000 epochs; ImageNet: every epoch)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
+    temperature: float = above_zero(0.5)  # tau; not given, SimCLR's on CIFAR
+    clusters: tuple[int, ...] = per_class((1000, 3000, 10_000))  # granularities (CIFAR: 1, 3, 10 per class)
+    mode: str = choice("eliminate", "attract", "prototype")  # Eq. 3, Eq. 4, or ProtoNCE
+    acceptance: str = choice("linear", "step", "constant")  # how the accepted share grows, Sec. 3.2
+    final_rate: float = share(1.0)  # accepted share at the end of training, Table 6
+    step_at: float = jump(0.1)  # share of training at which "step" jumps (epoch 100 of 1000)
+    confidence: str = choice("cosine", "density")  # Eq. 2, or PCL's, one value per cluster, Table 7
+    space: str = choice("embedding", "features")  # what is clustered; features: without the projector
+    every: float = share(0.02)  # share of training between clusterings (20 of 1000 epochs; ImageNet: 1)
 
 
 @final
@@ -59,7 +60,6 @@ class IFND(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.mode, ("eliminate", "attract", "prototype"), "IFND", "mode")
         prototype = config.mode == "prototype"
         one_of(config.space, ("embedding",) if prototype else ("embedding", "features"), "IFND", "space")
         self.config = config
@@ -77,7 +77,7 @@ class IFND(Method):
     def loss(self, batch: Batch, progress: float) -> Step:
         z = torch.cat([self.embed(view) for view in batch.views])
         index = batch.index.repeat(2)
-        keys, key_index = gathered(z), gathered_detached(index)
+        keys, key_index = all_gather(z), all_gather_detached(index)
         twin, other = same_image(index, key_index, local_rows(len(z), z.device))
         terms, kept = [], []
         for level, label in enumerate(self.pseudo.label):

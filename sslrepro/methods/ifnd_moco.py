@@ -17,31 +17,32 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, choice, jump, momentum, per_class, rows, share, width
 from sslrepro.parts.cluster import PseudoLabels
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import own_key
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's two hidden layers, no batch norm
-    temperature: float = 0.2  # tau; not given, MoCo v2's
-    queue_size: int = 65_536  # rows; not given, MoCo v2's
-    teacher_momentum: float = 0.999  # weight of the teacher's old value
-    clusters: tuple[int, ...] = (1000, 3000, 10_000)  # granularities on ImageNet
-    acceptance: str = "linear"  # or "step", "constant": how the accepted share grows
-    final_rate: float = 1.0  # accepted share at the end of training
-    step_at: float = 0.1  # share of training at which "step" jumps
-    confidence: str = "cosine"  # Eq. 2, or "density" (PCL's, one value per cluster)
-    every: float = 0.005  # share of training between clusterings (1 of 200 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers, no batch norm
+    temperature: float = above_zero(0.2)  # tau; not given, MoCo v2's
+    queue_size: int = rows(65_536)  # rows; not given, MoCo v2's
+    teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
+    clusters: tuple[int, ...] = per_class((1000, 3000, 10_000))  # granularities on ImageNet
+    acceptance: str = choice("linear", "step", "constant")  # how the accepted share grows
+    final_rate: float = share(1.0)  # accepted share at the end of training
+    step_at: float = jump(0.1)  # share of training at which "step" jumps
+    confidence: str = choice("cosine", "density")  # Eq. 2, or PCL's, one value per cluster
+    every: float = share(0.005)  # share of training between clusterings (1 of 200 epochs)
 
 
 @final
@@ -74,7 +75,7 @@ class IFNDMoCo(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+        self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         """Algorithm 1, with the teacher's embeddings."""

@@ -15,34 +15,35 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, choice, count, jump, per_class, rows, share, width
 from sslrepro.parts.cluster import PseudoLabels
-from sslrepro.parts.gather import gathered_detached, local_rows
+from sslrepro.parts.distributed import all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import soft_cross_entropy
 from sslrepro.parts.memory import Queue
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.prototypes import Prototypes, group_means, sinkhorn
-from sslrepro.types import Batch, Float, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer
-    n_prototypes: int = 3000  # K
-    temperature: float = 0.1  # tau of the prediction
-    epsilon: float = 0.05  # entropy of the assignment
-    sinkhorn_iterations: int = 3  # of the assignment
-    queue_size: int = 3840  # rows per large view
-    queue_from: float = 0.075  # share of training before the queues are filled
-    freeze: float = 0.005  # share of training during which the prototypes stand still
-    clusters: tuple[int, ...] = (1000, 3000, 10_000)  # granularities
-    acceptance: str = "linear"  # or "step", "constant": how the accepted share grows
-    final_rate: float = 1.0  # accepted share at the end of training
-    step_at: float = 0.1  # share of training at which "step" jumps
-    confidence: str = "cosine"  # Eq. 2, or "density" (PCL's, one value per cluster)
-    every: float = 0.005  # share of training between clusterings (1 of 200 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer
+    n_prototypes: int = per_class(3000)  # K
+    temperature: float = above_zero(0.1)  # tau of the prediction
+    epsilon: float = above_zero(0.05)  # entropy of the assignment
+    sinkhorn_iterations: int = count(3)  # of the assignment
+    queue_size: int = rows(3840)  # rows per large view
+    queue_from: float = share(0.075)  # share of training before the queues are filled
+    freeze: float = share(0.005)  # share of training during which the prototypes stand still
+    clusters: tuple[int, ...] = per_class((1000, 3000, 10_000))  # granularities
+    acceptance: str = choice("linear", "step", "constant")  # how the accepted share grows
+    final_rate: float = share(1.0)  # accepted share at the end of training
+    step_at: float = jump(0.1)  # share of training at which "step" jumps
+    confidence: str = choice("cosine", "density")  # Eq. 2, or PCL's, one value per cluster
+    every: float = share(0.005)  # share of training between clusterings (1 of 200 epochs)
 
 
 @final
@@ -61,7 +62,7 @@ class IFNDSwAV(Method):
     def targets(self, c: int, z: Float[Tensor, "b d"], batch: Batch, progress: float) -> list[Float[Tensor, "b k"]]:
         """Codes of large view c at every granularity, from the means of pseudo-label groups."""
         queue, config = self.queues[c], self.config
-        rows, index = gathered_detached(z), gathered_detached(batch.index)
+        rows, index = all_gather_detached(z), all_gather_detached(batch.index)
         if progress >= config.queue_from and queue.full:
             rows, index = torch.cat([rows, queue.entries]), torch.cat([index, queue.index])
         own = local_rows(len(z), z.device)
@@ -80,7 +81,7 @@ class IFNDSwAV(Method):
     def after_step(self, step: Step, progress: float) -> None:
         self.prototypes.normalise()
         if progress >= self.config.queue_from:
-            *rows, index = (gathered_detached(tensor) for tensor in step.carry)
+            *rows, index = (all_gather_detached(tensor) for tensor in step.carry)
             for queue, new in zip(self.queues, rows, strict=True):
                 queue.push(new, index)
 

@@ -14,22 +14,23 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.host import sent
+from sslrepro.base.device import to_device
+from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import agreed, gathered_detached
+from sslrepro.methods.kinds import above_zero, noise_rows, share, width
+from sslrepro.parts.distributed import all_gather_detached, broadcast
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Float, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    temperature: float = 0.07  # tau (CIFAR: 0.1)
-    bank_momentum: float = 0.5  # weight of a row's old value
-    noise: int = 4096  # noise rows per image, drawn uniformly; 0 = softmax over the whole bank
+    dim: int = width(128, "dim")  # d, width of the embedding
+    temperature: float = above_zero(0.07)  # tau (CIFAR: 0.1)
+    bank_momentum: float = share(0.5)  # weight of a row's old value
+    noise: int = noise_rows(4096)  # per image, drawn uniformly; 0 = softmax over the bank
 
 
 @final
@@ -49,7 +50,7 @@ class InstDisc(Method):
     def noise_contrastive(self, z: Float[Tensor, "b d"], batch: Batch) -> tuple[Float[Tensor, ""], Tensor]:
         """(loss, Z): is this row the image's or noise? Eq. 5-8; a noise row may be the image's own."""
         n, k = len(self.bank.entries), self.config.noise
-        noise = sent(torch.randint(n, (len(z), k), generator=batch.generator()), z.device)
+        noise = to_device(torch.randint(n, (len(z), k), generator=batch.generator()), z.device)
         rows = self.bank.entries[torch.cat([batch.index[:, None], noise], 1)]
         with torch.autocast(z.device.type, enabled=False):
             e = (torch.einsum("bd,bkd->bk", z, rows) / self.config.temperature).exp()
@@ -73,5 +74,5 @@ class InstDisc(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         z, index, z_value = step.carry
-        self.bank.update(gathered_detached(z), gathered_detached(index))
-        self.normaliser.copy_(agreed(z_value.clone()))
+        self.bank.update(all_gather_detached(z), all_gather_detached(index))
+        self.normaliser.copy_(broadcast(z_value.clone()))

@@ -19,31 +19,32 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of, require
+from sslrepro.base.types import Batch, Bool, Float, Step
+from sslrepro.base.values import NOT_NEGATIVE
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.methods.kinds import above_zero, choice, count, not_negative, rows, share, start, width
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank, cosines
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import extreme, listed, nearest
-from sslrepro.types import Batch, Bool, Float, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer, no batch norm; 0 = a linear projector
-    temperature: float = 0.2  # tau (the argument's default in the code: 0.07)
-    bank_momentum: float = 0.5  # weight of a row's old value
-    n_neighbours: int = 4  # k, edges out of each image
-    hops: int = 3  # l, graph distance up to which images are positives (CIFAR-100: 4)
-    n_positives: int = 50  # P, the least similar of them (CIFAR-10: 20)
-    n_negatives: int = 4096  # M, nearest rows in the denominators
-    weight: float = 0.6  # lambda, of the invariance loss
-    gate: float = 0.0375  # share of training without it (30 of 800 epochs)
-    form: str = "paper"  # or "code", as released
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden", allowed=NOT_NEGATIVE)  # of the projector, no batch norm; 0 = it is linear
+    temperature: float = above_zero(0.2)  # tau (the argument's default in the code: 0.07)
+    bank_momentum: float = share(0.5)  # weight of a row's old value
+    n_neighbours: int = count(4)  # k, edges out of each image
+    hops: int = count(3)  # l, graph distance up to which images are positives (CIFAR-100: 4)
+    n_positives: int = count(50)  # P, the least similar of them (CIFAR-10: 20)
+    n_negatives: int = rows(4096)  # M, nearest rows in the denominators
+    weight: float = not_negative(0.6)  # lambda, of the invariance loss
+    gate: float = start(0.0375)  # share of training without it (30 of 800 epochs)
+    form: str = choice("paper", "code")  # of the losses: as printed or as released
 
 
 @final
@@ -54,8 +55,6 @@ class InvP(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.form, ("paper", "code"), "InvP", "form")
-        require(config.hops >= 1, "InvP", "hops", ">= 1", config.hops)
         self.config = config
         self.encoder = encoder
         widths = (config.hidden, config.dim) if config.hidden else (config.dim,)
@@ -117,6 +116,6 @@ class InvP(Method):
         return Step(loss, metrics, (z.detach(), batch.index, neighbours), mined)
 
     def after_step(self, step: Step, progress: float) -> None:
-        z, index, neighbours = (gathered_detached(tensor) for tensor in step.carry)
+        z, index, neighbours = (all_gather_detached(tensor) for tensor in step.carry)
         self.graph.write(index, neighbours)
         self.bank.update(z, index)

@@ -13,8 +13,10 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.methods.kinds import above_zero, count, momentum, not_negative, rows, start, width
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -23,22 +25,21 @@ from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import distinct_nearest, extreme, listed
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer, no batch norm
-    temperature: float = 0.2  # tau
-    queue_size: int = 65_536  # rows; not given, MoCo's
-    teacher_momentum: float = 0.999  # weight of the teacher's old value
-    n_neighbours: int = 4  # k, edges out of each image
-    hops: int = 3  # l, graph distance up to which images are positives
-    n_positives: int = 50  # P, the least similar of those in the queue
-    n_negatives: int = 4096  # M, nearest rows in the denominators
-    weight: float = 0.6  # lambda, of the invariance loss
-    gate: float = 0.0375  # share of training without it (30 of 800 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer, no batch norm
+    temperature: float = above_zero(0.2)  # tau
+    queue_size: int = rows(65_536)  # rows; not given, MoCo's
+    teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
+    n_neighbours: int = count(4)  # k, edges out of each image
+    hops: int = count(3)  # l, graph distance up to which images are positives
+    n_positives: int = count(50)  # P, the least similar of those in the queue
+    n_negatives: int = rows(4096)  # M, nearest rows in the denominators
+    weight: float = not_negative(0.6)  # lambda, of the invariance loss
+    gate: float = start(0.0375)  # share of training without it (30 of 800 epochs)
 
 
 @final
@@ -79,7 +80,7 @@ class InvPMoCo(Method):
         return Step(loss, metrics, (key, batch.index, neighbours), mined)
 
     def after_step(self, step: Step, progress: float) -> None:
-        key, index, neighbours = (gathered_detached(tensor) for tensor in step.carry)
+        key, index, neighbours = (all_gather_detached(tensor) for tensor in step.carry)
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
         self.graph.write(index, neighbours)
         self.queue.push(key, index)

@@ -21,37 +21,48 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of
+from sslrepro.base.types import Batch, Bool, Float, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import (
+    above_zero,
+    batch_of_run,
+    choice,
+    cosine,
+    count,
+    images,
+    not_negative,
+    passes,
+    share,
+    width,
+)
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grown
-from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank, cosines, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Bool, Float, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    temperature: float = 0.07  # tau (CIFAR: 0.1)
-    bank_momentum: float = 0.5  # weight of a row's old value
-    similar_weight: float = 0.5  # of the divergence to the most similar member
-    rounds: int = 4  # equal shares of training, the net and the mining between them
-    score_threshold: float = 0.3  # theta: least score of a frontier point (CIFAR: 0.5)
-    radius: float = 0.3  # R0: cosine that a score of 1 asks for (CIFAR: 0.6)
-    growth: float = 0.5  # other images per set that a round adds on average
-    n_proxy_neighbours: int = 10  # bank rows looked at around a frontier point
-    n_strangers: int = 4096  # random rows of which the most similar is the negative
-    cap: int = 64  # members per set; ours, the code has none
-    max_gan_epochs: int = 200  # passes of the net over the set
-    max_passes: int = 200  # passes of the mining over the set
-    mining_batch: int = 256  # images per step of the net and the mining: the training batch, as in the code
-    gan_lr: float = 1e-4  # of Adam, for the net
-    proxy_positive: str = "own"  # p is the anchor's bank row; or "member"
-    own: str = "encoder"  # where the net's anchors come from: or "bank"
+    dim: int = width(128, "dim")  # d, width of the embedding
+    temperature: float = above_zero(0.07)  # tau (CIFAR: 0.1)
+    bank_momentum: float = share(0.5)  # weight of a row's old value
+    similar_weight: float = not_negative(0.5)  # of the divergence to the most similar member
+    rounds: int = count(4)  # equal shares of training, the net and the mining between them
+    score_threshold: float = share(0.3)  # theta: least score of a frontier point (CIFAR: 0.5)
+    radius: float = cosine(0.3)  # R0: cosine that a score of 1 asks for (CIFAR: 0.6)
+    growth: float = not_negative(0.5)  # other images per set that a round adds on average
+    n_proxy_neighbours: int = count(10)  # bank rows looked at around a frontier point
+    n_strangers: int = images(4096)  # random rows of which the most similar is the negative
+    cap: int = count(64)  # members per set; ours, the code has none
+    max_gan_epochs: int = passes(200)  # passes of the net over the set
+    max_passes: int = passes(200)  # passes of the mining over the set
+    mining_batch: int = batch_of_run(256)  # per step of the net and the mining: the training batch, as in the code
+    gan_lr: float = above_zero(1e-4)  # of Adam, for the net
+    proxy_positive: str = choice("own", "member")  # p is the anchor's bank row, or a member's
+    own: str = choice("encoder", "bank")  # where the net's anchors come from
 
 
 @final
@@ -62,8 +73,6 @@ class ISL(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.proxy_positive, ("own", "member"), "ISL", "proxy_positive")
-        one_of(config.own, ("encoder", "bank"), "ISL", "own")
         self.config = config
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.dim)
@@ -93,7 +102,7 @@ class ISL(Method):
         return Step(loss, metrics, (z.detach(), batch.index))
 
     def after_step(self, step: Step, progress: float) -> None:
-        self.bank.update(*(gathered_detached(tensor) for tensor in step.carry))
+        self.bank.update(*(all_gather_detached(tensor) for tensor in step.carry))
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         """At the end of every round but the last: train the net, grow the sets."""

@@ -17,37 +17,50 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import (
+    above_zero,
+    batch_of_run,
+    cosine,
+    count,
+    images,
+    momentum,
+    not_negative,
+    passes,
+    rows,
+    share,
+    width,
+)
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grown
-from sslrepro.parts.gather import gathered_detached
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank, Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer, no batch norm
-    temperature: float = 0.2  # tau, MoCo v2's
-    queue_size: int = 65_536  # rows
-    teacher_momentum: float = 0.999  # weight of the teacher's old value
-    bank_momentum: float = 0.5  # weight of a row's old value
-    rounds: int = 4  # equal shares of training, the net and the mining between them
-    score_threshold: float = 0.3  # theta: least score of a frontier point
-    radius: float = 0.3  # R0: cosine that a score of 1 asks for
-    growth: float = 0.5  # other images per set that a round adds on average
-    n_proxy_neighbours: int = 10  # bank rows looked at around a frontier point
-    n_strangers: int = 4096  # random rows of which the most similar is the negative
-    cap: int = 64  # members per set
-    max_gan_epochs: int = 200  # passes of the net over the set
-    max_passes: int = 200  # passes of the mining over the set
-    mining_batch: int = 256  # images per step of the net and the mining: the training batch, as in the code
-    gan_lr: float = 1e-4  # of Adam, for the net
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer, no batch norm
+    temperature: float = above_zero(0.2)  # tau, MoCo v2's
+    queue_size: int = rows(65_536)  # rows
+    teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
+    bank_momentum: float = share(0.5)  # weight of a row's old value
+    rounds: int = count(4)  # equal shares of training, the net and the mining between them
+    score_threshold: float = share(0.3)  # theta: least score of a frontier point
+    radius: float = cosine(0.3)  # R0: cosine that a score of 1 asks for
+    growth: float = not_negative(0.5)  # other images per set that a round adds on average
+    n_proxy_neighbours: int = count(10)  # bank rows looked at around a frontier point
+    n_strangers: int = images(4096)  # random rows of which the most similar is the negative
+    cap: int = count(64)  # members per set
+    max_gan_epochs: int = passes(200)  # passes of the net over the set
+    max_passes: int = passes(200)  # passes of the mining over the set
+    mining_batch: int = batch_of_run(256)  # per step of the net and the mining: the training batch, as in the code
+    gan_lr: float = above_zero(1e-4)  # of Adam, for the net
 
 
 @final
@@ -84,7 +97,7 @@ class ISLMoCo(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        key, index = (gathered_detached(tensor) for tensor in step.carry)
+        key, index = (all_gather_detached(tensor) for tensor in step.carry)
         self.queue.push(key, index)
         self.bank.update(key, index)
 

@@ -14,26 +14,27 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Bool, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, count, per_class, rows, share, start, width
 from sslrepro.parts.cluster import fit_for, kmeans
-from sslrepro.parts.gather import agreed, gathered_detached
+from sslrepro.parts.distributed import all_gather_detached, broadcast
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
-from sslrepro.types import Batch, Bool, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    temperature: float = 0.07  # tau
-    bank_momentum: float = 0.5  # weight of a row's old value
-    n_nearest: int = 4096  # bank rows around the anchor, the denominator
-    n_clusterings: int = 10  # H, k-means runs from different starts
-    clusters: int = 30_000  # of each run
-    warm: float = 0.05  # share of training as instance discrimination (10 of 200 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    temperature: float = above_zero(0.07)  # tau
+    bank_momentum: float = share(0.5)  # weight of a row's old value
+    n_nearest: int = rows(4096)  # bank rows around the anchor, the denominator
+    n_clusterings: int = count(10)  # H, k-means runs from different starts
+    clusters: int = per_class(30_000)  # of each run
+    warm: float = start(0.05)  # share of training as instance discrimination (10 of 200 epochs)
 
 
 @final
@@ -78,7 +79,7 @@ class LocalAggregation(Method):
         return Step(loss, metrics, (z.detach(), batch.index))
 
     def after_step(self, step: Step, progress: float) -> None:
-        self.bank.update(*(gathered_detached(tensor) for tensor in step.carry))
+        self.bank.update(*(all_gather_detached(tensor) for tensor in step.carry))
 
     def refresh(self, encode, progress: float) -> None:
         """Cluster the bank anew: no image is encoded, the bank is what the epoch left."""
@@ -87,7 +88,7 @@ class LocalAggregation(Method):
         for run in range(self.config.n_clusterings):
             seed = int(self.seed) + 7919 * run + round(1e6 * progress)
             self.labels[run] = kmeans(self.bank.entries, self.config.clusters, seed)[0]
-        agreed(self.labels)
+        broadcast(self.labels)
 
     @property
     def pseudo_labels(self) -> Tensor | None:

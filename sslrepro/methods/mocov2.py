@@ -14,10 +14,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of
-from sslrepro.host import sent
+from sslrepro.base.device import to_device
+from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.methods.kinds import above_zero, choice, count, momentum, rows, width
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import of_either, own_key
@@ -25,19 +26,18 @@ from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.norm import split_norms
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Float, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the hidden layer of the projector, no batch norm
-    temperature: float = 0.2  # tau of v2 (v1: 0.07)
-    queue_size: int = 65_536  # rows
-    teacher_momentum: float = 0.999  # weight of the teacher's old value
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the hidden layer of the projector, no batch norm
+    temperature: float = above_zero(0.2)  # tau of v2 (v1: 0.07)
+    queue_size: int = rows(65_536)  # rows
+    teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
     symmetric: bool = False  # both directions summed and both views pushed (the authors' CIFAR code)
-    norm: str = "plain"  # or "split", "shuffled": groups for the encoder's batch norm on one device
-    norm_groups: int = 8  # parts of the batch, as many as the devices they stand for
+    norm: str = choice("plain", "split", "shuffled")  # groups for the encoder's batch norm on one device
+    norm_groups: int = count(8)  # parts of the batch, as many as the devices they stand for
 
 
 @final
@@ -48,7 +48,6 @@ class MoCoV2(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.norm, ("plain", "split", "shuffled"), "MoCoV2", "norm")
         self.config = config
         self.encoder = encoder if config.norm == "plain" else split_norms(encoder, config.norm_groups)
         self.projector = mlp(encoder.dim, config.hidden, config.dim, hidden_norm=False)
@@ -59,7 +58,7 @@ class MoCoV2(Method):
         """The teacher's embedding; shuffled: its norm groups hold other images than the student's."""
         if self.config.norm != "shuffled":
             return unit(self.teacher(view))
-        order = sent(torch.randperm(len(view), generator=batch.generator()), view.device)
+        order = to_device(torch.randperm(len(view), generator=batch.generator()), view.device)
         return unit(self.teacher(view[order]))[order.argsort()]
 
     def contrast(self, z: Float[Tensor, "b d"], key: Float[Tensor, "b d"], batch: Batch) -> Float[Tensor, ""]:
@@ -84,5 +83,5 @@ class MoCoV2(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        keys, index = (gathered_detached(tensor).transpose(0, 1).flatten(0, 1) for tensor in step.carry)
+        keys, index = (all_gather_detached(tensor).transpose(0, 1).flatten(0, 1) for tensor in step.carry)
         self.queue.push(keys, index)

@@ -14,26 +14,27 @@ from typing import final
 import torch
 from torch import nn
 
-from sslrepro.check import require
+from sslrepro.base.errors import require
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.methods.kinds import momentum, passing_over_self, rows, width
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 512  # d, width of the embedding
-    hidden: int = 4096  # width of the projector's hidden layer
-    hidden_predictor: int = 4096  # width of the predictor's hidden layer
-    queue_size: int = 1_024_000  # rows (the code's commands: 128,000)
-    top_k: int = 10  # neighbours in the mean, the target itself among them
-    teacher_momentum: float = 0.99  # weight of the teacher's old value
-    exclude_self: bool = False  # pass over older rows of the anchor's own image
+    dim: int = width(512, "dim")  # d, width of the embedding
+    hidden: int = width(4096, "hidden")  # width of the projector's hidden layer
+    hidden_predictor: int = width(4096, "hidden_predictor")  # width of the predictor's hidden layer
+    queue_size: int = rows(1_024_000)  # rows (the code's commands: 128,000)
+    top_k: int = rows(10)  # neighbours in the mean, the target itself among them
+    teacher_momentum: float = momentum(0.99)  # weight of the teacher's old value
+    exclude_self: bool = passing_over_self()  # pass over older rows of the anchor's own image
 
 
 @final
@@ -69,4 +70,4 @@ class MSF(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+        self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))

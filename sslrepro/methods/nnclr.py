@@ -20,36 +20,37 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of, require
-from sslrepro.host import sent
+from sslrepro.base.device import to_device
+from sslrepro.base.errors import require
+from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered, gathered_detached, local_rows
+from sslrepro.methods.kinds import above_zero, choice, momentum, passing_over_self, rows, rows_in_batches, width
+from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Float, Int, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 256  # d, width of the embedding, Table 7d
-    hidden: int = 2048  # width of the projector's two hidden layers
-    hidden_predictor: int = 4096  # width of the predictor's hidden layer
-    temperature: float = 0.1  # tau, Eq. 3
-    queue_size: int = 32_768  # m, rows, Table 7a (98,304 is best)
-    top_k: int = 1  # the positive is drawn from the k nearest rows, Table 7b
-    positive: str = "nearest"  # or "soft" (Table 7e), "view" (Table 4), "detached" (it, no gradient), "oracle" (class)
-    soft_temperature: float = 0.1  # of the soft nearest neighbour; not given in the paper
+    dim: int = width(256, "dim")  # d, width of the embedding, Table 7d
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
+    hidden_predictor: int = width(4096, "hidden_predictor")  # width of the predictor's hidden layer
+    temperature: float = above_zero(0.1)  # tau, Eq. 3
+    queue_size: int = rows_in_batches(32_768, batch=4096)  # m, rows, Table 7a (98,304 is best)
+    top_k: int = rows(1)  # the positive is drawn from the k nearest rows, Table 7b
+    positive: str = choice("nearest", "soft", "view", "detached", "oracle")  # Tables 4, 7e; oracle: by class
+    soft_temperature: float = above_zero(0.1)  # of the soft nearest neighbour; not given in the paper
     predictor: bool = True  # Table 7f
-    symmetry: str = "swap"  # or "text", "both", "none"
-    teacher_momentum: float | None = None  # momentum encoder of Table 4; None = without
-    support: str = "queue"  # or "encoder": fresh images through the current encoder, Table 8
-    eviction: str = "oldest"  # or "random": random rows are replaced, Sec. 4.4
+    symmetry: str = choice("swap", "text", "both", "none")  # of the loss, see above
+    teacher_momentum: float | None = momentum(None)  # momentum encoder of Table 4; None = without
+    support: str = choice("queue", "encoder")  # encoder: fresh images through it, Table 8
+    eviction: str = choice("oldest", "random")  # rows that make room, Sec. 4.4
     push_both_views: bool = False  # Sec. 4.4: no significant change
-    exclude_self: bool = False  # pass over rows of the anchor's own image
+    exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
 
 
 @final
@@ -58,9 +59,6 @@ class NNCLR(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
-        one_of(config.positive, ("nearest", "soft", "view", "detached", "oracle"), "NNCLR", "positive")
-        one_of(config.symmetry, ("swap", "text", "both", "none"), "NNCLR", "symmetry")
-        one_of(config.support, ("queue", "encoder"), "NNCLR", "support")
         allowed = f"1..{config.queue_size}, the queue's rows"
         require(1 <= config.top_k <= config.queue_size, "NNCLR", "top_k", allowed, config.top_k)
         drawn = config.top_k == 1 or config.positive == "nearest"
@@ -102,7 +100,7 @@ class NNCLR(Method):
                 return unit(similarity.softmax(1) @ rows), similarity.argmax(1)
         _, slots = nearest(z, rows, config.top_k, *own)
         if config.top_k > 1:
-            draw = sent(torch.randint(config.top_k, (len(z), 1), generator=batch.generator()), z.device)
+            draw = to_device(torch.randint(config.top_k, (len(z), 1), generator=batch.generator()), z.device)
             slots = slots.gather(1, draw)
         slot = slots[:, 0]
         if config.positive == "oracle":  # nearest row of the anchor's class; nobody of it yet: the plain nearest
@@ -115,12 +113,12 @@ class NNCLR(Method):
 
     def contrast(self, n: Float[Tensor, "b d"], p: Float[Tensor, "b d"]) -> list[Tensor]:
         """Eq. 3 for the stand-ins n of one view and the predictions p of another; one or two terms."""
-        everyone = torch.ones(len(n), len(gathered_detached(p)), dtype=torch.bool, device=n.device)
+        everyone = torch.ones(len(n), len(all_gather_detached(p)), dtype=torch.bool, device=n.device)
         own = torch.zeros_like(everyone)
         own[torch.arange(len(n), device=n.device), local_rows(len(n), n.device)] = True
-        terms = [nce(n, gathered(p), own, everyone, self.config.temperature)]
+        terms = [nce(n, all_gather(p), own, everyone, self.config.temperature)]
         if self.config.symmetry in ("text", "both"):  # the same logits, softmax over the stand-ins
-            terms.append(nce(p, gathered(n), own, everyone, self.config.temperature))
+            terms.append(nce(p, all_gather(n), own, everyone, self.config.temperature))
         return terms
 
     def loss(self, batch: Batch, progress: float) -> Step:
@@ -163,7 +161,7 @@ class NNCLR(Method):
         if config.teacher_momentum is not None:
             self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), config.teacher_momentum)
         if config.support == "queue":  # last line of Algorithm 1: only view 1 enters the queue
-            first, second, index, *label = (gathered_detached(tensor) for tensor in step.carry)
+            first, second, index, *label = (all_gather_detached(tensor) for tensor in step.carry)
             views = (first, second) if config.push_both_views else (first,)
             for rows in views:
                 self.queue.push(rows, index, label[0] if label else None)

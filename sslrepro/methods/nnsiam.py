@@ -14,23 +14,24 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.methods.kinds import passing_over_self, rows, width
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, cosine
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 2048  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's two hidden layers
-    hidden_predictor: int = 512  # width of the predictor's hidden layer; not given, SimSiam's
-    queue_size: int = 98_304  # m, rows; not given, NNCLR's best
-    exclude_self: bool = False  # pass over rows of the anchor's own image
+    dim: int = width(2048, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
+    hidden_predictor: int = width(512, "hidden_predictor")  # not given, SimSiam's
+    queue_size: int = rows(98_304)  # m, rows; not given, NNCLR's best
+    exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
 
 
 @final
@@ -61,4 +62,4 @@ class NNSiam(Method):
         return Step(averaged(rows), metrics, (unit(z[0].detach()), batch.index), (anchor, found))
 
     def after_step(self, step: Step, progress: float) -> None:
-        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+        self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))

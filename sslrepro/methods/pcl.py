@@ -14,29 +14,31 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.host import Noted, sent
+from sslrepro.base.device import CachedRead, to_device
+from sslrepro.base.types import Batch, Step
+from sslrepro.base.values import NOT_NEGATIVE
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, momentum, per_class, rows, start, width
 from sslrepro.parts.cluster import density, fit_for, kmeans
-from sslrepro.parts.gather import agreed, gathered_detached
+from sslrepro.parts.distributed import all_gather_detached, broadcast
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import own_key
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer, no batch norm
-    temperature: float = 0.2  # tau, also the mean density
-    queue_size: int = 16_384  # r, rows
-    teacher_momentum: float = 0.999  # weight of the teacher's old value
-    clusters: tuple[int, ...] = (25_000, 50_000, 100_000)  # of the clusterings
-    negatives: int = 16_384  # r, random prototypes beside those of the batch, per clustering
-    warm: float = 0.1  # share of training without prototypes (20 of 200 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer, no batch norm
+    temperature: float = above_zero(0.2)  # tau, also the mean density
+    queue_size: int = rows(16_384)  # r, rows
+    teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
+    clusters: tuple[int, ...] = per_class((25_000, 50_000, 100_000))  # of the clusterings
+    negatives: int = rows(16_384, allowed=NOT_NEGATIVE)  # r, random prototypes beside the batch's, per clustering
+    warm: float = start(0.1)  # share of training without prototypes (20 of 200 epochs)
 
 
 @final
@@ -54,7 +56,7 @@ class PCL(Method):
         self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
         self.queue = Queue(config.queue_size, config.dim)
         self.register_buffer("labels", torch.full((len(config.clusters), n_images), -1, dtype=torch.int64))
-        self._clustered = Noted()
+        self._clustered = CachedRead()
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
         self.centroids = nn.ParameterList(
             nn.Parameter(torch.zeros(k, config.dim), requires_grad=False) for k in config.clusters
@@ -65,9 +67,9 @@ class PCL(Method):
         """The own prototype against those of the batch and `negatives` others, each divided by its density."""
         k = self.config.clusters[level]
         target = self.labels[level, batch.index]
-        order = sent(torch.randperm(k, generator=generator), z.device)
+        order = to_device(torch.randperm(k, generator=generator), z.device)
         candidate = torch.zeros(k, dtype=torch.bool, device=z.device)
-        candidate[gathered_detached(target)] = True
+        candidate[all_gather_detached(target)] = True
         free = ~candidate[order]
         candidate[order] |= free & (free.cumsum(0) <= self.config.negatives)
         own = nn.functional.one_hot(target, k).bool()
@@ -88,7 +90,7 @@ class PCL(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)
-        self.queue.push(*(gathered_detached(tensor) for tensor in step.carry))
+        self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))
 
     def refresh(self, encode, progress: float) -> None:
         """Cluster the teacher's embeddings of all un-augmented images (Alg. 1)."""
@@ -102,7 +104,7 @@ class PCL(Method):
             self.density[level].copy_(self.config.temperature * density(x, labels, centroids))
             self.centroids[level].copy_(unit(centroids))
         for tensor in (self.labels, *self.density, *self.centroids):
-            agreed(tensor.data)
+            broadcast(tensor.data)
 
     @property
     def pseudo_labels(self) -> Tensor | None:

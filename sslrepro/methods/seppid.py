@@ -16,35 +16,50 @@ Where the paper is silent or disagrees with itself:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of, require
+from sslrepro.base.types import Batch, Step
+from sslrepro.base.values import FRACTION, NOT_NEGATIVE, PART, setting
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import Scale, choice, cosine, count, not_negative, settings_of
 from sslrepro.parts.mining import similar_pairs, window
-from sslrepro.types import Batch, Step
 
-BASES = ("dino", "mocov2", "simclr", "simsiam", "vicreg")
+BASES = ("mocov2", "dino", "simclr", "simsiam", "vicreg")
+PAIRS_PER_IMAGE = 18_109 / 1_281_167  # Table 8, K = 10%
+
+
+def share_of_pairs(_: float | None, scale: Scale, settings: dict[str, Any]) -> float | None:
+    """The paper's pairs per image as a share of all pairs among those looked at, whatever their cosine."""
+    if not scale.n_images:
+        return None
+    among = max(2, round(settings["share"] * scale.n_images))
+    return min(0.5, PAIRS_PER_IMAGE * scale.n_images / (among * (among - 1) / 2))
+
+
+def epochs_of_sampler(_: int, scale: Scale, __: dict[str, Any]) -> int:
+    """The scale's share of the run's epochs."""
+    return max(1, round(scale.epochs * scale.sampler_share))
 
 
 @dataclass(frozen=True)
 class Config:
-    base: str = "mocov2"  # the method that is trained on the rows
-    base_settings: dict[str, Any] = field(default_factory=dict)  # of the base; missing ones are its defaults
+    base: str = choice(*BASES)  # the method that is trained on the rows
+    base_settings: dict[str, Any] = settings_of("base")  # noqa: RUF009 - a field; missing ones are its defaults
     sampler: str = "mocov2"  # the method that trained the sampler, on the same images with the same encoder
-    sampler_settings: dict[str, Any] = field(default_factory=dict)  # of the sampler's method
-    sampler_epochs: int = 100  # of the sampler's training
-    share: float = 0.1  # K, of the training images among which pairs are looked for
-    low: float = 0.97  # least cosine of a pair
-    high: float = 0.99  # largest cosine: above are duplicates
-    quantile: float | None = None  # instead of `low`: share of all pairs that is taken, the most similar below `high`
-    max_pairs: int | None = None  # most pairs, the most similar first
-    max_partners: int | None = None  # most pairs per image
+    sampler_settings: dict[str, Any] = settings_of("sampler")  # noqa: RUF009 - a field; missing ones are its defaults
+    sampler_epochs: int = count(100, scale=epochs_of_sampler)  # of the sampler's training
+    share: float = setting(0.1, PART)  # K, of the training images among which pairs are looked for
+    low: float = cosine(0.97)  # least cosine of a pair
+    high: float = cosine(0.99)  # largest cosine: above are duplicates
+    quantile: float | None = setting(None, FRACTION, scale=share_of_pairs)  # of all pairs, in place of `low`
+    max_pairs: int | None = count(None, NOT_NEGATIVE)  # most pairs, the most similar first
+    max_partners: int | None = count(None)  # most pairs per image
     random: bool = False  # the control: as many rows, each an image paired with itself
-    weight: float | None = None  # lambda of Eq. 2 for pair rows; None: rows count alike
+    weight: float | None = not_negative(None)  # lambda of Eq. 2 for pair rows; None: rows count alike
 
 
 @final
@@ -53,10 +68,6 @@ class SePPID(Method):
 
     def __init__(self, config: Config, base: Method, n_images: int):
         super().__init__()
-        one_of(config.base, BASES, "SePPID", "base")
-        require(0 < config.share <= 1, "SePPID", "share", "in (0, 1]", config.share)
-        quantile = config.quantile
-        require(quantile is None or 0 < quantile < 1, "SePPID", "quantile", "None or in (0, 1)", quantile)
         self.config = config
         self.base = base
         self.n_views, self.clip_norm = base.n_views or 2, base.clip_norm  # two images, two views: no further crops

@@ -11,20 +11,21 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered, gathered_detached, local_rows
+from sslrepro.methods.kinds import above_zero, width
+from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import of_either, same_image
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the hidden layer of the projector
-    temperature: float = 0.1  # tau, Sec. 5.1
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the hidden layer of the projector
+    temperature: float = above_zero(0.1)  # tau, Sec. 5.1
 
 
 @final
@@ -40,10 +41,10 @@ class SimCLR(Method):
     def loss(self, batch: Batch, progress: float) -> Step:
         z = torch.cat([self.embed(view) for view in batch.views])
         row = local_rows(len(batch.index), z.device).repeat(len(batch.views))
-        keys, key_row = gathered(z), gathered_detached(row)
+        keys, key_row = all_gather(z), all_gather_detached(row)
         twin, other = same_image(row, key_row, local_rows(len(z), z.device))  # Eq. 1: 1[k != i] in the sum
         if batch.partner is not None:  # rows of two images: other views of either may stand in the batch
-            shown = gathered_detached(torch.cat([batch.image(v) for v in range(len(batch.views))]))
+            shown = all_gather_detached(torch.cat([batch.image(v) for v in range(len(batch.views))]))
             first, second = (index.repeat(len(batch.views)) for index in (batch.index, batch.partner))
             other &= twin | ~of_either(first, second, shown)
         weight = None if batch.weight is None else batch.weight.repeat(len(batch.views))

@@ -10,19 +10,20 @@ from typing import final
 
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import width
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, cosine
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 2048  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's two hidden layers
-    hidden_predictor: int = 512  # width of the predictor's hidden layer
+    dim: int = width(2048, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
+    hidden_predictor: int = width(512, "hidden_predictor")  # width of the predictor's hidden layer
 
 
 @final

@@ -11,21 +11,22 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.types import LabelledBatch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered, gathered_detached, local_rows
+from sslrepro.methods.kinds import above_zero, width
+from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import same_image
 from sslrepro.parts.metrics import spread
-from sslrepro.types import LabelledBatch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the hidden layer of the projector, no batch norm
-    temperature: float = 0.1  # tau
-    base_temperature: float | None = None  # the code's 0.07: loss * temperature / base_temperature; None = Eq. 2
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the hidden layer of the projector, no batch norm
+    temperature: float = above_zero(0.1)  # tau
+    base_temperature: float | None = above_zero(None)  # code: 0.07, loss * temperature / it; None: Eq. 2
 
 
 @final
@@ -43,7 +44,7 @@ class SupCon(Method):
     def loss(self, batch: LabelledBatch, progress: float) -> Step:
         z = torch.cat([self.embed(view) for view in batch.views])
         label = batch.label.repeat(len(batch.views))
-        keys, key_label = gathered(z), gathered_detached(label)
+        keys, key_label = all_gather(z), all_gather_detached(label)
         same_class, other = same_image(label, key_label, local_rows(len(z), z.device))
         loss = nce(z, keys, same_class, other, self.config.temperature, mode="out")
         if self.config.base_temperature is not None:

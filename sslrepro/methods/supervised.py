@@ -9,15 +9,16 @@ from typing import final
 
 from torch import nn
 
+from sslrepro.base.types import LabelledBatch, Step
 from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import classes
 from sslrepro.parts.memory import precise, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import LabelledBatch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    n_classes: int = 1000  # outputs of the classifier: the classes of the training set
+    n_classes: int = classes(1000)  # outputs of the classifier: the classes of the training set
 
 
 @final

@@ -12,27 +12,28 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered_detached
+from sslrepro.methods.kinds import above_zero, count, per_class, rows, share, width
+from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import soft_cross_entropy
 from sslrepro.parts.memory import Queue
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.prototypes import Prototypes, codes
-from sslrepro.types import Batch, Float, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 128  # d, width of the embedding
-    hidden: int = 2048  # width of the projector's hidden layer
-    n_prototypes: int = 3000  # K
-    temperature: float = 0.1  # tau of the prediction
-    epsilon: float = 0.05  # entropy of the assignment
-    sinkhorn_iterations: int = 3  # of the assignment
-    queue_size: int = 3840  # rows per large view, for batches of 256
-    queue_from: float = 0.075  # share of training before the queues are filled (15 of 200 epochs)
-    freeze: float = 0.005  # share of training during which the prototypes stand still (1 of 200 epochs)
+    dim: int = width(128, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's hidden layer
+    n_prototypes: int = per_class(3000)  # K
+    temperature: float = above_zero(0.1)  # tau of the prediction
+    epsilon: float = above_zero(0.05)  # entropy of the assignment
+    sinkhorn_iterations: int = count(3)  # of the assignment
+    queue_size: int = rows(3840)  # rows per large view, for batches of 256
+    queue_from: float = share(0.075)  # share of training before the queues are filled (15 of 200 epochs)
+    freeze: float = share(0.005)  # share of training during which the prototypes stand still (1 of 200 epochs)
 
 
 @final
@@ -66,6 +67,6 @@ class SwAV(Method):
     def after_step(self, step: Step, progress: float) -> None:
         self.prototypes.normalise()
         if progress >= self.config.queue_from:
-            *rows, index = (gathered_detached(tensor) for tensor in step.carry)
+            *rows, index = (all_gather_detached(tensor) for tensor in step.carry)
             for queue, new in zip(self.queues, rows, strict=True):
                 queue.push(new, index)

@@ -10,22 +10,23 @@ from typing import final
 
 from torch import nn
 
+from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.parts.gather import gathered
+from sslrepro.methods.kinds import not_negative, width
+from sslrepro.parts.distributed import all_gather
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, spread_penalties
 from sslrepro.parts.memory import precise, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.types import Batch, Step
 
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 8192  # d, width of the embedding
-    hidden: int = 8192  # width of the expander's two hidden layers
-    invariance: float = 25.0  # lambda, weight of the squared difference
-    variance: float = 25.0  # mu, weight of the variance term, halved over the two views
-    covariance: float = 1.0  # nu, weight of the covariance term
+    dim: int = width(8192, "dim")  # d, width of the embedding
+    hidden: int = width(8192, "hidden")  # width of the expander's two hidden layers
+    invariance: float = not_negative(25.0)  # lambda, weight of the squared difference
+    variance: float = not_negative(25.0)  # mu, weight of the variance term, halved over the two views
+    covariance: float = not_negative(1.0)  # nu, weight of the covariance term
 
 
 @final
@@ -44,6 +45,6 @@ class VICReg(Method):
         config = self.config
         a, b = (precise(self.projector(self.encoder(view))) for view in batch.views)
         agree = averaged((a - b).square().mean(1), batch.weight)
-        (var_a, cov_a), (var_b, cov_b) = (spread_penalties(gathered(z)) for z in (a, b))
+        (var_a, cov_a), (var_b, cov_b) = (spread_penalties(all_gather(z)) for z in (a, b))
         loss = config.invariance * agree + config.variance * (var_a + var_b) / 2 + config.covariance * (cov_a + cov_b)
         return Step(loss, {"embedding_std": spread(unit(a)), "invariance": agree.detach()})

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from sslrepro.check import known_keys, one_of, require
+from sslrepro.base.errors import known_keys, one_of, require
 
 PAPERS = ("nnclr", "seppid", "ifnd", "isl", "invp")
 BASES = ("asserted", "hedged", "read off")

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of, require
-from sslrepro.parts.gather import agreed
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.types import Float, Int
+from sslrepro.parts.distributed import broadcast
 from sslrepro.parts.memory import unit
-from sslrepro.types import Float, Int
 
 CONFIDENCES = ("cosine", "density")
 SCHEDULES = ("linear", "step", "constant")
@@ -199,7 +199,7 @@ class PseudoLabels(nn.Module):
                 self.centroids[level].copy_(unit(centroids))
                 self.density[level].copy_(temperature * density(x, labels, centroids))
         for tensor in (self.label, *self.centroids, *self.density):
-            agreed(tensor.data)
+            broadcast(tensor.data)
         self.at.fill_(progress)
         self.renewals += 1
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of
-from sslrepro.types import Float
+from sslrepro.base.errors import one_of
+from sslrepro.base.types import Float
 
 
 class Conv(nn.Module):

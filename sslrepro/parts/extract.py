@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from sslrepro.data.datasets import Dataset
+from sslrepro.base.types import Float
+from sslrepro.data.dataset import Dataset
 from sslrepro.data.views import plain_batches, prepared
-from sslrepro.types import Float
 
 
 @contextlib.contextmanager

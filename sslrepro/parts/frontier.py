@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sslrepro.parts.gather import agreed
+from sslrepro.base.types import Float, Int
+from sslrepro.parts.distributed import broadcast
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.memory import unit
 from sslrepro.parts.mining import nearest
-from sslrepro.types import Float, Int
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def grown(
     with torch.enable_grad():
         losses = fit(net, anchors, bank, affinity, how, generator, first=done == 0)
     counts = mine(net, anchors, bank, affinity, how, generator, done)
-    agreed(affinity.members)
+    broadcast(affinity.members)
     net.rounds_done += 1
     found = {"gan_epochs": float(len(losses)), "mining_passes": counts["passes"],
              "pairs_admitted": counts["admitted"], "pairs_refused": counts["refused"]}  # fmt: skip

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import require
-from sslrepro.types import Bool, Int
+from sslrepro.base.errors import require
+from sslrepro.base.types import Bool, Int
 
 
 class NeighbourGraph(nn.Module):

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from sslrepro.base.types import Float
 from sslrepro.parts.memory import unit
-from sslrepro.types import Float
 
 
 def mlp(

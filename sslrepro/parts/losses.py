@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from sslrepro.check import one_of, require
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.types import Bool, Float
 from sslrepro.parts.memory import precise, unit
-from sslrepro.types import Bool, Float
 
 LOWEST = torch.finfo(torch.float32).min  # not -inf: a fully masked row must stay finite in the backward pass
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sslrepro.types import Bool, Int
+from sslrepro.base.types import Bool, Int
 
 
 def same_image(

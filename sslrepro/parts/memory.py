@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from sslrepro.check import one_of, require
-from sslrepro.host import Noted
-from sslrepro.types import Float, Int
+from sslrepro.base.device import CachedRead
+from sslrepro.base.errors import one_of, require
+from sslrepro.base.types import Float, Int
 
 
 class Queue(nn.Module):
@@ -24,7 +24,7 @@ class Queue(nn.Module):
         require(size >= 1, "Queue", "size", ">= 1", size)
         self.size = size
         self.eviction = one_of(eviction, ("oldest", "random"), "Queue", "eviction")
-        self._written = Noted()
+        self._written = CachedRead()
         self.register_buffer("entries", unit(torch.randn(size, dim)))
         self.register_buffer("index", torch.full((size,), -1, dtype=torch.int64))
         self.register_buffer("label", torch.full((size,), -1, dtype=torch.int64))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sslrepro.types import Float, Int
+from sslrepro.base.types import Float, Int
 
 
 def spread(z: Float[Tensor, "b d"]) -> Float[Tensor, ""]:

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from sslrepro.check import require
+from sslrepro.base.errors import require
+from sslrepro.base.types import Bool, Float, Int
 from sslrepro.parts.memory import cosines, precise
-from sslrepro.types import Bool, Float, Int
 
 
 @torch.no_grad()

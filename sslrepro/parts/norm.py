@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sslrepro.check import require
-from sslrepro.parts.gather import summed, world_size
+from sslrepro.base.errors import require
+from sslrepro.base.types import Float
+from sslrepro.parts.distributed import all_reduce, world_size
 from sslrepro.parts.memory import precise
-from sslrepro.types import Float
 
 
 class SplitBatchNorm(nn.BatchNorm2d):
@@ -65,9 +65,9 @@ class SyncedBatchNorm(_BatchNorm):
         with torch.autocast(x.device.type, enabled=False):
             wide = precise(x)
             n = x.numel() // x.shape[1] * world_size()
-            mean = summed(wide.sum(over)) / n
+            mean = all_reduce(wide.sum(over)) / n
             centred = wide - mean.view(shape)
-            var = summed(centred.square().sum(over)) / n
+            var = all_reduce(centred.square().sum(over)) / n
             out = centred * (var + self.eps).rsqrt().view(shape)
             if self.affine:
                 out = out * self.weight.view(shape) + self.bias.view(shape)

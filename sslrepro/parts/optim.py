@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from sslrepro.check import one_of
+from sslrepro.base.errors import one_of
 
 
 class LARS(torch.optim.Optimizer):

@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sslrepro.parts.gather import gathered_detached, local_rows
+from sslrepro.base.types import Float, Int
+from sslrepro.parts.distributed import all_gather_detached, local_rows
 from sslrepro.parts.memory import precise, unit
-from sslrepro.types import Float, Int
 
 
 class Prototypes(nn.Module):
@@ -54,7 +54,7 @@ def sinkhorn(scores: Float[Tensor, "b k"], epsilon: float, iterations: int) -> F
 @torch.no_grad()
 def codes(batch: Float[Tensor, "b k"], queued: Float[Tensor, "m k"] | None, epsilon: float, iterations: int) -> Tensor:
     """Codes [b k] of a batch's rows, assigned together with the rows of all processes and of a queue."""
-    together = gathered_detached(batch)
+    together = all_gather_detached(batch)
     if queued is not None:
         together = torch.cat([together, queued])
     return sinkhorn(together, epsilon, iterations)[local_rows(len(batch), batch.device)]

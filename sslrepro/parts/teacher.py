@@ -6,7 +6,7 @@ import math
 import torch
 from torch import nn
 
-from sslrepro.check import require
+from sslrepro.base.errors import require
 
 
 class MomentumTeacher(nn.Module):

@@ -1,7 +1,7 @@
 """Every method of the package on the same images, encoder, views and steps: a table of ours."""
 
 from sslrepro import methods
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 VARIANTS = {
     "nnclr, longest queue": {"method": "nnclr", "queue_size": 98_304},
@@ -22,7 +22,7 @@ TABLE = Definition(
     title="All methods, one protocol",
     question="What do the family and its baselines reach with the same images, encoder, views, optimizer and steps?",
     method="simclr",
-    rows={name: {"method": name} for name in methods.names()} | VARIANTS,
+    rows={name: {"method": name} for name in methods.names() if not methods.method_class(name).diagnostic} | VARIANTS,
     columns={"top1": "linear_top1", "top5": "linear_top5"},
     also=("knn_top1", "few_top1"),
     idea="""\

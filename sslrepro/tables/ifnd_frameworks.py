@@ -1,6 +1,6 @@
 """IFND, Table 8: the same pseudo-labels on MoCo v2 and on SwAV."""
 
-from sslrepro.tables import Column, Definition
+from sslrepro.tables.definition import Column, Definition
 
 TABLE = Definition(
     id="ifnd_frameworks",

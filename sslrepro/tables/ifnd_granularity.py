@@ -1,6 +1,6 @@
 """IFND, Table 5: how much false negatives cost when classes are few and when they are many."""
 
-from sslrepro.tables import Column, Definition
+from sslrepro.tables.definition import Column, Definition
 
 TABLE = Definition(
     id="ifnd_granularity",

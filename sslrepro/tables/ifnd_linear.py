@@ -1,6 +1,6 @@
 """IFND, Table 1: linear evaluation beside other methods, in small batches and in large ones."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="ifnd_linear",

@@ -1,6 +1,6 @@
 """IFND, Table 4: do clusters of the frozen features agree with the classes?"""
 
-from sslrepro.tables import Column, Definition
+from sslrepro.tables.definition import Column, Definition
 
 TABLE = Definition(
     id="ifnd_nmi",

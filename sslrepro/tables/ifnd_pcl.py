@@ -1,6 +1,6 @@
 """IFND, Table 7: IFND and PCL with one part exchanged at a time."""
 
-from sslrepro.tables import Column, Definition
+from sslrepro.tables.definition import Column, Definition
 
 # Per thousand classes, as the methods' defaults are: 25, 50 and 100 clusters per class, PCL's own, against 1, 3 and 10.
 MANY = (25_000, 50_000, 100_000)

@@ -1,6 +1,6 @@
 """IFND, Table 6: how many pseudo-labels are accepted when, and what is done with the false negatives they name."""
 
-from sslrepro.tables import Column, Definition
+from sslrepro.tables.definition import Column, Definition
 
 TABLE = Definition(
     id="ifnd_strategies",

@@ -1,6 +1,6 @@
 """NNCLR, Table 7c: the batch size."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="nnclr_batch",

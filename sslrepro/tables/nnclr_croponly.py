@@ -1,6 +1,6 @@
 """NNCLR, Table 5: what is left of three methods when random crops are the only augmentation."""
 
-from sslrepro.tables import Column, Definition
+from sslrepro.tables.definition import Column, Definition
 
 TABLE = Definition(
     id="nnclr_croponly",

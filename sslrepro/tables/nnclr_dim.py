@@ -1,6 +1,6 @@
 """NNCLR, Table 7d: the width of the embedding."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="nnclr_dim",

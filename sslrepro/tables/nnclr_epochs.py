@@ -1,6 +1,6 @@
 """NNCLR, Table 6: six methods at four lengths of training."""
 
-from sslrepro.tables import Column, Definition
+from sslrepro.tables.definition import Column, Definition
 
 METHODS = {"simclr": "simclr", "moco_v2": "mocov2", "byol": "byol", "swav": "swav", "simsiam": "simsiam",
            "nnclr": "nnclr"}  # fmt: skip

@@ -1,6 +1,6 @@
 """NNCLR, Table 1: linear evaluation beside other methods, with two views and with multi-crop."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="nnclr_linear",

@@ -1,6 +1,6 @@
 """NNCLR, Table 10 (Appendix B): SimSiam whose target is the nearest neighbour."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="nnclr_nnsiam",

@@ -1,6 +1,6 @@
 """NNCLR, Table 9: what the queue costs in memory and speed."""
 
-from sslrepro.tables import Column, Definition
+from sslrepro.tables.definition import Column, Definition
 
 SIZES = ("q8192", "q16384", "q32768", "q65536", "q98304")
 

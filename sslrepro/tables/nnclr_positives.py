@@ -1,6 +1,6 @@
 """NNCLR, Table 4: what attracts (the view or its nearest neighbour), with and without a momentum encoder."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="nnclr_positives",

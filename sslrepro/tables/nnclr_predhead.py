@@ -1,6 +1,6 @@
 """NNCLR, Table 7f: the prediction head; and the two ways to make the loss symmetric."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="nnclr_predhead",

@@ -1,6 +1,6 @@
 """NNCLR, Table 7a: the size of the queue that is searched for neighbours."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="nnclr_queue",

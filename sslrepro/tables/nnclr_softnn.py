@@ -1,6 +1,6 @@
 """NNCLR, Table 7e: the nearest row, or a mean of all rows weighted by similarity; and an oracle of Sec. 4.5."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="nnclr_softnn",

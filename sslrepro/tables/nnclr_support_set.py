@@ -1,6 +1,6 @@
 """NNCLR, Table 8: how the support set is filled; and random replacement, from the text."""
 
-from sslrepro.tables import Column, Definition
+from sslrepro.tables.definition import Column, Definition
 
 RANDOM = "queue, random rows replaced"
 

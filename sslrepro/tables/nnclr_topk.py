@@ -1,6 +1,6 @@
 """NNCLR, Table 7b: the positive is drawn from the k nearest rows of the queue."""
 
-from sslrepro.tables import Definition
+from sslrepro.tables.definition import Definition
 
 TABLE = Definition(
     id="nnclr_topk",

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from sslrepro import claims, papers, study, verdicts
+from sslrepro import claims, papers
 from sslrepro.claims import CONTRADICTED, HOLDS, Cell, Missing, Reader, holds_in_paper, judge, seeds_needed
+from sslrepro.report import verdicts
+from sslrepro.study.results import Results
 
 EVALUABLE = [claim for claim in papers.claims().values() if (claim.get("check") or {}).get("expr")]
 WITH_GAP = [claim for claim in EVALUABLE if claim["check"].get("gap_expr")]
@@ -661,7 +663,7 @@ def test_unknown_papers_and_tables_name_the_nearest():
 # --- what a page adds to them -----------------------------------------------------------------------------------
 
 
-class Judged(study.Results):
+class Judged(Results):
     """Results of which only a verdict is known."""
 
     def __init__(self, verdict):

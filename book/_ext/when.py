@@ -1,0 +1,71 @@
+"""Tables of ours in chapters: parts of their pages, put in at build time from the ledger; nothing is trained."""
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from sslrepro.report import when
+from sslrepro.report.formats import Shown
+from sslrepro.report.presenters import presenter
+from sslrepro.study import ledger, plans
+from sslrepro.study.results import Results
+
+PARTS = ("headline", "figure", "table", "effects", "placement", "accuracies")
+
+
+def part_of(value: str) -> str:
+    """One of the parts."""
+    return directives.choice(value, PARTS)
+
+
+def results_of(directive: SphinxDirective, table: str, profile: str) -> Results:
+    """What the ledger holds of a table; the page is made again when one of its files changes."""
+    made = plans.plan_table(table, profile)
+    for task in made.tasks:
+        path = made.ledger / f"{task.name}.json"
+        if path.exists():
+            directive.env.note_dependency(str(path))
+    published = {
+        task.name: record for task in made.tasks if (record := ledger.published_record(task, made)) is not None
+    }
+    return Results(made, published)
+
+
+class Ours(SphinxDirective):
+    """A part of a table of ours: `{ours} budget_sweep`, with `:part: figure` and `:profile: night`."""
+
+    required_arguments = 1
+    option_spec = {"part": part_of, "profile": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        found = results_of(self, self.arguments[0], self.options.get("profile", "cpu"))
+        part = getattr(presenter(found.definition), self.options.get("part", "headline"))
+        return [nodes.raw("", _html(part(found)), format="html")]
+
+
+class Together(SphinxDirective):
+    """The budget sweep read with the neighbour map: `{together}`."""
+
+    def run(self) -> list[nodes.Node]:
+        sweep, map_ = results_of(self, "budget_sweep", "night"), results_of(self, "neighbour_map", "cpu")
+        return [nodes.raw("", _html(when.together(sweep, map_)), format="html")]
+
+
+class Public(SphinxDirective):
+    """NNCLR minus SimCLR as others published it: `{public-numbers}`."""
+
+    def run(self) -> list[nodes.Node]:
+        return [nodes.raw("", _html(when.public()), format="html")]
+
+
+def _html(shown: Shown) -> str:
+    return shown._repr_mimebundle_()["text/html"]
+
+
+def setup(app: Sphinx) -> dict:
+    """Register the directives."""
+    app.add_directive("ours", Ours)
+    app.add_directive("together", Together)
+    app.add_directive("public-numbers", Public)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

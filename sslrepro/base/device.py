@@ -1,0 +1,51 @@
+"""What passes between host and device in a training step, without either waiting for the other."""
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def to_device(x: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor of the host on the device; to a GPU through pinned memory, so that the host need not wait for the copy.
+
+    A plain `.to` waits until everything queued on the GPU is done.
+    """
+    if torch.device(device).type == "cuda" and x.device.type == "cpu" and torch.cuda.is_available():
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
+
+
+@functools.lru_cache(maxsize=256)
+def constant(values: tuple, device: torch.device) -> Tensor:
+    """A float tensor of fixed numbers (nested tuples), sent to the device once. It must not be written to."""
+    return torch.tensor(values, device=device)
+
+
+class CachedRead:
+    """What was read from a tensor, kept until the tensor is written to or replaced.
+
+    Reading a number from a GPU waits for everything queued on it; where the answer cannot have changed there is no
+    reason to ask again. Views and clones count as other tensors; copies of a note know nothing.
+    """
+
+    def __init__(self) -> None:
+        self._tensor: weakref.ref[Tensor] | None = None
+        self._version = -1
+        self._value: Any = None
+
+    def get(self, tensor: Tensor, read: Callable[[Tensor], Any]) -> Any:
+        """`read(tensor)`, remembered for as long as the tensor stays what it is."""
+        if self._tensor is None or self._tensor() is not tensor or self._version != tensor._version:
+            self.put(tensor, read(tensor))
+        return self._value
+
+    def put(self, tensor: Tensor, value: Any) -> None:
+        """Note a value that the writer of the tensor knows."""
+        self._tensor, self._version, self._value = weakref.ref(tensor), tensor._version, value
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return CachedRead, ()

@@ -1,0 +1,24 @@
+"""`list`: everything that has a name."""
+
+
+def show_lists() -> None:
+    """Everything that has a name."""
+    from sslrepro import evaluate, methods, tables
+    from sslrepro.data.views import RECIPES
+    from sslrepro.parts.encoders import ENCODERS
+    from sslrepro.study.profiles import PROFILES
+
+    print("tables (make reproduce TABLE=<id>)")
+    for name in tables.names():
+        print(f"  {name:16} {tables.definition(name).question}")
+    print("\nprofiles")
+    for name, profile in PROFILES.items():
+        print(f"  {name:16} {profile.where}")
+    print(f"\nmethods          {', '.join(methods.names())}")
+    print(f"evaluations      {', '.join(evaluate.names())}")
+    print(f"view recipes     {', '.join(RECIPES)}")
+    print(f"encoders         {', '.join(ENCODERS)}")
+    print(
+        "data             shapes, digits (embedded); cifar10, cifar100, stl10, tinyimagenet, any folder (--root);\n"
+        "                 <set>-<level> for the labels of a level of its class tree"
+    )

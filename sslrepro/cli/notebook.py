@@ -1,0 +1,29 @@
+"""`notebook`: a notebook with one parameter to change."""
+
+import argparse
+import os
+import sys
+
+
+def open_notebook(given: argparse.Namespace) -> None:
+    """Write a notebook with one parameter to change, keep the reader's where there is one, and open it."""
+    from importlib.util import find_spec
+
+    from sslrepro.base.errors import require
+    from sslrepro.explore import starter_notebooks
+
+    path, new = starter_notebooks.write(starter_notebooks.chosen(given.table, given.method))
+    print(f"{'written' if new else 'kept   '}   {path}")
+    if not new:
+        print("          it was there, and may be yours: rename or delete it for a fresh one")
+    if given.no_open:
+        return
+    require(find_spec("jupyterlab") is not None, "notebook", "jupyterlab", "installed", None,
+            "pip install -r requirements.txt, or open the file with an editor of your own (--no-open).")  # fmt: skip
+    known = [
+        str(starter_notebooks.PROJECT),
+        *os.environ.get("PYTHONPATH", "").split(os.pathsep),
+    ]  # the kernel finds this sslrepro
+    place = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, known)))}
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", str(path), *given.jupyter], place)

@@ -1,0 +1,1 @@
+"""Embeddings over training: snapshots, maps, the player."""

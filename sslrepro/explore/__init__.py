@@ -1,0 +1,1 @@
+"""One setting changed, one method tried: comparisons and notebooks of a reader's own."""

@@ -1,0 +1,242 @@
+"""Notebooks that are ready to run at smoke size: for each table and each method one, its parameters filled in.
+
+The book offers them for download, `python -m sslrepro notebook` writes and opens them. Nothing here trains.
+"""
+
+import functools
+import importlib
+import json
+import math
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from sslrepro import methods, papers, tables
+from sslrepro.base.errors import one_of
+from sslrepro.base.paths import NOTEBOOKS, PROJECT
+from sslrepro.base.store import write_atomic
+from sslrepro.base.values import Range
+from sslrepro.explore.compare import DRAWN
+from sslrepro.report.publish import dumped, normalised
+from sslrepro.study.plans import plan_table, run_of
+from sslrepro.study.profiles import profile
+from sslrepro.tables.definition import Definition
+from sslrepro.training.config import RunConfig, flat
+
+WRITTEN = PROJECT / "runs" / "notebooks"
+SCALE = "smoke"
+MOST_TOGETHER = 3  # settings that change together; with more of them nobody sees what did it
+HEADS = ("dim", "hidden", "hidden_predictor", "n_classes")  # what the scale or the images decide: last to be offered
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A notebook with its parameters.
+
+    kind        "table" or "method"
+    id          of the table, or the method's name
+    title       its heading
+    source      the notebook in notebooks/ that it is made from
+    parameters  name -> value, in the order of the parameters cell
+    onward      Markdown: where to go from it
+    """
+
+    kind: str
+    id: str
+    title: str
+    source: str
+    parameters: dict[str, Any]
+    onward: str
+
+    @property
+    def file(self) -> str:
+        """Its file name."""
+        return f"change-{self.id}.ipynb"
+
+    @property
+    def command(self) -> str:
+        """The command that opens it."""
+        return f"make notebook {self.kind.upper()}={self.id}"
+
+    @property
+    def asks(self) -> str:
+        """What to change, from what to what: part of a sentence; settings stand in backquotes."""
+        given = self.parameters
+        if "table" in given:
+            return f"`profile` from {SCALE!r} to 'cpu', or `seeds` from 1 to 3"
+        names = [given["parameter"]] if isinstance(given["parameter"], str) else given["parameter"]
+        first, *others = [spoken(value) for value in given["values"]]
+        what = " and ".join(f"`{name}`" for name in names)
+        who = "" if given["parameter"] == "method" else f" of {given['method']}"
+        return f"{what}{who} from {first} to {' or '.join(others)}"
+
+
+def spoken(value: Any) -> str:
+    """A value as it stands in the notebook; several that change together with a comma between."""
+    return ", ".join(map(repr, value)) if isinstance(value, list) else repr(value)
+
+
+# --- what to change -----------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def of_table(table: str) -> Ready:
+    """The notebook of a table: what its rows or columns vary, as its own runs at smoke scale have it.
+
+    A table whose runs differ in nothing, in too much, or have no two-cell effect gets its own notebook instead.
+    """
+    definition = tables.definition(table)
+    onward = (f"The table, with the paper's numbers, intervals and verdicts: `make reproduce TABLE={table}`, and its "
+              "page in the book.")  # fmt: skip
+    found = varied(definition) if definition.ends else None
+    if found is None:
+        given = {"table": table, "profile": SCALE, "seeds": 1, "dataset": None}
+        return Ready("table", table, definition.title, definition.notebook, given, onward)
+    return Ready("table", table, definition.title, "change", found, onward)
+
+
+@functools.cache
+def of_method(name: str) -> Ready:
+    """The notebook of a method: a setting that a table varies for it, else the first of its settings with a scale."""
+    title = f"{title_of(name)}: one setting changed"
+    onward = (f"Every other setting by name, and one run in full: `notebooks/method.ipynb`. The method's page in the "
+              f"book has its equation and code. Its row among all: `make reproduce TABLE={ALL}`.")  # fmt: skip
+    for table in (one for one in papers.tables() if one in tables.names()):
+        given = of_table(table).parameters
+        if given.get("method") == name and str(given["parameter"]).startswith("settings."):
+            return Ready("method", name, title, "change", given, onward)
+    parameter, values = own_setting(profile(SCALE).config(name, 0))
+    return Ready("method", name, title, "change", parameters(name, parameter, values), onward)
+
+
+ALL = "all_methods"
+
+
+def title_of(method: str) -> str:
+    """A method's own name, from the first words of its file."""
+    text = (importlib.import_module(f"sslrepro.methods.{method}").__doc__ or method).strip()
+    return text.splitlines()[0].partition(":")[0].rstrip(".")
+
+
+def parameters(method: str, parameter: str | list[str], values: list[Any],
+               changes: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+    """The parameters cell of change.ipynb."""
+    return {"method": method, "parameter": parameter, "values": values, "profile": SCALE, "seeds": 1, "dataset": None,
+            "root": None, "changes": changes or {}}  # fmt: skip
+
+
+def varied(definition: Definition) -> dict[str, Any] | None:
+    """Parameters whose runs are runs of the table at smoke scale; None where there are none.
+
+    Two cells are taken that differ in one setting, or in the method alone: those of the table's effect if they do,
+    else those with the fewest settings off the method's own. A third value is a row between them.
+    """
+    made = plan_table(definition.id, SCALE, 1)
+    runs = {key: tasks[0].config for key, tasks in made.cells.items() if key[0] in definition.ours}
+    pairs = list(combinations(runs, 2))
+    effect = effect_of(definition)
+    told = [(names, pair) for pair in pairs if (names := differing(runs[pair[0]], runs[pair[1]]))]
+    told = [(names, pair) for names, pair in told if len(names) <= MOST_TOGETHER]
+    if not told:
+        return None
+
+    def rank(one: tuple[list[str], tuple[Any, Any]]) -> tuple[Any, ...]:
+        names, pair = one
+        about = definition.method in [runs[key].method for key in pair]
+        return len(names), set(pair) != set(effect), not about, len(own(runs[pair[0]]).keys() - set(names))
+
+    names, pair = min(told, key=rank)
+    first, last = pair if pair != effect[::-1] else effect
+    like = [key for key in runs if differing(runs[first], runs[key]) == names == differing(runs[last], runs[key])]
+    chosen = [runs[first], *([runs[like[len(like) // 2]]] if like else []), runs[last]]
+    values = [[flat(config)[name] for name in names] for config in chosen]
+    method = next((c.method for c in chosen if c.method == definition.method), chosen[0].method)
+    changes = {name: value for name, value in own(chosen[0]).items() if name not in names}
+    return parameters(method, names[0] if len(names) == 1 else names,
+                      [value[0] for value in values] if len(names) == 1 else values, changes)  # fmt: skip
+
+
+def effect_of(definition: Definition) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The two runs, low and high, (row, column with runs of its own) each, whose difference the table is about."""
+    high, low = definition.ends
+    column = definition.column(high[1])
+    if column.minus:  # a difference of differences: that of one row
+        high, low = (high[0], column.of), (high[0], column.minus)
+    elif column.minus_row:
+        high, low = (high[0], column.of), (column.minus_row.get(high[0], low[0]), column.of)
+    return (low[0], run_of(definition, low[1])), (high[0], run_of(definition, high[1]))
+
+
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """A run's settings by dotted name, without what its seed decides."""
+    return {name: value for name, value in flat(config).items() if name not in DRAWN}
+
+
+def own(config: RunConfig) -> dict[str, Any]:
+    """The settings in which a run is not its method's own run at smoke scale."""
+    usual = settings_of(profile(SCALE).config(config.method, 0))
+    return {name: value for name, value in settings_of(config).items() if usual.get(name, ...) != value}
+
+
+def differing(one: RunConfig, other: RunConfig) -> list[str]:
+    """The settings in which two runs differ; ["method"] where that explains it all; [] where nothing simple does."""
+    here, there = settings_of(one), settings_of(other)
+    if one.method != other.method:
+        return ["method"] if own(one) == own(other) else []
+    return [name for name in here if here[name] != there[name]] if here.keys() == there.keys() else []
+
+
+def own_setting(config: RunConfig) -> tuple[str, list[Any]]:
+    """A setting of a method's own and values around it: temperature, else a number with a scale, else the epochs."""
+    numbers = {name: value for name, value in config.settings.items()
+               if isinstance(value, int | float) and not isinstance(value, bool) and value > 0}  # fmt: skip
+    order = ["temperature", *(name for name, value in numbers.items() if isinstance(value, float)),
+             *(name for name in numbers if name not in HEADS), "dim"]  # fmt: skip
+    name = next((name for name in order if name in numbers), None)
+    if name is None:
+        return "plan.epochs", [config.plan.epochs, 2 * config.plan.epochs]
+    value = numbers[name]
+    if isinstance(value, int):
+        return f"settings.{name}", [max(1, value // 2), value] if value > 1 else [value, 2]
+    bounded = methods.ranges(config.method).get(name, Range()).high < math.inf  # not to be doubled
+    values = [value / 2, value] if bounded else [value / 2, value, 2 * value]
+    return f"settings.{name}", [float(f"{one:.4g}") for one in values]
+
+
+# --- the notebook -------------------------------------------------------------------------------------------------
+
+
+def notebook(ready: Ready) -> str:
+    """Its text: the source notebook, without output, with its own title and parameters; first what makes it start."""
+    made = json.loads((NOTEBOOKS / f"{ready.source}.ipynb").read_text())
+    if ready.source != "change":
+        cells = json.loads((NOTEBOOKS / "change.ipynb").read_text())["cells"]
+        made["cells"][1:1] = [cell for cell in cells if "start" in cell["metadata"].get("tags", [])]
+    lines = "\n".join(f"{name} = {value!r}" for name, value in ready.parameters.items())
+    for cell in made["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if "parameters" in tags:
+            cell["source"] = lines
+        elif "page-title" in tags:
+            cell["source"] = (
+                f"# {ready.title}\n\nChange one parameter: {ready.asks}. Run all cells, look, then put in others of "
+                f"your own. {ready.onward}"
+            )
+    return dumped(normalised(made, keep_outputs=False))
+
+
+def write(ready: Ready) -> tuple[Path, bool]:
+    """Put the notebook among the runs; returns its path and whether it was written: one that is there is kept."""
+    path = WRITTEN / ready.file
+    if path.exists():  # a reader's, with edits and output, or as it was written
+        return path, False
+    write_atomic(path, notebook(ready))
+    return path, True
+
+
+def chosen(table: str | None, method: str | None) -> Ready:
+    """The notebook of a table or of a method; raises ValueError with the nearest name."""
+    if method is not None:
+        return of_method(one_of(method, methods.names(), "notebook", "method"))
+    return of_table(one_of(table, tables.names(), "notebook", "table"))

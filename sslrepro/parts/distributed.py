@@ -1,0 +1,123 @@
+"""Everything that crosses processes. With one process each function returns what it was given."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def world_size() -> int:
+    """Number of processes that train one run together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process, 0..world_size() - 1."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+class _GatherWithGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, local: Tensor) -> Tensor:
+        parts = [torch.empty_like(local) for _ in range(world_size())]
+        dist.all_gather(parts, local.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        # Every process used every row: keeping only the local slice would halve the signal for two processes.
+        gradient = gradient.clone(memory_format=torch.contiguous_format)  # it may serve others too
+        dist.all_reduce(gradient)
+        return gradient.chunk(world_size())[rank()]
+
+
+def all_gather(local: Tensor) -> Tensor:
+    """Rows of all processes, in rank order, with gradient."""
+    return local if world_size() == 1 else _GatherWithGradient.apply(local)
+
+
+@torch.no_grad()
+def all_gather_detached(local: Tensor) -> Tensor:
+    """Rows of all processes, in rank order, without gradient: for memories."""
+    if world_size() == 1:
+        return local.detach()
+    parts = [torch.empty_like(local) for _ in range(world_size())]
+    dist.all_gather(parts, local.detach().contiguous())
+    return torch.cat(parts)
+
+
+def local_rows(n: int, device: torch.device) -> Tensor:
+    """Positions of this process's `n` rows in a gathered tensor."""
+    return torch.arange(n, device=device) + rank() * n
+
+
+class _SumWithGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, local: Tensor) -> Tensor:
+        total = local.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        dist.all_reduce(gradient)
+        return gradient
+
+
+def all_reduce(local: Tensor) -> Tensor:
+    """Sum over processes, with gradient."""
+    return local if world_size() == 1 else _SumWithGradient.apply(local)
+
+
+@torch.no_grad()
+def broadcast(tensor: Tensor) -> Tensor:
+    """The first process's values, in place: after a clustering or mining that every process ran for itself."""
+    if world_size() > 1:
+        dist.broadcast(tensor, 0)
+    return tensor
+
+
+class _Loss(nn.Module):
+    def __init__(self, method: nn.Module):
+        super().__init__()
+        self.method = method
+
+    def forward(self, *given):
+        return self.method.loss(*given)
+
+
+def wrap_ddp(method: nn.Module):
+    """The method's `loss`, whose backward pass leaves the mean gradient over processes on every one of them.
+
+    Keep what is returned until after the backward pass: it owns the averaging.
+    """
+    if world_size() == 1:
+        return method.loss
+    return nn.parallel.DistributedDataParallel(_Loss(method), broadcast_buffers=False)
+
+
+def barrier() -> None:
+    """Let every process arrive here before any goes on."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+@contextlib.contextmanager
+def process_group(device: str = "cpu") -> Iterator[str]:
+    """Join the processes that `torchrun` started and yield this one's device; alone, nothing happens."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield device
+        return
+    cuda = device.startswith("cuda")
+    if cuda:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,240 @@
+"""From a notebook and a table to a page of the book: render, execute, normalise, stamp, rename."""
+
+import copy
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sslrepro import papers
+from sslrepro.base.closure import PACKAGE, import_closure
+from sslrepro.base.paths import NOTEBOOKS, PAGES, PROJECT
+from sslrepro.base.store import write_atomic
+from sslrepro.report.table_page import figure
+from sslrepro.study.plans import TablePlan, plan_table
+from sslrepro.study.results import read_results, related_plans
+from sslrepro.tables.definition import Definition
+
+FAILED = PROJECT / "runs" / "failed"
+
+def page_name(made: TablePlan) -> str:
+    """File name of a table's page, without ending: nnclr_queue-cpu."""
+    return f"{made.definition.id}-{made.profile.name}"
+
+
+def digest(made: TablePlan) -> str:
+    """SHA-256 over everything a page is made from: notebook, definition, transcription, ledger, and the code it runs.
+
+    The code is what the notebook and the table's definition import, and what that imports, docstrings left out.
+    """
+    found = hashlib.sha256()
+    definition = made.definition
+    notebook = NOTEBOOKS / f"{definition.notebook}.ipynb"
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    code += f"\nimport sslrepro.report.publish\nimport sslrepro.tables.{definition.id}"
+    code += "".join(f"\nimport sslrepro.{room}.{name}" for room, name in by_name(made))
+    found.update(json.dumps(import_closure(code)).encode())
+    paths = [notebook]
+    if definition.notebook == "table":
+        paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
+    else:
+        paths += sorted((PACKAGE / "papers").glob("*.yaml"))  # a table of ours may read any of them
+    for one in (made, *related_plans(made)):  # its claims may read cells of other tables
+        paths += sorted(one.ledger / f"{task.name}.json" for task in one.tasks)
+    for path in paths:
+        found.update(path.name.encode())
+        found.update(path.read_bytes() if path.exists() else b"absent")
+    return found.hexdigest()
+
+
+def by_name(made: TablePlan) -> list[tuple[str, str]]:
+    """(room, module) of what a table's runs use by name, which no import statement tells."""
+    used = {("methods", task.config.method) for task in made.tasks if task.config is not None}
+    return sorted(used | {("evaluate", name) for task in made.tasks for name in task.evaluations})
+
+
+def prose(made: TablePlan) -> dict[str, str]:
+    """Markdown for the cells that papermill cannot parameterise, by their tag."""
+    definition = made.definition
+    own = made.profile.name.partition("-")[2]
+    own = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "stl10": "STL-10", "tinyimagenet": "Tiny-ImageNet"}.get(
+        own, own
+    )
+    if definition.notebook != "table":
+        title = f"# {definition.title}{f' ({own})' if own else ''}\n\n*A table of ours.* {definition.question}"
+        reading = (
+            f"## How to read it\n\n{definition.reading}\n\n*How the papers' settings map to ours.* {definition.mapping}"
+        )
+        idea = f"## What is compared\n\n{definition.idea}"
+        if definition.equation:
+            idea += f"\n\n$$\n{definition.equation.strip()}\n$$"
+        return {"page-title": title, "page-idea": idea, "page-reading": reading}
+    table = papers.table(definition.id)
+    paper = papers.paper(table["paper"])["paper"]
+    title = f"# {definition.title}{f' ({own})' if own else ''}\n\n"
+    title += f"*{table['number']} of* {{cite:t}}`{table['paper']}`. {definition.question}"
+    idea = f"{margin(definition)}## What is varied\n\n{definition.idea}"
+    if definition.equation:
+        idea += f"\n\n$$\n{definition.equation.strip()}\n$$"
+    reading = (
+        f"## How to read it\n\n{definition.reading}\n\n*How the paper's settings map to ours.* {definition.mapping}\n\n"
+        f"The method and its code: [{paper['short']}](../methods/{definition.method}.md). "
+        "How verdicts are reached: [the rule](../rule.md)."
+    )
+    return {"page-title": title, "page-idea": idea, "page-reading": reading}
+
+
+def margin(definition: Definition) -> str:
+    """A note in the margin for each contradiction that concerns the table: both statements, and what is used."""
+    linked = (PROJECT / "book" / "contradictions.md").exists()
+    notes = []
+    for name in definition.margin:
+        one = papers.contradictions()[name]
+        link = f' <a href="../contradictions.html#{name}">All contradictions.</a>' if linked else ""
+        said = [_plain(one[key]) for key in ("statement_a", "statement_b", "use")]
+        where = "within the paper" if one["scope"] == "within" else f"{one['scope']} papers"
+        notes.append(f"```{{margin}} **{name}**: {where}\n"
+                     f"{said[0]} *But:* {said[1]} *Used here:* {said[2]}{link}\n```\n\n")  # fmt: skip
+    return "".join(notes)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown prints as it stands."""
+    return re.sub(r"([\\`*_{}\[\]<>$|~])", r"\\\1", " ".join(text.split()))
+
+
+def rendered(source: dict[str, Any], made: TablePlan) -> dict[str, Any]:
+    """The source notebook with the page's own prose in its tagged cells."""
+    notebook = copy.deepcopy(source)
+    texts = prose(made)
+    for cell in notebook["cells"]:
+        for tag in cell["metadata"].get("tags", []):
+            if tag in texts:
+                cell["source"] = texts[tag]
+    return notebook
+
+
+def normalised(notebook: dict[str, Any], keep_outputs: bool = True) -> dict[str, Any]:
+    """The notebook without what changes from run to run: timing, ids, widget state, stderr, machine."""
+    notebook = copy.deepcopy(notebook)
+    notebook["metadata"] = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        **({"sslrepro": notebook["metadata"]["sslrepro"]} if "sslrepro" in notebook["metadata"] else {}),
+    }
+    counter = 0
+    for place, cell in enumerate(notebook["cells"]):
+        text = "".join(cell["source"]).rstrip("\n")
+        cell["source"] = text
+        cell["id"] = hashlib.sha256(f"{place}{text}".encode()).hexdigest()[:8]
+        tags = cell["metadata"].get("tags", [])
+        cell["metadata"] = {"tags": tags} if tags else {}
+        if cell["cell_type"] != "code":
+            continue
+        counter += 1
+        if not keep_outputs:
+            cell["outputs"], cell["execution_count"] = [], None
+            continue
+        cell["execution_count"] = counter
+        cell["outputs"] = [o for o in cell["outputs"] if o.get("name") != "stderr"]
+        for output in cell["outputs"]:
+            if "execution_count" in output:
+                output["execution_count"] = counter
+            for kind, value in output.get("data", {}).items():
+                text = "".join(value) if isinstance(value, list) else value
+                output["data"][kind] = re.sub(r" at 0x[0-9a-f]+", "", text) if isinstance(text, str) else text
+    notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
+    return notebook
+
+
+def dumped(notebook: dict[str, Any]) -> str:
+    """Canonical text of a notebook."""
+    return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def publish(made: TablePlan, notebook: str | None = None, log: bool = False) -> Path:
+    """Execute a notebook for a table and put the page in the book; returns its path.
+
+    Nothing is executed when the page is up to date. A failing cell raises RuntimeError with its last line, keeps
+    the half-executed notebook under runs/failed/, and leaves the published page as it was.
+    """
+    import nbformat
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    page = PAGES / f"{page_name(made)}.ipynb"
+    notebook = notebook or made.definition.notebook
+    stamp = digest(made)
+    if page.exists() and json.loads(page.read_text())["metadata"].get("sslrepro", {}).get("digest") == stamp:
+        return page
+    source = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text())
+    name, _, dataset = made.profile.name.partition("-")
+    parameters: dict[str, Any] = {"table": made.definition.id, "profile": name, "seeds": made.seeds}
+    if dataset:
+        parameters["dataset"] = dataset
+    with tempfile.TemporaryDirectory() as folder:
+        quiet = Path(folder) / "profile_default" / "ipython_kernel_config.py"
+        quiet.parent.mkdir()
+        quiet.write_text("c.IPKernelApp.log_level = 40\n")  # else every kernel warns that it speaks TCP
+        os.environ["IPYTHONDIR"] = folder
+        before, after = Path(folder) / "in.ipynb", Path(folder) / f"{page.stem}.ipynb"
+        before.write_text(dumped(rendered(source, made)))
+        try:
+            papermill.execute_notebook(str(before), str(after), parameters, cwd=str(PROJECT), progress_bar=False,
+                                       log_output=log, kernel_name="python3")  # fmt: skip
+        except PapermillExecutionError as error:
+            write_atomic(FAILED / page.name, after.read_text())
+            raise RuntimeError(
+                f"publish: cell {error.exec_count} of {notebook}.ipynb failed for {page.stem}: {error.ename}: "
+                f"{error.evalue} (kept: {FAILED / page.name}; the published page is unchanged)"
+            ) from None
+        done = json.loads(after.read_text())
+    done["metadata"]["sslrepro"] = {"digest": stamp, "parameters": parameters}
+    for cell in done["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if {"parameters", "injected-parameters"} & set(tags):  # the box with the command says the same
+            cell["metadata"]["tags"] = [*tags, "remove-cell"]
+        elif cell["cell_type"] == "code" and "hide-input" not in tags:
+            cell["metadata"]["tags"] = [*tags, "hide-input"]
+    done = normalised(done)
+    nbformat.validate(nbformat.from_dict(done))
+    write_atomic(page, dumped(done))
+    return page
+
+
+def renew_picture() -> list[Path]:
+    """Write the README's picture, the figure of NNCLR's queue table from the published ledger, where there is one."""
+    page, picture = PAGES / "nnclr_queue-cpu.ipynb", PROJECT / "docs" / "nnclr_queue.png"
+    if not page.exists():
+        return []
+    given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+    write_atomic(picture, figure(read_results(plan_table(given["table"], given["profile"], given["seeds"]))).png)
+    return [picture]
+
+
+def stale() -> list[str]:
+    """Published pages whose inputs changed since they were executed, each with the command that renews it."""
+    found = []
+    for page in sorted(PAGES.glob("*.ipynb")):
+        about = json.loads(page.read_text())["metadata"].get("sslrepro", {})
+        given = about.get("parameters")
+        if not given:
+            found.append(f"{page.stem}: not made by publish")
+            continue
+        made = plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))
+        if digest(made) != about["digest"]:
+            found.append(f"{page.stem}: its inputs changed; renew it with `make pages`")
+    return found
+
+
+def renew() -> list[Path]:
+    """Execute every published page again whose inputs changed, from the ledger; trains nothing that it holds."""
+    renewed = []
+    for page in sorted(PAGES.glob("*.ipynb")):
+        given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+        renewed.append(publish(plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))))
+    return renewed

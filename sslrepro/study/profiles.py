@@ -1,0 +1,244 @@
+"""Five scales of one experiment, and how a paper's settings map to each."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sslrepro import methods
+from sslrepro.base.errors import known_keys, one_of, require
+from sslrepro.data import shapes
+from sslrepro.data.dataset import DataConfig
+from sslrepro.data.views import ViewConfig
+from sslrepro.methods.kinds import Scale
+from sslrepro.tables.definition import RUN
+from sslrepro.training.config import RunConfig, TrainingConfig
+
+PAPER_BATCH = 4096  # NNCLR's ablations; queues and batches are counted in it
+PAPER_EPOCHS = 500  # that a profile's own epochs stand for: half of NNCLR's 1,000, so that tables over epochs fit
+LEAST_BATCH = 4  # fewer images hold no negatives worth the name
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One scale.
+
+    seeds         default number of seeds
+    heads         widths of the heads by setting: the paper's are wider than the whole small encoder
+    evaluations   evaluation -> protocol settings that differ from its defaults
+    judged        whether claims are judged at this scale
+    n_images, n_classes   of the training set, where only reading it can tell; 0 = known from its name
+    levels        level of the images' class tree -> its classes, coarse to fine, "leaf" last; filled in by plans for
+                  sets of a data root, {} where there is no tree
+    data_follows_seed   whether every seed draws its own images (embedded sets), so that intervals hold for new data
+    """
+
+    name: str
+    where: str
+    data: DataConfig
+    encoder: str
+    views: ViewConfig
+    plan: TrainingConfig
+    seeds: int
+    heads: dict[str, int] = field(default_factory=dict)
+    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    judged: bool = True
+    data_follows_seed: bool = True
+    runnable: bool = True
+    n_images: int = 0
+    n_classes: int = 0
+    levels: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        """Classes of the images; 1,000 where nobody can tell (counts of clusters then stay as printed)."""
+        return self.n_classes or self.data.classes or CLASSES.get(self.data.name, 1000)
+
+    @property
+    def n_train(self) -> int:
+        """Training images, by which queues are capped."""
+        asked = images_in(self.data)
+        return min(asked or self.n_images, self.n_images) if self.n_images else asked
+
+    def scaled(self, method: str, of_table: dict[str, Any] | None = None, usual_batch: int = 0) -> dict[str, Any]:
+        """A method's settings at this scale, each by its field's own rule (methods/kinds.py); none at paper scale.
+
+        of_table      what a table sets, in the paper's units
+        usual_batch   of the profile, where a table sets the run's own: NNCLR's tables count queues in it
+        """
+        if self.name == "paper":
+            return dict(of_table or {})
+        plan = self.plan
+        scale = Scale(self.n_train, self.classes, plan.epochs, plan.batch_size, usual_batch or plan.batch_size,
+                      self.heads)  # fmt: skip
+        return methods.scaled(method, scale, of_table or {})
+
+    def lacks(self, given: dict[str, Any]) -> str:
+        """Why a run cannot be had at this scale; "" where it can."""
+        if "classes" not in given or not self.runnable or self.data.name == "shapes" or self.level(given["classes"]):
+            return ""
+        if self.level(min(shapes.LEVELS)):
+            return f"the class tree of {self.data.name} has no middle level"
+        return (
+            f"`classes` is a level of the tree of shapes, and the images of {self.name} are {self.data.name}, "
+            f"for which no class tree is known: one in a data root may have it, <root>/{self.data.name}/tree.csv"
+        )
+
+    def level(self, classes: int) -> str:
+        """The level of the images' own tree that stands for the level of `shapes` with so many classes; "" for none.
+
+        The coarsest for the coarsest, the leaves ("leaf") for the leaves; between them the level whose number of
+        classes is nearest, on a log scale, to the geometric mean of those two. Levels as fine as the leaves are none.
+        """
+        _, middle, leaves = sorted(shapes.LEVELS)
+        one_of(classes, shapes.LEVELS, "profiles", "classes")
+        above = {name: n for name, n in self.levels.items() if n < self.levels["leaf"]}
+        if not above:
+            return ""
+        fewest = min(above.values())
+        if classes == middle:
+            aim = math.log(fewest * self.levels["leaf"]) / 2
+            between = [name for name, n in above.items() if n > fewest]
+            return min(between, key=lambda name: abs(math.log(above[name]) - aim), default="")
+        return "leaf" if classes == leaves else min(above, key=above.__getitem__)
+
+    def labels_in(self, data: DataConfig) -> int:
+        """Classes of the labels of a run's images, whatever level of a tree they are; 0 where nobody can tell."""
+        known = {name: n for n, name in shapes.LEVELS.items()}
+        known |= {self.data.name if one == "leaf" else f"{self.data.name}-{one}": n for one, n in self.levels.items()}
+        return known.get(data.name, data.classes)
+
+    def at(self, given: dict[str, Any]) -> "Profile":
+        """This scale with what a table sets of the run itself, in the paper's units; as printed at paper scale.
+
+        epochs       printed / 500 times the profile's, rounded, at least one; 0 stays 0, the encoder as initialised
+        batch_size   printed / 4,096 times the profile's, rounded, at least four; the learning rate in proportion
+        recipe       the views of that name; the least crop stays the profile's
+        classes      the level of the tree of `shapes` with so many classes: all have the same images, of 48 leaves;
+                     on a set with a tree of its own the level that stands for it (`level`), and clusters stay as many
+                     per leaf; on ImageNet the labels stay the leaves
+
+        Raises ValueError where the profile's images have no such levels.
+        """
+        plan, data, paper, n_classes = self.plan, self.data, self.name == "paper", self.n_classes
+        if "epochs" in given:
+            printed = given["epochs"]
+            mapped = printed if paper or printed == 0 else max(1, round(printed / PAPER_EPOCHS * plan.epochs))
+            plan = replace(plan, epochs=mapped)
+        if "batch_size" in given:
+            printed = given["batch_size"]
+            size = printed if paper else max(LEAST_BATCH, round(printed / PAPER_BATCH * plan.batch_size))
+            plan = replace(plan, batch_size=size, lr=plan.lr * (size / plan.batch_size))
+        if "classes" in given and not paper:
+            require(not self.lacks(given), f"profiles.{self.name}", "classes", "set where the images have the level",
+                    given["classes"], self.lacks(given))  # fmt: skip
+            if data.name == "shapes":
+                name = shapes.LEVELS[one_of(given["classes"], shapes.LEVELS, "profiles", "classes")]
+                data = replace(data, name=name, classes=len(shapes.LEAVES))
+            else:
+                level, n_classes = self.level(given["classes"]), self.levels["leaf"]
+                if level != "leaf":  # its name no longer tells how many images it has
+                    data = replace(data, name=f"{data.name}-{level}", n_train=images_in(data))
+        views = replace(self.views, recipe=given.get("recipe", self.views.recipe))
+        return replace(self, plan=plan, data=data, views=views, n_classes=n_classes)
+
+    def config(self, method: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
+        """The run of a method at this scale; `paper` gives what a table sets, in the paper's units (`at`, `scaled`).
+
+        Raises ValueError for a setting that has no mapping here.
+        """
+        paper = paper or {}
+        of_method = {name: value for name, value in paper.items() if name not in RUN}
+        known_keys(of_method, vars(methods.settings(method)), "profiles.config", "paper setting")
+        here = self.at({name: value for name, value in paper.items() if name in RUN})
+        settings = here.scaled(method, of_method, self.plan.batch_size)
+        data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
+        return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
+
+
+SIZES = {"digits": 1297, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "tinyimagenet": 100_000,
+         "imagenet": 1_281_167}  # fmt: skip
+
+
+def images_in(data: DataConfig) -> int:
+    """Training images a configuration asks for, as far as its name tells; 0 for a folder of unknown size."""
+    known = SIZES.get(data.name, data.n_train)
+    return min(data.n_train or known, known)
+
+
+CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "stl10": 10, "tinyimagenet": 200, "imagenet": 1000}
+_SMALL_HEADS = {"dim": 128, "hidden": 256, "hidden_predictor": 512}
+_TINY_HEADS = {"dim": 32, "hidden": 64, "hidden_predictor": 64}
+
+PROFILES = {
+    "smoke": Profile(
+        "smoke",
+        "CPU, seconds per page: everything executes, nothing is concluded",
+        DataConfig("shapes", n_train=768, n_test=256, side=16, classes=16),
+        "conv-tiny",
+        ViewConfig("moco2", crop_min=0.8),
+        TrainingConfig(epochs=1, batch_size=4),
+        seeds=1,
+        heads=_TINY_HEADS,
+        evaluations={"linear": {"iterations": 20}, "knn": {}, "few": {"draws": 2, "iterations": 10}},
+        judged=False,
+    ),
+    "cpu": Profile(
+        "cpu",
+        "2 cores, minutes per table, nothing downloaded",
+        DataConfig("shapes", n_train=4_608, n_test=4_096, side=16, classes=16),
+        "conv",
+        ViewConfig("moco2", crop_min=0.8),
+        TrainingConfig(epochs=8, batch_size=24, lr=2e-3),
+        seeds=5,
+        heads=_SMALL_HEADS,
+        evaluations={"linear": {}, "knn": {}, "few": {}},
+    ),
+    "night": Profile(
+        "night",
+        "2 cores, one table in one night, nothing downloaded: `cpu` with eight times the epochs",
+        DataConfig("shapes", n_train=4_608, n_test=4_096, side=16, classes=16),
+        "conv",
+        ViewConfig("moco2", crop_min=0.8),
+        TrainingConfig(epochs=64, batch_size=24, lr=2e-3),
+        seeds=3,
+        heads=_SMALL_HEADS,
+        evaluations={"linear": {}, "knn": {}, "few": {}},
+    ),
+    "gpu": Profile(
+        "gpu",
+        "one GPU, hours per table, CIFAR-10 from a data root",
+        DataConfig("cifar10"),
+        "resnet18-cifar",
+        ViewConfig("byol"),
+        TrainingConfig(epochs=200, batch_size=256, optimizer="sgd", lr=0.06, weight_decay=5e-4, precision="bf16"),
+        seeds=3,
+        evaluations={"linear": {}, "knn": {"k": 200}, "few": {}},
+        data_follows_seed=False,
+    ),
+    "paper": Profile(
+        "paper",
+        "many GPUs, ImageNet, NNCLR's settings as printed: planned here, run by those who have the machine",
+        DataConfig("imagenet"),
+        "resnet50",
+        ViewConfig("byol"),
+        TrainingConfig(epochs=1000, batch_size=4096, optimizer="lars", lr=0.15 * 4096 / 256, weight_decay=1e-6,
+                       warmup=0.01, precision="bf16"),
+        seeds=3,
+        evaluations={"linear_sgd": {}, "knn": {"k": 200}},
+        data_follows_seed=False,
+        runnable=False,
+    ),
+}  # fmt: skip
+
+
+def profile(name: str) -> Profile:
+    """A profile by name; raises ValueError with the nearest."""
+    return PROFILES[one_of(name, PROFILES, "profiles", "profile")]
+
+
+def on_dataset(base: Profile, dataset: str | None) -> Profile:
+    """A profile on other images: side, epochs and encoder stay, twice the images, the classes of the set."""
+    if dataset is None or dataset == base.data.name:
+        return base
+    data = replace(base.data, name=dataset, n_train=2 * base.data.n_train, classes=0)  # 30 CPU-minutes for a table
+    return replace(base, name=f"{base.name}-{dataset}", data=data)

@@ -1,0 +1,207 @@
+"""A table's results: its plan with every number the ledger or the store holds, and its verdicts."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sslrepro import papers, tables
+from sslrepro.base.paths import RUNS
+from sslrepro.claims import Cell, Verdict, judge
+from sslrepro.study.facts import facts_of
+from sslrepro.study.ledger import find_record, published_record
+from sslrepro.study.plans import TablePlan, control_key, plan_table
+from sslrepro.study.run import Run
+from sslrepro.tables.definition import Column, Definition
+
+
+@dataclass(frozen=True)
+class Results:
+    """A table with our numbers: what reports are made from.
+
+    known   name of a run -> its record ({config, environment, results}); runs that were not done are absent
+    """
+
+    plan: TablePlan
+    known: dict[str, dict[str, Any]]
+
+    @property
+    def definition(self) -> Definition:
+        """The table's definition."""
+        return self.plan.definition
+
+    def of(self, row: str, column: str = "") -> list[dict[str, Any]]:
+        """The records behind a cell (`Plan.of`), one per seed that was run; a control goes by its own name."""
+        return [self.known[task.name] for task in self._tasks(row, column) if task.name in self.known]
+
+    def _tasks(self, row: str, column: str = "") -> list[Run]:
+        return self.plan.of(row if row in self.definition.ours else control_key(row), column)
+
+    @property
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of the paper that has a definition -> records of its own run; [] where it was not run."""
+        return {row: self.of(row) for row in self.definition.rows}
+
+    @property
+    def controls(self) -> dict[str, list[dict[str, Any]]]:
+        """The same of the controls."""
+        return {name: [self.known[t.name] for t in self.plan.of(control_key(name)) if t.name in self.known]
+                for name in self.definition.controls}  # fmt: skip
+
+    def by_seed(self, row: str, score: str, column: str = "", control: bool = False) -> dict[int, float]:
+        """Seed -> a score of the run behind a cell, as stored (accuracies in [0, 1])."""
+        found = {}
+        for task in self.plan.of(control_key(row), column) if control else self._tasks(row, column):
+            for line in self.known.get(task.name, {"results": {}})["results"].values():
+                if score in line["scores"]:
+                    found[task.seed] = line["scores"][score]
+                    break
+        return found
+
+    def values(self, row: str, score: str) -> list[float]:
+        """A score of a row's or control's own run, one value per seed, as stored."""
+        return list(self.by_seed(row, score).values())
+
+    def cell(self, row: str, score: str, factor: float = 100.0) -> Cell | None:
+        """Mean and spread over seeds of a row's or control's own run, in percent by default; None where not run."""
+        return cell_of({seed: factor * value for seed, value in self.by_seed(row, score).items()})
+
+    def control_cell(self, name: str, score: str, factor: float = 100.0) -> Cell | None:
+        """The same of a control, where a row may have its name."""
+        return cell_of({seed: factor * value for seed, value in self.by_seed(name, score, control=True).items()})
+
+    def at(self, row: str, column: str, control: bool = False) -> Cell | None:
+        """The cell of a row (variant, control) and a column of the table, in the column's unit; None where not run."""
+        return cell_of(self.seeded(row, column, control), self._source(row, column, control))
+
+    def seeded(self, row: str, column: str, control: bool = False) -> dict[int, float]:
+        """Seed -> value of a cell in the column's unit; derived cells only for seeds that both of their ends have."""
+        given = self.definition.column(column)
+        if not given.derived:
+            values = self.by_seed(row, self.score(row, column), column, control)
+            return {seed: given.factor * value for seed, value in values.items()}
+        ends = self._ends(given, row)
+        if ends is None or (given.minus_row and control):
+            return {}
+        return paired_differences(*(self.seeded(*end, control) for end in ends))
+
+    def score(self, row: str, column: str) -> str:
+        """Our result name of a measured cell: the column's, with what the paper's row says in the place of braces."""
+        transcribed = papers.table(self.definition.id)["rows"] if self.definition.notebook == "table" else []
+        told = next((line for line in transcribed if line["row"] == row), {})
+        return self.definition.column(column).score.format_map(told)
+
+    @staticmethod
+    def _ends(given: Column, row: str) -> tuple[tuple[str, str], tuple[str, str]] | None:
+        if given.minus:
+            return (row, given.of), (row, given.minus)
+        return ((row, given.of), (given.minus_row[row], given.of)) if row in given.minus_row else None
+
+    def _source(self, row: str, column: str, control: bool) -> str:
+        """What a cell was measured from: equal for cells of the same runs and score, in whatever table."""
+        given = self.definition.column(column)
+        if given.derived:
+            ends = self._ends(given, row) or ()
+            return " minus ".join(self._source(*end, control) for end in ends)
+        tasks = self.plan.of(control_key(row), column) if control else self._tasks(row, column)
+        return f"{self.score(row, column)} x {given.factor} of {', '.join(task.name for task in tasks)}"
+
+    def difference(self, high: tuple[str, str], low: tuple[str, str]) -> Cell | None:
+        """One cell minus another, (row, column) each, paired over the seeds that both have."""
+        return cell_of(paired_differences(self.seeded(*high), self.seeded(*low)))
+
+    def cells(self) -> dict[tuple[str, str, str], Cell]:
+        """(table, row, column) -> cell, for claims: measured and derived columns of the paper's rows and ours."""
+        found = {
+            (self.definition.id, row, column): self.at(row, column)
+            for row in self.definition.ours
+            for column in self.definition.columns
+        }
+        return {key: cell for key, cell in found.items() if cell is not None}
+
+    def measured_values(self) -> dict[tuple[str, str], Cell]:
+        """(paper, name) -> cell, for claims that read numbers of the paper's text."""
+        if not self.definition.values:
+            return {}
+        paper = papers.table(self.definition.id)["paper"]
+        found = {(paper, name): self.at(*where) for name, where in self.definition.values.items()}
+        return {key: cell for key, cell in found.items() if cell is not None}
+
+    @cached_property
+    def elsewhere(self) -> list["Results"]:
+        """What is published, at the same scale, of the other tables that this one's claims read."""
+        return [Results(made, {t.name: record for t in made.tasks if (record := published_record(t, made)) is not None})
+                for made in related_plans(self.plan)]  # fmt: skip
+
+    def verdicts(self) -> list[Verdict]:
+        """One per claim of the paper that rests on this table or reads a value it measures; none for a table of ours.
+
+        Cells and values of other tables stand in from the ledger, where those tables are published at this scale.
+        """
+        definition, cells, values, facts = self.definition, {}, {}, {}
+        for found in (*self.elsewhere, self):
+            cells, values, facts = cells | found.cells(), values | found.measured_values(), facts | facts_of(found)
+        scale = self.plan.profile
+        return [judge(claim, cells, values, scale.judged, definition.unrun, definition.adapted, facts,
+                      sizes=scale.name == "paper") for claim in claims_of(definition)]  # fmt: skip
+
+    def records(self) -> list[dict[str, Any]]:
+        """All records, shared runs once."""
+        return [self.known[task.name] for task in self.plan.tasks if task.name in self.known]
+
+    def cpu_seconds(self) -> float:
+        """Processor time of training and evaluating everything on the table."""
+        lines = [line for record in self.records() for line in record["results"].values()]
+        return sum(line.get("seconds", line["scores"].get("seconds", 0.0)) for line in lines)
+
+
+def cell_of(values: dict[int, float], source: str = "") -> Cell | None:
+    """Mean and spread over seeds; None where there is no seed."""
+    return Cell.of(values, source) if values else None
+
+
+def paired_differences(one: dict[int, float], other: dict[int, float]) -> dict[int, float]:
+    """Seed -> difference, for the seeds that both have."""
+    return {seed: value - other[seed] for seed, value in one.items() if seed in other}
+
+
+def claims_of(definition: Definition) -> list[dict[str, Any]]:
+    """The claims a table's page judges: those that rest on it, and those that read a value it measures."""
+    if definition.notebook != "table":
+        return []
+    paper = papers.table(definition.id)["paper"]
+    resting = {claim["id"] for claim in papers.claims_on(definition.id)}
+    read = [f"v('{paper}','{name}')" for name in definition.values]
+    return [claim for claim in papers.claims().values()
+            if claim["id"] in resting or any(value in (papers.expression(claim) or "") for value in read)]  # fmt: skip
+
+
+def related_plans(made: TablePlan) -> list[TablePlan]:
+    """Plans, at the same scale, of the other tables whose cells or values the claims of this one read."""
+    definition = made.definition
+    text = " ".join(definition.adapted.get(claim["id"]) or papers.expression(claim) or ""
+                    for claim in claims_of(definition))  # fmt: skip
+    named = set(re.findall(r"'(\w+)'", text))
+    values = set(re.findall(r"v\('(\w+)','(\w+)'\)", text))
+    return list(_related_plans(made, named, values)) if text else []
+
+
+def _related_plans(made: TablePlan, named: set[str], values: set[tuple[str, str]]) -> Iterator[TablePlan]:
+    name, _, dataset = made.profile.name.partition("-")
+    for table in tables.names():
+        if table == made.definition.id:
+            continue
+        other = tables.definition(table)
+        paper = papers.table(table)["paper"] if other.values else ""
+        if table in named or any((paper, value) in values for value in other.values):
+            with contextlib.suppress(ValueError):  # its images are not at hand, so nothing of it is published
+                yield plan_table(table, name, None, dataset or None)
+
+
+def read_results(made: TablePlan, runs: Path = RUNS) -> Results:
+    """What is known of a plan; rows with a missing seed keep those they have."""
+    found = {task.name: find_record(task, made, runs) for task in made.tasks}
+    return Results(made, {name: record for name, record in found.items() if record is not None})
