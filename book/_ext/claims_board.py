@@ -17,11 +17,12 @@ from sslrepro.study.profiles import PROFILES
 Known = tuple[Verdict, str, str]  # a verdict with its scale and page
 
 
-def rank(known: Known) -> tuple[bool, int, bool]:
+def rank(known: Known) -> tuple[int, int, bool]:
     """Which of several verdicts a claim's mark shows: a decided one, of the largest scale, on real images."""
     verdict, scale, _ = known
     base, _, dataset = scale.partition("-")
-    return verdict.verdict not in ("not tested", "not judged"), list(PROFILES).index(base), bool(dataset)
+    decided = {"not judged": 0, "not tested": 1}.get(verdict.verdict, 2)
+    return decided, list(PROFILES).index(base), bool(dataset)
 
 
 def verdicts_by_claim() -> dict[str, list[Known]]:

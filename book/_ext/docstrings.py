@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.ext.napoleon import GoogleDocstring
 
 SECTION = re.compile(r"^\s*(Args|Arguments|Attributes|Example|Examples|Note|Notes|Raises|Returns|Yields):\s*$")
-NAMED = re.compile(r"^(\s*)([A-Za-z_][\w.]*(?:, [A-Za-z_]\w*)*)\s{3,}(\S.*)$")  # "k   how many rows"
+NAMED = re.compile(r"^(\s*)([A-Za-z_][\w.]*(?:, [A-Za-z_]\w*)*)\s{2,}(\S.*)$")  # "k   how many rows"
 NEXT = re.compile(r";\s{1,3}([A-Za-z_]\w*)\s{3,}(?=\S)")  # a second name on the line: "a   this;  b   that"
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import html
-from typing import Any
+from typing import Any, NamedTuple
 
 import diagrams
 from badges import counts
@@ -43,34 +43,47 @@ def shown_as_html(given: Any) -> str:
     return given._repr_mimebundle_()["text/html"]
 
 
+class Entry(NamedTuple):
+    """A card of the gallery; HTML but the title."""
+
+    id: str
+    page: str
+    title: str
+    picture: str
+    words: str
+
+
+def entries() -> list[Entry]:
+    """Every page that has a picture: tables, figures over training, the class tree, and diagrams of methods."""
+    out = []
+    verdicts = {page: made for page, _, made in judged()}
+    for page in sorted(PAGES.glob("*.ipynb")):
+        table, _, scale = page.stem.partition("-")
+        if scale != "smoke":
+            title, png, alt = pictured(page)
+            badges = "".join(part.astext() for part in counts(verdicts.get(page.stem, ()), scale))
+            out.append(Entry(table, f"executed/{page.stem}.html", title, shrunk(png, alt), badges or f"{scale} scale"))
+    for name, title, png, alt in drawn_over_training():
+        photo = bool(evolution.DEFINITIONS[name].among)
+        out.append(Entry(name, f"figures/{name}.html", title, shrunk(png, alt, photo), "cpu scale, one seed"))
+    title = "IFND: one image, several labels"
+    out.append(Entry("ifnd_fig5", "figures/ifnd_fig5.html", title, shrunk(*class_tree(), photo=True), "the class tree"))
+    for name, drawn in diagrams.DRAWINGS.items():
+        page = f"papers/{figures()[name]['paper']}.html#{name}"
+        picture = f'<span class="diagram">{drawn()}</span>'
+        out.append(Entry(name, page, f"{number_of(name)}, redrawn", picture, "a diagram of the method"))
+    return out
+
+
 class Gallery(Block):
     """A thumbnail of every published page, by paper, with its verdicts; pictures as they stand on the pages."""
 
     def run(self) -> list[nodes.Node]:
         order = [*papers.tables(), *figures()]
         cards: dict[str, list[tuple[int, str]]] = {}
-        entries: list[
-            tuple[str, str, str, str, str]
-        ] = []  # id, page, title, picture, words below it; HTML but the title
-        verdicts = {page: made for page, _, made in judged()}
-        for page in sorted(PAGES.glob("*.ipynb")):
-            table, _, scale = page.stem.partition("-")
-            if scale == "smoke":
-                continue
-            badges = "".join(part.astext() for part in counts(verdicts.get(page.stem, ())))
-            title, png, alt = pictured(page)
-            entries.append((table, f"executed/{page.stem}.html", title, shrunk(png, alt), f"{scale} scale {badges}"))
-        entries += [(name, f"figures/{name}.html", title, shrunk(png, alt), "cpu scale, one seed")
-                    for name, title, png, alt in drawn_over_training()]  # fmt: skip
-        png, alt = class_tree()
-        entries.append(("ifnd_fig5", "figures/ifnd_fig5.html", "IFND: one image, several labels", shrunk(png, alt),
-                        "the class tree"))  # fmt: skip
-        for name, drawn in diagrams.DRAWINGS.items():
-            words = f"{number_of(name)}, drawn anew"
-            page = f"papers/{figures()[name]['paper']}.html#{name}"
-            entries.append((name, page, words, f'<span class="diagram">{drawn()}</span>', "a schema"))
-        total = sum(len(picture) for _, _, _, picture, _ in entries)
-        for name, page, title, picture, words in entries:
+        total = 0
+        for name, page, title, picture, words in entries():
+            total += len(picture)
             where = "../" * self.env.docname.count("/") + page
             card = (f'<a class="card-page thumb" href="{where}">{picture}<b>{html.escape(title)}</b>'
                     f"<span>{words}</span></a>")  # fmt: skip

@@ -43,8 +43,21 @@ def drop_remote(app: Sphinx, page: str, template: str, context: dict, doctree) -
         LOG.warning("%s: remote asset %s; the book must work offline", page, tag)
 
 
+PRELOAD = re.compile(r"""\s*<link rel="preload" as="font"[^>]*>""")
+
+
+def drop_preloads(app: Sphinx, exception: Exception | None) -> None:
+    """Drop the theme's requests for fonts ahead of need: from a folder a browser blocks them, and complains."""
+    if exception is None and app.builder.format == "html":
+        for page in Path(app.outdir).rglob("*.html"):
+            text = page.read_text()
+            if (cleaned := PRELOAD.sub("", text)) != text:
+                page.write_text(cleaned)
+
+
 def setup(app: Sphinx) -> dict:
     """Register it."""
     app.connect("config-inited", offline_assets)
     app.connect("html-page-context", drop_remote, priority=900)
+    app.connect("build-finished", drop_preloads)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -68,10 +68,13 @@ def figure(made: tuple[Gain, ...], paper_share: float) -> str:
         parts.append(text(LEFT - 8, up(tick) + 4, number(tick, 0, sign=tick != 0), "soft", "end"))
     for tick in TICKS:
         parts.append(text(across(tick), HEIGHT - BOTTOM + 18, f"{tick}%", "soft", "middle"))
-    for share, words in ((made[0].chance, "chance"), (paper_share, "NNCLR's paper, ImageNet")):
+    for share, words, anchor in (
+        (made[0].chance, "chance", "start"),
+        (paper_share, "NNCLR's paper, ImageNet", "end"),
+    ):
         x = across(share)
         parts.append(f'<path class="line" stroke-dasharray="4 4" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
-        parts.append(text(x + 5, HEIGHT - BOTTOM - 7, words, "soft"))
+        parts.append(text(x + (5 if anchor == "start" else -5), HEIGHT - BOTTOM - 7, words, "soft", anchor))
     parts.append(text(LEFT, 16, "gain over the same method without mining, points of linear probe", "head"))
     parts.append(
         text(WIDTH - RIGHT, HEIGHT - 12, "mined items that share the anchor's class (log axis)", "head", "end")
@@ -85,11 +88,6 @@ def figure(made: tuple[Gain, ...], paper_share: float) -> str:
             words = f"{one.pair.name}: {shown(share)}% share the class; gain {shown(gain, sign=True)} points"
             parts.append(f'<g><title>{html.escape(words)}</title><path class="bar" style="stroke:{colour}" d="{bars}"/>'
                          f"{mark(kind, x, y, colour)}</g>")  # fmt: skip
-    x = LEFT + 4
-    for label, families, colour, kind in GROUPS:
-        if any(one.family in families for one in made):
-            parts += [mark(kind, x + 6, TOP + 8, colour), text(x + 16, TOP + 12.5, label, "soft")]
-            x += 30 + 6.4 * len(label)
     shares, points = [one.share.mean for one in made], [one.gain.mean for one in made]
     alt = (f"{len(made)} comparisons. Across: share of mined items of the anchor's class, {min(shares):.0f} to "
            f"{max(shares):.0f}%. Upward: gain over the same method without mining, {min(points):.0f} to "
@@ -98,6 +96,14 @@ def figure(made: tuple[Gain, ...], paper_share: float) -> str:
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="{html.escape(alt, quote=True)}">'
     )
     return f"{head}{''.join(parts)}</svg>"
+
+
+def legend(made: tuple[Gain, ...]) -> str:
+    """What the marks mean, in HTML that wraps on a phone."""
+    families = {one.family for one in made}
+    signs = [f'<span><svg viewBox="0 0 14 14" aria-hidden="true">{mark(kind, 7, 7, colour)}</svg>{label}</span>'
+             for label, own, colour, kind in GROUPS if families & set(own)]  # fmt: skip
+    return f'<div class="marks">{"".join(signs)}</div>'
 
 
 def every_row(made: tuple[Gain, ...]) -> str:
@@ -124,7 +130,7 @@ class MiningAnswer(Directive):
                    "method, images and seeds, so a trend over points is not a test, and an interval is for one row. "
                    "Eliminated images count as mined too. Hover over a point for its name.")  # fmt: skip
         shown_html = (f'<div class="answer">{"".join(f"<p>{html.escape(one)}</p>" for one in sentences)}</div>'
-                      f'<figure class="diagram"><div class="scroll">{figure(made, share)}</div>'
+                      f'<figure class="diagram"><div class="scroll">{figure(made, share)}</div>{legend(made)}'
                       f"<figcaption>{html.escape(caution)}</figcaption></figure>{every_row(made)}")  # fmt: skip
         return [nodes.raw("", shown_html, format="html")]
 

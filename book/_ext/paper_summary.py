@@ -19,15 +19,14 @@ MAIN = {  # the claims a reader of the paper would name; the choice is ours, wha
 }
 
 
-def sizes(claim: dict[str, Any], verdict: Verdict | None) -> str:
-    """The effect the paper prints and ours with its interval, where there are any."""
-    unit = (claim.get("check") or {}).get("gap_unit") or ""
-    theirs = (claim.get("check") or {}).get("paper_gap")
-    said = []
-    if theirs is not None:
-        said.append(f"paper {number(theirs, 1, sign=True)}")
-    if verdict is not None and verdict.gap is not None:
-        middle, low, high = (number(value, 1, sign=True) for value in verdict.gap)
+def sizes(claim: dict[str, Any], known: dict[str, tuple[str, str, Verdict]]) -> str:
+    """The effect the paper prints and ours with its interval, of the first scale that has one."""
+    check = claim.get("check") or {}
+    unit = check.get("gap_unit") or ""
+    said = [f"paper {number(check['paper_gap'], 1, sign=True)}"] if check.get("paper_gap") is not None else []
+    gap = next((verdict.gap for _, (_, _, verdict) in sorted(known.items()) if verdict.gap is not None), None)
+    if gap is not None:
+        middle, low, high = (number(value, 1, sign=True) for value in gap)
         said.append(f"ours {middle} [{low}, {high}]")
     return f" ({', '.join(said)}{' ' + unit if unit else ''})" if said else ""
 
@@ -44,10 +43,9 @@ class PaperSummary(Block):
         for name in MAIN[key]:
             claim, known = papers.claims()[name], ClaimsList.known(name)
             marks: list[nodes.Node | str] = []
-            verdict = None
-            for scale, (page, _, verdict) in known.items():
+            for scale, (page, _, verdict) in sorted(known.items()):
                 marks += [raw(badge(verdict.verdict, scale)), " ", self.link("how", f"executed/{page}.html"), " "]
-            text = f" {claim['text'].rstrip('.')}{sizes(claim, verdict)}."
+            text = f" {claim['text'].rstrip('.')}{sizes(claim, known)}."
             lines.append(
                 nodes.list_item("", para(*(marks or [raw(badge("not judged")), " "]), self.named(name)[0], text))
             )
@@ -58,10 +56,10 @@ class PaperSummary(Block):
             for one in verdicts:
                 if one.claim in own and (one.claim not in at or at[one.claim].verdict == "not judged"):
                     at[one.claim] = one
-        tallies = [[f"at {scale} scale ", *counts(tuple(at.values()))] for scale, at in sorted(by_scale.items()) if at]
+        tallies = [counts(tuple(at.values()), scale) for scale, at in sorted(by_scale.items()) if at]
         reached = {name for at in by_scale.values() for name, one in at.items() if one.verdict != "not judged"}
         total = para(strong("What we found. "), f"We wrote down {len(claims)} claims of the paper and could judge "
-                     f"{len(reached)} of them: ", *listed(tallies, "; "), ". Effects below the paper's own scale are "
+                     f"{len(reached)} of them: ", *listed(tallies, "· "), "Effects below the paper's own scale are "
                      "judged by their direction; ", self.link("what a verdict means", "rule.html"), ".")  # fmt: skip
         return [div("summary", para(strong("What the paper finds, and what came of it here.")),
                     nodes.bullet_list("", *lines), total)]  # fmt: skip

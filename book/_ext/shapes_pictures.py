@@ -42,7 +42,9 @@ class ShapesSheet(Directive):
         plt.close(plot)
         data = base64.b64encode(buffer.getvalue()).decode()
         alt = "Sample images of shapes: 16 shapes in columns, four images each of the solid, hollow and bitten variant."
-        return [nodes.raw("", f'<img class="plot" alt="{alt}" src="data:image/png;base64,{data}">', format="html")]
+        return [
+            nodes.raw("", f'<img class="plot photo" alt="{alt}" src="data:image/png;base64,{data}">', format="html")
+        ]
 
 
 @functools.cache
@@ -82,7 +84,9 @@ class ClassTree(Directive):
     def run(self) -> list[nodes.Node]:
         png, alt = class_tree()
         data, alt = base64.b64encode(png).decode(), html.escape(alt, quote=True)
-        image = f'<div class="scroll"><img class="plot wide" alt="{alt}" src="data:image/png;base64,{data}"></div>'
+        image = (
+            f'<div class="scroll"><img class="plot wide photo" alt="{alt}" src="data:image/png;base64,{data}"></div>'
+        )
         return [nodes.raw("", image, format="html")]
 
 

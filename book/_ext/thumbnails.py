@@ -43,9 +43,10 @@ def first_image(shown: str) -> tuple[bytes | None, str]:
     return None, ""
 
 
-def shrunk(png: bytes | None, alt: str) -> str:
-    """A thumbnail in HTML; "" where there is no picture."""
+def shrunk(png: bytes | None, alt: str, photo: bool = False) -> str:
+    """A thumbnail in HTML; "" where there is no picture. photo: of images, whose colours stay in dark mode."""
     if not png:
         return ""
     data = base64.b64encode(thumbnail(png)).decode()
-    return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
+    kind = ' class="photo"' if photo else ""
+    return f'<img{kind} alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">'

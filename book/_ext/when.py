@@ -8,10 +8,12 @@ from sphinx.util.docutils import SphinxDirective
 from sslrepro.report import when
 from sslrepro.report.formats import Shown
 from sslrepro.report.presenters import presenter
+from sslrepro.report.publish import PAGES, page_name
+from sslrepro.report.table_page import command
 from sslrepro.study import ledger, plans
 from sslrepro.study.results import Results
 
-PARTS = ("headline", "figure", "table", "effects", "placement", "accuracies")
+PARTS = ("headline", "figure", "table", "effects", "placement", "accuracies", "reading")
 
 
 def part_of(value: str) -> str:
@@ -40,8 +42,20 @@ class Ours(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         found = results_of(self, self.arguments[0], self.options.get("profile", "cpu"))
-        part = getattr(presenter(found.definition), self.options.get("part", "headline"))
-        return [nodes.raw("", _html(part(found)), format="html")]
+        part = self.options.get("part", "headline")
+        if part == "reading":
+            return self.parse_text_to_nodes(reading(found))
+        return [nodes.raw("", _html(getattr(presenter(found.definition), part)(found)), format="html")]
+
+
+def reading(found: Results) -> str:
+    """The table's question and its rule, folded; with a link to its page where that is published."""
+    definition, page = found.definition, page_name(found.plan)
+    text = f"::::{{dropdown}} The rule, fixed before the runs: {definition.question}\n{definition.reading}\n\n"
+    text += f"*Scale.* {definition.mapping}\n::::\n\n"
+    if (PAGES / f"{page}.ipynb").exists():
+        return text + f"Every number, and how it was made: [{definition.title}](executed/{page}.ipynb)\n"
+    return text + f"All of it, with every number: `{command(found)}`.\n"
 
 
 class Together(SphinxDirective):

@@ -171,7 +171,9 @@ def as_json(lines: Iterable[Rates], experiments: int) -> str:
     rounded = [{name: [round(v, 4) for v in value] if isinstance(value, tuple) else
                 round(value, 4) if isinstance(value, float) else value for name, value in asdict(line).items()}
                for line in lines]  # fmt: skip
-    return json.dumps({"experiments": experiments, "level": LEVEL, "effects": EFFECTS, "rates": rounded}, indent=1) + "\n"
+    return (
+        json.dumps({"experiments": experiments, "level": LEVEL, "effects": EFFECTS, "rates": rounded}, indent=1) + "\n"
+    )
 
 
 def as_markdown(lines: Iterable[Rates]) -> str:

@@ -143,7 +143,9 @@ def letter_only(sense: str | None, at: str, cells: Mapping[Key, Cell]) -> Gate |
         return None
     if mean > 0:
         return None
-    return Gate(LETTER_ONLY, f"true by the letter, but {contrast.words} is {mean:+.1f}", "a scale at which it is positive")
+    return Gate(
+        LETTER_ONLY, f"true by the letter, but {contrast.words} is {mean:+.1f}", "a scale at which it is positive"
+    )
 
 
 def marked(keys: Iterable[Key], facts: Mapping[Key, Facts]) -> dict[Key, dict[int, str]]:

@@ -10,7 +10,10 @@ from sslrepro.base.errors import known_keys, one_of, require
 
 PAPERS = ("nnclr", "seppid", "ifnd", "isl", "invp")
 BASES = ("asserted", "hedged", "read off")
-PREMISES = ("mined", "mined in the best row")  # whose images must share the class: every row's that mines, or the best's
+PREMISES = (
+    "mined",
+    "mined in the best row",
+)  # whose images must share the class: every row's that mines, or the best's
 JUDGEMENT_KEYS = ("name", "says", "section", "basis", "hedge", "old_check", "printed", "statistic", "here", "tolerance",
                   "premise", "paper_match", "corrected")  # fmt: skip
 
