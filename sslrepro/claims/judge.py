@@ -14,13 +14,12 @@ from sslrepro import papers
 from sslrepro.claims import gates
 from sslrepro.claims.gates import Facts, Gate
 from sslrepro.claims.language import LEAST_SEEDS, Cell, Missing, Reader, printed, stated
+from sslrepro.claims.sentences import Statistic, compiled
 from sslrepro.claims.statistics import (
     LEVEL,
     Contrast,
     Key,
-    Statistic,
     Tree,
-    compiled,
     contrasts,
     estimate,
     fewest_seeds,
@@ -42,16 +41,20 @@ class Lenses:
 
 @dataclass(frozen=True)
 class Part:
-    """One contrast of a claim: what it says, (mean, low, high) with its 95% interval, and its own verdict."""
+    """One contrast of a claim: what it says, (mean, low, high) with its 95% interval, and its own verdict.
+
+    opposite   1 minus the p-value of the data were this part true, without regard to the other parts
+    """
 
     words: str
     effect: tuple[float, float, float]
     verdict: str
+    opposite: float
 
 
 @dataclass(frozen=True)
 class Letter:
-    """The transcribed expression, taken by the letter ("every step rises"): true of our means, and of how many seeds."""
+    """The transcribed expression by the letter ("every step rises"): is it true of our means, and of how many seeds?"""
 
     means: bool
     seeds: int
@@ -230,7 +233,7 @@ class Case:
             return
         for contrast in contrasts(tree):
             found = estimate(contrast, self.look)
-            yield Part(contrast.words, found.interval, decided(found.above, 1 - found.above))
+            yield Part(contrast.words, found.interval, decided(found.above, 1 - found.above), found.above)
 
     def gated(self, base: Verdict) -> Verdict:
         """The verdict behind the gates."""
