@@ -269,8 +269,9 @@ class Case:
         if not changes:
             return base
         return replace(base, verdict="inconclusive", gate=gates.COLLAPSE, seeds_needed=None,
-                       reason=f"a run nearly collapsed ({said[0]}); without it the claim is "
-                              + ("not decided" if found["n"] < LEAST_SEEDS else found["verdict"]))  # fmt: skip
+                       reason=f"a run nearly collapsed ({said[0]}); without such runs "
+                              + (f"{found['n']} seeds are left" if found["n"] < LEAST_SEEDS
+                                 else f"the verdict would be: {found['verdict']}"))  # fmt: skip
 
     # --- beside the verdict ------------------------------------------------------------------------------------------
 
@@ -381,9 +382,11 @@ def as_contrast(expression: str) -> Contrast | None:
         try:
             constant = value({})
             weights = {key: value({key: 1.0}) - constant for key in list(keys)}
-            probe = {key: 3.0 + 1.7 * place * place for place, key in enumerate(keys)}
-            expected = constant + sum(weight * probe[key] for key, weight in weights.items())
-            fits = math.isclose(value(probe), expected, abs_tol=1e-6)
+            fits = True
+            for sign in (1, -1):
+                probe = {key: sign * (3.0 + 1.7 * place * place) for place, key in enumerate(keys)}
+                expected = constant + sum(weight * probe[key] for key, weight in weights.items())
+                fits &= math.isclose(value(probe), expected, abs_tol=1e-6)
         except (Missing, ValueError, ZeroDivisionError, TypeError):
             return None
     return Contrast({key: weight for key, weight in weights.items() if weight}, constant) if fits else None

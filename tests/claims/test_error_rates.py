@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from sslrepro.claims import Cell, error_rates
-from sslrepro.claims.error_rates import KINDS, SEEDS, Rates, chance, expected_wrong, p_values_of, rates, simulated, stored
+from sslrepro.claims.error_rates import (
+    KINDS,
+    SEEDS,
+    Rates,
+    chance,
+    expected_wrong,
+    p_values_of,
+    rates,
+    simulated,
+    stored,
+)
 from sslrepro.claims.sentences import KINDS as NAMES
 from sslrepro.claims.sentences import compiled
 from sslrepro.claims.statistics import p_values

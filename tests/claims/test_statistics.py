@@ -145,7 +145,9 @@ def test_a_trend_is_the_least_squares_slope(over):
     statement = {"kind": "trend", "rows": list("abcd")} | AT | ({} if over is None else {"over": over})
     tree = compiled(statement).tree
     assert estimate(tree, table(**values)).mean == pytest.approx(np.mean(slopes))
-    assert p_values(tree, table(**values))[0] == pytest.approx(stats.ttest_1samp(slopes, 0, alternative="greater").pvalue)
+    assert p_values(tree, table(**values))[0] == pytest.approx(
+        stats.ttest_1samp(slopes, 0, alternative="greater").pvalue
+    )
     fallen = compiled(statement | {"falls": True}).tree
     assert p_values(fallen, table(**values)) == pytest.approx(p_values(tree, table(**values))[::-1])
 
