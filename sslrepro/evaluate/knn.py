@@ -35,8 +35,8 @@ def topk_accuracy(score: Float[Tensor, "q c"], y: Int[Tensor, " q"]) -> dict[str
     k = 5 if score.shape[1] > 5 else 1
     best = score.topk(k, dim=1)
     hit = (best.indices == y[:, None]) & (best.values > -torch.inf)
-    found = {"top1": hit[:, 0].float().mean().item()}
-    return found | ({"top5": hit.any(1).float().mean().item()} if k == 5 else {})
+    accuracy = {"top1": hit[:, 0].float().mean().item()}
+    return accuracy | ({"top5": hit.any(1).float().mean().item()} if k == 5 else {})
 
 
 def scores(train: Features, test: Features, settings: Protocol, seed: int) -> dict[str, float]:
@@ -46,8 +46,8 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
     n_classes = int(max(train.y.max(), test.y.max())) + 1
     k = min(settings.k, len(train.x))
     score = votes(train, test.x, k, settings.temperature, n_classes)
-    found = topk_accuracy(score.masked_fill(score == 0, -torch.inf), test.y)  # without a vote a class is no answer
-    return {f"knn_{name}": value for name, value in found.items()} | {"neighbour_match": neighbour_match(train)}
+    accuracy = topk_accuracy(score.masked_fill(score == 0, -torch.inf), test.y)  # without a vote a class is no answer
+    return {f"knn_{name}": value for name, value in accuracy.items()} | {"neighbour_match": neighbour_match(train)}
 
 
 def neighbour_match(train: Features, n: int = 4096) -> float:

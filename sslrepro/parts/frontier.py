@@ -1,4 +1,4 @@
-"""Points at the frontier of an image's neighbourhood, made by a small adversarial net in embedding space (ISL).
+"""Points at the frontier of an image's neighbourhood, proxy by a small adversarial net in embedding space (ISL).
 
 From an anchor a, a point p close to it and a hard negative n, the generator makes p': acceptable to the discriminator
 both as a negative beside p and as a positive beside n. Rows of the bank near p' are then held to be like the anchor.
@@ -49,8 +49,8 @@ def discriminator_loss(real: Float[Tensor, " b"], near: Float[Tensor, " b"], far
 
 def generator_loss(near: Float[Tensor, " b"], far: Float[Tensor, " b"]) -> Tensor:
     """1/2 BCE(D(a, p, p'), 1) + 1/2 BCE(D(a, p', n), 1)."""
-    one = torch.ones_like(near)
-    return (nn.functional.binary_cross_entropy(near, one) + nn.functional.binary_cross_entropy(far, one)) / 2
+    ones = torch.ones_like(near)
+    return (nn.functional.binary_cross_entropy(near, ones) + nn.functional.binary_cross_entropy(far, ones)) / 2
 
 
 def radius_of(score: Tensor, radius: float) -> Tensor:
@@ -142,13 +142,13 @@ def fit(
         total, batches = 0.0, torch.randperm(len(own), generator=generator).to(own.device).split(how.mining_batch)
         for index in batches:
             a, p, n = triplets(index, own, bank, affinity, how, generator)
-            made = net.proxy(a, p, n)
-            fixed = made.detach()
+            proxy = net.proxy(a, p, n)
+            fixed = proxy.detach()
             loss = discriminator_loss(net.score(a, p, n), net.score(a, p, fixed), net.score(a, fixed, n))
             solvers[0].zero_grad()
             loss.backward()
             solvers[0].step()
-            loss = generator_loss(net.score(a, p, made), net.score(a, made, n))
+            loss = generator_loss(net.score(a, p, proxy), net.score(a, proxy, n))
             solvers[1].zero_grad()
             loss.backward()
             solvers[1].step()
@@ -185,12 +185,12 @@ def mine(
     while counts["passes"] < how.max_passes and members() <= (round + 1) * how.growth:
         for index in torch.randperm(n, generator=generator).to(own.device).split(how.mining_batch):
             a, p, far = triplets(index, own, bank, affinity, how, generator)
-            made = net.proxy(a, p, far)
-            score = net.score(a, made, far)
-            similarity, found = nearest(made, bank, min(how.n_proxy_neighbours, n - 1), index, everyone)
+            proxy = net.proxy(a, p, far)
+            score = net.score(a, proxy, far)
+            similarity, rows = nearest(proxy, bank, min(how.n_proxy_neighbours, n - 1), index, everyone)
             near = (similarity > radius_of(score, how.radius)[:, None]) & (score > how.score_threshold)[:, None]
-            one, other = index[:, None].expand_as(found)[near], found[near]
-            for name, value in affinity.admit(one, other).items():
+            first, second = index[:, None].expand_as(rows)[near], rows[near]
+            for name, value in affinity.admit(first, second).items():
                 counts[name] += value
         counts["passes"] += 1
     return counts | {"members": members()}
@@ -222,7 +222,7 @@ def grown(
     counts = mine(net, anchors, bank, affinity, how, generator, done)
     broadcast(affinity.members)
     net.rounds_done += 1
-    found = {"gan_epochs": float(len(losses)), "mining_passes": counts["passes"],
-             "pairs_admitted": counts["admitted"], "pairs_refused": counts["refused"]}  # fmt: skip
-    net.counts.copy_(torch.tensor([found[name] for name in COUNTS]))
-    return found | {"members": counts["members"]}
+    record = {"gan_epochs": float(len(losses)), "mining_passes": counts["passes"],
+              "pairs_admitted": counts["admitted"], "pairs_refused": counts["refused"]}  # fmt: skip
+    net.counts.copy_(torch.tensor([record[name] for name in COUNTS]))
+    return record | {"members": counts["members"]}

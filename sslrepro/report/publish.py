@@ -20,6 +20,7 @@ from sslrepro.tables.definition import Definition
 
 FAILED = PROJECT / "runs" / "failed"
 
+
 def page_name(made: TablePlan) -> str:
     """File name of a table's page, without ending: nnclr_queue-cpu."""
     return f"{made.definition.id}-{made.profile.name}"
