@@ -47,9 +47,9 @@ def with_claims(app: Sphinx, name: str, source: list[str]) -> None:
     """Give every method's page the tables and claims it takes part in, and every figure's page its claims."""
     folder, _, method = name.rpartition("/")
     if folder == "figures" and method in figures():
-        source[0] += f"\n\n## Where it belongs\n\n```{{figure-claims}} {method}\n```\n"
+        source[0] += f"\n\n## Related claims and tables\n\n```{{figure-claims}} {method}\n```\n"
     if folder == "methods" and any(method in trained(made) for made in definitions().values()):
-        source[0] += f"\n\n## The papers' tables it is part of\n\n```{{method-tables}} {method}\n```\n"
+        source[0] += f"\n\n## Tables that train this method\n\n```{{method-tables}} {method}\n```\n"
 
 
 def setup(app: Sphinx) -> dict:
