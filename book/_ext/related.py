@@ -16,11 +16,11 @@ class FigureClaims(PaperFigures):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
-        home = para("In the paper's part: ", *self.named(name), kind="came")
+        home = para("In the paper: ", *self.named(name), kind="came")
         shown = getattr(evolution.DEFINITIONS.get(name), "arms", ())
         ran = list(dict.fromkeys(maps.ARMS[arm].method for arm in shown))
         if ran:
-            home += nodes.Text(" · trained: ")
+            home += nodes.Text(" · runs of ")
             home += [one if isinstance(one, nodes.Node) else nodes.Text(one)
                      for one in listed([[self.link(method, f"methods/{method}.html")] for method in ran])]  # fmt: skip
         return [home, *self.rest(name, claims, None)]
