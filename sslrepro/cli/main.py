@@ -38,6 +38,8 @@ def main(words: list[str] | None = None) -> int:
                 ledger(given)
             case "trials":
                 trials(given)
+            case "new":
+                given.perform(given)
             case "check":
                 from sslrepro.report.publish import stale
 

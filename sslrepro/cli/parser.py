@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sslrepro.cli import new_method
+
 EPILOG = """\
 examples
   python -m sslrepro list                                        tables, methods, data sets, profiles
@@ -19,6 +21,7 @@ examples
   python -m sslrepro evaluate runs/<name> --evaluation knn --set k=50
   python -m sslrepro ledger --profile gpu --budget 1500 --device cuda --root cifar10.tar.xz
   python -m sslrepro notebook --table nnclr_queue                change one parameter and look, in JupyterLab
+  python -m sslrepro new method agree --like msf                 three files that work: a method of your own
   python -m sslrepro show nnclr_queue --profile cpu              the stored table and verdicts, trains nothing
 """
 
@@ -127,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", default="cpu")
     sub.add_argument("--runs", default=None, metavar="DIR")
 
+    new_method.add(commands)
     commands.add_parser("check", help="list pages whose inputs changed; exit 1 if there are any")
     commands.add_parser("pages", help="execute again, from the ledger, the pages whose inputs changed")
     sub = commands.add_parser("bench", help="speed, side by side with torchvision and faiss in one run")
