@@ -32,7 +32,7 @@ def planned(scale: str) -> dict[str, str]:
     try:
         for name in tables.names():
             reason = plans.lacking(name, scale)
-            runs[name] = [reason] if reason else [run.name for run in plans.plan_table(name, scale).tasks]
+            runs[name] = [reason] if reason else [run.name for run in plans.plan_table(name, scale).runs]
     finally:
         plans.fingerprint_of = fingerprint
     runs |= {f"method {name}": [profile(scale).config(name, 0).name] for name in methods.names()}

@@ -9,14 +9,14 @@ import pytest
 from sslrepro import tables
 from sslrepro.base.store import read_json
 from sslrepro.study import budget, bundles, ledger, plans
-from sslrepro.study.run import perform_run
+from sslrepro.study.run import perform_locked
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A ledger of its own, and an agenda of one small table."""
     monkeypatch.setattr(plans, "LEDGER", tmp_path / "ledger")
-    monkeypatch.setattr(budget, "VALUE", (("nnclr_queue", None),))
+    monkeypatch.setattr(budget, "PRIORITY", (("nnclr_queue", None),))
     monkeypatch.setattr(tables, "names", lambda: ["nnclr_queue"])
     return tmp_path
 
@@ -32,51 +32,53 @@ def names(folder) -> list[str]:
 
 
 def test_order_is_by_value_then_name_and_shared_runs_come_once(monkeypatch):
-    monkeypatch.setattr(budget, "VALUE", (("all_methods", None), ("no_such_table", None)))
+    monkeypatch.setattr(budget, "PRIORITY", (("all_methods", None), ("no_such_table", None)))
     made = list(budget.agenda("smoke"))
     order = [plan.definition.id for plan, _ in made]
     expected = ["all_methods", *(name for name in tables.names() if name != "all_methods")]
     assert list(dict.fromkeys(order)) == [name for name in expected if name in order]
-    assert len({task.name for _, task in made}) == len(made)
+    assert len({run.name for _, run in made}) == len(made)
 
 
 def test_a_budget_that_suffices_does_everything_once(here):
-    tally = budget.work_through("smoke", 1e6, runs=here / "runs", quiet=True)
+    tally = budget.work_through("smoke", 1e6, folder=here / "runs", quiet=True)
     assert tally.missing == 0 and not tally.failed and tally.cut_off is None
     assert names(here) == sorted(tally.finished) and len(tally.finished) == len(list(budget.agenda("smoke")))
     run = tally.finished[0]
     assert read_json(here / "ledger" / "smoke" / f"{run}.json")["results"]
     log = (here / "ledger" / "smoke" / "logs" / f"{run}.jsonl").read_text().splitlines()
     assert 1 <= len(log) <= ledger.LOG_LINES and json.loads(log[-1])["step"] == 192
-    again = budget.work_through("smoke", 1e6, runs=here / "runs", quiet=True)
+    again = budget.work_through("smoke", 1e6, folder=here / "runs", quiet=True)
     assert again.finished == [] and again.missing == 0
 
 
 def test_a_spent_budget_cuts_a_run_off_and_the_next_call_goes_on(here):
-    first = budget.work_through("smoke", 250.0, runs=here / "runs", clock=ticking(1.0), quiet=True)  # a second per step
+    first = budget.work_through(
+        "smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True
+    )  # a second per step
     assert len(first.finished) == 1 and first.cut_off is not None and first.missing > 1
     assert names(here) == first.finished, "nothing half-done is published"
     assert not (here / "runs" / first.cut_off / "results.jsonl").exists()
-    second = budget.work_through("smoke", 250.0, runs=here / "runs", clock=ticking(1.0), quiet=True)
+    second = budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     assert second.finished[0] == first.cut_off
 
 
 def test_a_failing_run_does_not_stop_the_others(here, monkeypatch):
-    real, calls = perform_run, []
+    real, calls = perform_locked, []
 
-    def breaks_once(task, *rest):
-        calls.append(task.name)
+    def breaks_once(run, *rest):
+        calls.append(run.name)
         if len(calls) == 1:
             raise FloatingPointError("the loss is nan")
-        return real(task, *rest)
+        return real(run, *rest)
 
-    monkeypatch.setattr(budget, "perform_run", breaks_once)
-    tally = budget.work_through("smoke", 600.0, runs=here / "runs", clock=ticking(1.0), quiet=True)
+    monkeypatch.setattr(budget, "perform_locked", breaks_once)
+    tally = budget.work_through("smoke", 600.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     assert tally.failed == {calls[0]: "the loss is nan"} and tally.finished
 
 
 def test_a_bundle_carries_results_and_never_overwrites(here, monkeypatch):
-    budget.work_through("smoke", 250.0, runs=here / "runs", clock=ticking(1.0), quiet=True)
+    budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     bundle = here / "bundle.tar.gz"
     assert bundles.export_bundle(bundle, ["smoke"]) == len(list((here / "ledger").rglob("*.json*")))
     first = bundle.read_bytes()
@@ -127,15 +129,15 @@ def test_an_archive_is_a_root(here):
 
 def test_no_budget_is_one_clear_error(here):
     with pytest.raises(ValueError, match="budget must be > 0"):
-        budget.work_through("smoke", 0.0, runs=here / "runs")
+        budget.work_through("smoke", 0.0, folder=here / "runs")
 
 
 def test_a_ledger_file_that_lacks_an_evaluation_is_made_whole(here):
-    tally = budget.work_through("smoke", 250.0, runs=here / "runs", clock=ticking(1.0), quiet=True)
+    tally = budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     path = here / "ledger" / "smoke" / f"{tally.finished[0]}.json"
     record = read_json(path)
     whole = dict(record["results"])
     record["results"].popitem()
     path.write_text(json.dumps(record))
-    again = budget.work_through("smoke", 250.0, runs=here / "runs", clock=ticking(1.0), quiet=True)
+    again = budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     assert tally.finished[0] in again.finished and read_json(path)["results"] == whole

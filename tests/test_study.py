@@ -90,15 +90,15 @@ def test_controls_share_data_views_and_steps_with_the_rows():
 
 def test_shared_runs_are_done_once():
     made = plans.plan_table("nnclr_queue", "cpu", 2)
-    names = [task.name for task in made.tasks]
+    names = [run.name for run in made.runs]
     assert len(names) == len(set(names)) == 18
-    first = [task.seed for task in made.tasks]
+    first = [run.seed for run in made.runs]
     assert first == sorted(first), "whole seeds first: a killed table is still a table"
 
 
 def test_every_seed_has_its_own_images():
     made = plans.plan_table("nnclr_queue", "cpu", 3)
-    assert [task.config.data.seed for task in made.rows["q8192"]] == [0, 1, 2]
+    assert [run.config.data.seed for run in made.rows["q8192"]] == [0, 1, 2]
 
 
 # --- names that do not exist ------------------------------------------------------------------------------------

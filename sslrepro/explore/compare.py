@@ -290,7 +290,7 @@ def scores_of(found: Compared) -> Shown:
 def onward(found: Compared) -> Shown:
     """What these runs can tell, and what to change to learn more."""
     seeds = len(next(iter(found.records.values())))
-    name = found.profile.name.partition("-")[0]
+    name = found.profile.base
     if not found.profile.judged:
         text = (f"This is {name} scale: it shows that everything runs, and nothing is concluded from it, whatever the "
                 'numbers say. To go on, set profile = "cpu" and seeds = 3 above and run all cells: minutes, not '

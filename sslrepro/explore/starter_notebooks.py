@@ -91,7 +91,7 @@ def of_table(table: str) -> Ready:
               "page in the book.")  # fmt: skip
     found = varied(definition) if definition.ends else None
     if found is None:
-        given = {"table": table, "profile": SCALE, "seeds": 1, "dataset": None}
+        given = {"table": table, "profile": SCALE, "seeds": 1, "dataset": None, "root": None, "own": None}
         return Ready("table", table, definition.title, definition.notebook, given, onward)
     return Ready("table", table, definition.title, "change", found, onward)
 
