@@ -24,7 +24,7 @@ from sslrepro.base.store import Store
 from sslrepro.study.run import Run, is_complete, label, perform_run
 
 WAIT_SECONDS = 0.2  # between looks at what the workers did
-GRACE_SECONDS = 1.0  # for a worker to end by itself once it is told to
+GRACE_SECONDS = 0.6  # for a worker to end by itself once it is told to
 ATTEMPTS = 2  # of a run whose worker dies
 _channel: socket.socket | None = None  # of a worker process, to the one that started it
 _busy = False  # whether a worker process is at a run
@@ -53,7 +53,7 @@ def exit_with_parent(parent: int) -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(0.3)
+            time.sleep(0.2)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="exit with parent").start()
