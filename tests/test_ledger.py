@@ -3,11 +3,15 @@
 import itertools
 import json
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from sslrepro import tables
-from sslrepro.base.store import read_json
+from sslrepro.base import store
+from sslrepro.base.store import locked, read_json
 from sslrepro.study import budget, bundles, ledger, plans
 from sslrepro.study.run import perform_locked
 
@@ -127,11 +131,6 @@ def test_an_archive_is_a_root(here):
         budget.unpack_root(here / "absent.tar.xz", here / "runs")
 
 
-def test_no_budget_is_one_clear_error(here):
-    with pytest.raises(ValueError, match="budget must be > 0"):
-        budget.work_through("smoke", 0.0, folder=here / "runs")
-
-
 def test_a_ledger_file_that_lacks_an_evaluation_is_made_whole(here):
     tally = budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     path = here / "ledger" / "smoke" / f"{tally.finished[0]}.json"
@@ -141,3 +140,108 @@ def test_a_ledger_file_that_lacks_an_evaluation_is_made_whole(here):
     path.write_text(json.dumps(record))
     again = budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     assert tally.finished[0] in again.finished and read_json(path)["results"] == whole
+
+
+# --- several processes -------------------------------------------------------------------------------------------
+
+
+def test_what_another_process_is_at_is_left_to_it(here):
+    _, first = next(budget.agenda("smoke"))
+    with locked(here / "runs" / first.name):
+        tally = budget.work_through("smoke", 600.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    assert tally.busy == [first.name] and tally.finished and first.name not in tally.finished
+    assert first.name not in names(here) and tally.missing == 9 - len(tally.finished)
+
+
+def test_a_run_whose_sampler_another_process_trains_is_left_to_it(here, monkeypatch):
+    monkeypatch.setattr(budget, "PRIORITY", (("all_methods", None),))
+    monkeypatch.setattr(tables, "names", lambda: ["all_methods"])
+    plan, run = next(pair for pair in budget.agenda("smoke") if pair[1].config and pair[1].config.sampler)
+    with locked(here / "runs" / run.config.sampler.name), pytest.raises(BlockingIOError):
+        budget.take_run(plan, run, here / "runs", None, "cpu", 1, None, "no")
+
+
+def test_two_calls_side_by_side_do_no_run_twice(here):
+    """The second call starts when the first is at its third run, and takes those that are free."""
+    real, done = budget.perform_locked, []
+
+    def perform(run, *rest):
+        done.append(run.name)
+        if len(done) == 3:
+            tallies.append(budget.work_through("smoke", 1e6, folder=here / "runs", quiet=True))
+        return real(run, *rest)
+
+    tallies = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "perform_locked", perform)
+        tallies.append(budget.work_through("smoke", 1e6, folder=here / "runs", quiet=True))
+    second, first = tallies
+    assert second.busy == [done[2]] and len(done) == len(set(done)) == 9
+    assert sorted(first.finished + second.finished) == names(here) and not set(first.finished) & set(second.finished)
+    assert first.missing == 0 and second.missing == 1
+
+
+def test_publishing_side_by_side_loses_no_mark(here, monkeypatch):
+    """Eight publish at once, each a run on images of its own."""
+    _, run = next(budget.agenda("smoke"))
+    runs = [replace(run, data=replace(run.data, name=f"set{n}"), config=None, evaluations={}) for n in range(8)]
+    for one in runs:
+        store.write_json(here / "runs" / one.name / "config.json", {"pixels": {}})
+        store.write_json(here / "runs" / one.name / "environment.json", {})
+        store.Store(here / "runs").append_result(one.name, {"key": "training", "evaluation": "training", "scores": {}})
+    real = ledger.write_json
+
+    def slowly(path, record):
+        time.sleep(0.02)
+        real(path, record)
+
+    monkeypatch.setattr(ledger, "write_json", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: ledger.publish_run(one, here / "ledger" / "smoke", here / "runs"), runs))
+    assert sorted(read_json(here / "ledger" / "smoke" / "data.json")) == [f"set{n}" for n in range(8)]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_budget_is_a_finite_time(seconds, here):
+    with pytest.raises(ValueError, match="budget must be > 0 seconds and finite"):
+        budget.work_through("smoke", seconds, folder=here / "runs")
+    assert not (here / "runs").exists()
+
+
+def test_a_bundle_is_not_written_into_a_folder(here):
+    budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    with pytest.raises(ValueError, match="path must be a file's, got 'a folder'"):
+        bundles.export_bundle(here, ["smoke"])
+
+
+def test_an_archive_that_is_none_is_one_clear_error_and_leaves_nothing(here):
+    (here / "holiday.tar.xz").write_text("no archive")
+    with pytest.raises(ValueError, match="root must be an archive that can be unpacked"):
+        budget.unpack_root(here / "holiday.tar.xz", here / "runs")
+    assert list((here / "runs" / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"environment": {"device": "<script>alert(1)</script>"}}, "text in smoke/"),
+    ({"config": {"pixels": {}, "method": "simclr"}}, "of pixels alone"),
+    ({"config": {"pixels": {"name": "shapes"}}}, "named for its configuration"),
+    ({"config": {"pixels": {"nam": "shapes"}}}, "Did you mean 'name'?"),
+    ({"results": []}, "named for its configuration"),
+])  # fmt: skip
+def test_a_bundle_with_a_wrong_file_changes_nothing(change, message, here, monkeypatch):
+    budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    (path,) = (here / "ledger" / "smoke").glob("*-s*.json")
+    path.write_text(json.dumps(read_json(path) | change))
+    bundles.export_bundle(here / "bundle.tar.gz", ["smoke"])
+    monkeypatch.setattr(plans, "LEDGER", here / "elsewhere")
+    with pytest.raises(ValueError, match=message):
+        bundles.import_bundle(here / "bundle.tar.gz")
+    assert not (here / "elsewhere").exists()
+
+
+def test_a_bundle_too_large_to_be_one_is_refused(here, monkeypatch):
+    budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    bundles.export_bundle(here / "bundle.tar.gz", ["smoke"])
+    monkeypatch.setattr(bundles, "MOST_BYTES", 1000)
+    with pytest.raises(ValueError, match="bundle must be of at most 0 MiB"):
+        bundles.import_bundle(here / "bundle.tar.gz")
