@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sslrepro.report.formats import number, text_table
+from sslrepro.report.formats import number, plural, text_table
 from sslrepro.report.headings import CONTROLS, heading, row_label
 from sslrepro.study.ledger import published_record, stored_record
 from sslrepro.study.replication import OUTCOMES, CellComparison, counts_of
@@ -24,7 +24,7 @@ def text(results: Results, cells: list[CellComparison], folder: Path, briefly: b
     if not cells:
         return f"compared  nothing is published of {plan.definition.id} at {plan.profile.name} scale on these images"
     counts = ", ".join(f"{n} {OUTCOMES[outcome]}" for outcome, n in counts_of(cells).items())
-    said = f"compared  {len(cells)} cells with the published ledger, which stays as it is: {counts}"
+    said = f"compared  {plural(len(cells), 'cell')} with the published ledger, which stays as it is: {counts}"
     own, published = processors(results, folder)
     if own != published:
         said += (f"\n          made on {'; '.join(own)}, published from {'; '.join(published)}: on another processor "
@@ -40,7 +40,9 @@ def table(results: Results, cells: list[CellComparison]) -> str:
         row = CONTROLS.get(cell.row, cell.row) if cell.control else row_label(definition, cell.row)
         digits = definition.column(cell.column).digits
         about = f"{number(cell.difference, digits + 1, sign=True)}"
-        if cell.low < cell.high:
+        if cell.n == 1 and cell.low < cell.high:
+            about += f" (a new run: ±{number(cell.high, digits + 1)})"
+        elif cell.low < cell.high:
             about += f" [{number(cell.low, digits + 1, sign=True)}, {number(cell.high, digits + 1, sign=True)}]"
         body.append([row, heading(definition, cell.column), number(cell.own.mean, digits),
                      number(cell.published.mean, digits), about if cell.outcome != "same" else "0", str(cell.n),
