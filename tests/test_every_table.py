@@ -19,9 +19,9 @@ PAPERS = [name for name in tables.names() if tables.definition(name).notebook ==
 def runs(tmp_path_factory):
     """All runs that the committed smoke ledger lacks, those that tables share once."""
     folder = tmp_path_factory.mktemp("runs")
-    wanted = merge_runs([task for name in tables.names() for task in plans.plan_table(name, "smoke", 1).tasks])
+    wanted = merge_runs([run for name in tables.names() for run in plans.plan_table(name, "smoke", 1).runs])
     made = plans.plan_table("nnclr_queue", "smoke", 1)
-    workers.carry_out([task for task in wanted if ledger.published_record(task, made) is None], folder, progress=False)
+    workers.carry_out([run for run in wanted if ledger.published_record(run, made) is None], folder, progress=False)
     return folder
 
 
@@ -33,9 +33,9 @@ def found(runs):
 @pytest.mark.parametrize("name", tables.names())
 def test_every_run_is_there_and_whole(name, found, runs):
     made = found[name].plan
-    assert made.tasks and all(ledger.find_record(task, made, runs) for task in made.tasks)
-    failed = [task.name for task in made.tasks if not is_complete(task, Store(runs))
-              and ledger.published_record(task, made) is None]  # fmt: skip
+    assert made.runs and all(ledger.find_record(run, made, runs) for run in made.runs)
+    failed = [run.name for run in made.runs if not is_complete(run, Store(runs))
+              and ledger.published_record(run, made) is None]  # fmt: skip
     assert failed == []
 
 

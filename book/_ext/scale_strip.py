@@ -34,7 +34,7 @@ def of_ours(found: Results) -> list[str]:
     tasks = [task for (name, _), cell in found.plan.cells.items() for task in cell
              if name in found.definition.rows]  # fmt: skip
     configs = [task.config for task in tasks if task.name in found.known and hasattr(task.config, "plan")]
-    profile = PROFILES[found.plan.profile.name.partition("-")[0]]
+    profile = PROFILES[found.plan.profile.base]
     data = sorted({one.data.name for one in configs}) or [found.plan.profile.data.name]
     images = sorted({one.data.n_train for one in configs}) or [found.plan.profile.n_train]
     sides = sorted({one.data.side for one in configs if one.data.side}) or ["native"]
