@@ -116,11 +116,9 @@ def finding(found: Results) -> str:
     for n, name, cell in (told[0], told[-1])[: len(told)]:
         share = right(found, name)
         verdict = sign_word(cell)
-        text += (
-            f"After {plural(n, 'epoch')} the neighbour {verdict if verdict in ('pays', 'costs') else 'effect is'} "
-            f"{shown(cell, sign=True)} points against no lookup"
-        )
-        text += f" ({verdict}, n = {cell.n})" if verdict not in ("pays", "costs") else f" (n = {cell.n})"
+        verdict = {"open": "open: the interval holds zero", "one seed": "one seed"}.get(verdict, f"it {verdict}")
+        text += f"After {plural(n, 'epoch')} the neighbour changes the linear probe by {shown(cell, sign=True)} points "
+        text += f"against no lookup ({verdict}; n = {cell.n})"
         text += f" and is right in {shown(share)}% of lookups. " if share else ". "
     line = growth(found)
     if line is not None and line.n >= 2:
@@ -330,12 +328,13 @@ def right_panel(found: Results, axis: Any) -> str:
 def public_panel(found: Results, axis: Any) -> str:
     """NNCLR minus SimCLR over training images seen: ours, and what others published, in gray."""
     axis.axhline(0, color="#555555", linewidth=1)
-    markers = {True: "o", False: "x"}
+    groups: dict[str, list[dict[str, Any]]] = {}
     for row in public_numbers():
-        seen = row["epochs"] * row["images"]
-        axis.plot(seen, row["difference"], markers[row["same_views"]], color="#8a8f98", markersize=6)
-        axis.annotate(row["label"], (seen, row["difference"]), xytext=(5, 2), textcoords="offset points", fontsize=7,
-                      color="#6b7079")  # fmt: skip
+        groups.setdefault(row["group"], []).append(row)
+    for (group, rows), marker in zip(groups.items(), "oxD", strict=False):
+        views = "" if all(row["same_views"] for row in rows) else ", other views"
+        axis.plot([row["epochs"] * row["images"] for row in rows], [row["difference"] for row in rows], marker,
+                  color="#8a8f98", markersize=6, label=f"{group}{views}")  # fmt: skip
     images = found.plan.profile.n_train
     cells = {n: cell_of(difference(found, EFFECTS["neighbour minus SimCLR"], name))
              for name, n in lengths(found).items()}  # fmt: skip
@@ -343,10 +342,9 @@ def public_panel(found: Results, axis: Any) -> str:
     axis.errorbar([n * images for n in known], [c.mean for c in known.values()], [half(c) for c in known.values()],
                   capsize=2, color=PALETTE[1], marker="s", markersize=5, linewidth=1.2, label="ours")  # fmt: skip
     axis.set_xscale("log")
-    axis.set_xlabel("training images seen (images x epochs); gray: public, one run each, x: other views", fontsize=8)
+    axis.set_xlabel("training images seen (images x epochs); gray: published, one run each", fontsize=9)
     axis.set_title("NNCLR minus SimCLR, points", fontsize=10)
-    low, high = axis.get_xlim()
-    axis.set_xlim(low, high * 6)
+    axis.legend(fontsize=8, frameon=False, loc="lower right")
     said = ", ".join(f"{row['source']} {row['epochs']} epochs {number(row['difference'], sign=True)}"
                      for row in public_numbers())  # fmt: skip
     return f"NNCLR minus SimCLR, public single runs: {said}."
