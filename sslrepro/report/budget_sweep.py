@@ -79,6 +79,14 @@ def growth(
     return trend({math.log2(n): difference(found, pair, name, score, leave_out) for name, n in here.items()})
 
 
+def growth_so_far(found: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1") -> Trend | None:
+    """The same over the lengths that most seeds have, while other lengths lack seeds; None where that adds nothing."""
+    points = {math.log2(n): difference(found, pair, name, score) for name, n in lengths(found).items()}
+    most = max((len(values) for values in points.values()), default=0)
+    full = {x: values for x, values in points.items() if len(values) == most}
+    return trend(full) if most >= 2 and 2 <= len(full) < len(points) else None
+
+
 def right(found: Results, column: str, row: str = "nearest neighbour") -> Cell | None:
     """How often the neighbours of the last logged steps shared the class, in percent."""
     return cell_of(values(found, row, column, MINED))
@@ -125,6 +133,14 @@ def finding(found: Results) -> str:
         text += f"The effect {told_growth(line)}. "
     elif line is not None:
         text += f"Whether it grows cannot be said: {plural(line.n, 'seed')} with every length. "
+        so_far = growth_so_far(found)
+        if so_far is not None and so_far.n >= 2:
+            ends = " to ".join(f"{2**x:.0f}" for x in (so_far.x[0], so_far.x[-1]))
+            text += (
+                f"Over {ends} epochs, which is not the question that was fixed, it changes by "
+                f"{shown(so_far.slope, sign=True)} points per doubling (n = {so_far.n}, probability of growth "
+                f"{so_far.rising:.2f}). "
+            )
     weak = [n for name, n in here.items() if right(found, name) and not passes_gate(found, name)]
     if weak:
         text += (
