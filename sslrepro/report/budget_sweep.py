@@ -143,9 +143,9 @@ def finding(found: Results) -> str:
             )
     weak = [n for name, n in here.items() if right(found, name) and not passes_gate(found, name)]
     if weak:
-        told = ", ".join([*map(str, weak[:-1]), plural(weak[-1], "epoch")])
+        where = ", ".join([*map(str, weak[:-1]), plural(weak[-1], "epoch")])
         text += (
-            f"After {told} neighbours are right less than {TIMES_CHANCE} times as often as chance "
+            f"After {where} neighbours are right less than {TIMES_CHANCE} times as often as chance "
             f"({chance(found):.1f}%): nothing about neighbours is tested there. "
         )
     marked = [f"{row}, {here[name]} epochs, seed {seed}" for row in LEARNERS for name in here
