@@ -89,8 +89,11 @@ def test_an_effect_that_grows_is_said_to_and_its_crossing_found():
     line = budget_sweep.growth(found)
     assert line.verdict == "rises" and line.slope.mean == pytest.approx(3) and 2**line.zero == pytest.approx(32)
     text = budget_sweep.finding(found)
-    assert "After 8 epochs the neighbour costs −6.0 ± 0.7 points" in text
-    assert "After 64 epochs the neighbour pays +3.0 ± 0.7 points" in text
+    assert (
+        "After 8 epochs the neighbour changes the linear probe by −6.0 ± 0.7 points against no lookup (it costs;"
+        in text
+    )
+    assert "by +3.0 ± 0.7 points against no lookup (it pays; n = 3) and is right in 30.0 ± 0.0% of lookups" in text
     assert "grows with length" in text and "crosses zero at 32 epochs, 95% set" in text and "extrapolation" not in text
 
 
@@ -129,8 +132,12 @@ def test_an_unfinished_sweep_says_so_by_itself():
     found = swept(lambda n, s: 1.0, keep=lambda t: t.config is None or t.config.plan.epochs < 64 or t.seed == 0)
     text = budget_sweep.headline(found).text
     assert "10 runs of 66 are missing (5 of seed 1, 5 of seed 2)" in text and "MISSING=1" in text
-    assert "After 64 epochs the neighbour effect is +0.7 points against no lookup (one seed, n = 1)" in text
+    assert (
+        "After 64 epochs the neighbour changes the linear probe by +0.7 points against no lookup (one seed; n = 1)"
+        in text
+    )
     assert "Whether it grows cannot be said: 1 seed with every length" in text
+    assert "Over 8 to 32 epochs, which is not the question that was fixed, it changes by +0.0 ± 0.0 points" in text
     assert "Unfinished." in budget_sweep.headline(found).html and "1-3" in budget_sweep.table(found).text
     whole = swept(lambda n, s: 1.0)
     assert unfinished.note(whole) == "" and unfinished.shown(whole).html == ""
