@@ -30,7 +30,7 @@ ENV :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce list notebook book pages check test lint bench clean
+.PHONY: help reproduce list notebook book pages check test test-processors lint bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,8 +77,12 @@ lint: $(ENV)  ## ruff: format and rules
 test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@$(MAKE) --no-print-directory lint check
 	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES)
+	@$(MAKE) --no-print-directory test-processors
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
+
+test-processors: $(ENV)  ## tests of exact numbers under settings that imitate other processors, about a minute
+	@$(PY) tests/processors.py
 
 bench: $(ENV)  ## speed beside torchvision and faiss, in one run
 	@$(RUN) bench --device "$(DEVICE)"

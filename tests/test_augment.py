@@ -44,7 +44,8 @@ def shapes(n: int = N, side: int = SIDE) -> torch.Tensor:
 
 
 def noise(n: int = N, side: int = SIDE) -> torch.Tensor:
-    return torch.rand(n, 3, side, side, generator=generator(7))
+    """In 8 bits, as the images of data sets are: `spatial` rounds what lies between."""
+    return torch.randint(256, (n, 3, side, side), generator=generator(7)) / 255
 
 
 def mid(images: torch.Tensor) -> torch.Tensor:
@@ -130,6 +131,27 @@ def test_horizontal_flip(images):
     assert torch.equal(augmented(images, View(**WHOLE, flip=1.0), generator()), reference.horizontal_flip(images))
 
 
+def test_levels_of_8_bits_are_not_rounded():
+    levels = torch.arange(256).view(1, 1, 16, 16).expand(1, 3, 16, 16).float().div(255)
+    eye = torch.eye(16)[None]
+    assert torch.equal(augment.spatial(levels, eye, eye, eye), levels)
+
+
+def test_products_are_exact():
+    """In any order of summation, and as near as float32 can tell; up to rows of absolute values that sum to 4."""
+    g = generator(3)
+    a, b = torch.randn(7, 20, 33, generator=g), torch.rand(7, 33, 20, generator=g)
+    a = a / a.abs().sum(2, keepdim=True) * 4
+    wholes = augment.whole(a), augment.whole(b)
+    mine, order = augment.product(*wholes), torch.randperm(33, generator=g)
+    assert torch.equal(mine, augment.product(wholes[0][:, :, order], wholes[1][:, order]))
+    for alone in range(7):
+        assert torch.equal(mine[alone], augment.product(*(each[alone, None] for each in wholes))[0])
+    assert (mine / augment.WHOLE - a.double() @ b.double()).abs().max() < 4 / augment.WHOLE
+    at_most = torch.full((1, 1, 16), 0.25), torch.ones(1, 16, 1)
+    assert augment.product(*map(augment.whole, at_most)).item() == 4 * augment.WHOLE
+
+
 def test_flip_comes_after_the_crop(images):
     plain = View(flip=0.0, jitter=(0.4, 0.4, 0.4, 0.1), jitter_chance=0.8, gray=0.2, blur=0.5)
     flipped = reference.horizontal_flip(augmented(images, plain, generator(3)))
@@ -142,14 +164,14 @@ def test_flip_comes_after_the_crop(images):
 @pytest.mark.parametrize("kernel", [3, 5, 23])
 @pytest.mark.parametrize("sigma", [0.1, 0.3, 0.7, 1.0, 2.0, 5.0])
 def test_gaussian_blur(images, sigma, kernel):
-    matrix = augment.blur(torch.full((N,), sigma), SIDE, kernel)
+    matrix = augment.blur(augment.gaussian(torch.full((N,), sigma), kernel), SIDE)
     mine = augment.spatial(images, matrix, matrix)
     assert worst(mine, reference.gaussian_blur(images, [kernel, kernel], [sigma, sigma])) < BLUR
 
 
 def test_each_image_has_its_own_blur_and_0_is_none(images):
     sigma = torch.linspace(0, 2, N)
-    matrix = augment.blur(sigma, SIDE, 5)
+    matrix = augment.blur(augment.gaussian(sigma, 5), SIDE)
     mine = augment.spatial(images, matrix, matrix)
     assert torch.equal(mine[0], images[0])
     for row in range(1, N):

@@ -283,7 +283,7 @@ def shape(net: nn.Module) -> str:
 
 PROJECTORS = {
     "barlow": "lNRlNRl", "byol": "lNRl", "deepcluster": "lNRL", "dino": "LGLGL", "fnc": "lNRlNRL", "ifnd": "lNRlNRL",
-    "ifnd_moco": "LRLRL", "ifnd_swav": "lNRL", "instdisc": "L", "invp": "LRL", "invp_moco": "LRL", "isl": "L",
+    "ifnd_moco": "LRL", "ifnd_swav": "lNRL", "instdisc": "L", "invp": "LRL", "invp_moco": "LRL", "isl": "L",
     "isl_moco": "LRL", "la": "L", "mocov2": "LRL", "msf": "lNRl", "nnclr": "lNRlNRlN", "nnsiam": "lNRlNRln",
     "pcl": "LRL", "simclr": "lNRL", "simsiam": "lNRlNRln", "supcon": "LRL", "swav": "lNRL", "vicreg": "lNRlNRl",
 }  # fmt: skip
@@ -291,9 +291,10 @@ PREDICTORS = {"byol": "lNRl", "msf": "lNRl", "nnclr": "lNRL", "nnsiam": "lNRL", 
 
 
 def test_heads_have_the_papers_layers():
-    made = {name: built(name) for name in names() if name not in ("seppid", "supervised")}
+    made = {name: built(name) for name in PROJECTORS}
     assert {name: shape(m.projector) for name, m in made.items()} == PROJECTORS
     assert {name: shape(m.predictor) for name, m in made.items() if hasattr(m, "predictor")} == PREDICTORS
+    assert shape(built("ifnd_moco", head="three layers").projector) == "LRLRL"  # Sec. 4.1
     assert made["dino"].prototypes.weight_norm and not made["swav"].prototypes.weight_norm
 
 
@@ -366,6 +367,7 @@ def test_members_are_counted(name):
 
 @pytest.mark.parametrize(("name", "given"), [
     ("isl", {"own": "encoder"}), ("isl", {"own": "bank", "proxy_positive": "member"}), ("isl_moco", {}),
+    ("isl", {"mine_from": "written"}), ("isl_moco", {"mine_from": "written"}),
 ])  # fmt: skip
 def test_isl_hands_its_settings_and_anchors_to_the_mining(name, given, monkeypatch):
     seen = []
@@ -375,8 +377,9 @@ def test_isl_hands_its_settings_and_anchors_to_the_mining(name, given, monkeypat
     method = built(name, rounds=3, n_strangers=5, mining_batch=8, gan_lr=0.9, **told, **given)
     perturbed(method)
     method.refresh(encode, 0.45)
-    [(net, affinity, how, rounds, progress, bank, own)] = seen
+    [(net, affinity, how, rounds, progress, bank, own, written)] = seen
     assert (net, affinity, rounds, progress) == (method.frontier, method.affinity, 3, 0.45)
+    assert written is (method.written if given.get("mine_from") == "written" else None)
     positive = given.get("proxy_positive", "own")
     assert vars(how) == told | {"n_strangers": 5, "mining_batch": 8, "gan_lr": 0.9, "proxy_positive": positive}
     anchors = method.teacher if name == "isl_moco" else nn.Sequential(method.encoder, method.projector)
@@ -493,9 +496,9 @@ def test_frontier_points_are_scored_as_positives_beside_the_negative():
 
 def test_rounds_are_counted_for_the_net_and_for_the_mining(monkeypatch):
     seen = []
-    monkeypatch.setattr("sslrepro.parts.frontier.fit", lambda *told, first: seen.append(first) or [])
+    monkeypatch.setattr("sslrepro.parts.frontier.fit", lambda *told, first, written: seen.append(first) or [])
     counts = {"passes": 0.0, "admitted": 0.0, "refused": 0.0, "members": 0.0}
-    monkeypatch.setattr("sslrepro.parts.frontier.mine", lambda *told: seen.append(told[-1]) or counts)
+    monkeypatch.setattr("sslrepro.parts.frontier.mine", lambda *told, written: seen.append(told[-1]) or counts)
     net, how = Frontier(6), Mining(0.3, 0.3, 0.5, 5, 4096, 2, 3, 30, 1e-2, "own")
     for progress in (0.25, 0.5, 0.75):
         grown(net, Affinity(30, 2), how, 4, progress, drawn(30, 6), lambda: drawn(30, 6))

@@ -56,7 +56,7 @@ def test_a_remote_asset_is_found(tag, tmp_path):
     page = tmp_path / "page.html"
     page.write_text(f"<html><body>{tag}</body></html>")
     assert len(load("offline").remote_assets(page)) == 1
-    assert load("sslbook").REMOTE.search(tag)
+    assert load("local_assets").REMOTE.search(tag)
 
 
 def test_links_and_local_assets_are_not():
@@ -74,12 +74,40 @@ def test_no_asset_is_vendored():
 
 
 def test_mathjax_comes_from_the_pinned_package():
-    path = load("sslbook").vendored()
+    path = load("local_assets").vendored()
     assert path.exists() and path.stat().st_size > 1_000_000
 
 
-def test_docstrings_keep_their_layout():
-    lines = ["One line with a * star.", "", "    k   a thing", "Raises ValueError."]
-    load("sslbook").as_written(None, "function", "f", None, None, lines)
-    assert lines[0] == r"One line with a \* star." and ".. code-block:: text" in lines
-    assert "       k   a thing" in lines
+def laid_out(text: str, thing=None) -> list[str]:
+    lines = text.split("\n")
+    load("docstrings").lay_out(None, "function", "f", thing, None, lines)
+    return lines
+
+
+def test_aligned_names_become_parameters_or_a_definition_list():
+    lines = laid_out("One line with a * star.\n\n    k   a `thing` that\n        goes on\n    n   another\n\nRaises x_.",
+                     lambda k, n: None)  # fmt: skip
+    assert lines[0] == r"One line with a \* star."
+    assert ":param k: a ``thing`` that goes on" in lines and ":param n: another" in lines and r"Raises x\_." in lines
+    of_result = laid_out("What it gives.\n\nagree   equal runs;  differ   the others", lambda: None)
+    assert of_result[2:6] == ["``agree``", "   equal runs", "``differ``", "   the others"]
+
+
+def test_google_sections_go_to_napoleon():
+    lines = laid_out("Sum.\n\nArgs:\n    k: a thing\n\nRaises:\n    ValueError: if not")
+    assert ":param k: a thing" in lines and ":raises ValueError: if not" in lines
+
+
+def test_prose_and_examples_stay():
+    assert laid_out("First: not a type.\n\n>>> f(1)\n2")[:4] == ["First: not a type.", "", ">>> f(1)", "2"]
+
+
+def test_every_extension_answers_one_question_and_is_listed_or_imported():
+    """No file of book/_ext grows past 250 lines, and none is left that nothing loads."""
+    listed = set(yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["local_extensions"])
+    files = {path.stem: path.read_text() for path in (BOOK / "_ext").glob("*.py")}
+    assert {name for name, text in files.items() if text.count("\n") > 250} == set()
+    imported = {name for text in files.values() for name in re.findall(r"^(?:from|import) (\w+)", text, re.M)}
+    by_make = {name for name in files if f"_ext/{name}.py" in (ROOT / "Makefile").read_text()}
+    assert set(files) == (listed | imported | by_make) & set(files) and listed <= set(files)
+    assert {name for name, text in files.items() if "\ndef setup(" in text} == listed

@@ -235,7 +235,15 @@ PUBLISHED = [page for page in sorted((ROOT / "book" / "executed").glob("*.ipynb"
 
 
 def test_every_table_is_published_at_cpu_scale():
-    assert {page.stem for page in PUBLISHED} >= {f"{name}-cpu" for name in tables.names()}
+    assert {page.stem for page in PUBLISHED} >= {f"{name}-cpu" for name in [*PAPERS_TABLES, "all_methods"]}
+
+
+@pytest.mark.parametrize(("name", "scale"), [("budget_sweep", "night"), ("neighbour_map", "cpu")])
+def test_a_table_of_the_chapter_is_published_once_it_is_whole(name, scale):
+    """Until then the chapter shows what there is, and says what is missing."""
+    made = plans.plan_table(name, scale)
+    left = [run.name for run in made.runs if ledger.published_record(run, made) is None]
+    assert bool(left) != (f"{name}-{scale}" in {page.stem for page in PUBLISHED})
 
 
 @pytest.mark.parametrize("page", PUBLISHED, ids=lambda p: p.stem)

@@ -260,6 +260,23 @@ def test_mean_std_and_to():
     assert torch.equal(train.take(torch.tensor([5, 2])), train.images[[5, 2]])
 
 
+@pytest.mark.parametrize("config", [TINY, DataConfig("digits"), DataConfig("shapes", n_train=4608, side=16, seed=3)])
+def test_mean_and_deviation_are_those_of_the_pixels_to_the_bit(config):
+    """What runs divide by, in fp32, is what a double-precision copy of all pixels gives."""
+    for split in load(config):
+        pixels = split.images.double() / 255
+        expected = pixels.mean((0, 2, 3)).float(), pixels.std((0, 2, 3)).float()
+        assert all(torch.equal(torch.tensor(a), b) for a, b in zip(split.mean_std(), expected, strict=True))
+        assert split.mean_std() is split.mean_std(), "counted once"
+
+
+def test_a_channel_of_one_value_has_a_deviation_of_1():
+    images = torch.randint(0, 256, (5, 3, 4, 4), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    images[:, 2] = 51
+    mean, std = Dataset("flat", images, torch.zeros(5, dtype=torch.int64), ("only",)).mean_std()
+    assert (mean[2], std[2]) == (0.2, 1.0) and min(std[:2]) > 0.1
+
+
 def test_resolve_records_the_content(tmp_path):
     assert resolve(TINY).fingerprint == f"shapes-v{shapes.VERSION}"
     assert resolve(DataConfig("digits")).fingerprint == "digits-v1"

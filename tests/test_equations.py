@@ -198,6 +198,8 @@ def filled(method: NNCLR, kind: str) -> None:
 
 VARIANTS = {
     "default": {},
+    "raw input of the predictor": {"predictor_input": "raw"},
+    "raw input, no predictor": {"predictor_input": "raw", "predictor": False},
     "text": {"symmetry": "text"},
     "both": {"symmetry": "both"},
     "one direction": {"symmetry": "none"},
@@ -235,7 +237,8 @@ def test_nnclr(variant, fill, n_views):
                 parameter.mul_(1.1).add_(0.01)
     before = state_of(method)
     z = [method.projector(method.encoder(view)) for view in batch.views]
-    p = [method.predictor(unit(rows)) if method.config.predictor else unit(rows) for rows in z]
+    given = z if method.config.predictor_input == "raw" else [unit(rows) for rows in z]
+    p = [method.predictor(rows) for rows in given]
     query = z if method.config.teacher_momentum is None else [method.teacher(view) for view in batch.views]
     settings = asdict(method.config)
     common = dict(index=batch.index.tolist(), state=before, settings=settings, label=batch.label.tolist())

@@ -114,9 +114,7 @@ def test_the_checks_see_a_wrong_import_and_a_circle(tmp_path, monkeypatch):
 
 
 def test_training_runs_without_what_is_optional():
-    code = (
-        "import sys; sys.modules |= dict.fromkeys(('jaxtyping', 'faiss', 'platformdirs')); import sslrepro.study.results; print('ok')"
-    )
+    code = "import sys; sys.modules |= dict.fromkeys(('jaxtyping', 'faiss', 'platformdirs')); import sslrepro.study.results; print('ok')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
     assert done.stdout == "ok\n", done.stderr
 

@@ -1,6 +1,7 @@
 """What every method must do, by discovery: a new file in methods/ is tested without an edit here."""
 
 import copy
+from dataclasses import fields
 
 import pytest
 import torch
@@ -20,7 +21,10 @@ NNCLR_VARIANTS = [
     {"symmetry": "both"}, {"predictor": False},
 ]  # fmt: skip
 MOCO_VARIANTS = [{"norm": "split", "norm_groups": 2}, {"norm": "shuffled", "norm_groups": 2}, {"symmetric": True}]
-CASES = [(name, {}) for name in NAMES if name != "nnclr"]
+YOUNGER = [(name, {field.name: option}) for name in NAMES for field in fields(methods.config_class(name))
+           if "before" in field.metadata for option in field.metadata["allowed"] if option != field.default]  # fmt: skip
+CASES = [(name, {}) for name in NAMES if name != "nnclr"] + YOUNGER
+CASES += [("nnclr_controlled", {"right_share": share, "right": "farthest"}) for share in (0.0, 1.0)]
 CASES += [("nnclr", given) for given in NNCLR_VARIANTS] + [("mocov2", given) for given in MOCO_VARIANTS]
 
 
@@ -110,6 +114,8 @@ def test_order_of_the_batch_does_not_matter(case):
         pytest.skip("which images share a part of the batch is meant to matter")
     if config.method == "instdisc":
         pytest.skip("noise is drawn per row, in row order")
+    if 0 < config.settings.get("right_share", 0) < 1:
+        pytest.skip("whether a neighbour is right is drawn per row, in row order")
     for number in range(2):
         step(method, source, number)
     batch = source.at(2)

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from processors import OtherOrder
 
 from sslrepro.base.types import Batch, LabelledBatch
 from sslrepro.data import load
@@ -351,19 +352,35 @@ def test_crop_min_reaches_the_boxes():
         assert abs(share.min().item() - least) < 0.12
 
 
-@pytest.mark.parametrize("least", [-0.1, 1.1, math.inf])
+@pytest.mark.parametrize("least", [-0.1, 1.1, math.inf, math.nan])
 def test_crop_min_outside_0_to_1_is_refused(least):
-    with pytest.raises(ValueError, match=r"data\.views: crop_min must be in \[0, 1\], got"):
+    with pytest.raises(ValueError, match=r"data\.views: crop_min must be (in \[0, 1\]|a finite number), got"):
         recipe(ViewConfig("byol", least))
 
 
+@pytest.mark.parametrize("size", [1, 5])
 @pytest.mark.parametrize("name", ["moco2", "byol", "swav"])
-def test_blocks_leave_no_trace(name, monkeypatch):
+def test_blocks_leave_no_trace(name, size, monkeypatch):
     """Views rendered a few images at a time are those rendered at once, to the bit, in the same layout."""
     train, _ = load(DataConfig("shapes", n_train=64, n_test=48, side=16))
     made = Batches(train, recipe(ViewConfig(name)), 24, seed=3, rank=1, world=2)
     whole = made.at(1).views
-    monkeypatch.setattr(room, "CACHED", 5 * 3 * 16 * 16 + 1)
-    assert [len(range(*rows.indices(12))) for rows in room.blocks(12, 16, torch.device("cpu"))] == [5, 5, 2]
+    monkeypatch.setattr(room, "CACHED", size * 3 * 16 * 16 + 1)
+    expected = {1: [1] * 12, 5: [5, 5, 2]}[size]
+    assert [len(range(*rows.indices(12))) for rows in room.blocks(12, 16, torch.device("cpu"))] == expected
     for a, b in zip(whole, made.at(1).views, strict=True):
         assert torch.equal(a, b) and a.stride() == b.stride() and a.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("side", [8, 13, 16, 32])
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_order_of_summation_shows_in_a_view(name, side):
+    """On a processor whose products add up in an order that depends on the call, halves of a batch are still its halves;
+    and that processor's views are this one's."""
+    train, _ = load(DataConfig("shapes", n_train=48, n_test=48, side=side))
+    given = train, RECIPES[name], 24, 3
+    here = Batches(*given).at(1)
+    with OtherOrder():
+        whole, *halves = (Batches(*given, **part).at(1) for part in ({}, *(dict(rank=r, world=2) for r in (0, 1))))
+    for view, there, first, second in zip(here.views, whole.views, *(half.views for half in halves), strict=True):
+        assert torch.equal(torch.cat([first, second]), there) and torch.equal(there, view)

@@ -43,7 +43,8 @@ class Evolution(SphinxDirective):
                 return []
         found = evolution.figure(definition.id, name, dataset=dataset)
         shown = [getattr(evolution, part)(found)] + ([evolution.caption(found)] if part == "picture" else [])
-        return [nodes.raw("", _html(one), format="html") for one in shown]
+        kind = "photo" if definition.among else ""  # pictures of images keep their colours in dark mode
+        return [nodes.raw("", f'<div class="{kind}">{_html(one)}</div>', format="html") for one in shown]
 
 
 def _html(shown: Shown | Figure) -> str:

@@ -5,7 +5,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sslrepro.base.errors import known_keys, one_of, require
@@ -46,14 +46,14 @@ COSINE = Range(-1, 1)
 Allowed = Range | tuple[str, ...] | None  # a range of numbers, of each number of a tuple; or the texts to choose from
 
 
-def setting(default: Any, allowed: Allowed = None, added: bool = False, **about: Any) -> Any:
+def setting(default: Any, allowed: Allowed = None, **about: Any) -> Any:
     """A dataclass field with what it may hold.
 
     allowed   None stands for all values of its type; numbers are finite in any case
-    added     the field is younger than runs that are stored: at its default it is left out of a run's identity
-    about     further metadata, for those who know what to do with it
+    about     further metadata. `before`: the field is younger than runs that are stored, and this value is what they
+              did (docs/adr/0002); the other words are the methods' (methods/kinds.py)
     """
-    metadata = {"allowed": allowed, "added": added, **about}
+    metadata = {"allowed": allowed, **about}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=dict, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -68,9 +68,9 @@ def fits(value: Any, kind: Any) -> bool:
     if kind is Any:
         return True
     if origin in (types.UnionType, typing.Union):
-        return any(fits(value, one) for one in inner)
+        return any(fits(value, part) for part in inner)
     if origin is tuple and inner[-1] is Ellipsis:
-        return isinstance(value, tuple) and len(value) > 0 and all(fits(one, inner[0]) for one in value)
+        return isinstance(value, tuple) and len(value) > 0 and all(fits(item, inner[0]) for item in value)
     if origin is tuple:
         return isinstance(value, tuple) and len(value) == len(inner) and all(map(fits, value, inner))
     if origin is dict:
@@ -88,7 +88,7 @@ def described(kind: Any) -> str:
     """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        return " or ".join(described(one) for one in inner)
+        return " or ".join(described(part) for part in inner)
     if origin is tuple:
         n = "a list of" if inner[-1] is Ellipsis else f"{len(inner)}"
         return f"{n} {described(inner[0]).removeprefix('a ')}s"
@@ -105,7 +105,7 @@ def check_values(config: Any, owner: str) -> None:
         if allowed is None or value is None:
             continue
         if isinstance(allowed, Range):
-            among = "each " if isinstance(value, tuple) else ""
+            among = ("None or " if fits(None, field.type) else "") + ("each " if isinstance(value, tuple) else "")
             values = value if isinstance(value, tuple) else (value,)
             require(all(number in allowed for number in values), owner, field.name, f"{among}{allowed}", value)
         else:
@@ -122,16 +122,17 @@ def from_mapping(kind: type, values: Any, owner: str) -> Any:
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
-def default_of(field: Field) -> Any:
-    """The default of a dataclass field; MISSING where there is none."""
-    return field.default_factory() if field.default_factory is not MISSING else field.default
-
-
-def without_defaults(config: Any) -> dict[str, Any]:
-    """`asdict` without the added fields that are at their defaults, inside too: what a run's identity is made of."""
+def identity_values(config: Any) -> dict[str, Any]:
+    """`asdict` without the younger fields that say what was done before there were any: what an identity is made of."""
     values = {}
     for field in fields(config):
         value = getattr(config, field.name)
-        if not field.metadata.get("added") or value != default_of(field):
-            values[field.name] = without_defaults(value) if dataclasses.is_dataclass(value) else value
+        if "before" not in field.metadata or value != field.metadata["before"]:
+            values[field.name] = identity_values(value) if dataclasses.is_dataclass(value) else value
     return values
+
+
+def stored_values(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as they were stored, with the fields of the dataclass `kind` that are younger: what was done before."""
+    younger = {field.name: field.metadata["before"] for field in fields(kind) if "before" in field.metadata}
+    return younger | dict(values)

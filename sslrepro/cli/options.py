@@ -33,7 +33,7 @@ def seconds(word: str) -> float:
 
 def table_options(sub: argparse.ArgumentParser) -> None:
     """Which runs of a table: scale, seeds, images, where they are kept."""
-    sub.add_argument("--profile", default="cpu", help="scale: smoke, cpu, gpu or paper (default cpu)")
+    sub.add_argument("--profile", default="cpu", help="scale: smoke, cpu, night, gpu or paper (default cpu)")
     sub.add_argument("--seeds", type=int, help="seeds 0..N-1 per cell (default: the profile's)")
     sub.add_argument("--dataset", help="other images than the profile's: cifar10, cifar100, ... from --root")
     root_option(sub)

@@ -3,7 +3,7 @@
 import argparse
 
 import sslrepro
-from sslrepro.cli import bench, check, evaluate, evolution, ledger, notebook, pages, reproduce, show, train
+from sslrepro.cli import bench, check, evaluate, evolution, ledger, notebook, pages, reproduce, show, train, trials
 from sslrepro.cli import list as lists
 
 EPILOG = """\
@@ -22,7 +22,7 @@ examples
   python -m sslrepro notebook --table nnclr_queue                change one parameter and look, in JupyterLab
   python -m sslrepro show nnclr_queue --profile cpu              the stored table and verdicts, trains nothing
 """
-COMMANDS = (reproduce, show, lists, train, notebook, evaluate, ledger, evolution, check, pages, bench)
+COMMANDS = (reproduce, show, lists, train, notebook, evaluate, ledger, trials, evolution, check, pages, bench)
 
 
 def parser() -> argparse.ArgumentParser:

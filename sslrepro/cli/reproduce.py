@@ -105,12 +105,12 @@ def announce(agenda: Any, by_name: bool) -> None:
 
 def present(results: Any, cells: list[Any], change: Any, request: Any, briefly: bool) -> None:
     """Print what a table says, in full or its finding and the counts of its verdicts, and how it compares."""
-    from sslrepro.report import all_methods, comparison, table_page
+    from sslrepro.report import comparison, table_page
+    from sslrepro.report.presenters import presenter
 
     plan = results.plan
     if briefly:
-        ours = results.definition.notebook == "methods"
-        print(f"\n{plan.definition.id}: {(all_methods if ours else table_page).finding(results)}")
+        print(f"\n{plan.definition.id}: {presenter(plan.definition).finding(results)}")
         verdicts = [verdict.verdict for verdict in results.verdicts()]
         if verdicts:
             print("  " + ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts)))

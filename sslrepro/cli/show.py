@@ -32,8 +32,10 @@ def show(settings: argparse.Namespace) -> None:
 
 def printed(results: Any) -> str:
     """A table for the terminal, with its finding and, where a paper claims something, the verdicts."""
-    from sslrepro.report import all_methods, table_page
+    from sslrepro.report import table_page
+    from sslrepro.report.presenters import presenter
 
-    if results.definition.notebook == "methods":
-        return f"{all_methods.table(results)}\n\n{all_methods.finding(results)}"
+    if results.definition.notebook != "table":
+        pages = presenter(results.definition)
+        return f"{pages.table(results)}\n\n{pages.headline(results)}"
     return f"{table_page.table(results)}\n\n{table_page.finding(results)}\n\n{table_page.verdicts(results)}"

@@ -4,6 +4,11 @@ Crop, flip, resize and blur are linear in each axis: one small matrix per image 
 saturation are affine in RGB: one 3x3 matrix and one offset per image. Random numbers are drawn on the CPU whatever the
 device, so that a batch is the same everywhere.
 
+An image's numbers never depend, not even in the last bit, on how many images it is rendered with. A processor's own
+matrix products do not keep that: which of their kernels runs, and so how sums are rounded, depends on the shape of the
+call. Here products are exact (`product`), or written out as multiplications and additions, which IEEE 754 rounds alike
+wherever in a tensor they stand; exponentials, whose last bit libraries leave open, are taken over whole batches.
+
 Departures from torchvision v2, measured in tests/test_augment.py: the colour changes come in a fixed order
 (brightness, contrast, saturation, hue), and the first three are clamped once, after the last of them.
 """
@@ -18,6 +23,7 @@ from sslrepro.base.device import constant
 from sslrepro.base.types import Bool, Float, Int
 
 GRAY = (0.2989, 0.587, 0.114)  # ITU-R 601 luma, as in torchvision
+WHOLE = 255.0 * 2**17  # just below 2^25, and k / 255 becomes a whole number: 8-bit images are not rounded
 
 
 def _triangle(x: Tensor) -> Tensor:
@@ -49,6 +55,20 @@ def resample(
     return weights / weights.sum(-1, keepdim=True)
 
 
+def whole(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Numbers of at most 4 as whole multiples of 1 / `WHOLE`, in float64."""
+    return x.double().mul_(WHOLE).round_()
+
+
+def product(a: Float[Tensor, "b m k"], b: Float[Tensor, "b k n"]) -> Float[Tensor, "b m n"]:
+    """Batched matrix product of `whole` numbers: the same, to the bit, in any order of summation and in any batch.
+
+    float64 holds products of whole numbers and their sums exactly below 2^53, so that a row of absolute values that
+    multiplies a column may come to 4; weights of a resize or a blur times pixels stay below 2.
+    """
+    return torch.bmm(a, b).mul_(1 / WHOLE).round_()
+
+
 @functools.lru_cache
 def _reflected(n: int, radius: int, device: torch.device) -> Tensor:
     """[2 radius + 1, n, n] one-hot: offset t, output i -> the input at reflect(i + t)."""
@@ -58,23 +78,38 @@ def _reflected(n: int, radius: int, device: torch.device) -> Tensor:
     return torch.nn.functional.one_hot(position, n).float().to(device)
 
 
-def blur(sigma: Float[Tensor, " b"], n: int, kernel: int) -> Float[Tensor, "b n n"]:
-    """Matrix per image of a Gaussian blur along an axis of `n` px, reflected at the border; sigma in px, 0 = none."""
+def gaussian(sigma: Float[Tensor, " b"], kernel: int) -> Float[Tensor, "b kernel"]:
+    """Weights of a Gaussian blur at offsets -(kernel // 2) ... kernel // 2 px; sigma in px, 0 = none."""
     offset = torch.arange(-(kernel // 2), kernel // 2 + 1, device=sigma.device)
     weights = torch.exp(-0.5 * (offset / sigma.clamp_min(1e-3)[:, None]).square())
-    weights = weights / weights.sum(1, keepdim=True)
-    return torch.einsum("bt,tij->bij", weights, _reflected(n, kernel // 2, sigma.device))
+    return weights / weights.sum(1, keepdim=True)
+
+
+def blur(weights: Float[Tensor, "b kernel"], n: int) -> Float[Tensor, "b n n"]:
+    """Matrix per image of a blur along an axis of `n` px, reflected at the border."""
+    reflected = _reflected(n, weights.shape[1] // 2, weights.device)
+    matrix = weights[:, 0, None, None] * reflected[0]
+    for weight, ones in zip(weights.unbind(1)[1:], reflected[1:], strict=True):
+        matrix.addcmul_(weight[:, None, None], ones)  # times 0 or 1: exact, fused or not
+    return matrix
 
 
 def spatial(
-    images: Float[Tensor, "b 3 h w"], rows: Float[Tensor, "b p h"], columns: Float[Tensor, "b p w"]
+    images: Float[Tensor, "b 3 h w"],
+    rows: Float[Tensor, "b p h"],
+    columns: Float[Tensor, "b p w"],
+    smooth: Float[Tensor, "b p p"] | None = None,
 ) -> Float[Tensor, "b 3 p p"]:
-    """Apply one matrix per image along the rows and one along the columns."""
+    """Apply one matrix per image along the rows and one along the columns, and then `smooth` along both."""
     b, c, h, w = images.shape
-    across = torch.bmm(images.view(b, c * h, w), columns.transpose(1, 2)).view(b, c, h, -1)
-    side = across.shape[-1]
-    down = torch.bmm(rows, across.transpose(1, 2).reshape(b, h, c * side))
-    return down.view(b, -1, c, side).transpose(1, 2)
+    rows, columns = whole(rows), whole(columns)
+    if smooth is not None:
+        smooth = whole(smooth)
+        rows, columns = product(smooth, rows), product(smooth, columns)
+    across = product(columns, whole(images).view(b, c * h, w).transpose(1, 2))  # [b, column, c h]
+    down = product(rows, across.view(b, -1, h).transpose(1, 2)).div_(WHOLE)  # [b, row, column c]
+    down = down.view(b, rows.shape[1], columns.shape[1], c).permute(0, 3, 1, 2)
+    return down.to(torch.float32, memory_format=torch.contiguous_format)
 
 
 def colour_matrix(
@@ -85,9 +120,9 @@ def colour_matrix(
     All three are factors >= 0; 1 leaves the image as it is.
     """
     device = brightness.device
-    eye, luma = torch.eye(3, device=device), constant(GRAY, device).expand(3, 3)
+    eye, gray = torch.eye(3, device=device), constant(GRAY, device).expand(3, 3)
     s = saturation[:, None, None]
-    matrix = s * eye + (1 - s) * luma
+    matrix = s * eye + (1 - s) * gray
     # saturation maps gray to itself, so contrast's pull to the mean luma passes through unchanged
     return matrix * (brightness * contrast)[:, None, None], (1 - contrast) * brightness
 
@@ -115,10 +150,15 @@ def turn_hue(images: Float[Tensor, "b 3 h w"], hue: Float[Tensor, " b"]) -> Floa
     return out
 
 
+def luma(images: Float[Tensor, "b 3 *place"]) -> Float[Tensor, "b *place"]:
+    """Weighted sum of the three channels, with `GRAY`."""
+    r, g, b = images.unbind(1)
+    return r * GRAY[0] + g * GRAY[1] + b * GRAY[2]
+
+
 def to_gray(images: Float[Tensor, "b 3 h w"], chosen: Int[Tensor, " n"]) -> Float[Tensor, "b 3 h w"]:
     """Replace the images in the given places by their luma in all three channels, in place."""
-    luma = torch.einsum("bchw,c->bhw", images[chosen], constant(GRAY, images.device))
-    images[chosen] = luma[:, None].expand(-1, 3, -1, -1)
+    images[chosen] = luma(images[chosen])[:, None].expand(-1, 3, -1, -1)
     return images
 
 
@@ -128,9 +168,10 @@ def recolour(
     """Apply `colour_matrix` and clamp to [0, 1]."""
     b, c, h, w = images.shape
     flat = images.reshape(b, c, h * w)
-    luma = flat.mean(2) @ constant(GRAY, images.device)
-    offset = (shift * luma)[:, None, None].expand(b, c, 1)
-    return torch.baddbmm(offset, matrix, flat).clamp_(0, 1).view(b, c, h, w)
+    out = (shift * luma(flat.mean(2)))[:, None, None] + matrix[:, :, :1] * flat[:, :1]
+    for channel in range(1, c):
+        out += matrix[:, :, channel, None] * flat[:, channel, None]
+    return out.clamp_(0, 1).view(b, c, h, w)
 
 
 def solarise(images: Float[Tensor, "b 3 h w"], chosen: Bool[Tensor, " b"]) -> Float[Tensor, "b 3 h w"]:

@@ -36,22 +36,22 @@ def whole_splits(config: DataConfig, root: str | Path | None = None) -> tuple[Da
     from sslrepro.data import folders, shapes
 
     if config.name in SHAPES:
-        (train, test), found = shapes.make(replace(config, fingerprint="")), f"shapes-v{shapes.VERSION}"
+        (train, test), mark = shapes.make(replace(config, fingerprint="")), f"shapes-v{shapes.VERSION}"
     elif config.name == "digits":
-        (train, test), found = digits(config), "digits-v1"
+        (train, test), mark = digits(config), "digits-v1"
     else:
         name, level = folders.set_and_level(config.name, root)
         train, test = folders.read(name, root, config.side)
-        found = f"{train.fingerprint}-{test.fingerprint}"
+        mark = f"{train.fingerprint}-{test.fingerprint}"
         if level != "leaf":
-            one = folders.level_of(name, level, root)
-            more = sorted(set(one.of_class) - set(train.class_names))
+            ancestors = folders.level_of(name, level, root)
+            more = sorted(set(ancestors.of_class) - set(train.class_names))
             require(not more, f"data.load({config.name})", "classes of the tree", "classes of the set", more[:5])
-            mark = hashlib.sha256(str(train.tree[level]).encode()).hexdigest()[:8]
-            found += f"-{level}-{mark}-{len(one.names)}-of-{train.n_classes}"
-    require(config.fingerprint in ("", found), f"data.load({config.name})", "content", config.fingerprint, found,
+            of_tree = hashlib.sha256(str(train.tree[level]).encode()).hexdigest()[:8]
+            mark += f"-{level}-{of_tree}-{len(ancestors.names)}-of-{train.n_classes}"
+    require(config.fingerprint in ("", mark), f"data.load({config.name})", "content", config.fingerprint, mark,
             "The images changed since the run was configured: restore them, or start a new run.")  # fmt: skip
-    return train, test, found
+    return train, test, mark
 
 
 def load(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, Dataset]:

@@ -54,15 +54,17 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
     place = _torchvision_place(name, root_path(root))
     if place is not None:
         kind, _, *arguments = TORCHVISION[name]
-        splits = [_torchvision(kind, place, given, name) for given in arguments]
+        splits = [_torchvision(kind, place, split, name) for split in arguments]
     else:
         splits = []
         for split, spellings in SPLITS.items():
             if name in ("tinyimagenet", "tiny-imagenet-200"):
                 spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
-            found = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
-            require(bool(found), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder))
-            splits.append(_split(found[0], name, split, side or SIDES.get(name, DEFAULT_SIDE)))
+            present = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
+            require(
+                bool(present), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder)
+            )
+            splits.append(_split(present[0], name, split, side or SIDES.get(name, DEFAULT_SIDE)))
     train, test = splits
     listed = read_tree(folder)
     if listed:
@@ -72,7 +74,9 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
         require(not unlisted, "data.read", f"classes of {folder}", f"all listed in {file.name}", unlisted[:5])
         more = sorted(set(of_class) - set(train.class_names)) if file.name == TREE else []
         require(not more, "data.read", f"classes in {file}", "classes of the set", more[:5], "Remove their lines.")
-        tree = {level: tuple(one.of_class[name] for name in train.class_names) for level, one in listed.items()}
+        tree = {
+            level: tuple(ancestors.of_class[name] for name in train.class_names) for level, ancestors in listed.items()
+        }
         train, test = replace(train, tree=tree), replace(test, tree=tree)
     require(train.class_names == test.class_names, "data.read", f"classes of {folder}", "the same in both splits",
             sorted(set(train.class_names) ^ set(test.class_names))[:5])  # fmt: skip
@@ -147,16 +151,16 @@ def levels(name: str, root: str | Path) -> dict[str, int]:
         taken = f"{name}-{level}"
         require(not _is_set(taken, root_path(root)), "data.levels", f"level of {name}", "no other set's name", taken,
                 f"Rename the folder {taken} or the level.")  # fmt: skip
-    return {level: len(one.names) for level, one in listed.items()} | (
+    return {level: len(ancestors.names) for level, ancestors in listed.items()} | (
         {"leaf": len(next(iter(listed.values())).of_class)} if listed else {}
     )
 
 
-def _torchvision(kind: str, place: Path, given: dict, name: str) -> Dataset:
+def _torchvision(kind: str, place: Path, split: dict, name: str) -> Dataset:
     import torchvision
 
     try:
-        raw = getattr(torchvision.datasets, kind)(str(place), download=False, **given)
+        raw = getattr(torchvision.datasets, kind)(str(place), download=False, **split)
     except RuntimeError as error:
         raise ValueError(f"data.read: torchvision cannot read {kind} under {place} ({error}).") from None
     pixels = raw.data if raw.data.shape[1] == 3 else raw.data.transpose(0, 3, 1, 2)

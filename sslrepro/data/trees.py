@@ -55,16 +55,20 @@ def read_tree(folder: Path) -> dict[str, Level]:
         known = {"fine", "coarse_id"} <= set(head)
         require(known, "data.tree", f"header of {file}", "with fine and coarse_id", ",".join(head))
         records = [dict(zip(head, line, strict=True)) for line in lines]
-        numbered = all(one["coarse_id"].isdecimal() for one in records)
+        numbered = all(record["coarse_id"].isdecimal() for record in records)
         require(
-            numbered, "data.tree", f"coarse_id in {file}", "whole numbers", [one["coarse_id"] for one in records][:5]
+            numbered,
+            "data.tree",
+            f"coarse_id in {file}",
+            "whole numbers",
+            [record["coarse_id"] for record in records][:5],
         )
-        ranks = {one["coarse_id"]: int(one["coarse_id"]) for one in records}
-        pairs = sorted({(one["coarse_id"], one.get("coarse", one["coarse_id"])) for one in records})
+        ranks = {record["coarse_id"]: int(record["coarse_id"]) for record in records}
+        pairs = sorted({(record["coarse_id"], record.get("coarse", record["coarse_id"])) for record in records})
         names = dict(pairs)
         require(len(pairs) == len(names) == len(set(names.values())), "data.tree", f"coarse in {file}",
                 "one name for each coarse_id", pairs[:5])  # fmt: skip
-        lines, head = [[one["fine"], one["coarse_id"]] for one in records], ["class", "coarse"]
+        lines, head = [[record["fine"], record["coarse_id"]] for record in records], ["class", "coarse"]
     else:
         proper = len(head) >= 2 and head[0] == "class" and len(set(head)) == len(head)
         require(
@@ -75,7 +79,7 @@ def read_tree(folder: Path) -> dict[str, Level]:
             require(bool(good), "data.tree", f"level in {file}", "letters, digits, - . and _, and not 'leaf'", level)
         ranks, names = None, None
     classes = [line[0] for line in lines]
-    twice = sorted({one for one in classes if classes.count(one) > 1})
+    twice = sorted({name for name in classes if classes.count(name) > 1})
     require(not twice, "data.tree", f"classes in {file}", "listed once each", twice[:5])
     for (upper, coarser), (lower, finer) in pairwise(enumerate(head[1:], 1)):
         above: dict[str, str] = {}
@@ -88,5 +92,5 @@ def read_tree(folder: Path) -> dict[str, Level]:
         present = sorted({line[place] for line in lines}, key=ranks.__getitem__ if ranks else None)
         require(len(present) >= 2, "data.tree", f"{level} in {file}", "at least two classes", present, "Leave it out.")
         of_class = {line[0]: present.index(line[place]) for line in lines}
-        out[level] = Level(tuple(names[one] for one in present) if names else tuple(present), of_class)
+        out[level] = Level(tuple(names[name] for name in present) if names else tuple(present), of_class)
     return out

@@ -100,13 +100,13 @@ class Drawn(NamedTuple):
     box: tuple[Tensor, Tensor, Tensor, Tensor]  # top, left, height, width of the crop, px
     factors: Float[Tensor, "b 4"]  # of brightness, contrast, saturation; turn of the hue
     coins: Float[Tensor, "b 5"]  # in [0, 1): flip, jitter, gray, blur, solarise; they stay on the CPU
-    sigma: Float[Tensor, " b"] | None  # of the blur, px; 0 = none
+    blur: Float[Tensor, "b kernel"] | None  # weights of a Gaussian
 
     def of(self, rows: slice, device: torch.device) -> "Drawn":
         """Those of some of the images, on the device."""
-        sigma = None if self.sigma is None else to_device(self.sigma[rows], device)
+        blur = None if self.blur is None else to_device(self.blur[rows], device)
         box = tuple(to_device(part[rows], device) for part in self.box)
-        return Drawn(box, to_device(self.factors[rows], device), self.coins[rows], sigma)
+        return Drawn(box, to_device(self.factors[rows], device), self.coins[rows], blur)
 
 
 def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
@@ -118,12 +118,14 @@ def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
     factors[:, 3] -= 1  # hue: a turn around 0
     unchanged = torch.tensor([1.0, 1.0, 1.0, 0.0])
     factors = torch.where(coins[:, 1:2] < view.jitter_chance, factors, unchanged)
-    sigma = None
+    blur = None
     if view.blur > 0:
-        low, high = (sigma * view.side(side) / 224 for sigma in view.blur_sigma)
+        out = view.side(side)
+        low, high = (sigma * out / 224 for sigma in view.blur_sigma)
         sigma = low + (high - low) * torch.rand(n, generator=generator)
         sigma = sigma.masked_fill(coins[:, 3] >= view.blur, 0.0)
-    return Drawn(box, factors, coins, sigma)
+        blur = augment.gaussian(sigma, kernel=2 * max(1, round(out / 20)) + 1)
+    return Drawn(box, factors, coins, blur)
 
 
 def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[Tensor, "b 3 p q"]:
@@ -134,10 +136,8 @@ def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[
     columns = augment.resample(left, width, side, out, view.cubic)
     flipped = to_device(coins[:, 0] < view.flip, device)
     columns = torch.where(flipped[:, None, None], columns.flip(1), columns)
-    if how.sigma is not None:
-        gaussian = augment.blur(how.sigma, out, kernel=2 * max(1, round(out / 20)) + 1)
-        rows, columns = gaussian @ rows, gaussian @ columns
-    x = augment.spatial(images, rows, columns)
+    smooth = None if how.blur is None else augment.blur(how.blur, out)
+    x = augment.spatial(images, rows, columns, smooth)
     if view.jitter_chance > 0 or view.gray > 0 or view.cubic:  # cubic overshoots: clamp here too
         brightness, contrast, saturation, hue = how.factors.unbind(1)
         x = augment.recolour(x, *augment.colour_matrix(brightness, contrast, saturation))

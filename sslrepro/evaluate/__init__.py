@@ -30,11 +30,11 @@ def _module(name: str):
     return importlib.import_module(f"{__name__}.{one_of(name, names(), 'evaluate', 'name')}")
 
 
-def protocol(name: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The evaluation's full settings: its defaults with `given` on top; unknown keys raise with the nearest."""
+def protocol(name: str, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The evaluation's full settings: its defaults with `settings` on top; unknown keys raise with the nearest."""
     defaults = _module(name).Protocol()
-    known_keys(given or {}, [field.name for field in fields(defaults)], f"evaluate.{name}")
-    return asdict(replace(defaults, **(given or {})))
+    known_keys(settings or {}, [field.name for field in fields(defaults)], f"evaluate.{name}")
+    return asdict(replace(defaults, **(settings or {})))
 
 
 def of_run(name: str) -> bool:
@@ -65,20 +65,20 @@ def pixels(data: Dataset) -> Features:
     return Features(data.images.flatten(1).float() / 255 - 0.5, data.labels)
 
 
-def run(name: str, train: Features, test: Features, given: dict[str, Any] | None = None, seed: int = 0) -> dict:
+def run(name: str, train: Features, test: Features, settings: dict[str, Any] | None = None, seed: int = 0) -> dict:
     """Scores of one evaluation: a flat dict, accuracies in [0, 1].
 
     seed   of the evaluation's own draws (train split for the regularisation, few-label draws)
     """
-    settings = _module(name).Protocol(**protocol(name, given))
+    chosen = _module(name).Protocol(**protocol(name, settings))
     with torch.random.fork_rng(devices=[]):
-        return _module(name).scores(train, test, settings, seed)
+        return _module(name).scores(train, test, chosen, seed)
 
 
-def measure(name: str, config: RunConfig, data: Dataset, device: str, given: dict[str, Any] | None = None) -> dict:
+def measure(name: str, config: RunConfig, data: Dataset, device: str, settings: dict[str, Any] | None = None) -> dict:
     """Scores of an evaluation of a run: a flat dict.
 
     data   the training images, on `device`
     """
-    settings = _module(name).Protocol(**protocol(name, given))
-    return _module(name).scores(config, data, device, settings)
+    chosen = _module(name).Protocol(**protocol(name, settings))
+    return _module(name).scores(config, data, device, chosen)

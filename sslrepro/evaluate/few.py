@@ -30,12 +30,12 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
     require(settings.draws >= 1, "evaluate.few", "draws", ">= 1", settings.draws)
     x, x_test = standardised(train, test)
     generator = torch.Generator().manual_seed(seed)
-    found = []
+    accuracies = []
     for _ in range(settings.draws):
         order = torch.randperm(len(x), generator=generator).to(x.device)
         rows = torch.cat([order[train.y[order] == c][: settings.per_class] for c in range(n_classes)])
         w = fit(x[rows], train.y[rows], n_classes, settings.penalty, settings.iterations)
-        found.append(topk_accuracy(predicted(x_test, w), test.y))
-    top1 = torch.tensor([score["top1"] for score in found])
-    means = {f"few_{name}": sum(score[name] for score in found) / len(found) for name in found[0]}
+        accuracies.append(topk_accuracy(predicted(x_test, w), test.y))
+    top1 = torch.tensor([score["top1"] for score in accuracies])
+    means = {f"few_{name}": sum(score[name] for score in accuracies) / len(accuracies) for name in accuracies[0]}
     return means | {"few_std": top1.std().item() if len(top1) > 1 else 0.0}

@@ -31,11 +31,12 @@ def votes(
 
 
 def topk_accuracy(score: Float[Tensor, "q c"], y: Int[Tensor, " q"]) -> dict[str, float]:
-    """Top-1, and top-5 where there are more than five classes."""
+    """Top-1, and top-5 where there are more than five classes; a class whose score is -inf is no hit at any rank."""
     k = 5 if score.shape[1] > 5 else 1
-    hit = score.topk(k, dim=1).indices == y[:, None]
-    found = {"top1": hit[:, 0].float().mean().item()}
-    return found | ({"top5": hit.any(1).float().mean().item()} if k == 5 else {})
+    best = score.topk(k, dim=1)
+    hit = (best.indices == y[:, None]) & (best.values > -torch.inf)
+    accuracy = {"top1": hit[:, 0].float().mean().item()}
+    return accuracy | ({"top5": hit.any(1).float().mean().item()} if k == 5 else {})
 
 
 def scores(train: Features, test: Features, settings: Protocol, seed: int) -> dict[str, float]:
@@ -44,8 +45,9 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
     require(settings.temperature > 0, "evaluate.knn", "temperature", "> 0", settings.temperature)
     n_classes = int(max(train.y.max(), test.y.max())) + 1
     k = min(settings.k, len(train.x))
-    found = topk_accuracy(votes(train, test.x, k, settings.temperature, n_classes), test.y)
-    return {f"knn_{name}": value for name, value in found.items()} | {"neighbour_match": neighbour_match(train)}
+    score = votes(train, test.x, k, settings.temperature, n_classes)
+    accuracy = topk_accuracy(score.masked_fill(score == 0, -torch.inf), test.y)  # without a vote a class is no answer
+    return {f"knn_{name}": value for name, value in accuracy.items()} | {"neighbour_match": neighbour_match(train)}
 
 
 def neighbour_match(train: Features, n: int = 4096) -> float:

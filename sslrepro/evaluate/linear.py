@@ -71,11 +71,11 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
     w = None
     for penalty in sorted(settings.penalties, reverse=True):
         w = fit(x[fits], train.y[fits], n_classes, penalty, settings.iterations, w)
-        accuracy = topk_accuracy(predicted(x[chooses], w), train.y[chooses])["top1"]
-        best = max(best, (accuracy, penalty))  # ties go to the stronger penalty
+        held_out = topk_accuracy(predicted(x[chooses], w), train.y[chooses])["top1"]
+        best = max(best, (held_out, penalty))  # ties go to the stronger penalty
     w = fit(x, train.y, n_classes, best[1], settings.iterations, w)
-    found = topk_accuracy(predicted(x_test, w), test.y)
-    return {f"linear_{name}": value for name, value in found.items()} | {
+    accuracy = topk_accuracy(predicted(x_test, w), test.y)
+    return {f"linear_{name}": value for name, value in accuracy.items()} | {
         "linear_penalty": best[1],
         "linear_held_out": best[0],
     }

@@ -26,8 +26,8 @@ def normalised_mutual_information(label: Int[Tensor, " n"], group: Int[Tensor, "
     """
     if len(label.unique()) < 2 or len(group.unique()) < 2:
         return 0.0
-    found = normalized_mutual_info_score(label.cpu().numpy(), group.cpu().numpy(), average_method="geometric")
-    return min(max(float(found), 0.0), 1.0)  # 1 + 1e-16 is rounding
+    shared = normalized_mutual_info_score(label.cpu().numpy(), group.cpu().numpy(), average_method="geometric")
+    return min(max(float(shared), 0.0), 1.0)  # 1 + 1e-16 is rounding
 
 
 def scores(train: Features, test: Features, settings: Protocol, seed: int) -> dict[str, float]:
@@ -45,5 +45,5 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
     require(k >= 2, "evaluate.nmi", "classes", "at least 2, or there is nothing to find", k)
     x = unit(train.x)
     starts = torch.randint(2**31 - 1, (settings.runs,), generator=torch.Generator().manual_seed(seed)).tolist()
-    found = [normalised_mutual_information(train.y, kmeans(x, k, s, settings.iterations)[0]) for s in starts]
-    return {"nmi": statistics.fmean(found), "nmi_std": statistics.stdev(found) if len(found) > 1 else 0.0}
+    values = [normalised_mutual_information(train.y, kmeans(x, k, s, settings.iterations)[0]) for s in starts]
+    return {"nmi": statistics.fmean(values), "nmi_std": statistics.stdev(values) if len(values) > 1 else 0.0}

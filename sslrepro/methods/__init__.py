@@ -10,11 +10,24 @@ from typing import Any
 from torch import nn
 
 from sslrepro.base.errors import one_of, require
-from sslrepro.base.values import Range, check_values, from_mapping, without_defaults
+from sslrepro.base.values import Range, check_values, from_mapping, stored_values
+from sslrepro.base.values import identity_values as values_of_identity
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import Scale
 
-__all__ = ["Method", "build", "config_class", "method_class", "names", "ranges", "scaled", "settings"]
+__all__ = [
+    "Method",
+    "build",
+    "config_class",
+    "encodes_one_view",
+    "identity_values",
+    "method_class",
+    "names",
+    "ranges",
+    "scaled",
+    "settings",
+    "stored_settings",
+]
 
 
 def names() -> list[str]:
@@ -36,6 +49,11 @@ def config_class(name: str) -> type:
     return inspect.getmodule(method_class(name)).Config
 
 
+def settings_inside(name: str) -> dict[str, str]:
+    """Setting that holds those of another method -> the setting that names it (SePP-ID is around two)."""
+    return {field.name: field.metadata["of"] for field in fields(config_class(name)) if "of" in field.metadata}
+
+
 def settings(name: str, values: dict[str, Any] | None = None) -> Any:
     """The method's `Config`: the paper's defaults with `values` on top, as they stand or as JSON has them.
 
@@ -44,23 +62,30 @@ def settings(name: str, values: dict[str, Any] | None = None) -> Any:
     owner = f"methods.{name}"
     config = from_mapping(config_class(name), {} if values is None else values, owner)
     check_values(config, owner)
-    for field in fields(config):
-        if inner := field.metadata.get("of"):  # a method around another: the inner settings are filled in too
-            method = one_of(getattr(config, inner), names(), owner, inner)
-            config = replace(config, **{field.name: asdict(settings(method, getattr(config, field.name)))})
     if hasattr(config, "sampler"):
-        blind = not method_class(config.sampler).needs_labels and config.sampler_settings.get("positive") != "oracle"
+        sampler = method_class(one_of(config.sampler, names(), owner, "sampler"))
+        blind = not sampler.needs_labels and config.sampler_settings.get("positive") != "oracle"
         require(blind, owner, "sampler", "a method that sees no labels", config.sampler)
+    for field, method in settings_inside(name).items():  # the inner settings are filled in too
+        config = replace(config, **{field: asdict(settings(getattr(config, method), getattr(config, field)))})
     return config
 
 
-def record(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a method as an identity is made of them: without added fields that are at their defaults."""
+def identity_values(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a method as an identity is made of them: without younger ones that change nothing."""
     config = settings(name, values)
-    inner = {field.name: field.metadata["of"] for field in fields(config) if field.metadata.get("of")}
-    return without_defaults(config) | {
-        field: record(getattr(config, method), getattr(config, field)) for field, method in inner.items()
-    }
+    inner = {field: identity_values(getattr(config, method), getattr(config, field))
+             for field, method in settings_inside(name).items()}  # fmt: skip
+    return values_of_identity(config) | inner
+
+
+def stored_settings(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they were stored, with those that are younger: what was done before there were any."""
+    values = stored_values(config_class(name), values)
+    for field, method in settings_inside(name).items():
+        if isinstance(values.get(field), dict) and method in values:
+            values[field] = stored_settings(values[method], values[field])
+    return values
 
 
 def ranges(name: str) -> dict[str, Range]:
@@ -78,13 +103,19 @@ def scaled(name: str, scale: Scale, of_table: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for field in fields(config_class(name)):
         rule = field.metadata.get("of_tables" if field.name in of_table else "scale")
-        if rule:
+        if "of" in field.metadata:
+            out[field.name] = scaled(values[field.metadata["of"]], scale, of_table.get(field.name, {}))
+        elif rule:
             values[field.name] = out[field.name] = rule(values[field.name], scale, values)
         elif field.name in of_table:
             out[field.name] = of_table[field.name]
-        elif inner := field.metadata.get("of"):
-            out[field.name] = scaled(values[inner], scale, {})
     return out
+
+
+def encodes_one_view(name: str) -> bool:
+    """Whether a method that sees no labels encodes one view of an image per epoch (InstDisc, LA, InvP, ISL)."""
+    method = method_class(name)
+    return method.n_views == 1 and not method.needs_labels
 
 
 def build(name: str, config: Any, encoder: nn.Module, n_images: int) -> Method:

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -26,6 +26,8 @@ class Method(nn.Module, abc.ABC):
     n_support: int = 0  # fresh images the method wants with each batch
     clip_norm: ClassVar[float | None] = None  # largest norm of the whole gradient, where the paper clips
     pair_weight: float | None = None  # in the loss, of training rows from `pairs`; None: as all rows
+    diagnostic: ClassVar[bool] = False  # an experiment of this book, not a paper's method: in no comparison of methods
+    alternatives: ClassVar[tuple[dict[str, Any], ...]] = ()  # settings printed beside the defaults, for trials
     constant_lr: ClassVar[tuple[str, ...]] = ()  # parts whose learning rate is not scheduled (SimSiam's predictor)
 
     encoder: nn.Module

@@ -73,9 +73,9 @@ class FNC(Method):
 
         of_row = row[:, None] == key_row  # the batch's keys of the same image
         never = of_row | (batch.index[:, None] == index) | (index < 0)
-        found = self.false_negatives(taught, keys, never)
+        place = self.false_negatives(taught, keys, never)
         false = torch.zeros(b, len(keys) + 1, dtype=torch.bool, device=z.device)
-        false = false.scatter(1, torch.where(found >= 0, found, len(keys)), True)[:, :-1]
+        false = false.scatter(1, torch.where(place >= 0, place, len(keys)), True)[:, :-1]
 
         candidate = torch.ones(len(z), len(keys), dtype=torch.bool, device=z.device)
         candidate[torch.arange(len(z), device=z.device), local_rows(len(z), z.device)] = False
@@ -86,8 +86,8 @@ class FNC(Method):
         else:
             candidate = candidate & ~false
         loss = nce(z, keys, positive, candidate, self.config.temperature)
-        mined = batch.index.repeat_interleave(found.shape[1]), torch.where(found >= 0, index[found], -1).flatten()
-        metrics = {"embedding_std": spread(z), "false_negatives": (found >= 0).float().sum(1).mean()}
+        mined = batch.index.repeat_interleave(place.shape[1]), torch.where(place >= 0, index[place], -1).flatten()
+        metrics = {"embedding_std": spread(z), "false_negatives": (place >= 0).float().sum(1).mean()}
         return Step(loss, metrics, (taught.transpose(0, 1), batch.index), mined)
 
     def after_step(self, step: Step, progress: float) -> None:

@@ -57,6 +57,7 @@ class IFND(Method):
     """Incremental false negative detection on SimCLR."""
 
     n_views = 2
+    alternatives = ({"space": "features"},)  # Algorithm 1 clusters f(i)
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()

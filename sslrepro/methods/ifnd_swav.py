@@ -43,12 +43,15 @@ class Config:
     final_rate: float = share(1.0)  # accepted share at the end of training
     step_at: float = jump(0.1)  # share of training at which "step" jumps
     confidence: str = choice("cosine", "density")  # Eq. 2, or PCL's, one value per cluster
+    space: str = choice("embedding", "features", before="embedding")  # what is clustered; features: before the head
     every: float = share(0.005)  # share of training between clusterings (1 of 200 epochs)
 
 
 @final
 class IFNDSwAV(Method):
     """Swapped assignments shared by detected false negatives."""
+
+    alternatives = ({"space": "features"},)  # Algorithm 1 clusters f(i)
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
@@ -86,7 +89,7 @@ class IFNDSwAV(Method):
                 queue.push(new, index)
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
-        net = nn.Sequential(self.encoder, self.projector)
+        net = self.encoder if self.config.space == "features" else nn.Sequential(self.encoder, self.projector)
         self.pseudo.refresh(lambda: encode(net), self.config, progress)
 
     @property

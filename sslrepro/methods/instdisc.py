@@ -38,6 +38,7 @@ class InstDisc(Method):
     """Instance discrimination with a bank."""
 
     n_views = 1
+    alternatives = ({"temperature": 0.1},)  # CIFAR
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()

@@ -8,6 +8,10 @@ The paper's formula and its released code differ (`form`). Paper: positives are 
 denominator of the invariance loss is the nearest rows without the positives, plus the hard ones. Code: neighbour lists
 are concatenated level by level, with repeats and usually with the anchor; the nearest rows keep the positives among
 them and lose the anchor's own term; 1e-7 inside the logarithms stops gradients of very unlikely positives.
+Whether the anchor's own row, at distance 0, is a positive of the invariance loss is a reading (`anchor`): the paper's
+set leaves it out and so repels it, the code's walks mostly come back to it.
+A head without batch norm at temperature 0.2 hardly learns from the instance loss at small scale, a linear one at 0.07
+does, and so does one with batch norm (`head`).
 The graph comes from augmented views, as old as an image's last visit. The released code picks the epoch by its
 validation accuracy; here it is the last.
 `hops=1` with `n_neighbours=k` is the k-nearest-neighbour baseline of the rebuttal.
@@ -36,6 +40,7 @@ from sslrepro.parts.mining import extreme, listed, nearest
 class Config:
     dim: int = width(128, "dim")  # d, width of the embedding
     hidden: int = width(2048, "hidden", allowed=NOT_NEGATIVE)  # of the projector, no batch norm; 0 = it is linear
+    head: str = choice("plain", "batch_norm", "linear", before="plain")  # batch norm in it; or the linear layer alone
     temperature: float = above_zero(0.2)  # tau (the argument's default in the code: 0.07)
     bank_momentum: float = share(0.5)  # weight of a row's old value
     n_neighbours: int = count(4)  # k, edges out of each image
@@ -45,6 +50,7 @@ class Config:
     weight: float = not_negative(0.6)  # lambda, of the invariance loss
     gate: float = start(0.0375)  # share of training without it (30 of 800 epochs)
     form: str = choice("paper", "code")  # of the losses: as printed or as released
+    anchor: str = choice("repelled", "positive", before="repelled")  # the own row in the invariance loss, paper's form
 
 
 @final
@@ -52,13 +58,14 @@ class InvP(Method):
     """Invariance propagation with a bank."""
 
     n_views = 1
+    alternatives = ({"head": "linear", "temperature": 0.07},)  # the code's arguments
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
         self.config = config
         self.encoder = encoder
-        widths = (config.hidden, config.dim) if config.hidden else (config.dim,)
-        self.projector = mlp(encoder.dim, *widths, hidden_norm=False)
+        hidden = (config.hidden,) if config.hidden and config.head != "linear" else ()
+        self.projector = mlp(encoder.dim, *hidden, config.dim, hidden_norm=config.head == "batch_norm")
         self.bank = Bank(n_images, config.dim, config.bank_momentum)
         self.graph = NeighbourGraph(n_images, config.n_neighbours)
 
@@ -72,6 +79,8 @@ class InvP(Method):
         if not open:
             return instance, instance.new_zeros(()), torch.zeros_like(own)
         reached = self.graph.within(batch.index, config.hops)
+        if config.anchor == "positive":
+            reached = reached | own
         hard = extreme(similarity, reached, config.n_positives, largest=False)
         candidate = (near & ~reached) | hard
         none = ~reached.any(1, keepdim=True)  # nothing known yet: loss 0, no gradient

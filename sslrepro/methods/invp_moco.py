@@ -15,7 +15,7 @@ from torch import nn
 
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.methods.kinds import above_zero, count, momentum, not_negative, rows, start, width
+from sslrepro.methods.kinds import above_zero, choice, count, momentum, not_negative, rows, start, width
 from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
@@ -31,6 +31,7 @@ from sslrepro.parts.teacher import MomentumTeacher
 class Config:
     dim: int = width(128, "dim")  # d, width of the embedding
     hidden: int = width(2048, "hidden")  # width of the projector's hidden layer, no batch norm
+    head: str = choice("plain", "batch_norm", "linear", before="plain")  # batch norm in it; or the linear layer alone
     temperature: float = above_zero(0.2)  # tau
     queue_size: int = rows(65_536)  # rows; not given, MoCo's
     teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
@@ -47,12 +48,14 @@ class InvPMoCo(Method):
     """Invariance propagation with a momentum queue."""
 
     n_views = 2
+    alternatives = ({"head": "linear", "temperature": 0.07},)  # as InvP
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
         self.config = config
         self.encoder = encoder
-        self.projector = mlp(encoder.dim, config.hidden, config.dim, hidden_norm=False)
+        hidden = () if config.head == "linear" else (config.hidden,)
+        self.projector = mlp(encoder.dim, *hidden, config.dim, hidden_norm=config.head == "batch_norm")
         self.teacher = MomentumTeacher(nn.Sequential(self.encoder, self.projector))
         self.queue = Queue(config.queue_size, config.dim)
         self.graph = NeighbourGraph(n_images, config.n_neighbours)

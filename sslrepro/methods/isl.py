@@ -61,6 +61,7 @@ class Config:
     max_passes: int = passes(200)  # passes of the mining over the set
     mining_batch: int = batch_of_run(256)  # per step of the net and the mining: the training batch, as in the code
     gan_lr: float = above_zero(1e-4)  # of Adam, for the net
+    mine_from: str = choice("all", "written", before="all")  # bank rows: written, those that an image has been put in
     proxy_positive: str = choice("own", "member")  # p is the anchor's bank row, or a member's
     own: str = choice("encoder", "bank")  # where the net's anchors come from
 
@@ -70,6 +71,7 @@ class ISL(Method):
     """Instance similarity learning."""
 
     n_views = 1
+    alternatives = ({"temperature": 0.1, "score_threshold": 0.5, "radius": 0.6},)  # CIFAR
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
@@ -80,6 +82,8 @@ class ISL(Method):
         self.affinity = Affinity(n_images, config.cap)
         self.frontier = Frontier(config.dim)
         self.mining = Mining.of(config)
+        if config.mine_from == "written":
+            self.register_buffer("written", torch.zeros(n_images, dtype=torch.bool))
 
     def divergence(self, z: Float[Tensor, "b d"], member: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:
         """KL(p_i || p_s) to the distribution of the most similar member s, of rows that have one; sum over b."""
@@ -102,7 +106,10 @@ class ISL(Method):
         return Step(loss, metrics, (z.detach(), batch.index))
 
     def after_step(self, step: Step, progress: float) -> None:
-        self.bank.update(*(all_gather_detached(tensor) for tensor in step.carry))
+        z, index = (all_gather_detached(tensor) for tensor in step.carry)
+        self.bank.update(z, index)
+        if self.config.mine_from == "written":
+            self.written[index] = True
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         """At the end of every round but the last: train the net, grow the sets."""
@@ -111,7 +118,8 @@ class ISL(Method):
         def own() -> Tensor:
             return unit(encode(net)) if self.config.own == "encoder" else rows
 
-        grown(self.frontier, self.affinity, self.mining, self.config.rounds, progress, rows, own)
+        written = self.written if self.config.mine_from == "written" else None
+        grown(self.frontier, self.affinity, self.mining, self.config.rounds, progress, rows, own, written)
 
     @property
     def relations(self) -> Tensor:

@@ -22,6 +22,7 @@ from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import (
     above_zero,
     batch_of_run,
+    choice,
     cosine,
     count,
     images,
@@ -61,6 +62,7 @@ class Config:
     max_passes: int = passes(200)  # passes of the mining over the set
     mining_batch: int = batch_of_run(256)  # per step of the net and the mining: the training batch, as in the code
     gan_lr: float = above_zero(1e-4)  # of Adam, for the net
+    mine_from: str = choice("all", "written", before="all")  # bank rows: written, those that an image has been put in
 
 
 @final
@@ -68,6 +70,7 @@ class ISLMoCo(Method):
     """Instance similarity learning on a momentum contrast."""
 
     n_views = 2
+    alternatives = ({"score_threshold": 0.5, "radius": 0.6},)  # ISL on CIFAR
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
@@ -80,6 +83,8 @@ class ISLMoCo(Method):
         self.affinity = Affinity(n_images, config.cap)
         self.frontier = Frontier(config.dim)
         self.mining = Mining.of(config)
+        if config.mine_from == "written":
+            self.register_buffer("written", torch.zeros(n_images, dtype=torch.bool))
 
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])
@@ -100,11 +105,14 @@ class ISLMoCo(Method):
         key, index = (all_gather_detached(tensor) for tensor in step.carry)
         self.queue.push(key, index)
         self.bank.update(key, index)
+        if self.config.mine_from == "written":
+            self.written[index] = True
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         rows = self.bank.entries
+        written = self.written if self.config.mine_from == "written" else None
         grown(self.frontier, self.affinity, self.mining, self.config.rounds, progress, rows,
-              lambda: unit(encode(self.teacher)))  # fmt: skip
+              lambda: unit(encode(self.teacher)), written)  # fmt: skip
 
     @property
     def relations(self) -> Tensor:

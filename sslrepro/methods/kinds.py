@@ -54,9 +54,9 @@ class Scale:
 Rule = Callable[[Any, Scale, dict[str, Any]], Any]  # (value, scale, the method's settings, those above scaled) -> value
 
 
-def choice(*options: str, added: bool = False) -> Any:
+def choice(*options: str, **about: Any) -> Any:
     """One of some texts; the first is the default."""
-    return setting(options[0], options, added)
+    return setting(options[0], options, **about)
 
 
 def above_zero(default: float | None, **about: Any) -> Any:
@@ -122,6 +122,19 @@ def width(default: int, head: str, allowed: Range = COUNT) -> Any:
 
     return setting(default, allowed, scale=lambda _, scale, __: narrow(scale),
                    of_tables=lambda value, scale, _: round(value / default * narrow(scale)))  # fmt: skip
+
+
+def bottleneck(default: int, of: str, part: float) -> Any:
+    """Of a head narrower than the embedding: `part` of the scaled width `of`, a setting above it, at every scale.
+
+    SimSiam's predictor is a quarter as wide as its embedding. What a table sets keeps its ratio to the default.
+    """
+
+    def narrow(value: int, settings: dict[str, Any]) -> int:
+        return max(1, round(value / default * part * settings[of]))
+
+    return count(default, scale=lambda value, _, settings: narrow(value, settings),
+                 of_tables=lambda value, _, settings: narrow(value, settings))  # fmt: skip
 
 
 def momentum(default: float | None) -> Any:

@@ -45,6 +45,7 @@ class MoCoV2(Method):
     """Momentum contrast with the second version's head."""
 
     n_views = 2
+    alternatives = ({"temperature": 0.1},)  # the authors' CIFAR code
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()

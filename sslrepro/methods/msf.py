@@ -59,14 +59,14 @@ class MSF(Method):
         p = unit(self.predictor(z))
         target = unit(self.teacher(batch.views[1]))
         cosine = (p * target).sum(1, keepdim=True)  # the target is always its own nearest
-        anchor = found = batch.index[:0]
+        anchor = neighbour = batch.index[:0]
         if self.config.top_k > 1:
             own = (batch.index, self.queue.index) if self.config.exclude_self else (None, None)
             _, slots = nearest(target, self.queue.entries, self.config.top_k - 1, *own)
             cosine = torch.cat([cosine, (p[:, None] * self.queue.entries[slots]).sum(2)], 1)
-            anchor, found = batch.index.repeat_interleave(slots.shape[1]), self.queue.index[slots.flatten()]
+            anchor, neighbour = batch.index.repeat_interleave(slots.shape[1]), self.queue.index[slots.flatten()]
         loss = (2 - 2 * cosine).mean()
-        return Step(loss, {"embedding_std": spread(unit(z))}, (target, batch.index), (anchor, found))
+        return Step(loss, {"embedding_std": spread(unit(z))}, (target, batch.index), (anchor, neighbour))
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), self.config.teacher_momentum)

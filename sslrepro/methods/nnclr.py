@@ -9,6 +9,8 @@ Where the paper is silent or disagrees with itself:
   These are different losses. Default: the algorithm ("swap"); "text" and "both" are the others.
 * Eq. 4 and Algorithm 1 omit the normalisation that the text asks for: here queries and rows have unit norm, and
   then the largest dot product is the smallest L2 distance.
+* Algorithm 1 hands the predictor the projector's output as it is; here its rows have unit norm, unless
+  `predictor_input` is "raw". Two seeds at small scale show no difference.
 * The soft nearest neighbour has no stated temperature, and Table 7e prints Table 4's numbers for it.
 * Where a momentum encoder would stand is not said: here it embeds queries and queue, the student predicts.
 * A queue that spans much of the data set holds the anchor's own past: `exclude_self` passes those rows over.
@@ -45,6 +47,7 @@ class Config:
     positive: str = choice("nearest", "soft", "view", "detached", "oracle")  # Tables 4, 7e; oracle: by class
     soft_temperature: float = above_zero(0.1)  # of the soft nearest neighbour; not given in the paper
     predictor: bool = True  # Table 7f
+    predictor_input: str = choice("unit", "raw", before="unit")  # embeddings; Algorithm 1: the projector's output
     symmetry: str = choice("swap", "text", "both", "none")  # of the loss, see above
     teacher_momentum: float | None = momentum(None)  # momentum encoder of Table 4; None = without
     support: str = choice("queue", "encoder")  # encoder: fresh images through it, Table 8
@@ -56,6 +59,8 @@ class Config:
 @final
 class NNCLR(Method):
     """Nearest-neighbour contrastive learning, with every variant of the paper's ablations as a setting."""
+
+    alternatives = ({"predictor_input": "raw"},)  # Algorithm 1
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
@@ -122,8 +127,9 @@ class NNCLR(Method):
         return terms
 
     def loss(self, batch: Batch, progress: float) -> Step:
-        z = [self.embed(view) for view in batch.views]
-        p = [self.predict(rows) for rows in z]
+        raw = [self.projector(self.encoder(view)) for view in batch.views]
+        z = [unit(rows) for rows in raw]
+        p = [self.predict(rows) for rows in (raw if self.config.predictor_input == "raw" else z)]
         large = range(1 if self.config.symmetry in ("text", "none") else 2)  # neighbours of the large views only
         if self.config.teacher_momentum is None:
             query = z[:2]
@@ -140,9 +146,9 @@ class NNCLR(Method):
             stand_in, mined = [rows.detach() for rows in query], None
         else:
             rows, row_index = self.stored(batch)
-            found = [self.neighbour(query[v].detach(), batch, rows, row_index) for v in large]
-            stand_in = [n for n, _ in found]
-            slots = torch.cat([slot for _, slot in found])
+            neighbours = [self.neighbour(query[v].detach(), batch, rows, row_index) for v in large]
+            stand_in = [n for n, _ in neighbours]
+            slots = torch.cat([slot for _, slot in neighbours])
             anchor = batch.index.repeat(len(large))
             mined = anchor, row_index[slots]
             metrics["neighbour_cosine"] = (torch.cat(stand_in) * torch.cat([query[v] for v in large])).sum(1).mean()

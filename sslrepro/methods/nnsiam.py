@@ -16,7 +16,7 @@ from torch import nn
 
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.methods.kinds import passing_over_self, rows, width
+from sslrepro.methods.kinds import bottleneck, passing_over_self, rows, width
 from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, cosine
@@ -29,7 +29,7 @@ from sslrepro.parts.mining import nearest
 class Config:
     dim: int = width(2048, "dim")  # d, width of the embedding
     hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
-    hidden_predictor: int = width(512, "hidden_predictor")  # not given, SimSiam's
+    hidden_predictor: int = bottleneck(512, of="dim", part=1 / 4)  # not given, SimSiam's
     queue_size: int = rows(98_304)  # m, rows; not given, NNCLR's best
     exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
 
@@ -57,9 +57,9 @@ class NNSiam(Method):
         slots = [nearest(unit(rows.detach()), self.queue.entries, 1, *own)[1][:, 0] for rows in z]
         target = [self.queue.entries[slot] for slot in slots]
         rows = -(cosine(p[0], target[1]) + cosine(p[1], target[0])) / 2
-        anchor, found = batch.index.repeat(2), self.queue.index[torch.cat(slots)]
-        metrics = {"embedding_std": spread(unit(z[0])), "self_hit": (anchor == found).float().mean()}
-        return Step(averaged(rows), metrics, (unit(z[0].detach()), batch.index), (anchor, found))
+        anchor, neighbour = batch.index.repeat(2), self.queue.index[torch.cat(slots)]
+        metrics = {"embedding_std": spread(unit(z[0])), "self_hit": (anchor == neighbour).float().mean()}
+        return Step(averaged(rows), metrics, (unit(z[0].detach()), batch.index), (anchor, neighbour))
 
     def after_step(self, step: Step, progress: float) -> None:
         self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))

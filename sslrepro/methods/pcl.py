@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sslrepro.base.device import CachedRead, to_device
 from sslrepro.base.types import Batch, Step
+from sslrepro.base.values import NOT_NEGATIVE
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import above_zero, momentum, per_class, rows, start, width
 from sslrepro.parts.cluster import density, fit_for, kmeans
@@ -36,7 +37,7 @@ class Config:
     queue_size: int = rows(16_384)  # r, rows
     teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
     clusters: tuple[int, ...] = per_class((25_000, 50_000, 100_000))  # of the clusterings
-    negatives: int = rows(16_384)  # r, random prototypes beside those of the batch, per clustering
+    negatives: int = rows(16_384, allowed=NOT_NEGATIVE)  # r, random prototypes beside the batch's, per clustering
     warm: float = start(0.1)  # share of training without prototypes (20 of 200 epochs)
 
 

@@ -12,6 +12,8 @@ Where the paper is silent or disagrees with itself:
   share of pairs from any sampler.
 * Equation 2 sums over pairs for each image, the text concatenates sets: equal up to a constant (`weight`).
 * Negatives made by the method itself, rows of the pair's images elsewhere in the batch, are left out.
+* Two controls train on as many rows without what was mined: images with themselves, and pairs of random images, both
+  of the share that was looked at and drawn without replacement (`control`). The older one (`random`) draws with it.
 * A pair's sampler costs a training of its own.
 """
 
@@ -22,10 +24,11 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from sslrepro.base.types import Batch, Step
+from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.base.values import FRACTION, NOT_NEGATIVE, PART, setting
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import Scale, choice, cosine, count, not_negative, settings_of
+from sslrepro.parts.memory import precise
 from sslrepro.parts.mining import similar_pairs, window
 
 BASES = ("mocov2", "dino", "simclr", "simsiam", "vicreg")
@@ -45,6 +48,29 @@ def epochs_of_sampler(_: int, scale: Scale, __: dict[str, Any]) -> int:
     return max(1, round(scale.epochs * scale.sampler_share))
 
 
+def repeated(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p 2"]:
+    """Images 0..n-1 with themselves, none twice before each had its turn."""
+    rounds = [torch.randperm(n, generator=generator) for _ in range(-(-n_pairs // n))]
+    return torch.cat([torch.empty(0, dtype=torch.int64), *rounds])[:n_pairs, None].expand(-1, 2)
+
+
+def random_pairs(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p 2"]:
+    """Different pairs of different images of 0..n-1, all equally likely; the smaller index first."""
+    taken: dict[tuple[int, int], None] = {}  # in the order they were drawn
+    while len(taken) < n_pairs:
+        first = torch.randint(n, (n_pairs,), generator=generator)
+        second = (first + torch.randint(1, n, (n_pairs,), generator=generator)) % n
+        pairs = torch.stack([torch.minimum(first, second), torch.maximum(first, second)], 1)
+        taken |= dict.fromkeys(map(tuple, pairs.tolist()))
+    return torch.tensor(list(taken)[:n_pairs], dtype=torch.int64).view(-1, 2)
+
+
+def cosines_of(x: Float[Tensor, "n d"], pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
+    """Those of the rows that pairs name."""
+    x = precise(x)
+    return (x[pairs[:, 0]] * x[pairs[:, 1]]).sum(1)
+
+
 @dataclass(frozen=True)
 class Config:
     base: str = choice(*BASES)  # the method that is trained on the rows
@@ -58,13 +84,16 @@ class Config:
     quantile: float | None = setting(None, FRACTION, scale=share_of_pairs)  # of all pairs, in place of `low`
     max_pairs: int | None = count(None, NOT_NEGATIVE)  # most pairs, the most similar first
     max_partners: int | None = count(None)  # most pairs per image
-    random: bool = False  # the control: as many rows, each an image paired with itself
+    random: bool = False  # an older control: as many rows, each an image with itself, drawn with replacement
+    control: str = choice("none", "same", "random", before="none")  # as many rows: images with themselves, or at random
     weight: float | None = not_negative(None)  # lambda of Eq. 2 for pair rows; None: rows count alike
 
 
 @final
 class SePPID(Method):
     """Semantic positive pairs around a base method."""
+
+    alternatives = ({"base_settings": {"temperature": 0.1}},)  # of MoCo v2, the authors' CIFAR code
 
     def __init__(self, config: Config, base: Method, n_images: int):
         super().__init__()
@@ -95,11 +124,15 @@ class SePPID(Method):
             wanted = round(config.quantile * len(x) * (len(x) - 1) / 2)
             most = wanted if most is None else min(most, wanted)
         place, cosine = similar_pairs(x, low, config.high, config.max_partners, most)
-        found = chosen.to(place.device)[place]
+        if config.control != "none":
+            draw = repeated if config.control == "same" else random_pairs
+            place = draw(len(x), len(place), generator).to(place.device)
+            cosine = cosines_of(x, place)
+        pairs = chosen.to(place.device)[place]
         if config.random:
-            drawn = torch.randint(n_images, (len(found), 1), generator=generator).to(place.device)
-            found, cosine = drawn.expand(-1, 2), torch.ones_like(cosine)
-        return found, cosine
+            drawn = torch.randint(n_images, (len(pairs), 1), generator=generator).to(place.device)
+            pairs, cosine = drawn.expand(-1, 2), torch.ones_like(cosine)
+        return pairs, cosine
 
     def loss(self, batch: Batch, progress: float) -> Step:
         return self.base.loss(batch, progress)

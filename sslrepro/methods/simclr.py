@@ -32,6 +32,8 @@ class Config:
 class SimCLR(Method):
     """SimCLR with the paper's two-layer projector."""
 
+    alternatives = ({"temperature": 0.5},)  # CIFAR-10, App. B.9
+
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
         self.config = config

@@ -12,7 +12,7 @@ from torch import nn
 
 from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
-from sslrepro.methods.kinds import width
+from sslrepro.methods.kinds import bottleneck, width
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import averaged, cosine
 from sslrepro.parts.memory import unit
@@ -23,7 +23,7 @@ from sslrepro.parts.metrics import spread
 class Config:
     dim: int = width(2048, "dim")  # d, width of the embedding
     hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
-    hidden_predictor: int = width(512, "hidden_predictor")  # width of the predictor's hidden layer
+    hidden_predictor: int = bottleneck(512, of="dim", part=1 / 4)  # width of the predictor's hidden layer
 
 
 @final

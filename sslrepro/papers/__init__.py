@@ -6,9 +6,16 @@ from typing import Any
 
 import yaml
 
-from sslrepro.base.errors import one_of
+from sslrepro.base.errors import known_keys, one_of, require
 
 PAPERS = ("nnclr", "seppid", "ifnd", "isl", "invp")
+BASES = ("asserted", "hedged", "read off")
+PREMISES = (
+    "mined",
+    "mined in the best row",
+)  # whose images must share the class: every row's that mines, or the best's
+JUDGEMENT_KEYS = ("name", "says", "section", "basis", "hedge", "old_check", "printed", "statistic", "here", "tolerance",
+                  "premise", "paper_match", "corrected")  # fmt: skip
 
 
 @functools.cache
@@ -34,6 +41,31 @@ def table(name: str) -> dict[str, Any]:
 def claims() -> dict[str, dict[str, Any]]:
     """Every claim by id."""
     return {claim["id"]: claim | {"paper": key} for key in PAPERS for claim in paper(key)["claims"]}
+
+
+@functools.cache
+def judgements() -> dict[str, dict[str, Any]]:
+    """What each claim is about, by id: name, section, basis, statistic, tolerance, premise (claims/ judges by it).
+
+    Raises ValueError where a claim has no entry, an entry no claim, or a key or basis is unknown.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for key in PAPERS:
+        text = resources.files(__name__).joinpath("judgements", f"{key}.yaml").read_text()
+        found |= yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    for claim in claims():
+        require(claim in found, "papers.judgements", "claim", "given an entry", claim)
+    for claim, told in found.items():
+        one_of(claim, claims(), "papers.judgements", "claim")
+        known_keys(told, JUDGEMENT_KEYS, f"judgements.{claim}", "key")
+        for key in ("name", "section", "basis", "statistic"):
+            require(bool(told.get(key)), f"judgements.{claim}", key, "given", told.get(key))
+        one_of(told["basis"], BASES, f"judgements.{claim}", "basis")
+        one_of(told.get("premise", "mined"), PREMISES, f"judgements.{claim}", "premise")
+        inner = [told["statistic"], told.get("here") or {}]
+        if any(part.get("kind") == "equivalence" for one in inner for part in (one, *one.get("of", ()))):
+            require("tolerance" in told, f"judgements.{claim}", "tolerance", "given with its source", None)
+    return found
 
 
 def claims_on(table_id: str) -> list[dict[str, Any]]:

@@ -86,8 +86,8 @@ class _Loss(nn.Module):
         super().__init__()
         self.method = method
 
-    def forward(self, *given):
-        return self.method.loss(*given)
+    def forward(self, *arguments):
+        return self.method.loss(*arguments)
 
 
 def wrap_ddp(method: nn.Module):

@@ -1,4 +1,4 @@
-"""Points at the frontier of an image's neighbourhood, made by a small adversarial net in embedding space (ISL).
+"""Points at the frontier of an image's neighbourhood, proxy by a small adversarial net in embedding space (ISL).
 
 From an anchor a, a point p close to it and a hard negative n, the generator makes p': acceptable to the discriminator
 both as a negative beside p and as a positive beside n. Rows of the bank near p' are then held to be like the anchor.
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sslrepro.base.types import Float, Int
+from sslrepro.base.types import Bool, Float, Int
 from sslrepro.parts.distributed import broadcast
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.memory import unit
@@ -49,8 +49,8 @@ def discriminator_loss(real: Float[Tensor, " b"], near: Float[Tensor, " b"], far
 
 def generator_loss(near: Float[Tensor, " b"], far: Float[Tensor, " b"]) -> Tensor:
     """1/2 BCE(D(a, p, p'), 1) + 1/2 BCE(D(a, p', n), 1)."""
-    one = torch.ones_like(near)
-    return (nn.functional.binary_cross_entropy(near, one) + nn.functional.binary_cross_entropy(far, one)) / 2
+    ones = torch.ones_like(near)
+    return (nn.functional.binary_cross_entropy(near, ones) + nn.functional.binary_cross_entropy(far, ones)) / 2
 
 
 def radius_of(score: Tensor, radius: float) -> Tensor:
@@ -105,12 +105,20 @@ class Frontier(nn.Module):
 
 @torch.no_grad()
 def triplets(
-    index: Int[Tensor, " b"], own: Tensor, bank: Tensor, affinity: Affinity, how: Mining, generator: torch.Generator
+    index: Int[Tensor, " b"],
+    own: Tensor,
+    bank: Tensor,
+    affinity: Affinity,
+    how: Mining,
+    generator: torch.Generator,
+    written: Int[Tensor, " w"] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(a, p, n) for images `index`: the own embedding, a point held close, the hardest of random strangers.
 
     p is the image's own bank row, as in the released code, or a random member of its set, as in the paper's figure.
     n is the most similar of `n_strangers` random bank rows outside the set; more are drawn than a set can hold.
+
+    written   images whose bank rows may be strangers; None: all
     """
     a, p = own[index], bank[index]
     inside = affinity.of(index)
@@ -120,7 +128,9 @@ def triplets(
         draw = (torch.rand(len(index), generator=generator).to(a.device) * (count + 1)).long()  # 0: the image itself
         chosen = torch.where(draw > 0, members.gather(1, (draw - 1).clamp_min(0)[:, None])[:, 0], index)
         p = bank[chosen]
-    stranger = torch.randperm(len(bank), generator=generator)[: how.n_strangers].to(a.device)
+    n_rows = len(bank) if written is None else len(written)
+    stranger = torch.randperm(n_rows, generator=generator)[: how.n_strangers].to(a.device)
+    stranger = stranger if written is None else written[stranger]
     similarity = a @ bank[stranger].T
     taken = inside[:, stranger] | (index[:, None] == stranger)
     n = bank[stranger[similarity.masked_fill(taken, -2.0).argmax(1)]]
@@ -128,7 +138,14 @@ def triplets(
 
 
 def fit(
-    net: Frontier, own: Tensor, bank: Tensor, affinity: Affinity, how: Mining, generator: torch.Generator, first: bool
+    net: Frontier,
+    own: Tensor,
+    bank: Tensor,
+    affinity: Affinity,
+    how: Mining,
+    generator: torch.Generator,
+    first: bool,
+    written: Int[Tensor, " w"] | None = None,
 ) -> list[float]:
     """Train generator and discriminator in turn; returns the generator's mean loss per epoch.
 
@@ -139,16 +156,16 @@ def fit(
     solvers = [torch.optim.Adam(part.parameters(), lr=how.gan_lr) for part in (net.discriminator, net.generator)]
     losses: list[float] = []
     while len(losses) < how.max_gan_epochs and not ended(losses, first):
-        total, batches = 0.0, torch.randperm(len(own), generator=generator).to(own.device).split(how.mining_batch)
+        total, batches = 0.0, in_random_order(len(own), written, generator, own.device).split(how.mining_batch)
         for index in batches:
-            a, p, n = triplets(index, own, bank, affinity, how, generator)
-            made = net.proxy(a, p, n)
-            fixed = made.detach()
+            a, p, n = triplets(index, own, bank, affinity, how, generator, written)
+            proxy = net.proxy(a, p, n)
+            fixed = proxy.detach()
             loss = discriminator_loss(net.score(a, p, n), net.score(a, p, fixed), net.score(a, fixed, n))
             solvers[0].zero_grad()
             loss.backward()
             solvers[0].step()
-            loss = generator_loss(net.score(a, p, made), net.score(a, made, n))
+            loss = generator_loss(net.score(a, p, proxy), net.score(a, proxy, n))
             solvers[1].zero_grad()
             loss.backward()
             solvers[1].step()
@@ -158,6 +175,14 @@ def fit(
     for parameter in net.parameters():
         parameter.grad = None
     return losses
+
+
+def in_random_order(
+    n: int, written: Int[Tensor, " w"] | None, generator: torch.Generator, device: torch.device
+) -> Int[Tensor, " w"]:
+    """All of 0..n-1, or only those that are written, shuffled."""
+    order = torch.randperm(n if written is None else len(written), generator=generator).to(device)
+    return order if written is None else written[order]
 
 
 def ended(losses: list[float], first: bool) -> bool:
@@ -170,27 +195,36 @@ def ended(losses: list[float], first: bool) -> bool:
 
 @torch.no_grad()
 def mine(
-    net: Frontier, own: Tensor, bank: Tensor, affinity: Affinity, how: Mining, generator: torch.Generator, round: int
+    net: Frontier,
+    own: Tensor,
+    bank: Tensor,
+    affinity: Affinity,
+    how: Mining,
+    generator: torch.Generator,
+    round: int,
+    written: Int[Tensor, " w"] | None = None,
 ) -> dict[str, float]:
     """Grow the sets until they hold (round + 1) * growth other images on average, or for `max_passes` passes.
 
     Returns {"passes", "admitted", "refused", "members"}: members is the mean size without the image itself.
     """
     counts = {"passes": 0.0, "admitted": 0.0, "refused": 0.0}
-    n, everyone = len(own), torch.arange(len(own), device=own.device)
+    n, stored = len(own), bank if written is None else bank[written]
+    everyone = torch.arange(len(own), device=own.device) if written is None else written
 
     def members() -> float:
         return float((affinity.members >= 0).sum()) / n
 
     while counts["passes"] < how.max_passes and members() <= (round + 1) * how.growth:
-        for index in torch.randperm(n, generator=generator).to(own.device).split(how.mining_batch):
-            a, p, far = triplets(index, own, bank, affinity, how, generator)
-            made = net.proxy(a, p, far)
-            score = net.score(a, made, far)
-            similarity, found = nearest(made, bank, min(how.n_proxy_neighbours, n - 1), index, everyone)
+        for index in in_random_order(n, written, generator, own.device).split(how.mining_batch):
+            a, p, far = triplets(index, own, bank, affinity, how, generator, written)
+            proxy = net.proxy(a, p, far)
+            score = net.score(a, proxy, far)
+            similarity, place = nearest(proxy, stored, min(how.n_proxy_neighbours, len(stored) - 1), index, everyone)
+            rows = everyone[place]
             near = (similarity > radius_of(score, how.radius)[:, None]) & (score > how.score_threshold)[:, None]
-            one, other = index[:, None].expand_as(found)[near], found[near]
-            for name, value in affinity.admit(one, other).items():
+            first, second = index[:, None].expand_as(rows)[near], rows[near]
+            for name, value in affinity.admit(first, second).items():
                 counts[name] += value
         counts["passes"] += 1
     return counts | {"members": members()}
@@ -204,10 +238,12 @@ def grown(
     progress: float,
     bank: Tensor,
     own: Callable[[], Tensor],
+    written: Bool[Tensor, " n"] | None = None,
 ) -> dict[str, float] | None:
     """Stages two and three where a round has ended (progress >= 1 / rounds, 2 / rounds, ...); else nothing.
 
-    own   gives the anchors, one unit row per image
+    own       gives the anchors, one unit row per image
+    written   bank rows that an image has been put in: only those are mined, and from; None: all. Fewer than two: none
     Returns `COUNTS` with the mean size of the sets, or None.
     """
     done = int(net.rounds_done)
@@ -217,12 +253,15 @@ def grown(
     net.redrawn(generator)
     dtype = next(net.parameters()).dtype
     anchors, bank = own().to(dtype), bank.to(dtype)
-    with torch.enable_grad():
-        losses = fit(net, anchors, bank, affinity, how, generator, first=done == 0)
-    counts = mine(net, anchors, bank, affinity, how, generator, done)
+    rows = None if written is None else written.nonzero()[:, 0]
+    losses, counts = [], {"passes": 0.0, "admitted": 0.0, "refused": 0.0, "members": 0.0}
+    if rows is None or len(rows) > 1:
+        with torch.enable_grad():
+            losses = fit(net, anchors, bank, affinity, how, generator, first=done == 0, written=rows)
+        counts = mine(net, anchors, bank, affinity, how, generator, done, written=rows)
     broadcast(affinity.members)
     net.rounds_done += 1
-    found = {"gan_epochs": float(len(losses)), "mining_passes": counts["passes"],
-             "pairs_admitted": counts["admitted"], "pairs_refused": counts["refused"]}  # fmt: skip
-    net.counts.copy_(torch.tensor([found[name] for name in COUNTS]))
-    return found | {"members": counts["members"]}
+    record = {"gan_epochs": float(len(losses)), "mining_passes": counts["passes"],
+              "pairs_admitted": counts["admitted"], "pairs_refused": counts["refused"]}  # fmt: skip
+    net.counts.copy_(torch.tensor([record[name] for name in COUNTS]))
+    return record | {"members": counts["members"]}

@@ -23,12 +23,12 @@ class NeighbourGraph(nn.Module):
 
         The start itself is usually among them (neighbours are often mutual); ends through unknown nodes are -1.
         """
-        level, found = index[:, None], []
+        level, levels = index[:, None], []
         for _ in range(hops):
             step = self.neighbours[level.clamp_min(0)]
             level = torch.where(level[:, :, None] >= 0, step, -1).flatten(1)
-            found.append(level)
-        return torch.cat(found, 1)
+            levels.append(level)
+        return torch.cat(levels, 1)
 
     def within(self, index: Int[Tensor, " b"], hops: int) -> Bool[Tensor, "b n"]:
         """Images at graph distance 1..hops: breadth-first search, the start left out."""
@@ -60,10 +60,10 @@ class Affinity(nn.Module):
 
     def of(self, index: Int[Tensor, " b"]) -> Bool[Tensor, "b n"]:
         """Members of each image's set, itself left out."""
-        found = torch.zeros(len(index), len(self.members) + 1, dtype=torch.bool, device=index.device)
+        member = torch.zeros(len(index), len(self.members) + 1, dtype=torch.bool, device=index.device)
         rows = self.members[index]
-        found.scatter_(1, torch.where(rows >= 0, rows, len(self.members)), True)
-        return found[:, :-1]
+        member.scatter_(1, torch.where(rows >= 0, rows, len(self.members)), True)
+        return member[:, :-1]
 
     def admit(self, first: Int[Tensor, " e"], second: Int[Tensor, " e"]) -> dict[str, int]:
         """Put each into the other's set, in the order given; pairs that would pass a cap are refused.

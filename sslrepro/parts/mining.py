@@ -129,14 +129,14 @@ def extreme(
 
 @torch.no_grad()
 def listed(
-    anchor: Int[Tensor, " a"], found: Bool[Tensor, "a k"], key: Int[Tensor, " k"], n: int
+    anchor: Int[Tensor, " a"], chosen: Bool[Tensor, "a k"], key: Int[Tensor, " k"], n: int
 ) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"]]:
     """(anchor, key) of what was found, as a list of a * n pairs whose length no value decides; key -1 where none is.
 
     n   most that are found for an anchor
     """
-    n = min(n, found.shape[1])
-    there, place = found.int().topk(n, dim=1)
+    n = min(n, chosen.shape[1])
+    there, place = chosen.int().topk(n, dim=1)
     return anchor.repeat_interleave(n), torch.where(there > 0, key[place], -1).flatten()
 
 
@@ -156,5 +156,5 @@ def distinct_nearest(
     repeated[:, 1:] = by_image.values[:, 1:] == by_image.values[:, :-1]
     fresh = ~repeated.gather(1, by_image.indices.argsort(dim=1)) & (image >= 0)
     first = torch.where(fresh, place, image.shape[1]).sort(dim=1).values[:, :k]
-    found = torch.cat([image, torch.full_like(image[:, :1], -1)], 1).gather(1, first)
-    return torch.nn.functional.pad(found, (0, k - found.shape[1]), value=-1)
+    distinct = torch.cat([image, torch.full_like(image[:, :1], -1)], 1).gather(1, first)
+    return torch.nn.functional.pad(distinct, (0, k - distinct.shape[1]), value=-1)

@@ -43,13 +43,13 @@ def parameter_groups(module: nn.Module, weight_decay: float, constant: tuple[str
 
     constant   submodules whose learning rate is not scheduled: two more groups, marked `constant`
     """
-    found: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    kinds: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             fixed = any(name.startswith(f"{part}.") for part in constant)
-            found.setdefault((fixed, parameter.ndim <= 1), []).append(parameter)
+            kinds.setdefault((fixed, parameter.ndim <= 1), []).append(parameter)
     groups = []
-    for (fixed, plain), parameters in sorted(found.items(), key=lambda item: item[0]):
+    for (fixed, plain), parameters in sorted(kinds.items(), key=lambda item: item[0]):
         group = dict(params=parameters, weight_decay=0.0 if plain else weight_decay)
         groups.append(group | (dict(adapt=False) if plain else {}) | (dict(constant=True) if fixed else {}))
     return groups

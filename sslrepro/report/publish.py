@@ -44,6 +44,8 @@ def digest(made: TablePlan, own: Path | None = None) -> str:
     paths = [notebook]
     if definition.notebook == "table":
         paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
+    else:
+        paths += sorted((PACKAGE / "papers").glob("*.yaml"))  # a table of ours may read any of them
     for one in (made, *related_plans(made)):  # its claims may read cells of other tables
         paths += sorted(one.ledger / f"{run.name}.json" for run in one.runs)
         if own is not None:
@@ -72,7 +74,10 @@ def prose(made: TablePlan) -> dict[str, str]:
         reading = (
             f"## How to read it\n\n{definition.reading}\n\n*How the papers' settings map to ours.* {definition.mapping}"
         )
-        return {"page-title": title, "page-idea": f"## What is compared\n\n{definition.idea}", "page-reading": reading}
+        idea = f"## What is compared\n\n{definition.idea}"
+        if definition.equation:
+            idea += f"\n\n$$\n{definition.equation.strip()}\n$$"
+        return {"page-title": title, "page-idea": idea, "page-reading": reading}
     table = papers.table(definition.id)
     paper = papers.paper(table["paper"])["paper"]
     title = f"# {definition.title}{f' ({own})' if own else ''}\n\n"

@@ -28,6 +28,7 @@ from sslrepro.training.loop import Report, threads
 # (table, other images than a profile's own where those are read from a root), most wanted first; tables that are not
 # listed come after, by name
 PRIORITY: tuple[tuple[str, str | None], ...] = (
+    ("budget_sweep", None),
     ("nnclr_queue", None),
     ("nnclr_positives", None),
     ("ifnd_strategies", "cifar100"),

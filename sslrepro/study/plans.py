@@ -196,7 +196,7 @@ def shared(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def runs_here(definition: Definition, scale: Profile, row: str) -> bool:
     """Whether a row is run at a scale: small scales leave out what `only` does."""
-    small = scale.base in ("smoke", "cpu")
+    small = scale.base in ("smoke", "cpu", "night")
     return not definition.only or not small or row in definition.only or row in definition.variants
 
 

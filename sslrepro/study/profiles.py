@@ -1,4 +1,4 @@
-"""Four scales of one experiment, and how a paper's settings map to each."""
+"""Five scales of one experiment, and how a paper's settings map to each."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -30,6 +30,8 @@ class Profile:
     levels        level of the images' class tree -> its classes, coarse to fine, "leaf" last; filled in by plans for
                   sets of a data root, {} where there is no tree
     data_follows_seed   whether every seed draws its own images (embedded sets), so that intervals hold for new data
+    equal_views   whether methods that encode one view of an image per epoch, not two, train for twice the epochs
+    sampler_share   epochs of a sampler's training in one of the run's (SePP-ID); 1/8 as a paper's 100 in 800
     """
 
     name: str
@@ -43,6 +45,8 @@ class Profile:
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: bool = True
     data_follows_seed: bool = True
+    equal_views: bool = False
+    sampler_share: float = 1 / 8
     runnable: bool = True
     n_images: int = 0
     n_classes: int = 0
@@ -69,6 +73,10 @@ class Profile:
         asked = images_in(self.data)
         return min(asked or self.n_images, self.n_images) if self.n_images else asked
 
+    def fair(self) -> "Profile":
+        """This scale on equal terms: as many encoded views for every method, and samplers trained as long as runs."""
+        return replace(self, equal_views=True, sampler_share=1.0)
+
     def scaled(self, method: str, of_table: dict[str, Any] | None = None, usual_batch: int = 0) -> dict[str, Any]:
         """A method's settings at this scale, each by its field's own rule (methods/kinds.py); none at paper scale.
 
@@ -79,12 +87,12 @@ class Profile:
             return dict(of_table or {})
         plan = self.plan
         scale = Scale(self.n_train, self.classes, plan.epochs, plan.batch_size, usual_batch or plan.batch_size,
-                      self.heads)  # fmt: skip
+                      self.heads, self.sampler_share)  # fmt: skip
         return methods.scaled(method, scale, of_table or {})
 
-    def lacks(self, given: dict[str, Any]) -> str:
+    def lacks(self, of_run: dict[str, Any]) -> str:
         """Why a run cannot be had at this scale; "" where it can."""
-        if "classes" not in given or not self.runnable or self.data.name == "shapes" or self.level(given["classes"]):
+        if "classes" not in of_run or not self.runnable or self.data.name == "shapes" or self.level(of_run["classes"]):
             return ""
         if self.level(min(shapes.LEVELS)):
             return f"the class tree of {self.data.name} has no middle level"
@@ -114,10 +122,12 @@ class Profile:
     def labels_in(self, data: DataConfig) -> int:
         """Classes of the labels of a run's images, whatever level of a tree they are; 0 where nobody can tell."""
         known = {name: n for n, name in shapes.LEVELS.items()}
-        known |= {self.data.name if one == "leaf" else f"{self.data.name}-{one}": n for one, n in self.levels.items()}
+        known |= {
+            self.data.name if level == "leaf" else f"{self.data.name}-{level}": n for level, n in self.levels.items()
+        }
         return known.get(data.name, data.classes)
 
-    def at(self, given: dict[str, Any]) -> "Profile":
+    def at(self, of_run: dict[str, Any]) -> "Profile":
         """This scale with what a table sets of the run itself, in the paper's units; as printed at paper scale.
 
         epochs       printed / 500 times the profile's, rounded, at least one; 0 stays 0, the encoder as initialised
@@ -130,25 +140,25 @@ class Profile:
         Raises ValueError where the profile's images have no such levels.
         """
         plan, data, paper, n_classes = self.plan, self.data, self.name == "paper", self.n_classes
-        if "epochs" in given:
-            printed = given["epochs"]
+        if "epochs" in of_run:
+            printed = of_run["epochs"]
             mapped = printed if paper or printed == 0 else max(1, round(printed / PAPER_EPOCHS * plan.epochs))
             plan = replace(plan, epochs=mapped)
-        if "batch_size" in given:
-            printed = given["batch_size"]
+        if "batch_size" in of_run:
+            printed = of_run["batch_size"]
             size = printed if paper else max(LEAST_BATCH, round(printed / PAPER_BATCH * plan.batch_size))
             plan = replace(plan, batch_size=size, lr=plan.lr * (size / plan.batch_size))
-        if "classes" in given and not paper:
-            require(not self.lacks(given), f"profiles.{self.name}", "classes", "set where the images have the level",
-                    given["classes"], self.lacks(given))  # fmt: skip
+        if "classes" in of_run and not paper:
+            require(not self.lacks(of_run), f"profiles.{self.name}", "classes", "set where the images have the level",
+                    of_run["classes"], self.lacks(of_run))  # fmt: skip
             if data.name == "shapes":
-                name = shapes.LEVELS[one_of(given["classes"], shapes.LEVELS, "profiles", "classes")]
+                name = shapes.LEVELS[one_of(of_run["classes"], shapes.LEVELS, "profiles", "classes")]
                 data = replace(data, name=name, classes=len(shapes.LEAVES))
             else:
-                level, n_classes = self.level(given["classes"]), self.levels["leaf"]
+                level, n_classes = self.level(of_run["classes"]), self.levels["leaf"]
                 if level != "leaf":  # its name no longer tells how many images it has
                     data = replace(data, name=f"{data.name}-{level}", n_train=images_in(data))
-        views = replace(self.views, recipe=given.get("recipe", self.views.recipe))
+        views = replace(self.views, recipe=of_run.get("recipe", self.views.recipe))
         return replace(self, plan=plan, data=data, views=views, n_classes=n_classes)
 
     def config(self, method: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
@@ -160,6 +170,8 @@ class Profile:
         of_method = {name: value for name, value in paper.items() if name not in RUN}
         known_keys(of_method, vars(methods.settings(method)), "profiles.config", "paper setting")
         here = self.at({name: value for name, value in paper.items() if name in RUN})
+        if self.equal_views and methods.encodes_one_view(method):
+            here = replace(here, plan=replace(here.plan, epochs=2 * here.plan.epochs))
         settings = here.scaled(method, of_method, self.plan.batch_size)
         data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
         return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
@@ -200,6 +212,17 @@ PROFILES = {
         ViewConfig("moco2", crop_min=0.8),
         TrainingConfig(epochs=8, batch_size=24, lr=2e-3),
         seeds=5,
+        heads=_SMALL_HEADS,
+        evaluations={"linear": {}, "knn": {}, "few": {}},
+    ),
+    "night": Profile(
+        "night",
+        "2 cores, one table in one night, nothing downloaded: `cpu` with eight times the epochs",
+        DataConfig("shapes", n_train=4_608, n_test=4_096, side=16, classes=16),
+        "conv",
+        ViewConfig("moco2", crop_min=0.8),
+        TrainingConfig(epochs=64, batch_size=24, lr=2e-3),
+        seeds=3,
         heads=_SMALL_HEADS,
         evaluations={"linear": {}, "knn": {}, "few": {}},
     ),

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 from sslrepro import papers, tables
 from sslrepro.base.paths import RUNS
 from sslrepro.claims import Cell, Verdict, judge
+from sslrepro.claims.facts import facts_of
 from sslrepro.study.ledger import find_record, published_record, stored_record
 from sslrepro.study.plans import TablePlan, control_key, plan_table
 from sslrepro.study.run import Run
@@ -149,12 +149,13 @@ class Results:
 
     @cached_property
     def _verdicts(self) -> list[Verdict]:
-        definition, cells, values = self.definition, {}, {}
+        definition, cells, values, facts = self.definition, {}, {}, {}
         for results in (*self.elsewhere, self):
             cells, values = cells | results.cells(), values | results.measured_values()
-        judged = self.plan.profile.judged
-        return [judge(claim, cells, values, judged, definition.unrun, definition.adapted)
-                for claim in claims_of(definition)]  # fmt: skip
+            facts |= facts_of(results)
+        scale = self.plan.profile
+        return [judge(claim, cells, values, scale.judged, definition.unrun, definition.adapted, facts,
+                      sizes=scale.name == "paper") for claim in claims_of(definition)]  # fmt: skip
 
     def records(self) -> list[dict[str, Any]]:
         """All records, shared runs once."""
@@ -168,11 +169,7 @@ class Results:
 
 def cell_of(values: dict[int, float], source: str = "") -> Cell | None:
     """Mean and spread over seeds; None where there is no seed."""
-    of_seeds = list(values.values())
-    if not of_seeds:
-        return None
-    spread = statistics.stdev(of_seeds) if len(of_seeds) > 1 else 0.0
-    return Cell(statistics.fmean(of_seeds), spread, len(of_seeds), source)
+    return Cell.of(values, source) if values else None
 
 
 def paired_differences(high: dict[int, float], low: dict[int, float]) -> dict[int, float]:

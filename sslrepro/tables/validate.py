@@ -24,7 +24,7 @@ def validate(made: Definition) -> Definition:
         evaluate.protocol(name, given)
     for name in made.controls:
         one_of(name, ["pixels", "random", *methods.names()], owner, "control")
-    one_of(made.notebook, ["table", "methods"], owner, "notebook")
+    one_of(made.notebook, ["table", "methods", "sweep", "map"], owner, "notebook")
     require(len(made.effect) in (0, 2, 3), owner, "effect", "(row, row, column) or two (row, column)", made.effect)
     ends = made.ends or ()
     for where, (row, column) in [*(("effect", end) for end in ends), *made.values.items()]:

@@ -15,8 +15,9 @@ from sslrepro.base.values import (
     Range,
     check_values,
     from_mapping,
+    identity_values,
     setting,
-    without_defaults,
+    stored_values,
 )
 from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import ViewConfig, recipe
@@ -64,8 +65,8 @@ class RunConfig:
 
     @property
     def identity(self) -> str:
-        """12 hex digits: SHA-256 of the canonical JSON, without fields that are younger and at their defaults."""
-        values = without_defaults(self) | {"settings": methods.record(self.method, self.settings)}
+        """12 hex digits: SHA-256 of the canonical JSON, without younger fields that change nothing (docs/adr/0002)."""
+        values = identity_values(self) | {"settings": methods.identity_values(self.method, self.settings)}
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -94,18 +95,34 @@ class RunConfig:
                 require(isinstance(inner, dict), owner, "setting", "named without more names behind it", name)
             one_of(last, inner, owner, "setting")
             inner[last] = value
-        return from_record(values)
+        return from_values(values)
+
+
+PARTS = {"data": DataConfig, "views": ViewConfig, "plan": TrainingConfig}
+
+
+def from_values(values: dict[str, Any]) -> RunConfig:
+    """The inverse of `asdict`; what is left out stands at its default. Raises ValueError for unknown keys."""
+    for name in PARTS.keys() & values.keys():
+        values = values | {name: from_mapping(PARTS[name], values[name], f"RunConfig.{name}")}
+    return from_mapping(RunConfig, values, "RunConfig")
 
 
 def from_record(values: dict[str, Any]) -> RunConfig:
-    """The inverse of `asdict`, for a run's stored JSON; raises ValueError for unknown keys and other values."""
-    parts = {"data": DataConfig, "views": ViewConfig, "plan": TrainingConfig}
+    """A run from its stored JSON: settings that are younger than the file stand at what was done before them.
+
+    Raises ValueError for what is no configuration of a run.
+    """
     require(isinstance(values, dict), "RunConfig", "configuration", "a mapping of names to values", values)
     for name in ("method", "settings"):
         require(name in values, "RunConfig", "configuration", f"complete: it lacks {name}", sorted(values))
-    for name in parts.keys() & values.keys():
-        values = values | {name: from_mapping(parts[name], values[name], f"RunConfig.{name}")}
-    return from_mapping(RunConfig, values, "RunConfig")
+    values = stored_values(RunConfig, values)
+    for name, kind in PARTS.items():
+        if isinstance(values.get(name), dict):
+            values[name] = stored_values(kind, values[name])
+    if isinstance(values["method"], str) and isinstance(values["settings"], dict):
+        values["settings"] = methods.stored_settings(values["method"], values["settings"])
+    return from_values(values)
 
 
 def flat(config: RunConfig) -> dict[str, Any]:

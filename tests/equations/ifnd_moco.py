@@ -12,6 +12,9 @@ VARIANTS = {
     "density": {"confidence": "density"},
     "one level": {"clusters": [4], "temperature": 0.5},
     "short queue": {"queue_size": 4},
+    "three layers": {"head": "three layers"},
+    "clusters of features": {"space": "features"},
+    "nothing accepted": {"final_rate": 0.0},
 }
 OUTPUTS = {"z": "encoder projector", "t": "teacher"}
 PROGRESS = [0.5]

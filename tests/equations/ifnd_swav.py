@@ -15,6 +15,7 @@ VARIANTS = {
     "step": {"acceptance": "step", "step_at": 0.3},
     "constant": {"acceptance": "constant", "final_rate": 0.5, "confidence": "density"},
     "one level": {"clusters": [4]},
+    "clusters of features": {"space": "features"},
 }
 OUTPUTS = {"z": "encoder projector unit"}
 PROGRESS = [0.0, 0.5]

@@ -28,6 +28,10 @@ VARIANTS = {
     "code, one hop": {"form": "code", "hops": 1},
     "code, two hops": {"form": "code", "hops": 2},
     "linear head": {"hidden": 0},
+    "linear head by name": {"head": "linear"},
+    "batch norm in the head": {"head": "batch_norm", "temperature": 0.07},
+    "the anchor is a positive": {"anchor": "positive"},
+    "the anchor and one hop": {"anchor": "positive", "hops": 1, "n_positives": 50},
     "one positive": {"n_positives": 1},
     "four neighbours": {"n_neighbours": 4, "n_positives": 5},
     "whole bank": {"n_negatives": 40},
@@ -67,7 +71,7 @@ def paper_form(scores, i, nearest, graph, settings):
     # L_ins: own row against the M nearest rows and itself.
     l_ins = log_sum_exp([scores[j] for j in sorted({*nearest, i})]) - scores[i]
     # L_inv: NCE-in, P = the members of N(i) with the lowest similarity, D = (N_M without N) and P.
-    positives = propagate(graph, i, settings["hops"])
+    positives = propagate(graph, i, settings["hops"]) | ({i} if settings["anchor"] == "positive" else set())
     if not positives:
         return l_ins, 0.0
     hard = set(sorted(positives, key=lambda j: scores[j])[: settings["n_positives"]])

@@ -23,6 +23,8 @@ VARIANTS = {
     "default": {},
     "one hop": {"hops": 1},
     "two hops": {"hops": 2},
+    "linear head": {"head": "linear", "temperature": 0.07},
+    "batch norm in the head": {"head": "batch_norm"},
     "one positive": {"n_positives": 1},
     "few negatives": {"n_negatives": 4},
     "four neighbours": {"n_neighbours": 4},

@@ -18,6 +18,7 @@ SETTINGS = {
 }
 VARIANTS = {
     "default": {},
+    "mined from written rows": {"mine_from": "written"},
     "no similar term": {"similar_weight": 0.0},
     "other numbers": {"temperature": 0.2, "bank_momentum": 0.9, "similar_weight": 1.5},
 }
@@ -55,9 +56,16 @@ def loss(out, batch, state, settings, progress) -> float:
 
 
 def after(out, batch, state, settings, progress) -> dict:
-    """Only the bank moves; affinity sets grow between rounds."""
+    """Only the bank moves, and its rows count as written; affinity sets grow between rounds."""
     rows = moved_bank(state["bank.entries"], out["z"][0], batch["index"], settings["bank_momentum"])
-    return {"bank.entries": rows}
+    return {"bank.entries": rows, **written(state, batch["index"], settings)}
+
+
+def written(state, index, settings):
+    """Which bank rows an image has been put in, where mining asks for it."""
+    if settings["mine_from"] == "all":
+        return {}
+    return {"written": [known or i in index for i, known in enumerate(state["written"])]}
 
 
 def cross_entropy(scores, target):

@@ -3,6 +3,7 @@
 NCE-in: P = own key and the bank rows of the members; D = P and the queue rows of other images.
 """
 
+from tests.equations.isl import written
 from tests.equations.plain import dot, log_sum_exp, moved_bank, pushed, unit
 
 SETTINGS = {
@@ -15,6 +16,7 @@ SETTINGS = {
 }
 VARIANTS = {
     "default": {},
+    "mined from written rows": {"mine_from": "written"},
     "small queue": {"queue_size": 5},
     "large queue": {"queue_size": 20},
     "other numbers": {"temperature": 0.1, "bank_momentum": 0.9, "teacher_momentum": 0.9},
@@ -41,7 +43,8 @@ def loss(out, batch, state, settings, progress) -> float:
 def after(out, batch, state, settings, progress) -> dict:
     """The own keys enter the queue and the bank."""
     rows = moved_bank(state["bank.entries"], out["t"][1], batch["index"], settings["bank_momentum"])
-    return {**pushed(state, out["t"][1], batch["index"]), "bank.entries": rows}
+    queue = pushed(state, out["t"][1], batch["index"])
+    return {**queue, "bank.entries": rows, **written(state, batch["index"], settings)}
 
 
 def teacher_momentum(settings, progress) -> float:

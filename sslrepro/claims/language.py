@@ -1,15 +1,15 @@
-"""Verdicts: a claim's expression, evaluated over draws of what the seeds say each cell is.
+"""The expression language of transcribed claims, and the cell: one measured number with what each seed gave.
 
-A cell with n seeds, mean m and standard deviation s is drawn as m + s / sqrt(n) * t(n - 1). The share of draws in
-which the expression is true is the claim's probability: >= 0.95 holds, <= 0.05 contradicted, else inconclusive.
-The rule is docs/adr/0004. Expressions are read by the small interpreter below, never by Python.
+Expressions are read by the small interpreter below, never by Python. They are the letter of a claim ("every step
+rises"); what its sentence is about is a statistic (`statistics.py`), and that is what a verdict rests on.
 """
 
 import ast
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterable
+import statistics
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,6 @@ import numpy as np
 from sslrepro import papers
 from sslrepro.base.errors import require
 
-HOLDS, CONTRADICTED = 0.95, 0.05
-DRAWS = 20_000
 LEAST_SEEDS = 3
 
 
@@ -32,13 +30,37 @@ class Cell:
     """One measured cell, in the paper's unit. sd is the standard deviation over seeds (ddof 1).
 
     source   what it was measured from, where that is known: cells of one source are one measurement, whatever table
-             prints them, and are drawn once
+             prints them
+    seeds    (seed, value) of every run: cells that share seeds are compared seed by seed. () where only the summary
+             is known; such cells are compared as independent
+
+    >>> Cell.of({0: 1.0, 1: 2.0, 2: 3.0})
+    Cell(mean=2.0, sd=1.0, n=3, source='', seeds=((0, 1.0), (1, 2.0), (2, 3.0)))
     """
 
     mean: float
     sd: float = 0.0
     n: int = 1
     source: str = ""
+    seeds: tuple[tuple[int, float], ...] = ()
+
+    @classmethod
+    def of(cls, values: Mapping[int, float], source: str = "") -> "Cell":
+        """The cell of seed -> value; raises ValueError without any."""
+        require(len(values) > 0, "Cell.of", "values", "of at least one seed", dict(values))
+        found = list(values.values())
+        sd = statistics.stdev(found) if len(found) > 1 else 0.0
+        return cls(statistics.fmean(found), sd, len(found), source, tuple(values.items()))
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        """Seed -> value; {} where only the summary is known."""
+        return dict(self.seeds)
+
+    def without(self, seeds: Iterable[int]) -> "Cell | None":
+        """The cell of the other seeds; None where none is left. Itself where its seeds are not known."""
+        left = {seed: value for seed, value in self.seeds if seed not in set(seeds)}
+        return self if not self.seeds else Cell.of(left, self.source) if left else None
 
     @property
     def half_width(self) -> float:
@@ -54,34 +76,6 @@ class Cell:
         seeds = seeds or self.n
         require(seeds >= 2, "Cell.draws", "n", ">= 2 seeds", seeds)
         return self.mean + self.sd / math.sqrt(seeds) * rng.standard_t(seeds - 1, n)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the seeds say about a claim.
-
-    verdict        "holds", "contradicted", "inconclusive" or "not judged" (then `reason` says why)
-    probability    share of draws in which the claim's expression is true
-    gap            (middle, low, high) of the claim's effect with its 95% interval, in the paper's unit
-    paper_gap      the effect the paper prints
-    seeds_needed   least seeds per cell that would settle an inconclusive claim if means and spreads stayed as
-                   they are; None when not even 1,000 would
-    judged_as      the expression that was judged, where the claim's own needs cells that are not run here
-    if_equal       of a claim that nothing differs: its probability were all cells it reads equal, with spreads as they
-                   are. Below 0.95 it cannot hold with these seeds, whatever is true; None for other claims
-    """
-
-    claim: str
-    text: str
-    verdict: str
-    probability: float | None = None
-    gap: tuple[float, float, float] | None = None
-    paper_gap: float | None = None
-    gap_unit: str = ""
-    seeds_needed: int | None = None
-    reason: str = ""
-    judged_as: str = ""
-    if_equal: float | None = None
 
 
 # --- the expression language -----------------------------------------------------------------------------------
@@ -257,7 +251,7 @@ class Reader:
         return out
 
 
-# --- from cells to verdicts ------------------------------------------------------------------------------------
+# --- what the papers print ------------------------------------------------------------------------------------
 
 
 def printed(table: str, row: str, column: str) -> Any:
@@ -282,111 +276,3 @@ def holds_in_paper(claim: dict[str, Any]) -> bool | None:
     if not expression:
         return None
     return bool(Reader(printed, stated).read(expression))
-
-
-def judge(
-    claim: dict[str, Any],
-    cells: dict[tuple[str, str, str], Cell],
-    values: dict[tuple[str, str], Cell] | None = None,
-    judged: bool = True,
-    unrun: dict[str, str] | None = None,
-    adapted: dict[str, str] | None = None,
-) -> Verdict:
-    """The verdict on a claim from measured cells, keyed (table, row, column), in the paper's units.
-
-    Only measured numbers count: a claim that needs a cell or value we have not run is "not judged", and so is
-    every claim where a cell it reads has fewer than three seeds, or `judged` is False (smoke scale).
-
-        unrun    claim id -> why the table's definition does not run it
-        adapted  claim id -> its expression over the cells that the table's definition runs, judged in its place
-    """
-    values = values or {}
-    check = claim.get("check") or {}
-    judged_as = (adapted or {}).get(claim["id"], "")
-    base = dict(claim=claim["id"], text=claim["text"], paper_gap=check.get("paper_gap"),
-                gap_unit=check.get("gap_unit") or "", judged_as=judged_as)  # fmt: skip
-    expression = judged_as or papers.expression(claim)
-    if not expression:
-        return Verdict(**base, verdict="not judged", reason="the claim cannot be written over measured cells")
-    used: set[tuple[str, ...]] = set()
-
-    def reader(seeds: int | None, shifted: Callable[[Cell, np.ndarray], np.ndarray] | None = None) -> Reader:
-        rng = np.random.default_rng(0)
-        drawn: dict[tuple[str, ...], np.ndarray] = {}
-
-        def look(key: tuple[str, ...], known: dict[Any, Cell]) -> Any:
-            if key not in known:
-                raise Missing(f"not run: {'.'.join(key)}")
-            if known[key].n < 2:
-                raise Missing(f"1 seed, at least {LEAST_SEEDS} are needed")
-            used.add(key)
-            same = (known[key].source,) if known[key].source else key
-            if same not in drawn:
-                drawn[same] = known[key].draws(rng, DRAWS, seeds)
-                if shifted is not None:
-                    drawn[same] = shifted(known[key], drawn[same])
-            return drawn[same]
-
-        return Reader(lambda *key: look(key, cells), lambda *key: look(key, values))
-
-    def effect() -> tuple[float, float, float] | None:
-        """The claim's effect over draws; None where it has none, or needs a cell that was not run."""
-        if not check.get("gap_expr"):
-            return None
-        try:
-            drawn = np.asarray(reader(None).read(check["gap_expr"]), dtype=float)
-        except Missing:
-            return None
-        return tuple(float(q) for q in np.quantile(drawn, [0.5, 0.025, 0.975]))  # few seeds: the mean is wild
-
-    def if_equal() -> float | None:
-        """The probability were the cells equal; None unless the claim says that nothing differs."""
-        if check.get("kind") != "within_tolerance":
-            return None
-        level = float(np.mean([(cells.get(key) or values.get(key)).mean for key in used]))
-        if not np.all(reader(None, lambda cell, drawn: np.full_like(drawn, level)).read(expression)):
-            return None  # a tolerance around something else
-        return float(np.mean(reader(None, lambda cell, drawn: drawn - cell.mean + level).read(expression)))
-
-    if claim["id"] in (unrun or {}):
-        return Verdict(**base, verdict="not judged", reason=unrun[claim["id"]], gap=effect())
-    try:
-        probability = float(np.mean(reader(None).read(expression)))
-    except Missing as missing:
-        return Verdict(**base, verdict="not judged", reason=str(missing), gap=effect())
-    gap = effect()
-    if not used:
-        return Verdict(**base, verdict="not judged", reason="the claim reads no cell")
-    fewest = min((cells.get(key) or values.get(key)).n for key in used)
-    if not judged:
-        return Verdict(**base, verdict="not judged", probability=probability, gap=gap,
-                       reason="nothing is concluded at this scale")  # fmt: skip
-    if fewest < LEAST_SEEDS:
-        return Verdict(**base, verdict="not judged", probability=probability, gap=gap,
-                       reason=f"{fewest} seeds, at least {LEAST_SEEDS} are needed")  # fmt: skip
-    base["if_equal"] = if_equal()
-    if probability >= HOLDS:
-        return Verdict(**base, verdict="holds", probability=probability, gap=gap)
-    if probability <= CONTRADICTED:
-        return Verdict(**base, verdict="contradicted", probability=probability, gap=gap)
-    needed = seeds_needed(lambda n: float(np.mean(reader(n).read(expression))), fewest)
-    return Verdict(**base, verdict="inconclusive", probability=probability, gap=gap, seeds_needed=needed)
-
-
-def seeds_needed(probability: Callable[[int], float], start: int, most: int = 1000) -> int | None:
-    """Least n > start whose probability is decisive, found by doubling and bisection; None beyond `most`."""
-
-    def settled(n: int) -> bool:
-        return not CONTRADICTED < probability(n) < HOLDS
-
-    if start >= most:
-        return None
-    low, high = start, start + 1
-    while not settled(high):
-        if high >= most:
-            return None
-        low, high = high, min(2 * high, most)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if settled(middle) else (middle, high)
-    return high

@@ -1,0 +1,107 @@
+"""Every claim with its verdict at each scale and what would settle it."""
+
+import functools
+from typing import Any
+
+from badges import badge, classes_of, present
+from blocks import Block, div, listed, para, raw, strong
+from docutils import nodes
+from published import judged
+from relations import concerned, definitions, tables_of, trained
+from sphinx.application import Sphinx
+
+from sslrepro import papers
+from sslrepro.claims import Verdict, holds_in_paper
+from sslrepro.report.table_page import probability
+
+
+def settles(verdict: Verdict) -> str:
+    """What would settle an undecided claim."""
+    if verdict.seeds_needed is None:
+        return "not even 1,000 seeds per cell would settle it here; it needs a larger scale"
+    return f"{verdict.seeds_needed:,} seeds per cell would settle it if means and variances stayed the same"
+
+
+class ClaimsList(Block):
+    """Every claim of the five papers with its verdict per profile and what would settle it; can be filtered."""
+
+    def run(self) -> list[nodes.Node]:
+        every = [name for claim in papers.claims() for name in self.verdicts_of(claim)]
+        buttons = ['<label><input type="radio" name="verdict" checked> all</label>']
+        shown = present({name: every.count(name) for name in every})
+        buttons += [f'<label><input type="radio" name="verdict" value="{classes_of(name)}"> {badge(name)} '
+                    f"{every.count(name)}</label>" for name in shown]  # fmt: skip
+        words = "<legend>Filter by verdict</legend>"
+        chosen = raw(f'<fieldset class="filter">{words}{"".join(buttons)}</fieldset>')
+        return [chosen, *self.per_paper("claims", lambda key: [self.entry(c) for c in papers.paper(key)["claims"]])]
+
+    @staticmethod
+    @functools.cache
+    def known(claim: str) -> dict[str, tuple[str, str, Verdict]]:
+        """Profile -> (page, table, verdict); of several tables that show a claim, one that judges it."""
+        best: dict[str, tuple[str, str, Verdict]] = {}
+        for page, found, verdicts in judged():
+            for verdict in verdicts:
+                before = best.get(found.plan.profile.name)
+                if verdict.claim == claim and (before is None or before[2].verdict == "not judged"):
+                    best[found.plan.profile.name] = (page, found.definition.id, verdict)
+        return best
+
+    def verdicts_of(self, claim: str) -> list[str]:
+        """The distinct verdicts on a claim over profiles; "not judged" alone where nothing judged it."""
+        names = {verdict.verdict for _, _, verdict in self.known(claim).values()} - {"not judged"}
+        return sorted(names) or ["not judged"]
+
+    def entry(self, claim: dict[str, Any]) -> nodes.Node:
+        """One claim."""
+        name = claim["id"]
+        came = [para(*line, kind="came") for line in self.lines(claim)]
+        about: list[list[nodes.Node | str]] = []
+        where = [one for one in claim["rests_on"] if one != "text"]
+        rests = listed([self.named(one) for one in dict.fromkeys([*where, *tables_of()[name]])])
+        text = ["the paper's text"] if "text" in claim["rests_on"] else []
+        about.append(["rests on ", *rests, *([" and "] if rests and text else []), *text])
+        run = list(dict.fromkeys(m for t in tables_of()[name] if t in definitions() for m in trained(definitions()[t])))
+        if run:
+            about.append(["trains ", *listed([[self.link(method, f"methods/{method}.html")] for method in run])])
+        adapted = [d.adapted[name] for d in definitions().values() if name in getattr(d, "adapted", {})]
+        if adapted:
+            about.append(["judged as ", nodes.literal("", adapted[0])])
+        told = [one for one, ids in concerned().items() if name in ids]
+        if told:
+            about.append(["see ", *listed([self.named(one) for one in told])])
+        words = para(strong(name), f" {claim['text']}", kind="name")
+        kind = " ".join(f"is-{classes_of(one)}" for one in self.verdicts_of(name))
+        return div(f"entry claim {kind}", words, *came, para(*listed(about, " · "), kind="about"), id=name)
+
+    def lines(self, claim: dict[str, Any]) -> list[list[nodes.Node | str]]:
+        """A line per profile; one that says why not where nothing judged it."""
+        lines = []
+        for scale, (page, table, verdict) in self.known(claim["id"]).items():
+            where = self.link(f"{papers.table(table)['number']} at {scale} scale", f"executed/{page}.html")
+            lines.append([raw(badge(verdict.verdict, scale)), " ", where, *self.settled(verdict)])
+        if not lines:
+            written = papers.expression(claim) is not None
+            told = [d.unrun[claim["id"]] for d in definitions().values() if claim["id"] in d.unrun]
+            why = "not run yet" if written else "the claim cannot be written over measured cells"
+            why = told[0] if told else why
+            lines = [[raw(badge("not judged")), f" {why}"]]
+        if holds_in_paper(claim) is False:
+            lines.append(["The paper's own numbers do not bear it out."])
+        return lines
+
+    @staticmethod
+    def settled(verdict: Verdict) -> list[str]:
+        """The probability, and what an undecided claim would take."""
+        if verdict.verdict in ("not tested", "not judged"):
+            return [f": {verdict.reason}"]
+        out = [f", probability {probability(verdict)}"]
+        if verdict.verdict == "inconclusive":
+            out.append(f"; {settles(verdict)}")
+        return out
+
+
+def setup(app: Sphinx) -> dict:
+    """Register it."""
+    app.add_directive("claims-list", ClaimsList)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

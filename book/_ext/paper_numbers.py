@@ -1,0 +1,65 @@
+"""Inline roles that show a number of a paper and, on hovering, where it is from."""
+
+from collections.abc import Callable
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from sslrepro import papers
+from sslrepro.claims import Missing, printed, stated
+from sslrepro.report.table_page import number
+
+
+def cell(text: str) -> str:
+    """table.row.column as the paper prints it, or the difference of two."""
+    values = [printed(*part.strip().split(".")) for part in text.split(" - ")]
+    if any(value is None for value in values):
+        raise Missing(f"{text}: the paper prints nothing there")
+    if len(values) == 1:
+        return str(values[0]) if isinstance(values[0], str) else plain(values[0])
+    digits = max(len(str(value).partition(".")[2]) for value in values)
+    return number(values[0] - values[1], digits)
+
+
+def value(text: str) -> str:
+    """paper.name: a number from a paper's text."""
+    return plain(stated(*text.split(".")))
+
+
+def setting(text: str) -> str:
+    """paper.group.name or table.name: a setting that a paper states."""
+    first, *rest = text.split(".")
+    found: Any = papers.paper(first)["global_settings"] if first in papers.PAPERS else papers.settings(first)
+    for name in rest:
+        if name not in found:
+            raise Missing(f"{text}: {name}")
+        found = found[name]
+    return ", ".join(map(plain, found)) if isinstance(found, list) else plain(found)
+
+
+def plain(given: Any) -> str:
+    """A printed number with its digits; thousands apart from five digits on."""
+    return f"{given:,}" if isinstance(given, int) and given >= 10_000 else str(given)
+
+
+def role(read: Callable[[str], str], what: str) -> Callable[..., tuple[list[nodes.Node], list[nodes.Node]]]:
+    """An inline role that shows a number of a paper and, on hovering, where it is from."""
+
+    def made(name, rawtext, text, lineno, inliner, options=None, content=()):
+        try:
+            shown = read(text)
+        except (Missing, ValueError, KeyError, TypeError) as error:
+            message = inliner.reporter.error(f"{name}: {text}: {error}", line=lineno)
+            return [inliner.problematic(rawtext, rawtext, message)], [message]
+        return [nodes.abbreviation(rawtext, shown, explanation=f"{what}: {text}", classes=["printed"])], []
+
+    return made
+
+
+def setup(app: Sphinx) -> dict:
+    """Register it."""
+    app.add_role("printed", role(cell, "printed"))
+    app.add_role("stated", role(value, "stated"))
+    app.add_role("setting", role(setting, "the paper's setting"))
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,60 @@
+"""What does the page of a method or of a figure lead to: the papers' tables, claims and contradictions."""
+
+from blocks import Block, div, listed, para, strong
+from docutils import nodes
+from paper_page import PaperFigures
+from relations import definitions, figures, trained
+from sphinx.application import Sphinx
+
+from sslrepro import papers
+from sslrepro.embeddings import evolution, maps
+
+
+class FigureClaims(PaperFigures):
+    """The paper's part, the methods, claims and contradictions of a figure. Argument: the figure."""
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
+        home = para("In the paper's part: ", *self.named(name), kind="came")
+        shown = getattr(evolution.DEFINITIONS.get(name), "arms", ())
+        ran = list(dict.fromkeys(maps.ARMS[arm].method for arm in shown))
+        if ran:
+            home += nodes.Text(" · trained: ")
+            home += [one if isinstance(one, nodes.Node) else nodes.Text(one)
+                     for one in listed([[self.link(method, f"methods/{method}.html")] for method in ran])]  # fmt: skip
+        return [home, *self.rest(name, claims, None)]
+
+
+class MethodTables(Block):
+    """The papers' tables that train a method, with their claims. Argument: the method."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        out = []
+        for name, made in definitions().items():
+            if self.arguments[0] not in trained(made):
+                continue
+            claims = [self.named(claim["id"]) for claim in papers.claims_on(name)]
+            shown = self.pages(name) or [["not run yet"]]
+            head = para(strong(made.title), " (", *self.named(name), "): ", *listed(shown, "· "), kind="name")
+            out.append(div("entry", head, *([para("claims ", *listed(claims), kind="about")] if claims else [])))
+        return out
+
+
+def with_claims(app: Sphinx, name: str, source: list[str]) -> None:
+    """Give every method's page the tables and claims it takes part in, and every figure's page its claims."""
+    folder, _, method = name.rpartition("/")
+    if folder == "figures" and method in figures():
+        source[0] += f"\n\n## Where it belongs\n\n```{{figure-claims}} {method}\n```\n"
+    if folder == "methods" and any(method in trained(made) for made in definitions().values()):
+        source[0] += f"\n\n## The papers' tables it is part of\n\n```{{method-tables}} {method}\n```\n"
+
+
+def setup(app: Sphinx) -> dict:
+    """Register it."""
+    app.add_directive("figure-claims", FigureClaims)
+    app.add_directive("method-tables", MethodTables)
+    app.connect("source-read", with_claims)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

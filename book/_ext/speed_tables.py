@@ -1,0 +1,74 @@
+"""Speed beside peers and growth with size, from benchmarks/results."""
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+
+from blocks import plain_table
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from sphinx.application import Sphinx
+
+MEASURED = Path(__file__).parents[2] / "benchmarks" / "results"
+
+
+class Bench(Directive):
+    """The speed table as it was measured last, from benchmarks/results."""
+
+    def run(self) -> list[nodes.Node]:
+        record = json.loads((MEASURED / "cpu.json").read_text())
+        peak = record["peaks"]["flops_per_second"]
+        head = ["what", "ours", "peer's", "unit", "ratio [least, greatest]", "of the measured peak", "share", "peer"]
+        body = []
+        for row in record["rows"]:
+            ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
+            reached = f"{100 * row['flops_per_second'] / peak:.0f}%" if "flops_per_second" in row else ""
+            share = f"views {100 * row['views_share']:.0f}% of the step" if "views_share" in row else ""
+            if "training_share" in row:
+                share = f"{100 * row['training_share']:.1f}% of a training that renews them every epoch"
+            other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
+            body.append([row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"]])
+        where = record["environment"]
+        note = (
+            f"Measured on {where['device']}, one thread, torch {where['torch']}; peak {peak / 1e9:.0f} GFLOP/s in fp32."
+        )
+        return [nodes.raw("", plain_table(head, body) + f'<p class="caption">{html.escape(note)}</p>', format="html")]
+
+
+class Growth(Directive):
+    """Time over size for everything whose growth was measured, with the exponent its definition allows."""
+
+    def run(self) -> list[nodes.Node]:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+
+        record = json.loads((MEASURED / "growth-cpu.json").read_text())
+        lines = record["lines"]
+        plot, axes = plt.subplots(1, len(lines), figsize=(2.3 * len(lines), 2.6), layout="constrained")
+        for axis, line in zip(axes, lines, strict=True):
+            axis.loglog(line["sizes"], [1000 * value for value in line["seconds"]], "o-", color="#0072b2", markersize=4)
+            axis.set_title(line["what"], fontsize=9)
+            axis.set_xlabel(line["over"], fontsize=8)
+            axis.tick_params(labelsize=7)
+            axis.grid(True, color="#e3e6ea", linewidth=0.8)
+        axes[0].set_ylabel("ms", fontsize=8)
+        buffer = io.BytesIO()
+        plot.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+        plt.close(plot)
+        data = base64.b64encode(buffer.getvalue()).decode()
+        alt = "; ".join(f"{line['what']} over {line['over']}: exponent {line['exponent']:.2f}" for line in lines)
+        body = [[line["what"], line["over"], f"{line['exponent']:.2f}", f"{line['expected']:g}"] for line in lines]
+        table = plain_table(["what", "over", "measured exponent", "allowed by its definition"], body)
+        image = f'<img class="plot wide" alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
+        return [nodes.raw("", f'<div class="scroll">{image}</div>{table}', format="html")]
+
+
+def setup(app: Sphinx) -> dict:
+    """Register it."""
+    app.add_directive("bench", Bench)
+    app.add_directive("growth", Growth)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

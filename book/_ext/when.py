@@ -1,0 +1,82 @@
+"""Tables of ours in chapters: parts of their pages, put in at build time from the ledger; nothing is trained."""
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from sslrepro.report import when
+from sslrepro.report.formats import Shown
+from sslrepro.report.presenters import presenter
+from sslrepro.report.publish import PAGES, page_name
+from sslrepro.report.table_page import command
+from sslrepro.study import plans
+from sslrepro.study.results import Results, published_results
+
+PARTS = ("headline", "figure", "table", "effects", "placement", "accuracies", "reading")
+
+
+def part_of(value: str) -> str:
+    """One of the parts."""
+    return directives.choice(value, PARTS)
+
+
+def results_of(directive: SphinxDirective, table: str, profile: str) -> Results:
+    """What the ledger holds of a table; the page is made again when one of its files changes."""
+    results = published_results(plans.plan_table(table, profile))
+    for run in results.plan.runs:
+        path = results.plan.ledger / f"{run.name}.json"
+        if path.exists():
+            directive.env.note_dependency(str(path))
+    return results
+
+
+class Ours(SphinxDirective):
+    """A part of a table of ours: `{ours} budget_sweep`, with `:part: figure` and `:profile: night`."""
+
+    required_arguments = 1
+    option_spec = {"part": part_of, "profile": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        found = results_of(self, self.arguments[0], self.options.get("profile", "cpu"))
+        part = self.options.get("part", "headline")
+        if part == "reading":
+            return self.parse_text_to_nodes(reading(found))
+        return [nodes.raw("", _html(getattr(presenter(found.definition), part)(found)), format="html")]
+
+
+def reading(found: Results) -> str:
+    """The table's question and its rule, folded; with a link to its page where that is published."""
+    definition, page = found.definition, page_name(found.plan)
+    text = f"::::{{dropdown}} The rule, fixed before the runs: {definition.question}\n{definition.reading}\n\n"
+    text += f"*Scale.* {definition.mapping}\n::::\n\n"
+    if (PAGES / f"{page}.ipynb").exists():
+        return text + f"Every number, and how it was made: [{definition.title}](executed/{page}.ipynb)\n"
+    return text + f"All of it, with every number: `{command(found)}`.\n"
+
+
+class Together(SphinxDirective):
+    """The budget sweep read with the neighbour map: `{together}`."""
+
+    def run(self) -> list[nodes.Node]:
+        sweep, map_ = results_of(self, "budget_sweep", "night"), results_of(self, "neighbour_map", "cpu")
+        return [nodes.raw("", _html(when.together(sweep, map_)), format="html")]
+
+
+class Public(SphinxDirective):
+    """NNCLR minus SimCLR as others published it: `{public-numbers}`."""
+
+    def run(self) -> list[nodes.Node]:
+        return [nodes.raw("", _html(when.public()), format="html")]
+
+
+def _html(shown: Shown) -> str:
+    return shown._repr_mimebundle_()["text/html"]
+
+
+def setup(app: Sphinx) -> dict:
+    """Register the directives."""
+    app.add_directive("ours", Ours)
+    app.add_directive("together", Together)
+    app.add_directive("public-numbers", Public)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

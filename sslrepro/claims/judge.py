@@ -1,0 +1,401 @@
+"""From measured cells to verdicts: gates first, then the claim's statistic, with 95% needed for either side.
+
+The rule is docs/adr/0008; what each claim's statistic is stands in papers/judgements.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sslrepro import papers
+from sslrepro.claims import gates
+from sslrepro.claims.gates import Facts, Gate
+from sslrepro.claims.language import LEAST_SEEDS, Cell, Missing, Reader, printed, stated
+from sslrepro.claims.statistics import (
+    LEVEL,
+    Contrast,
+    Key,
+    Statistic,
+    Tree,
+    compiled,
+    contrasts,
+    estimate,
+    fewest_seeds,
+    p_values,
+)
+
+HOLDS, CONTRADICTED = 1 - LEVEL, LEVEL
+VERDICTS = ("holds", "contradicted", "inconclusive", "not tested", "not judged")
+
+
+@dataclass(frozen=True)
+class Lenses:
+    """Three looks at an effect beside its verdict; None where the paper prints no effect."""
+
+    same_direction: bool | None
+    paper_inside: bool | None
+    zero_inside: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One contrast of a claim: what it says, (mean, low, high) with its 95% interval, and its own verdict."""
+
+    words: str
+    effect: tuple[float, float, float]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Letter:
+    """The transcribed expression by the letter ("every step rises"): true of our means, and of how many seeds."""
+
+    means: bool
+    seeds: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the seeds say about a claim.
+
+    verdict        one of VERDICTS; `reason` says why a claim is not tested, not judged, or open for a collapsed run
+    probability    1 minus the p-value of the data were the claim false: >= 0.95 holds
+    gap            (middle, low, high) of the claim's effect with its 95% interval, in the paper's unit
+    paper_gap      the same effect as the paper prints it
+    seeds_needed   least seeds per cell that would settle an inconclusive claim if means and spreads stayed as
+                   they are; None when not even 1,000 would
+    judged_as      what was judged where the claim's own cells are not all run here
+    if_equal       of a claim that nothing differs: its probability were all cells it reads equal, with spreads as they
+                   are. Below 0.95 it cannot hold with these seeds, whatever is true; None for other claims
+    opposite       1 minus the p-value of the data were the claim true: >= 0.95 contradicted
+    kind, name, section, basis   of the judgement file: statistic, a name people can say, where the paper says it, and
+                   whether it is asserted, hedged or read off a table
+    lenses         None where there is no effect
+    every_step     None where the claim has no expression, or its cells were not all run
+    gate           "floor", "premise", "letter only", "collapse", or ""
+    n              seeds behind the verdict
+    parts          the contrasts of a claim with several
+    tolerance      of "no difference", with its source
+    notes          what a gate measured, or could not
+    """
+
+    claim: str
+    text: str
+    verdict: str
+    probability: float | None = None
+    gap: tuple[float, float, float] | None = None
+    paper_gap: float | None = None
+    gap_unit: str = ""
+    seeds_needed: int | None = None
+    reason: str = ""
+    judged_as: str = ""
+    if_equal: float | None = None
+    opposite: float | None = None
+    kind: str = ""
+    name: str = ""
+    section: str = ""
+    basis: str = ""
+    lenses: Lenses | None = None
+    every_step: Letter | None = None
+    gate: str = ""
+    n: int | None = None
+    parts: tuple[Part, ...] = ()
+    tolerance: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def decided(against_claim: float, for_opposite: float) -> str:
+    """The word for two p-values."""
+    if against_claim <= LEVEL:
+        return "holds"
+    return "contradicted" if for_opposite <= LEVEL else "inconclusive"
+
+
+def judge(
+    claim: Mapping[str, Any],
+    cells: Mapping[Key, Cell],
+    values: Mapping[Key, Cell] | None = None,
+    judged: bool = True,
+    unrun: Mapping[str, str] | None = None,
+    adapted: Mapping[str, str] | None = None,
+    facts: Mapping[Key, Facts] | None = None,
+    sizes: bool = False,
+    judgement: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """The verdict on a claim from measured cells, keyed (table, row, column), in the paper's units.
+
+    Only measured numbers count: a claim that needs a cell or value we have not run is "not judged", and so is
+    every claim where a cell it reads has fewer than three seeds, or `judged` is False (smoke scale).
+
+        values     (paper, name) -> cell, of numbers that the paper has in its text
+        unrun      claim id -> why the table's definition does not run it
+        adapted    claim id -> its expression over the cells that the table's definition runs, for `every_step`
+        facts      (table, row, column) or (paper, name) -> what the gates know of a cell
+        sizes      whether printed sizes of gaps are asked for, as at paper scale
+        judgement  the claim's entry of the judgement file, where it is not the committed one
+    """
+    known = {**cells, **(values or {})}
+    told = judgement if judgement is not None else papers.judgements().get(claim["id"], {})
+    case = Case(claim, told, known, dict(facts or {}), sizes, (adapted or {}).get(claim["id"], ""))
+    base = case.about()
+    if claim["id"] in (unrun or {}):
+        return replace(base, reason=unrun[claim["id"]])
+    if not told:
+        return replace(base, reason="no judgement is recorded of the claim")
+    if case.statistic.tree is None:
+        return replace(base, reason=told["statistic"].get("why", "the claim cannot be written over measured cells"))
+    try:
+        found = case.decision()
+    except Missing as missing:
+        return replace(base, reason=str(missing))
+    base = replace(base, **found)
+    if not judged:
+        return replace(base, verdict="not judged", reason="nothing is concluded at this scale")
+    if base.n < LEAST_SEEDS:
+        return replace(base, verdict="not judged", reason=f"{base.n} seeds, at least {LEAST_SEEDS} are needed")
+    return case.gated(base)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A claim with everything that bears on it."""
+
+    claim: Mapping[str, Any]
+    told: Mapping[str, Any]
+    known: Mapping[Key, Cell]
+    facts: Mapping[Key, Facts]
+    sizes: bool
+    adapted: str
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The statistic that is judged: over the cells that are run here, where they are not the paper's."""
+        return self.told.get("here") or self.told["statistic"]
+
+    @property
+    def statistic(self) -> Statistic:
+        """The same as a tree."""
+        return compiled(self.given, self.sizes, self.known.__contains__, f"judgements.{self.claim['id']}")
+
+    def look(self, key: Key) -> Cell:
+        """A measured cell; raises Missing."""
+        if key not in self.known:
+            raise Missing(f"not run: {'.'.join(key)}")
+        if self.known[key].n < 2:
+            raise Missing(f"1 seed, at least {LEAST_SEEDS} are needed")
+        return self.known[key]
+
+    def about(self) -> Verdict:
+        """What is known before anything is decided."""
+        check = self.claim.get("check") or {}
+        told = self.told
+        tolerance = told.get("tolerance") or {}
+        gap, theirs = self.effect()
+        paper_gap = check.get("paper_gap") if theirs is None else theirs
+        return Verdict(
+            claim=self.claim["id"], text=self.claim["text"], verdict="not judged", gap=gap, paper_gap=paper_gap,
+            gap_unit=check.get("gap_unit") or "", judged_as=self.judged_as(), lenses=lenses(gap, paper_gap),
+            kind=told.get("statistic", {}).get("kind", ""), name=told.get("name", ""), section=told.get("section", ""),
+            basis=told.get("basis", ""), every_step=self.letter(),
+            tolerance=f"{tolerance['value']:g} ({tolerance['source']})" if tolerance else "",
+        )  # fmt: skip
+
+    def judged_as(self) -> str:
+        """What stands in for the claim's own cells; "" where nothing needs to."""
+        if not self.told or self.given.get("kind") == "none":
+            return ""
+        absent = self.statistic.absent
+        said = [self.given["words"]] if self.told.get("here") and self.given.get("words") else []
+        return "; ".join(said + ([f"without {', '.join(absent)}"] if absent else []))
+
+    def decision(self) -> dict[str, Any]:
+        """Verdict, probabilities, seeds and parts of the statistic alone; raises Missing."""
+        tree = self.statistic.tree
+        against_claim, for_opposite = p_values(tree, self.look)
+        n = fewest_seeds(tree, self.look)
+        verdict = decided(against_claim, for_opposite)
+        needed = None
+        if verdict == "inconclusive" and n >= LEAST_SEEDS:
+            needed = seeds_needed(lambda seeds: decided(*p_values(tree, self.look, seeds)) != "inconclusive", n)
+        return {"verdict": verdict, "probability": 1 - against_claim, "opposite": 1 - for_opposite, "n": n,
+                "seeds_needed": needed, "parts": tuple(self.parts(tree)), "if_equal": self.if_equal(tree)}  # fmt: skip
+
+    def parts(self, tree: Tree) -> Iterator[Part]:
+        """The contrasts, where there are several."""
+        if isinstance(tree, Contrast):
+            return
+        for contrast in contrasts(tree):
+            found = estimate(contrast, self.look)
+            yield Part(contrast.words, found.interval, decided(found.above, 1 - found.above))
+
+    def gated(self, base: Verdict) -> Verdict:
+        """The verdict behind the gates."""
+        keys = list(dict.fromkeys(self.statistic.tree.keys()))
+        stop, notes = gates.floor(keys, self.facts)
+        wanted = self.told.get("premise")
+        if wanted:
+            paper = self.claim.get("paper") or self.claim["id"].partition("_")[0]
+            late, said = gates.premise(keys, self.facts, paper, wanted == "mined in the best row",
+                                       self.told.get("paper_match"))  # fmt: skip
+            stop, notes = stop or late, [*notes, *said]
+        base = replace(base, notes=tuple(notes))
+        if stop is None and base.verdict == "holds":
+            stop = gates.letter_only(self.given.get("sense"), self.given.get("at", ""), self.known)
+        if stop is not None:
+            return stopped(base, stop)
+        return self.without_collapsed(base, keys)
+
+    def without_collapsed(self, base: Verdict, keys: list[Key]) -> Verdict:
+        """The verdict, open where it changes when runs that nearly collapsed are left out."""
+        marks = gates.marked(keys, self.facts)
+        if not marks:
+            return base
+        said = tuple(dict.fromkeys(why for seeds in marks.values() for why in seeds.values()))
+        left = {key: cell.without(marks.get(key, ())) for key, cell in self.known.items()}
+        other = replace(self, known={key: cell for key, cell in left.items() if cell is not None})
+        try:
+            found = other.decision()
+        except Missing:
+            found = {"verdict": "not judged", "n": 0}
+        changes = found["n"] < LEAST_SEEDS or found["verdict"] != base.verdict
+        base = replace(base, notes=(*base.notes, *said))
+        if not changes:
+            return base
+        return replace(base, verdict="inconclusive", gate=gates.COLLAPSE, seeds_needed=None,
+                       reason=f"a run nearly collapsed ({said[0]}); without it the claim is "
+                              + ("not decided" if found["n"] < LEAST_SEEDS else found["verdict"]))  # fmt: skip
+
+    # --- beside the verdict ------------------------------------------------------------------------------------------
+
+    def effect(self) -> tuple[tuple[float, float, float] | None, float | None]:
+        """Our effect with its interval, and the same contrast of printed cells; None each where it is unknown."""
+        for contrast in self.effects():
+            try:
+                return estimate(contrast, self.look).interval, paper_value(contrast)
+            except Missing:
+                continue
+        return None, None
+
+    def effects(self) -> Iterator[Contrast]:
+        """Candidates: the one that the judgement names, the transcribed one, the statistic's own."""
+        given = self.told and self.given
+        if given and given.get("effect"):
+            yield compiled(given, self.sizes, self.known.__contains__).effect
+        if not (given and "effect" in given):
+            transcribed = (self.claim.get("check") or {}).get("gap_expr")
+            contrast = as_contrast(transcribed) if transcribed else None
+            if contrast is not None:
+                yield contrast
+            if given and given.get("kind") != "none" and self.statistic.effect is not None:
+                yield self.statistic.effect
+
+    def letter(self) -> Letter | None:
+        """The claim's expression over our means, and seed by seed."""
+        expression = self.adapted or papers.expression(self.claim)
+        if not expression:
+            return None
+        used: dict[Key, Cell] = {}
+
+        def mean(*key: str) -> float:
+            used[key] = self.look(key)
+            return used[key].mean
+
+        try:
+            true = bool(np.all(Reader(mean, mean).read(expression)))
+        except Missing:
+            return None
+        seeds = sorted(set.intersection(*(set(cell.by_seed) for cell in used.values()))) if used else []
+        held = 0
+        for seed in seeds:
+            at = lambda *key, seed=seed: used[key].by_seed[seed]  # noqa: E731
+            held += bool(np.all(Reader(at, at).read(expression)))
+        return Letter(true, held, len(seeds)) if used else None
+
+    def if_equal(self, tree: Tree) -> float | None:
+        """The probability were the cells equal, of a claim that nothing differs between cells."""
+        parts = list(contrasts(tree))
+        if self.statistic.kind != "equivalence" or any(abs(sum(part.weights.values())) > 1e-9 for part in parts):
+            return None
+        level = float(np.mean([self.look(key).mean for key in tree.keys()]))
+        same = {key: moved(cell, level) for key, cell in self.known.items()}
+        return 1 - p_values(tree, same.__getitem__)[0]
+
+
+def stopped(base: Verdict, gate: Gate) -> Verdict:
+    """A claim that a gate stops."""
+    return replace(base, verdict="not tested", gate=gate.name, reason=f"{gate.reason}; a test would take {gate.remedy}",
+                   seeds_needed=None)  # fmt: skip
+
+
+def moved(cell: Cell, level: float) -> Cell:
+    """The cell with another mean."""
+    if not cell.seeds:
+        return replace(cell, mean=level)
+    return Cell.of({seed: value - cell.mean + level for seed, value in cell.seeds}, cell.source)
+
+
+def lenses(gap: tuple[float, float, float] | None, paper_gap: float | None) -> Lenses | None:
+    """Same direction as the paper? Its effect inside our interval? Zero inside?"""
+    if gap is None:
+        return None
+    mean, low, high = gap
+    zero = low <= 0 <= high
+    if paper_gap is None:
+        return Lenses(None, None, zero)
+    return Lenses(mean * paper_gap > 0 if paper_gap else None, low <= paper_gap <= high, zero)
+
+
+def paper_value(contrast: Contrast) -> float | None:
+    """A contrast of the cells that the paper prints; None where it prints not all."""
+    try:
+        values = {key: printed(*key) if len(key) == 3 else stated(*key) for key in contrast.weights}
+    except (Missing, ValueError):
+        return None
+    if any(not isinstance(value, int | float) for value in values.values()):
+        return None
+    return round(sum(weight * values[key] for key, weight in contrast.weights.items()) + contrast.constant, 6)
+
+
+def as_contrast(expression: str) -> Contrast | None:
+    """A transcribed effect as a weighted sum of cells; None where it is not one (an extreme, a ratio)."""
+    keys: dict[Key, float] = {}
+    point: dict[Key, float] = {}
+
+    def cell(*key: str) -> float:
+        keys[key] = 0.0
+        return point.get(key, 0.0)
+
+    def value(at: Mapping[Key, float]) -> float:
+        point.clear()
+        point.update(at)
+        return float(Reader(cell, cell).read(expression))
+
+    with np.errstate(all="ignore"):
+        try:
+            constant = value({})
+            weights = {key: value({key: 1.0}) - constant for key in list(keys)}
+            probe = {key: 3.0 + 1.7 * place * place for place, key in enumerate(keys)}
+            expected = constant + sum(weight * probe[key] for key, weight in weights.items())
+            fits = math.isclose(value(probe), expected, abs_tol=1e-6)
+        except (Missing, ValueError, ZeroDivisionError, TypeError):
+            return None
+    return Contrast({key: weight for key, weight in weights.items() if weight}, constant) if fits else None
+
+
+def seeds_needed(settled: Callable[[int], bool], start: int, most: int = 1000) -> int | None:
+    """Least n > start that is settled, found by doubling and bisection; None beyond `most`."""
+    if start >= most:
+        return None
+    low, high = start, start + 1
+    while not settled(high):
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if settled(middle) else (middle, high)
+    return high

@@ -1,0 +1,84 @@
+"""NNCLR with controlled neighbours: how often the positive shares the anchor's class, and how near it is, is set.
+
+A diagnostic of this book, no method of a paper: an oracle that reads labels. The loss, heads, queue and update are
+those of NNCLR (Dwibedi et al., ICCV 2021, arXiv:2104.14548, Algorithm 1).
+Compared with NNCLR: - the search decides; + each lookup is right with a set probability, and both the right and the
+wrong rows are the nearest, random or the farthest of their kind.
+
+With `right_share` 1 and the nearest of the class it is NNCLR's oracle neighbour. Rows of the queue that show no image
+yet are of no class: they stand in only while the queue holds no row of the kind that was drawn.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from sslrepro.base.types import Float, LabelledBatch, Step
+from sslrepro.methods.base import Method
+from sslrepro.methods.kinds import above_zero, choice, passing_over_self, rows_in_batches, share, width
+from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
+from sslrepro.parts.heads import mlp
+from sslrepro.parts.losses import nce
+from sslrepro.parts.memory import Queue, unit
+from sslrepro.parts.metrics import spread
+from sslrepro.parts.stand_in import controlled
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = width(256, "dim")  # d, width of the embedding
+    hidden: int = width(2048, "hidden")  # width of the projector's two hidden layers
+    hidden_predictor: int = width(4096, "hidden_predictor")  # width of the predictor's hidden layer
+    temperature: float = above_zero(0.1)  # tau, Eq. 3
+    queue_size: int = rows_in_batches(32_768, batch=4096)  # m, rows
+    right_share: float = share(0.57)  # of lookups that return a row of the anchor's class; NNCLR reports 57% at its end
+    right: str = choice("nearest", "random", "farthest")  # which row of the anchor's class
+    wrong: str = choice("nearest", "random", "farthest")  # which row of another class
+    exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
+
+
+@final
+class NNCLRControlled(Method):
+    """Nearest-neighbour contrastive learning whose neighbours are right as often as asked."""
+
+    diagnostic = True
+    needs_labels = True
+    n_views = 2
+
+    def __init__(self, config: Config, encoder: nn.Module, n_images: int):
+        super().__init__()
+        self.config = config
+        self.encoder = encoder
+        self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim, last_norm=True)
+        self.predictor = mlp(config.dim, config.hidden_predictor, config.dim)
+        self.queue = Queue(config.queue_size, config.dim)
+
+    def contrast(self, n: Float[Tensor, "b d"], p: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
+        """Eq. 3 for the stand-ins n of one view and the predictions p of the other."""
+        everyone = torch.ones(len(n), len(all_gather_detached(p)), dtype=torch.bool, device=n.device)
+        own = torch.zeros_like(everyone)
+        own[torch.arange(len(n), device=n.device), local_rows(len(n), n.device)] = True
+        return nce(n, all_gather(p), own, everyone, self.config.temperature)
+
+    def loss(self, batch: LabelledBatch, progress: float) -> Step:
+        config, queue = self.config, self.queue
+        z = [self.embed(view) for view in batch.views]
+        p = [unit(self.predictor(rows)) for rows in z]
+        same = batch.label[:, None] == queue.label
+        other = ~same & (queue.label >= 0)
+        allowed = torch.ones_like(same)
+        if config.exclude_self:
+            allowed = batch.index[:, None] != queue.index
+        draws, generator = (config.right_share, config.right, config.wrong), batch.generator()
+        slots = [controlled(rows.detach(), queue.entries, same, other, allowed, *draws, generator) for rows in z]
+        n = [queue.entries[slot] for slot in slots]
+        loss = (self.contrast(n[0], p[1]) + self.contrast(n[1], p[0])) / 2
+        cosine = (torch.cat(n) * torch.cat(z)).sum(1).mean()
+        metrics = {"embedding_std": spread(z[0]), "neighbour_cosine": cosine.detach()}
+        mined = batch.index.repeat(2), queue.index[torch.cat(slots)]
+        return Step(loss, metrics, (z[0].detach(), batch.index, batch.label), mined)
+
+    def after_step(self, step: Step, progress: float) -> None:
+        self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))

@@ -1,0 +1,358 @@
+"""The page of the budget sweep: when a nearest neighbour begins to pay, from the table's results."""
+
+import html
+import math
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from sslrepro.claims import Cell, stated
+from sslrepro.report import table_page, unfinished
+from sslrepro.report.figures import MINED, PALETTE, Figure, half, style
+from sslrepro.report.formats import Shown, as_latex, html_table, number, plural, shown, text_table
+from sslrepro.report.headings import CONTROLS
+from sslrepro.report.trends import Trend, positive, sign_word, trend
+from sslrepro.study.results import Results, cell_of, paired_differences
+
+LEARNERS = ("SimCLR", "no lookup", "no lookup, no gradient", "nearest neighbour", "oracle neighbour")
+SCORES = {"linear_top1": "linear probe", "knn_top1": "20-NN"}
+PRIMARY = ("nearest neighbour", "no lookup")
+STEPS = {  # from SimCLR to NNCLR, one change at a time
+    "heads, predictor and loss": ("no lookup", "SimCLR"),
+    "stopped gradient": ("no lookup, no gradient", "no lookup"),
+    "the neighbour's vector": ("nearest neighbour", "no lookup, no gradient"),
+}
+EFFECTS = {
+    "neighbour minus no lookup": PRIMARY,
+    "neighbour minus SimCLR": ("nearest neighbour", "SimCLR"),
+    **{f"of which {name}": pair for name, pair in STEPS.items()},
+    "oracle minus no lookup": ("oracle neighbour", "no lookup"),
+}
+TIMES_CHANCE = 3  # least ratio of right neighbours to chance at which a length says something about neighbours
+COLLAPSED = 0.05
+LOOKS = dict(zip(LEARNERS, zip(("#000000", *PALETTE[:4]), "^oDsv", strict=True), strict=True))
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------
+
+
+def lengths(found: Results) -> dict[str, int]:
+    """Column -> epochs of its runs, shortest first; columns whose lengths are equal at this scale once."""
+    row = next(iter(found.definition.rows))
+    epochs = {name: found.plan.of(row, name)[0].config.plan.epochs for name in found.definition.measured}
+    first = {length: name for name, length in reversed(epochs.items())}
+    return {name: length for length, name in sorted(first.items())}
+
+
+def values(found: Results, row: str, column: str, score: str) -> dict[int, float]:
+    """Seed -> a score of a learner at a length, in percent."""
+    return {seed: 100 * value for seed, value in found.by_seed(row, score, column).items()}
+
+
+def difference(
+    found: Results, pair: tuple[str, str], column: str, score: str = "linear_top1", leave_out: bool = False
+) -> dict[int, float]:
+    """Seed -> points by which the first learner is better, for seeds that both have.
+
+    leave_out   without seeds of which either run is marked as collapsed
+    """
+    first, second = (values(found, row, column, score) for row in pair)
+    out = paired_differences(first, second)
+    if leave_out:
+        marked = {seed for row in pair for seed in collapsed(found, row, column)}
+        out = {seed: value for seed, value in out.items() if seed not in marked}
+    return out
+
+
+def collapsed(found: Results, row: str, column: str) -> list[int]:
+    """Seeds whose embedding ended with a spread below 0.05."""
+    return [seed for seed, value in found.by_seed(row, "embedding_std", column).items() if value < COLLAPSED]
+
+
+def growth(
+    found: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1", leave_out: bool = False
+) -> Trend | None:
+    """The effect's lines over log2 of the epochs, of seeds that have every length; None for a single length."""
+    here = lengths(found)
+    if len(here) < 2:
+        return None
+    return trend({math.log2(n): difference(found, pair, name, score, leave_out) for name, n in here.items()})
+
+
+def right(found: Results, column: str, row: str = "nearest neighbour") -> Cell | None:
+    """How often the neighbours of the last logged steps shared the class, in percent."""
+    return cell_of(values(found, row, column, MINED))
+
+
+def chance(found: Results) -> float:
+    """How often a random image shares the class, in percent."""
+    return 100 / found.plan.profile.classes
+
+
+def passes_gate(found: Results, column: str) -> bool:
+    """Whether neighbours are right at least three times as often as chance."""
+    share = right(found, column)
+    return share is not None and share.mean >= TIMES_CHANCE * chance(found)
+
+
+@cache
+def public_numbers() -> list[dict[str, Any]]:
+    """NNCLR minus SimCLR as others published it, with sources (papers/public_nnclr.yaml)."""
+    import yaml
+
+    return yaml.safe_load(resources.files("sslrepro.papers").joinpath("public_nnclr.yaml").read_text())["rows"]
+
+
+# --- words ------------------------------------------------------------------------------------------------------
+
+
+def finding(found: Results) -> str:
+    """The answer in a few sentences, from the numbers, by the rule that stands in the table's reading."""
+    here = lengths(found)
+    told = [(n, name, cell) for name, n in here.items() if (cell := cell_of(difference(found, PRIMARY, name)))]
+    if not told:
+        return "Not run yet."
+    text = ""
+    for n, name, cell in (told[0], told[-1])[: len(told)]:
+        share = right(found, name)
+        verdict = sign_word(cell)
+        text += (
+            f"After {plural(n, 'epoch')} the neighbour {verdict if verdict in ('pays', 'costs') else 'effect is'} "
+            f"{shown(cell, sign=True)} points against no lookup"
+        )
+        text += f" ({verdict}, n = {cell.n})" if verdict not in ("pays", "costs") else f" (n = {cell.n})"
+        text += f" and is right in {shown(share)}% of lookups. " if share else ". "
+    line = growth(found)
+    if line is not None and line.n >= 2:
+        text += f"The effect {told_growth(line)}. "
+    elif line is not None:
+        text += f"Whether it grows cannot be said: {plural(line.n, 'seed')} with every length. "
+    weak = [n for name, n in here.items() if right(found, name) and not passes_gate(found, name)]
+    if weak:
+        text += (
+            f"At {', '.join(map(str, weak))} epochs neighbours are right less than {TIMES_CHANCE} times as often as "
+            f"chance ({chance(found):.1f}%): nothing about neighbours is tested there. "
+        )
+    marked = [f"{row}, {here[name]} epochs, seed {seed}" for row in LEARNERS for name in here
+              for seed in collapsed(found, row, name)]  # fmt: skip
+    if marked:
+        text += f"Collapsed at the end and counted: {'; '.join(marked)}. "
+    return text.strip() + ("" if found.plan.profile.judged else " Nothing is concluded at this scale.")
+
+
+def told_growth(line: Trend) -> str:
+    """ "grows with length: ...", with the crossing where one is stated."""
+    slope = line.slope
+    verb = {"rises": "grows with length", "falls": "falls with length", "open": "does not clearly change with length"}
+    text = f"{verb[line.verdict]} ({shown(slope, sign=True)} points per doubling, n = {line.n}"
+    text += f", probability of growth {line.rising:.2f})"
+    if line.verdict != "rises":
+        return text + ", so no crossing is stated"
+    low, high = 2 ** min(line.x), 2 ** max(line.x)
+    at = 2**line.zero
+    text += f"; the mean line crosses zero at {epochs(at)}"
+    text += "" if low <= at <= high else " (an extrapolation)"
+    ends = line.zero_set
+    return text + (f", 95% set {epochs(2 ** ends[0])} to {epochs(2 ** ends[1])}" if ends else ", without a bounded set")
+
+
+def epochs(value: float) -> str:
+    """A length in words: 23 epochs; fewer than one and more than a hundred thousand are not told apart."""
+    if value < 1:
+        return "less than 1 epoch"
+    return f"{value:,.0f} epochs" if value < 1e5 else "more than 100,000 epochs"
+
+
+def headline(found: Results) -> Shown:
+    """The finding on a card, and what is missing."""
+    text, left = finding(found), unfinished.shown(found)
+    return Shown(f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
+                 "\n".join([text, unfinished.note(found)]).strip())  # fmt: skip
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
+
+
+def rows_of(found: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """Accuracies: a line per learner and score, a column per length; right neighbours below; controls."""
+    here = lengths(found)
+    head = ["learner", "score, %", *(plural(n, "epoch") for n in here.values()), "n"]
+    body = []
+    for row in LEARNERS:
+        for score, label in SCORES.items():
+            cells = [cell_of(values(found, row, name, score)) for name in here]
+            body.append([row, label, *map(shown, cells), counts(cells)])
+    for row in ("nearest neighbour", "oracle neighbour"):
+        cells = [right(found, name, row) for name in here]
+        body.append([row, "right at the end", *map(shown, cells), counts(cells)])
+    foot = []
+    for name in found.definition.controls:
+        cell = found.at(name, next(iter(here)), control=True)
+        foot.append([CONTROLS[name], "linear probe", shown(cell), *([""] * (len(here) - 1)), counts([cell])])
+    return head, body, foot
+
+
+def effect_rows(found: Results) -> tuple[list[str], list[list[str]]]:
+    """Paired differences: a line per comparison and score, a column per length, then the growth."""
+    here = lengths(found)
+    head = ["difference, points", "score", *(plural(n, "epoch") for n in here.values()), "per doubling",
+            "probability of growth", "n"]  # fmt: skip
+    body = []
+    for label, pair in EFFECTS.items():
+        for score, name_of in SCORES.items():
+            cells = [cell_of(difference(found, pair, name, score)) for name in here]
+            line = growth(found, pair, score)
+            told = [shown(line.slope, sign=True), "" if line.rising is None else f"{line.rising:.2f}"] if line else []
+            body.append([label, name_of, *(shown(cell, sign=True) for cell in cells), *(told or ["", ""]),
+                         counts(cells)])  # fmt: skip
+    return head, body
+
+
+def counts(cells: list[Cell | None]) -> str:
+    """How many seeds the cells of a line have: 3, or 1-3."""
+    n = sorted({cell.n if cell else 0 for cell in cells})
+    return str(n[0]) if len(n) == 1 else f"{n[0]}-{n[-1]}"
+
+
+def caption(found: Results) -> str:
+    """Unit, protocol, data and n, made from the configurations."""
+    config, made = found.plan.of("SimCLR", next(iter(lengths(found))))[0].config, found.plan.profile
+    return (
+        f"Five learners at {made.name} scale: {config.data.name}, {config.data.n_train or made.n_train:,} training "
+        f"images of {config.data.side or 'native'} px, encoder {config.encoder}, batch {config.plan.batch_size}, "
+        f"{config.plan.optimizer} at {config.plan.lr}, every length a run of its own. Mean ± half the 95% t-interval "
+        f"over n seeds{' (each draws its own images)' if made.data_follows_seed else ''}; last epoch, test read once. "
+        f"Right at the end: lookups of the last logged steps that share the anchor's class; chance is "
+        f"{chance(found):.1f}%. Differences are taken seed by seed. The oracle reads labels."
+    )
+
+
+def table(found: Results) -> Shown:
+    """Accuracies and right neighbours by length."""
+    head, body, foot = rows_of(found)
+    note = caption(found)
+    return Shown(table_html(head, body, foot) + f'\n<p class="caption">{html.escape(note)}</p>',
+                 text_table([head, *body, *foot]) + "\n" + note)  # fmt: skip
+
+
+def effects(found: Results) -> Shown:
+    """What each change does, by length."""
+    head, body = effect_rows(found)
+    return Shown(table_html(head, body), text_table([head, *body]))
+
+
+def table_html(head: list[str], body: list[list[str]], foot: list[list[str]] = ()) -> str:
+    """Plain cells as the page's table."""
+    escaped = [[[html.escape(cell) for cell in line] for line in part] for part in (body, foot)]
+    return html_table(list(map(html.escape, head)), escaped[0], "results", escaped[1])
+
+
+def copies(found: Results) -> Shown:
+    """The table for download, as on every page."""
+    head, body, foot = rows_of(found)
+    lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *body, *foot]]
+    return table_page.copies(found, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
+
+
+# --- figure -----------------------------------------------------------------------------------------------------
+
+
+def figure(found: Results) -> Figure:
+    """Accuracy, the neighbour's effect, right neighbours, and NNCLR minus SimCLR beside what others published."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plot, axes = plt.subplots(2, 2, figsize=(11, 7.6), layout="constrained")
+    said = [accuracy_panel(found, axes[0, 0]), effect_panel(found, axes[0, 1]), right_panel(found, axes[1, 0]),
+            public_panel(found, axes[1, 1])]  # fmt: skip
+    here = list(lengths(found).values())
+    for axis in (axes[0, 0], axes[0, 1], axes[1, 0]):
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(here, list(map(str, here)))
+        axis.minorticks_off()
+        axis.set_xlabel("epochs", fontsize=9)
+    style(plot, list(axes.flat))
+    return Figure(plot, f"Four panels. {' '.join(said)} Bars are 95% intervals over seeds.")
+
+
+def over_lengths(found: Results, axis: Any, cells: dict[int, Cell | None], place: int, of: int, **look: Any) -> None:
+    """Means with intervals over the lengths, moved a little sideways so that bars do not hide each other."""
+    known = {n: cell for n, cell in cells.items() if cell is not None}
+    x = [n * 2 ** (0.07 * (place - (of - 1) / 2)) for n in known]
+    axis.errorbar(x, [c.mean for c in known.values()], [half(c) for c in known.values()], capsize=2, elinewidth=0.9,
+                  markersize=5, **look)  # fmt: skip
+
+
+def accuracy_panel(found: Results, axis: Any) -> str:
+    """Linear probe of every learner."""
+    said = []
+    for place, row in enumerate(LEARNERS):
+        colour, marker = LOOKS[row]
+        cells = {n: cell_of(values(found, row, name, "linear_top1")) for name, n in lengths(found).items()}
+        over_lengths(found, axis, cells, place, len(LEARNERS), color=colour, marker=marker, linewidth=1.2, label=row)
+        said.append(f"{row} {', '.join(shown(c) for c in cells.values())}")
+    axis.set_title("linear probe, %", fontsize=10)
+    axis.legend(fontsize=8, frameon=False, loc="best")
+    return f"Linear probe over {', '.join(map(str, lengths(found).values()))} epochs: {'; '.join(said)}."
+
+
+def effect_panel(found: Results, axis: Any) -> str:
+    """What the neighbour does, against no lookup and against SimCLR."""
+    axis.axhline(0, color="#555555", linewidth=1)
+    said = []
+    pairs = [("neighbour minus no lookup", PALETTE[0], "o"), ("neighbour minus SimCLR", PALETTE[1], "s"),
+             ("oracle minus no lookup", PALETTE[2], "v")]  # fmt: skip
+    for place, (label, colour, marker) in enumerate(pairs):
+        cells = {n: cell_of(difference(found, EFFECTS[label], name)) for name, n in lengths(found).items()}
+        over_lengths(found, axis, cells, place, len(pairs), color=colour, marker=marker, linewidth=1.2, label=label)
+        said.append(f"{label} {', '.join(shown(c, sign=True) for c in cells.values())}")
+    axis.set_title("difference in linear probe, points, paired over seeds", fontsize=10)
+    axis.legend(fontsize=8, frameon=False, loc="best")
+    return f"Differences: {'; '.join(said)}."
+
+
+def right_panel(found: Results, axis: Any) -> str:
+    """How often neighbours share the class at the end of training."""
+    cells = {n: right(found, name) for name, n in lengths(found).items()}
+    over_lengths(found, axis, cells, 0, 1, color=PALETTE[0], marker="o", linewidth=1.2, label="nearest neighbour")
+    for level, text in ((chance(found), "chance"), (TIMES_CHANCE * chance(found), "least for a test"),
+                        (stated("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training")):  # fmt: skip
+        axis.axhline(level, color="#555555", linestyle="--", linewidth=1)
+        axis.annotate(text, (0.01, level), xycoords=axis.get_yaxis_transform(), xytext=(0, 3), fontsize=8,
+                      textcoords="offset points", color="#555555")  # fmt: skip
+    axis.set_ylim(0, None)
+    axis.set_title("neighbours that share the class at the end, %", fontsize=10)
+    return f"Right neighbours at the end: {', '.join(shown(c) for c in cells.values())}%; chance {chance(found):.1f}%."
+
+
+def public_panel(found: Results, axis: Any) -> str:
+    """NNCLR minus SimCLR over training images seen: ours, and what others published, in gray."""
+    axis.axhline(0, color="#555555", linewidth=1)
+    markers = {True: "o", False: "x"}
+    for row in public_numbers():
+        seen = row["epochs"] * row["images"]
+        axis.plot(seen, row["difference"], markers[row["same_views"]], color="#8a8f98", markersize=6)
+        axis.annotate(row["label"], (seen, row["difference"]), xytext=(5, 2), textcoords="offset points", fontsize=7,
+                      color="#6b7079")  # fmt: skip
+    images = found.plan.profile.n_train
+    cells = {n: cell_of(difference(found, EFFECTS["neighbour minus SimCLR"], name))
+             for name, n in lengths(found).items()}  # fmt: skip
+    known = {n: cell for n, cell in cells.items() if cell is not None}
+    axis.errorbar([n * images for n in known], [c.mean for c in known.values()], [half(c) for c in known.values()],
+                  capsize=2, color=PALETTE[1], marker="s", markersize=5, linewidth=1.2, label="ours")  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_xlabel("training images seen (images x epochs); gray: public, one run each, x: other views", fontsize=8)
+    axis.set_title("NNCLR minus SimCLR, points", fontsize=10)
+    low, high = axis.get_xlim()
+    axis.set_xlim(low, high * 6)
+    said = ", ".join(f"{row['source']} {row['epochs']} epochs {number(row['difference'], sign=True)}"
+                     for row in public_numbers())  # fmt: skip
+    return f"NNCLR minus SimCLR, public single runs: {said}."
+
+
+def chance_of_growth(found: Results, pair: tuple[str, str] = PRIMARY) -> float | None:
+    """Probability that the mean slope of an effect over log2 of the epochs is positive; None where it has no slope."""
+    line = growth(found, pair)
+    return None if line is None else positive(line.slope)

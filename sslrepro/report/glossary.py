@@ -1,0 +1,127 @@
+"""What every number in `log.jsonl` and in a ledger file means, and the words this book uses for the parts of a method.
+
+A name that ends in a level of clusters (`mtpr_0`, `mtpr_1`, ...) or in a queue's length (`row_bytes_8192`) is explained
+once, without its number.
+"""
+
+import re
+
+TRAINING = {  # a line of log.jsonl; means over the steps since the last line unless said otherwise
+    "step": "Optimizer steps done.",
+    "epoch": "Passes over the training images done, as a fraction.",
+    "lr": "Learning rate of the last step of the interval, after warm-up and cosine.",
+    "loss": "The method's loss, as its page writes it. Losses of different methods cannot be compared.",
+    "embedding_std": "Collapse monitor: standard deviation of the unit-norm embeddings over the batch, mean over "
+                     "dimensions, times √d. About 1 when they spread over the sphere, 0 when all are equal.",
+    "collapsed": "True where `embedding_std` is below 0.05.",
+    "images_per_second": "Training images, not views, per second of wall time since training began or was resumed.",
+    "mined_share": "Share of anchors for which something was mined.",
+    "neighbour_match": "Of the mined items, the share whose image has the anchor's class. An item may be an older "
+                       "embedding of the anchor's own image, which always matches. Labels are read for this number "
+                       "only, never for the loss.",
+    "neighbour_match_without_self": "The same over items of other images: the number that says how good mining is. "
+                                    "Chance is the share of random pairs of one class.",
+    "neighbour_cosine": "Cosine of an anchor and the neighbour that stands in for it, mean.",
+    "neighbour_age_steps": "How many steps ago the neighbour entered the queue, mean.",
+    "self_hit": "Share of lookups that return a row of the anchor's own image.",
+    "self_in_queue": "Share of anchors of which the support set holds an older row at all.",
+    "pairs": "Pairs that SePP-ID's sampler mined before training.",
+    "paired_images": "Images that are in at least one of these pairs.",
+    "pair_degree": "Most pairs that one image is in.",
+    "pair_match": "Share of the mined pairs whose two images have one class.",
+    "pair_cosine": "Cosine of the two images of a pair in the sampler's embedding, mean.",
+    "sampler_seconds": "Processor seconds of training the sampler, which are not in `seconds`.",
+    "accepted": "Share of images that carry their cluster's label, at a level of clusters; 0 is the coarsest.",
+    "mtpr": "Mean true positive rate at a level: mean over images of the share of same-class images that have the "
+            "image's pseudo-label. In IFND's words, the false negatives found.",
+    "mtnr": "Mean true negative rate at a level: mean over images of the share of other-class images that have "
+            "another pseudo-label. In IFND's words, the true negatives kept.",
+    "precision": "Share of same-class pairs among all pairs of images with one pseudo-label, at a level; absent "
+                 "where there is no such pair.",
+    "strangers": "Other-class images that share an image's pseudo-label, mean over images, at a level.",
+    "relation_match": "Share of the image pairs which a method keeps as alike (ISL's sets) that have one class.",
+    "relation_degree": "Members per image in these sets, mean.",
+    "gan_epochs": "Passes over the images in which ISL's generator and discriminator trained at the last boundary.",
+    "mining_passes": "Passes in which proxies then looked for members (ISL).",
+    "pairs_admitted": "Pairs that joined each other's sets at the last boundary (ISL).",
+    "pairs_refused": "Pairs refused because a set was full (ISL); the cap is ours.",
+    "members": "Members of an anchor's set that the loss attracts, mean over the batch (ISL).",
+    "negatives": "Keys left in an anchor's denominator, mean over levels and anchors (IFND).",
+    "false_negatives": "Keys taken for false negatives per anchor, mean (FNC).",
+    "hard_positives": "Images or rows reached over the graph and trained on as hard positives, per anchor (InvP).",
+    "empty": "Share of anchors none of whose nearest rows shares a cluster with them; they add nothing (LA).",
+    "instance_loss": "The part of the loss without clusters or mined images: MoCo's in PCL, the instance loss in InvP.",
+    "invariance": "VICReg's invariance term: mean squared distance between the embeddings of two views.",
+}  # fmt: skip
+
+RUN = {  # of a finished run, beside the last line of its log
+    "steps": "Optimizer steps of the whole run; 0 for an encoder as initialised.",
+    "seconds": "Processor seconds of training, clustering and mining included.",
+    "peak_bytes": "Peak memory: resident in the process on the CPU, allocated on a GPU.",
+}
+
+SCORES = {  # of the evaluations of a finished run, on the test split, by a frozen encoder
+    "linear_top1": "Accuracy of a linear probe on frozen features, in [0, 1].",
+    "linear_top5": "Share of test images whose class is among the probe's five largest scores.",
+    "linear_held_out": "Accuracy on the held-out fifth of the training images that chose the penalty.",
+    "linear_penalty": "The penalty that was chosen.",
+    "knn_top1": "Accuracy of a vote of the nearest training images, weighted by similarity.",
+    "knn_top5": "Share of test images whose class is among the five with the most votes.",
+    "few_top1": "Accuracy of a linear probe from a few labels per class, mean over draws of the labelled images.",
+    "few_top5": "The same with the five largest scores.",
+    "few_std": "Standard deviation of `few_top1` over draws.",
+    "neighbour_match": "Of the k-NN evaluation: share of training images whose nearest other image, by features, has "
+    "their class.",
+    "nmi": "Normalised mutual information of k-means clusters and classes, in [0, 1], mean over starts.",
+    "nmi_std": "Its standard deviation over starts.",
+    "row_bytes": "Bytes of the rows of a queue of this length.",
+    "note_bytes": "Bytes of what a queue notes beside its rows: image, class and age.",
+    "steps_per_second": "Training steps per second with a queue of this length.",
+    "of_shortest": "The same relative to the shortest queue, median over rounds.",
+}
+
+WORDS = {  # the field's terms, as this book uses them
+    "encoder": "The network kept after training. Its output are the features that every evaluation reads.",
+    "features": "The encoder's output for an image; what probes and neighbours are computed on.",
+    "projector": "The head between encoder and loss. Its output is the embedding `z`, of unit norm unless said.",
+    "embedding": "What a loss compares: the projector's output `z`.",
+    "predictor": "An extra head on one side of a loss. Its output is the prediction `p`.",
+    "view": "One augmented copy of an image.",
+    "anchor": "The view for which a loss is computed: a row of the similarities.",
+    "positive": "What the anchor is pulled towards.",
+    "candidate": "What stands in the denominator of a contrastive loss: the positives and the negatives.",
+    "negative": "A candidate that is no positive; it is pushed away.",
+    "false negative": "A negative whose image has the anchor's class.",
+    "mined item": "Another image, or a stored embedding of one, that a method takes for the anchor's kind: a nearest "
+                  "neighbour, a pair, a member of its cluster or set.",
+    "student": "The network that is trained by gradient.",
+    "teacher": "A slow copy of the student that follows it by a moving average and has no gradient.",
+    "momentum": "Weight of the old value in that average, in [0, 1].",
+    "queue": "The last n embeddings, of whatever images, first in, first out.",
+    "bank": "One stored embedding for every image of the training set.",
+    "support set": "NNCLR's word for what neighbours are looked up in; here the queue, unless a table varies it.",
+    "temperature": "What similarities are divided by before a softmax. Low is sharp.",
+    "pseudo-label": "The number of an image's cluster, used where a label would be.",
+    "acceptance": "The share of images whose pseudo-label is used; the others get a label nobody shares.",
+    "oracle": "A method or setting that reads labels, declared as such: an upper bound, not a contestant.",
+    "control": "A row with the same budget that a result is read against: pixels, the untrained encoder, SimCLR.",
+    "step": "One update by the optimizer.",
+    "epoch": "One pass over the training images.",
+    "progress": "The fraction of steps done, in [0, 1].",
+    "scale": "A profile of a run: which images, encoder, epochs and batch. Verdicts belong to one.",
+    "run": "One configuration with one seed.",
+    "ledger": "The committed results: one small file per run, named by the hash of its configuration.",
+    "collapse": "All images mapped to nearly the same embedding. `embedding_std` shows it.",
+}  # fmt: skip
+
+_NUMBERED = re.compile(r"_\d+$")
+
+
+def base_name(key: str) -> str:
+    """A logged key without its level or length: mtpr_0 -> mtpr."""
+    return _NUMBERED.sub("", key)
+
+
+def unexplained(keys: set[str], known: dict[str, str]) -> set[str]:
+    """The keys that `known` does not explain, with or without their number."""
+    return {key for key in keys if key not in known and base_name(key) not in known}

@@ -1,0 +1,362 @@
+"""The page of the neighbour map: gain by precision and distance, break-even, and real miners on it."""
+
+import html
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sslrepro.claims import Cell
+from sslrepro.parts.stand_in import DISTANCES
+from sslrepro.report import table_page, unfinished
+from sslrepro.report.budget_sweep import counts, table_html
+from sslrepro.report.figures import MINED, PALETTE, Figure, half, style
+from sslrepro.report.formats import Shown, as_latex, number, plural, shown, text_table
+from sslrepro.report.headings import CONTROLS
+from sslrepro.report.trends import Trend, first_crossing, sign_word, trend
+from sslrepro.study.results import Results, cell_of, paired_differences
+
+BASE = "no lookup"
+SCORES = {"linear_top1": "linear probe", "knn_top1": "20-NN"}
+LOOKS = dict(zip(DISTANCES, zip(PALETTE[:3], "osD", strict=True), strict=True))
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------
+
+
+def points(found: Results, right: str = "nearest", wrong: str = "nearest") -> dict[float, str]:
+    """Share of right lookups -> the row that has it, for a distance of right and of wrong neighbours, ascending.
+
+    With no right neighbours the distance of right ones says nothing, with no wrong ones that of wrong ones: such rows
+    belong to every distance.
+    """
+    out = {}
+    for row, given in found.definition.rows.items():
+        if given.get("method") != "nnclr_controlled":
+            continue
+        share = given["right_share"]
+        if (given["right"] == right or share == 0) and (given["wrong"] == wrong or share == 1):
+            out[share] = row
+    return dict(sorted(out.items()))
+
+
+def gain(found: Results, row: str, score: str = "linear_top1", base: str = BASE) -> dict[int, float]:
+    """Seed -> points by which a row is above no lookup, for seeds that both have."""
+    first, second = ({seed: 100 * value for seed, value in found.by_seed(name, score).items()} for name in (row, base))
+    return paired_differences(first, second)
+
+
+def curve(
+    found: Results, right: str = "nearest", wrong: str = "nearest", score: str = "linear_top1", base: str = BASE
+) -> dict[float, dict[int, float]]:
+    """Share of right lookups -> seed -> gain."""
+    return {share: gain(found, row, score, base) for share, row in points(found, right, wrong).items()}
+
+
+def rise(found: Results, right: str = "nearest", score: str = "linear_top1", base: str = BASE) -> Trend:
+    """The gain's lines over the share of right lookups, of seeds that have every share."""
+    return trend(curve(found, right, score=score, base=base))
+
+
+def bent_crossing(found: Results, right: str = "nearest", score: str = "linear_top1", base: str = BASE) -> float | None:
+    """Where the polygon through the mean points crosses zero; None where it does not or points are missing."""
+    gains = curve(found, right, score=score, base=base)
+    seeds = set.intersection(*map(set, gains.values()))
+    if not seeds:
+        return None
+    return first_crossing({share: float(np.mean([by[seed] for seed in seeds])) for share, by in gains.items()})
+
+
+def distance_effect(found: Results, high: str, low: str, score: str = "linear_top1") -> Cell | None:
+    """Points by which one distance of right neighbours is better than another, averaged over the shares above zero.
+
+    Over seeds that have every share of both; None where there is none.
+    """
+    return mean_difference(*(points(found, right) for right in (high, low)), found, score)
+
+
+def error_effect(found: Results, score: str = "linear_top1") -> Cell | None:
+    """The same of wrong neighbours drawn at random against the nearest, over the shares that both have below one."""
+    return mean_difference(points(found, wrong="random"), points(found, wrong="nearest"), found, score, zero=True)
+
+
+def mean_difference(
+    first: dict[float, str], second: dict[float, str], found: Results, score: str, zero: bool = False
+) -> Cell | None:
+    """Mean over the shares that both curves have as rows of their own of their difference, per seed."""
+    rows = [(first[share], second[share]) for share in first
+            if share in second and first[share] != second[share] and (zero or share > 0)]  # fmt: skip
+    by_row = [paired_differences(gain(found, one, score), gain(found, other, score)) for one, other in rows]
+    if not by_row:
+        return None
+    seeds = set.intersection(*map(set, by_row))
+    return cell_of({seed: float(np.mean([by[seed] for by in by_row])) for seed in sorted(seeds)})
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A real miner on the map.
+
+    share       of its lookups at the end of training that were right, in [0, 1], mean over seeds
+    gain        over no lookup, in points
+    predicted   the map's mean curve of near right and near wrong neighbours at that share
+    """
+
+    row: str
+    share: float
+    gain: Cell
+    predicted: float
+
+    @property
+    def error(self) -> float:
+        """Gain minus prediction, in points."""
+        return self.gain.mean - self.predicted
+
+
+def miners(found: Results, score: str = "linear_top1") -> list[Placed]:
+    """Every miner that was run, on the map; [] while no seed has the whole curve."""
+    gains = curve(found, score=score)
+    seeds = set.intersection(*map(set, gains.values()))
+    if not seeds:
+        return []
+    shares, means = list(gains), [float(np.mean([by[seed] for seed in seeds])) for by in gains.values()]
+    out = []
+    for row, given in found.definition.rows.items():
+        share, cell = found.by_seed(row, MINED), cell_of(gain(found, row, score))
+        if given.get("method") == "nnclr_controlled" or not share or cell is None:
+            continue
+        at = float(np.mean(list(share.values())))
+        out.append(Placed(row, at, cell, float(np.interp(at, shares, means))))
+    return out
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How well the map predicts the miners, in points.
+
+    error      root mean square of gain minus prediction;  bias   mean of the same
+    baseline   root mean square of gain minus the miners' own mean gain, which knows them
+    """
+
+    n: int
+    error: float
+    bias: float
+    baseline: float
+
+    @property
+    def explains(self) -> bool:
+        """Whether the map predicts the miners better than their own mean does."""
+        return self.error < self.baseline
+
+
+def prediction(found: Results, score: str = "linear_top1") -> Prediction | None:
+    """The map's errors over all miners; None for fewer than two."""
+    placed = miners(found, score)
+    if len(placed) < 2:
+        return None
+    errors, gains = np.array([one.error for one in placed]), np.array([one.gain.mean for one in placed])
+    return Prediction(len(placed), float(np.sqrt((errors**2).mean())), float(errors.mean()), float(gains.std()))
+
+
+# --- words ------------------------------------------------------------------------------------------------------
+
+
+def finding(found: Results) -> str:
+    """The answer in a few sentences, from the numbers, by the rule that stands in the table's reading."""
+    lines = {right: rise(found, right) for right in DISTANCES}
+    known = {right: line for right, line in lines.items() if line.n >= 1}
+    if not known:
+        return "Not run yet."
+    text = " ".join(told_rise(found, right, line) for right, line in known.items())
+    comparisons = [
+        ("Right neighbours at random instead of the nearest", distance_effect(found, "random", "nearest")),
+        ("the farthest instead of random ones", distance_effect(found, "farthest", "random")),
+        ("wrong neighbours at random instead of the nearest", error_effect(found)),
+    ]
+    told = [f"{what} change the gain by {shown(cell, sign=True)} points ({sign_word(cell)}, n = {cell.n})"
+            for what, cell in comparisons if cell]  # fmt: skip
+    if told:
+        text += f" {'; '.join(told)}."
+    errors = prediction(found)
+    if errors:
+        text += (
+            f" {errors.n} real miners, none of which took part in the curve: the map's prediction from their share of "
+            f"right lookups errs by {errors.error:.1f} points (root mean square; mean error "
+            f"{number(errors.bias, sign=True)}), their own mean by {errors.baseline:.1f}: the map "
+            f"{'explains' if errors.explains else 'does not explain'} the differences between them."
+        )
+    return text.strip() + ("" if found.plan.profile.judged else " Nothing is concluded at this scale.")
+
+
+def told_rise(found: Results, right: str, line: Trend) -> str:
+    """What the gain over the share of right lookups does for one distance, with the break-even where one is stated."""
+    text = f"With {right} right neighbours the gain over no lookup "
+    if line.n < 2:
+        return text + f"has one seed: {number(line.at(0), sign=True)} points at no, {number(line.at(1), sign=True)} " \
+                      "points at all right lookups on its line."  # fmt: skip
+    verb = {"rises": "rises", "falls": "falls", "open": "does not clearly change"}[line.verdict]
+    slope = Cell(line.slope.mean / 10, line.slope.sd / 10, line.slope.n)
+    text += f"{verb} by {shown(slope, sign=True)} points per ten percent of right lookups (n = {line.n})"
+    if line.verdict != "rises":
+        return text + "; no break-even is stated."
+    text += f" and breaks even at {percent(line.zero)}"
+    ends = line.zero_set
+    text += f" (95% set {percent(ends[0])} to {percent(ends[1])}" if ends else " (without a bounded set"
+    bent = bent_crossing(found, right)
+    return text + ("; " + (f"the points themselves cross at {percent(bent)}" if bent is not None
+                           else "the points themselves do not cross") + ").")  # fmt: skip
+
+
+def percent(share: float) -> str:
+    """A share in percent; outside 0..1 it is said to be, as no such share exists."""
+    return f"{100 * share:.0f}%" if 0 <= share <= 1 else "below 0%" if share < 0 else "above 100%"
+
+
+def headline(found: Results) -> Shown:
+    """The finding on a card, and what is missing."""
+    text, left = finding(found), unfinished.shown(found)
+    return Shown(f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
+                 "\n".join([text, unfinished.note(found)]).strip())  # fmt: skip
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
+
+
+def map_rows(found: Results) -> tuple[list[str], list[list[str]]]:
+    """Gains by share: a line per share and score, a column per distance."""
+    columns = [(right, "nearest") for right in DISTANCES] + [("nearest", "random")]
+    head = ["right lookups", "score"]
+    head += [f"{right} right, {wrong} wrong" for right, wrong in columns] + ["n"]
+    body = []
+    for score, label in SCORES.items():
+        curves = [curve(found, right, wrong, score) for right, wrong in columns]
+        for share in curves[0]:
+            cells = [cell_of(by[share]) if share in by else None for by in curves]
+            body.append([f"{share:.0%}", label, *(shown(cell, sign=True) if cell else "" for cell in cells),
+                         counts([cell for cell in cells if cell] or [None])])  # fmt: skip
+    return head, body
+
+
+def rows_of(found: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """Accuracies of every row, in the table's order, with the share of right lookups at the end."""
+    head = ["neighbour", "right at the end, %", *(f"{label}, %" for label in SCORES.values()), "n"]
+
+    def line(name: str, row: str, control: bool = False) -> list[str]:
+        cells = [found.control_cell(row, score) if control else found.cell(row, score) for score in SCORES]
+        return [name, "" if control else shown(found.cell(row, MINED)), *map(shown, cells), counts(cells)]
+
+    body = [line(row, row) for row in found.definition.rows]
+    return head, body, [line(CONTROLS[name], name, True) for name in found.definition.controls]
+
+
+def miner_rows(found: Results) -> tuple[list[str], list[list[str]]]:
+    """Real miners beside the map's prediction, by their share of right lookups."""
+    head = ["miner", "right at the end, %", "gain, points", "the map says", "error", "n"]
+    body = [[one.row, number(100 * one.share), shown(one.gain, sign=True), number(one.predicted, sign=True),
+             number(one.error, sign=True), str(one.gain.n)]
+            for one in sorted(miners(found), key=lambda one: one.share)]  # fmt: skip
+    return head, body
+
+
+def caption(found: Results) -> str:
+    """Unit, protocol, data and n, made from the configurations."""
+    task = found.plan.of(BASE)[0]
+    config, made = task.config, found.plan.profile
+    return (
+        f"Gain over {BASE} at {made.name} scale, in points: {config.data.name}, "
+        f"{config.data.n_train or made.n_train:,} training images of {config.data.side or 'native'} px, encoder "
+        f"{config.encoder}, {plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}, queue of "
+        f"{config.settings['queue_size']} rows. Mean ± half the 95% t-interval of paired differences over n seeds"
+        f"{' (each draws its own images)' if made.data_follows_seed else ''}; last epoch, test read once. Chance is "
+        f"{100 / made.classes:.1f}% right. The map's rows read labels in training; the miners do not."
+    )
+
+
+def table(found: Results) -> Shown:
+    """The map: gain by share of right lookups and distance."""
+    head, body = map_rows(found)
+    note = caption(found)
+    return Shown(table_html(head, body) + f'\n<p class="caption">{html.escape(note)}</p>',
+                 text_table([head, *body]) + "\n" + note)  # fmt: skip
+
+
+def accuracies(found: Results) -> Shown:
+    """Every row as measured."""
+    head, body, foot = rows_of(found)
+    return Shown(table_html(head, body, foot), text_table([head, *body, *foot]))
+
+
+def placement(found: Results) -> Shown:
+    """Real miners beside the map's prediction."""
+    head, body = miner_rows(found)
+    if not body:
+        return Shown("<p>No seed has the whole curve yet.</p>", "No seed has the whole curve yet.")
+    return Shown(table_html(head, body), text_table([head, *body]))
+
+
+def copies(found: Results) -> Shown:
+    """The accuracies for download, as on every page."""
+    head, body, foot = rows_of(found)
+    lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *body, *foot]]
+    return table_page.copies(found, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
+
+
+# --- figure -----------------------------------------------------------------------------------------------------
+
+
+def figure(found: Results) -> Figure:
+    """Gain over share by distance, with real miners in gray; the same of the 20-NN probe; prediction against gain."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plot, axes = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
+    said = [gain_panel(found, axis, score) for axis, score in zip(axes, SCORES, strict=False)]
+    said.append(prediction_panel(found, axes[2]))
+    style(plot, list(axes))
+    return Figure(plot, f"Three panels. {' '.join(said)} Bars are 95% intervals of paired differences over seeds.")
+
+
+def gain_panel(found: Results, axis: Any, score: str) -> str:
+    """Gain over no lookup by share of right lookups: a line per distance, miners in gray, the break-even as a band."""
+    axis.axhline(0, color="#555555", linewidth=1)
+    said = []
+    for place, (right, (colour, marker)) in enumerate(LOOKS.items()):
+        cells = {share: cell for share, by in curve(found, right, score=score).items() if (cell := cell_of(by))}
+        x = [100 * share + place - 1 for share in cells]
+        axis.errorbar(x, [c.mean for c in cells.values()], [half(c) for c in cells.values()], color=colour,
+                      marker=marker, markersize=5, linewidth=1.2, capsize=2, elinewidth=0.9,
+                      label=f"{right} right neighbours")  # fmt: skip
+        values = ", ".join(f"{share:.0%} {shown(cell, sign=True)}" for share, cell in cells.items())
+        said.append(f"{right} {values or 'not run'}")
+    random = {share: cell for share, by in curve(found, wrong="random", score=score).items()
+              if share < 1 and (cell := cell_of(by))}  # fmt: skip
+    axis.plot([100 * share for share in random], [cell.mean for cell in random.values()], "^:", color=PALETTE[3],
+              markersize=5, linewidth=1.2, label="nearest, wrong at random")  # fmt: skip
+    placed = miners(found, score)
+    axis.plot([100 * one.share for one in placed], [one.gain.mean for one in placed], "x", color="#6b7079",
+              markersize=5, label="real miners")  # fmt: skip
+    line = rise(found, score=score)
+    if line.verdict == "rises" and line.zero_set and math.isfinite(line.zero_set[0]):
+        low, high = (100 * min(max(end, 0.0), 1.0) for end in line.zero_set)
+        axis.axvspan(low, high, color=PALETTE[0], alpha=0.1, linewidth=0)
+    axis.set_xlabel("lookups that share the class, %", fontsize=9)
+    axis.set_title(f"{SCORES[score]}: gain over no lookup, points", fontsize=10)
+    axis.legend(fontsize=7.5, frameon=False, loc="best")
+    return f"{SCORES[score]}, gain by share of right lookups: {'; '.join(said)}."
+
+
+def prediction_panel(found: Results, axis: Any) -> str:
+    """Real miners: the map's prediction against the measured gain."""
+    placed = miners(found)
+    axis.errorbar([one.predicted for one in placed], [one.gain.mean for one in placed],
+                  [half(one.gain) for one in placed], fmt="x", color="#6b7079", elinewidth=0.7)  # fmt: skip
+    ends = [value for one in placed for value in (one.predicted, one.gain.mean)] or [0.0, 1.0]
+    axis.plot([min(ends), max(ends)], [min(ends), max(ends)], color="#555555", linestyle="--", linewidth=1)
+    axis.set_xlabel("gain that the map says, points", fontsize=9)
+    axis.set_title("real miners: measured gain, points", fontsize=10)
+    said = ", ".join(f"{one.row} {number(one.predicted, sign=True)} and {number(one.gain.mean, sign=True)}"
+                     for one in placed)  # fmt: skip
+    return f"Real miners, predicted and measured gain: {said or 'not placed yet'}."

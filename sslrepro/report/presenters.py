@@ -1,0 +1,13 @@
+"""Which module makes the page of a table, by the notebook that its definition names."""
+
+from types import ModuleType
+
+from sslrepro.report import all_methods, budget_sweep, neighbour_map, table_page
+from sslrepro.tables.definition import Definition
+
+BY_NOTEBOOK = {"table": table_page, "methods": all_methods, "sweep": budget_sweep, "map": neighbour_map}
+
+
+def presenter(definition: Definition) -> ModuleType:
+    """The module with the table's `finding`, `headline`, `table`, `figure` and `copies`."""
+    return BY_NOTEBOOK[definition.notebook]

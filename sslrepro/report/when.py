@@ -1,0 +1,55 @@
+"""When do other images help? What the budget sweep and the neighbour map say together, from their results."""
+
+from sslrepro.report import budget_sweep, neighbour_map
+from sslrepro.report.formats import Shown, html_table, number, shown, text_table
+from sslrepro.report.neighbour_map import percent
+from sslrepro.study.results import Results, cell_of
+
+
+def rows_of(sweep: Results, map_: Results) -> tuple[list[str], list[list[str]]]:
+    """Per length: how right neighbours are, what the map says of that share, and what the neighbour did."""
+    head = ["epochs", "right at the end, %", "the map's line says, points", "the neighbour did, points", "n"]
+    line = neighbour_map.rise(map_)
+    body = []
+    for name, n in budget_sweep.lengths(sweep).items():
+        share = budget_sweep.right(sweep, name)
+        effect = cell_of(budget_sweep.difference(sweep, budget_sweep.PRIMARY, name))
+        says = number(line.at(share.mean / 100), sign=True) if share and line.n else "–"
+        body.append([str(n), shown(share), says, shown(effect, sign=True), str(effect.n if effect else 0)])
+    return head, body
+
+
+def sentence(sweep: Results, map_: Results) -> str:
+    """The break-even beside how right NNCLR's own neighbours get."""
+    line = neighbour_map.rise(map_)
+    if line.verdict != "rises":
+        return "No break-even is stated: the gain does not clearly rise with the share of right neighbours yet."
+    ends = line.zero_set
+    text = f"On the map near right neighbours break even at {percent(line.zero)}"
+    text += f" (95% set {percent(ends[0])} to {percent(ends[1])}). " if ends else ". "
+    known = [(n, share) for name, n in budget_sweep.lengths(sweep).items()
+             if (share := budget_sweep.right(sweep, name))]  # fmt: skip
+    reached = [n for n, share in known if share.mean >= 100 * line.zero]
+    if not known:
+        return text.strip()
+    if not reached:
+        n, share = known[-1]
+        return f"{text}NNCLR's own neighbours do not get there: {shown(share)}% after {n} epochs."
+    return f"{text}NNCLR's own neighbours are as right as that at the end of runs of {reached[0]} epochs or more."
+
+
+def together(sweep: Results, map_: Results) -> Shown:
+    """The sentence and the table under it."""
+    head, body = rows_of(sweep, map_)
+    text = sentence(sweep, map_)
+    note = "The map is of the shortest length; that its line holds for longer runs is an assumption, tested here."
+    return Shown(f"<p>{text}</p>{html_table(head, body, 'results')}<p class='caption'>{note}</p>",
+                 f"{text}\n{text_table([head, *body])}\n{note}")  # fmt: skip
+
+
+def public() -> Shown:
+    """NNCLR minus SimCLR as others published it."""
+    head = ["source", "epochs", "difference, points", "same views for both"]
+    body = [[row["source"], f"{row['epochs']:,}", number(row["difference"], sign=True),
+             "yes" if row["same_views"] else "no"] for row in budget_sweep.public_numbers()]  # fmt: skip
+    return Shown(html_table(head, body), text_table([head, *body]))

@@ -1,0 +1,149 @@
+"""Imitations of other processors: `python tests/processors.py` runs the tests of exact numbers under each (~1 minute).
+
+Processors choose among kernels that round in their own ways. Environment variables of the libraries choose for them, as
+far as the processor at hand allows, and `OtherOrder` stands in for kernels that it does not have. No test may rely on
+numbers that hold on one processor alone.
+
+    python tests/processors.py [words for pytest]     other tests than the chosen ones, such as `tests/test_norm.py -x`
+"""
+
+import contextlib
+import ctypes
+import functools
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+PROJECT = Path(__file__).parent.parent
+aten = torch.ops.aten
+
+# What torch and its two libraries look at when they choose kernels: vector instructions of torch's own, of MKL (matrix
+# products, exponentials; on processors that are not Intel's, MKL knows COMPATIBLE alone) and of oneDNN (convolutions).
+SETTINGS: dict[str, dict[str, str]] = {
+    "no vectors": {"ATEN_CPU_CAPABILITY": "default"},
+    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"},
+    "any x86": {"MKL_CBWR": "COMPATIBLE"},
+    "other order": {"SSLREPRO_OTHER_ORDER": "1"},
+}
+
+# Equality to the bit, and tolerances near rounding, across calls that show a kernel other numbers of rows.
+CHOSEN = [
+    "tests/test_views.py::test_blocks_leave_no_trace", "tests/test_views.py::test_no_order_of_summation_shows_in_a_view",
+    "tests/test_augment.py::test_products_are_exact", "tests/test_augment.py::test_levels_of_8_bits_are_not_rounded",
+    "tests/test_augment.py::test_horizontal_flip",
+    "tests/test_distributed.py::test_two_processes_see_the_halves_of_every_batch",
+    "tests/test_distributed.py::test_a_run_is_that_of_one_process[nnsiam]",
+    "tests/test_norm.py", "tests/test_moco_norms.py", "tests/test_losses.py", "tests/test_prototypes.py",
+]  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def order(terms: int, rows: int) -> torch.Tensor:
+    """The order in which a call that yields so many numbers adds up its terms."""
+    return torch.randperm(terms, generator=torch.Generator().manual_seed(rows))
+
+
+def shuffled(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The factors of a matrix product, the axis it sums over in another order."""
+    rows = a.numel() // max(a.shape[-1], 1) * (b.shape[-1] if b.ndim > 1 else 1)
+    places = order(a.shape[-1], rows)
+    return a[..., places], b[places] if b.ndim < 3 else b[:, places]
+
+
+class OtherOrder(TorchDispatchMode):
+    """A processor whose products and convolutions add up in an order that depends on how many rows a call has.
+
+    That of Intel's with AVX-512 does, in the last bit; here every processor shows it. Sums that are exact do not change.
+    """
+
+    def __torch_dispatch__(self, call, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        operator, args = call.overloadpacket, list(args)
+        here = isinstance(args[0], torch.Tensor) and args[0].device.type == "cpu" and args[0].is_floating_point()
+        if here and operator in (aten.mm, aten.bmm, aten.mv, aten.dot):
+            args[:2] = shuffled(*args[:2])
+        elif here and operator in (aten.addmm, aten.baddbmm, aten.addmv):
+            args[1:3] = shuffled(*args[1:3])
+        elif here and operator is aten.convolution and args[8] == 1 and not args[6]:
+            x, weight = args[:2]
+            places = order(x.shape[1], x.shape[0])
+            form = torch._prims_common.suggest_memory_format(x)
+            args[:2] = x[:, places].contiguous(memory_format=form), weight[:, places]
+        return call(*args, **kwargs)
+
+
+def isa_of_onednn() -> str:
+    """The instruction set that oneDNN says it chose, on the first line it is asked to print."""
+    with tempfile.TemporaryFile() as file:
+        sys.stdout.flush()
+        kept = os.dup(1)
+        os.dup2(file.fileno(), 1)
+        try:
+            with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
+                torch.conv2d(torch.ones(2, 3, 8, 8), torch.ones(4, 3, 3, 3))
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+        file.seek(0)
+        said = re.search(r"cpu,isa:(.*)", file.read().decode())
+    return said[1] if said else ""
+
+
+def in_force(variable: str) -> str:
+    """What a library chose its kernels by, read back from it."""
+    if variable == "ATEN_CPU_CAPABILITY":
+        return torch.backends.cpu.get_cpu_capability()
+    if variable == "ONEDNN_MAX_CPU_ISA":
+        return isa_of_onednn()
+    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+    branches = {1: "OFF", 2: "AUTO", 3: "COMPATIBLE", 10: "AVX2"}  # mkl_types.h, MKL_CBWR_*
+    number = library.mkl_serv_cbwr_get(1)
+    return branches.get(number, str(number))
+
+
+EFFECT = {
+    ("ATEN_CPU_CAPABILITY", "default"): ("DEFAULT",),
+    ("ATEN_CPU_CAPABILITY", "avx2"): ("AVX2",),
+    ("ONEDNN_MAX_CPU_ISA", "AVX2"): ("Intel AVX2",),
+    ("MKL_CBWR", "COMPATIBLE"): ("COMPATIBLE",),
+    ("MKL_CBWR", "AVX2"): ("AVX2", "AUTO"),  # AUTO on processors that are not Intel's
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuses to run when a setting did not reach its library: the tests would pass without having been put to it."""
+    for (variable, value), allowed in EFFECT.items():
+        if os.environ.get(variable) == value and (found := in_force(variable)) not in allowed:
+            raise pytest.UsageError(f"processors: {variable}={value} must give {' or '.join(allowed)}, got {found}.")
+
+
+@pytest.fixture(autouse=True)
+def other_order():
+    with OtherOrder() if "SSLREPRO_OTHER_ORDER" in os.environ else contextlib.nullcontext():
+        yield
+
+
+def main(words: list[str]) -> int:
+    """Runs the tests under each setting in a process of its own; the number of settings under which one failed."""
+    failures = 0
+    for name, setting in SETTINGS.items():
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests'}"} | setting
+        begun = time.perf_counter()
+        run = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "processors", *(words or CHOSEN)]
+        failed = subprocess.run(run, env=environment, cwd=PROJECT).returncode != 0
+        failures += failed
+        told = " ".join(f"{variable}={value}" for variable, value in setting.items())
+        print(f"{'FAILED' if failed else 'passed'}  {name} ({told}), {time.perf_counter() - begun:.0f} s", flush=True)
+    return failures
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

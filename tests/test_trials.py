@@ -1,0 +1,138 @@
+"""Trials: as many for every method, on training images of seeds that no table uses, frozen once."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sslrepro import evaluate, methods
+from sslrepro.base.store import Store, result_key
+from sslrepro.base.types import Features
+from sslrepro.cli.main import main
+from sslrepro.evaluate import linear
+from sslrepro.study import trials
+from sslrepro.study.profiles import profile
+
+SCALE = "smoke"
+
+
+@pytest.mark.parametrize("method", trials.names())
+def test_every_method_has_as_many_trials_and_they_differ(method):
+    of = trials.trials_of(method)
+    assert len(of) == trials.TRIALS and (of[0].settings, of[0].rate) == ({}, 1.0)
+    runs = [trial.run(SCALE, seed) for trial in of for seed in trials.SEEDS]
+    assert len({run.name for run in runs}) == trials.TRIALS * len(trials.SEEDS)
+    assert {run.config.plan.lr / profile(SCALE).plan.lr for run in runs} == {trial.rate for trial in of}
+    assert len({trial.rate for trial in of}) * (1 + len(methods.method_class(method).alternatives)) == trials.TRIALS
+
+
+def test_diagnostics_are_not_compared():
+    assert {name for name in methods.names() if name not in trials.names()} == {"nnclr_controlled"}
+
+
+def test_no_table_uses_their_seeds():
+    assert min(trials.SEEDS) > max(base.seeds for base in map(profile, ("smoke", "cpu", "gpu")))
+
+
+def test_alternatives_that_do_not_divide_the_trials_say_so(monkeypatch):
+    monkeypatch.setattr(methods.method_class("simclr"), "alternatives", ({"temperature": 0.5}, {"temperature": 0.2}))
+    with pytest.raises(ValueError, match=r"methods\.simclr: alternatives must be .* divide 4 trials"):
+        trials.trials_of("simclr")
+
+
+def test_a_trial_is_on_equal_terms_and_a_table_sets_over_it():
+    trial = trials.Trial("invp", {"head": "linear", "temperature": 0.07}, 0.5)
+    config = trial.config("cpu", 3)
+    assert (config.plan.epochs, config.plan.lr, config.seed) == (16, 1e-3, 3)
+    assert (config.settings["head"], config.settings["temperature"]) == ("linear", 0.07)
+    assert trial.config("cpu", 3, {"temperature": 0.3, "epochs": 250}).settings["temperature"] == 0.3
+    assert trial.config("cpu", 3, {"temperature": 0.3, "epochs": 250}).plan.epochs == 8
+    inner = trials.Trial("seppid", {"base_settings": {"temperature": 0.1}}, 1.0).config("cpu", 0).settings
+    moco = profile("cpu").config("mocov2", 0).settings
+    assert inner["base_settings"] == moco | {"temperature": 0.1}, "scaled as MoCo v2 itself"
+
+
+def of_blobs(n: int, seed: int = 0) -> Features:
+    g = torch.Generator().manual_seed(seed)
+    y = torch.arange(n) % 3
+    return Features(torch.randn(n, 6, generator=g) + 0.4 * y[:, None], y)
+
+
+def test_the_score_reads_no_test_image_and_no_held_out_image():
+    train = of_blobs(100)
+    score = evaluate.run("held_out", train, of_blobs(40, 1), seed=100)
+    garbled = Features(torch.full((40, 6), float("nan")), torch.zeros(40, dtype=torch.int64))
+    assert evaluate.run("held_out", train, garbled, seed=100) == score
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(101))
+    kept, apart = (Features(train.x[rows], train.y[rows]) for rows in (order[20:], order[:20]))
+    assert score == {"held_out_top1": linear.scores(kept, apart, linear.Protocol(), 100)["linear_top1"]}
+    assert 0.5 < score["held_out_top1"] < 1
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store in which the trials of two methods have scores made up by hand."""
+    scores = {"simclr": [0.3, 0.5, 0.5, 0.4], "byol": [0.2, 0.2, 0.2, 0.2]}
+    for method, means in scores.items():
+        for trial, mean in zip(trials.trials_of(method), means, strict=True):
+            for sign, seed in zip((-1, 1), trials.SEEDS, strict=True):
+                key = result_key("held_out", trials.protocol(SCALE))
+                line = {"key": key, "scores": {"held_out_top1": mean + sign * 0.125}}
+                name = trial.run(SCALE, seed).name
+                (tmp_path / "runs" / name).mkdir(parents=True)
+                Store(tmp_path / "runs").append_result(name, line)
+    return tmp_path
+
+
+def test_the_best_is_frozen_the_first_of_equal_ones(store):
+    path = trials.freeze(SCALE, ["simclr", "byol"], store / "runs", folder=store)
+    frozen = json.loads(path.read_text())
+    assert [frozen["methods"][name]["chosen"] for name in ("byol", "simclr")] == [
+        {"settings": {}, "rate": 1.0}, {"settings": {"temperature": 0.5}, "rate": 1.0}]  # fmt: skip
+    simclr = frozen["methods"]["simclr"]["trials"]
+    assert [trial["mean"] for trial in simclr] == pytest.approx([0.3, 0.5, 0.5, 0.4])
+    assert simclr[1]["accuracy"] == [0.375, 0.625] and len(simclr[1]["runs"]) == 2
+    assert frozen["seeds"] == [100, 101] and frozen["trials_per_method"] == 4
+    assert trials.frozen_trial("simclr", SCALE, store) == trials.Trial("simclr", {"temperature": 0.5}, 1.0)
+    again = path.read_bytes()
+    trials.freeze(SCALE, ["simclr"], store / "runs", folder=store)
+    assert path.read_bytes() == again
+
+
+def test_what_is_frozen_stands(store):
+    path = trials.freeze(SCALE, ["simclr"], store / "runs", folder=store)
+    before = path.read_bytes()
+    key = result_key("held_out", trials.protocol(SCALE))
+    run = trials.trials_of("simclr")[3].run(SCALE, 100)
+    Store(store / "runs").append_result(run.name, {"key": key, "scores": {"held_out_top1": 0.99}})
+    with pytest.raises(ValueError, match=r"trials\.simclr: trials must be those frozen in .* not chosen again"):
+        trials.freeze(SCALE, ["simclr"], store / "runs", folder=store)
+    assert path.read_bytes() == before
+
+
+def test_a_missing_run_or_method_is_one_line(store):
+    with pytest.raises(ValueError, match=r"trials\.mocov2: runs must be done .*trials --profile smoke"):
+        trials.freeze(SCALE, ["mocov2"], store / "runs", folder=store)
+    with pytest.raises(ValueError, match="trials: method must be one with frozen trials"):
+        trials.frozen_trial("mocov2", SCALE, store)
+    with pytest.raises(ValueError, match="trials: method must be one of .*Did you mean 'simclr'"):
+        trials.trials_of("simcrl")
+
+
+def test_the_command_carries_out_what_is_missing_and_freezes(tmp_path, monkeypatch, capsys):
+    small = replace(profile(SCALE).data, n_train=96, n_test=48, side=8)
+    monkeypatch.setitem(trials.profile.__globals__["PROFILES"], SCALE, replace(profile(SCALE), data=small))
+    monkeypatch.setattr(trials, "FROZEN", tmp_path / "trials")
+    words = ["trials", "--profile", SCALE, "--method", "simclr", "--runs", str(tmp_path / "runs")]
+    assert main([*words, "--dry-run"]) == 0
+    assert "8 runs of trials missing" in capsys.readouterr().out
+    one = trials.runs_of(SCALE, ["simclr"])[3]
+    trials.carry_out([one], tmp_path / "runs", jobs=1, progress=False)  # as a stopped call leaves it
+    stamp = (tmp_path / "runs" / one.name / "results.jsonl").stat().st_mtime_ns
+    assert main([*words, "--jobs", "1"]) == 0
+    assert (tmp_path / "runs" / one.name / "results.jsonl").stat().st_mtime_ns == stamp, "not done again"
+    frozen = json.loads((tmp_path / "trials" / f"{SCALE}.json").read_text())["methods"]["simclr"]
+    assert all(0 <= score <= 1 for trial in frozen["trials"] for score in trial["accuracy"])
+    assert main([*words, "--dry-run"]) == 0
+    assert "0 runs of trials missing" in capsys.readouterr().out

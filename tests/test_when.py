@@ -1,0 +1,226 @@
+"""The budget sweep and the neighbour map on made-up results whose answers are known."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+
+import pytest
+
+from sslrepro.report import budget_sweep, neighbour_map, unfinished, when
+from sslrepro.study import plans
+from sslrepro.study.results import Results
+from sslrepro.study.run import Run
+from sslrepro.tables import neighbour_map as the_map
+
+WOBBLE = (-0.3, 0.1, 0.2)  # of the seeds, in points
+
+
+def results(table: str, profile: str, scores: Callable[[Run], dict[str, float]]) -> Results:
+    """Results in which every run has the scores that a function gives; {} leaves the run out."""
+    made = plans.plan_table(table, profile)
+    known = {}
+    for task in made.runs:
+        line = scores(task)
+        if line:
+            config = asdict(task.config) if task.config else {"pixels": asdict(task.data)}
+            cost = {"seconds": 60.0, "steps": 100, "embedding_std": 1.0}
+            known[task.name] = {"config": config, "environment": {}, "results": {
+                "training": {"evaluation": "training", "scores": cost | line},
+                "linear": {"evaluation": "linear", "scores": line, "seconds": 1.0}}}  # fmt: skip
+    return Results(made, known)
+
+
+def learner(task: Run) -> str:
+    if task.config is None or task.config.plan.epochs == 0:
+        return "control"
+    return task.config.settings.get("positive", task.config.method)
+
+
+def swept(gain: Callable[[int, int], float], match: float = 0.3, keep=lambda task: True, std: float = 1.0) -> Results:
+    """A sweep in which the neighbour is `gain(epochs, seed)` points better than no lookup, which has 70%."""
+
+    def scores(task: Run) -> dict[str, float]:
+        if not keep(task):
+            return {}
+        who = learner(task)
+        above = {"simclr": 5.0, "oracle": 15.0, "control": -40.0, "detached": -1.0}.get(who, 0.0)
+        if who == "nearest":
+            above = gain(task.config.plan.epochs, task.seed)
+        top1 = (70 + above + (WOBBLE[task.seed] if who != "view" else 0)) / 100
+        out = {"linear_top1": top1, "knn_top1": top1 - 0.2}
+        return out | ({"neighbour_match_without_self": match, "embedding_std": std} if who == "nearest" else {})
+
+    return results("budget_sweep", "night", scores)
+
+
+def mapped(slope=30.0, start=-6.0, far=-2.0, miner=lambda row, on_curve: on_curve, keep=lambda task: True) -> Results:
+    """A map whose gain is start + slope * share (+ far for farthest, far / 2 for random right neighbours)."""
+
+    def scores(task: Run) -> dict[str, float]:
+        if not keep(task):
+            return {}
+        settings = {} if task.config is None else task.config.settings
+        if learner(task) in ("control", "detached"):
+            return {"linear_top1": 0.3, "knn_top1": 0.3}
+        if learner(task) == "view":
+            return {"linear_top1": 0.7, "knn_top1": 0.5}
+        if "right_share" in settings:
+            share = settings["right_share"]
+            gain = start + slope * share + {"nearest": 0, "random": far / 2, "farthest": far}[settings["right"]]
+            gain += 4.0 * (1 - share) if settings["wrong"] == "random" else 0.0
+        else:
+            share = 0.2
+            gain = miner(settings, start + slope * share)
+        gain += WOBBLE[task.seed]
+        return {"linear_top1": 0.7 + gain / 100, "knn_top1": 0.5 + gain / 100, "neighbour_match_without_self": share}
+
+    return results("neighbour_map", "cpu", scores)
+
+
+# --- budget sweep -----------------------------------------------------------------------------------------------
+
+
+def test_lengths_are_those_of_the_runs():
+    assert list(budget_sweep.lengths(swept(lambda n, s: 0.0)).values()) == [8, 16, 32, 64]
+
+
+def test_an_effect_that_grows_is_said_to_and_its_crossing_found():
+    found = swept(lambda n, s: 3 * (math.log2(n) - 5))  # zero at 32 epochs
+    line = budget_sweep.growth(found)
+    assert line.verdict == "rises" and line.slope.mean == pytest.approx(3) and 2**line.zero == pytest.approx(32)
+    text = budget_sweep.finding(found)
+    assert "After 8 epochs the neighbour costs −6.0 ± 0.7 points" in text
+    assert "After 64 epochs the neighbour pays +3.0 ± 0.7 points" in text
+    assert "grows with length" in text and "crosses zero at 32 epochs, 95% set" in text and "extrapolation" not in text
+
+
+def test_a_crossing_outside_the_lengths_is_called_an_extrapolation():
+    assert "(an extrapolation)" in budget_sweep.finding(swept(lambda n, s: math.log2(n) - 8))
+
+
+@pytest.mark.parametrize("gain", [lambda n, s: 3.0, lambda n, s: (s - 1) * math.log2(n)])
+def test_without_growth_no_crossing_is_stated(gain):
+    text = budget_sweep.finding(swept(gain))
+    assert "no crossing is stated" in text and "crosses" not in text
+
+
+def test_lengths_at_which_neighbours_are_hardly_right_test_nothing():
+    assert "nothing about neighbours is tested" in budget_sweep.finding(swept(lambda n, s: 1.0, match=0.18))
+    assert "nothing about neighbours is tested" not in budget_sweep.finding(swept(lambda n, s: 1.0, match=0.19))
+
+
+def test_collapsed_runs_are_marked_counted_and_can_be_left_out():
+    found = swept(lambda n, s: 1.0, std=0.01)
+    column = next(iter(budget_sweep.lengths(found)))
+    assert "Collapsed at the end and counted: nearest neighbour, 8 epochs, seed 0" in budget_sweep.finding(found)
+    assert len(budget_sweep.difference(found, budget_sweep.PRIMARY, column)) == 3
+    assert budget_sweep.difference(found, budget_sweep.PRIMARY, column, leave_out=True) == {}
+
+
+def test_the_steps_from_simclr_to_nnclr_add_up():
+    found = swept(lambda n, s: 2.5)
+    for column in budget_sweep.lengths(found):
+        whole = budget_sweep.difference(found, budget_sweep.EFFECTS["neighbour minus SimCLR"], column)
+        parts = [budget_sweep.difference(found, pair, column) for pair in budget_sweep.STEPS.values()]
+        assert {seed: sum(part[seed] for part in parts) for seed in whole} == pytest.approx(whole)
+
+
+def test_an_unfinished_sweep_says_so_by_itself():
+    found = swept(lambda n, s: 1.0, keep=lambda t: t.config is None or t.config.plan.epochs < 64 or t.seed == 0)
+    text = budget_sweep.headline(found).text
+    assert "10 runs of 66 are missing (5 of seed 1, 5 of seed 2)" in text and "MISSING=1" in text
+    assert "After 64 epochs the neighbour effect is +0.7 points against no lookup (one seed, n = 1)" in text
+    assert "Whether it grows cannot be said: 1 seed with every length" in text
+    assert "Unfinished." in budget_sweep.headline(found).html and "1-3" in budget_sweep.table(found).text
+    whole = swept(lambda n, s: 1.0)
+    assert unfinished.note(whole) == "" and unfinished.shown(whole).html == ""
+
+
+def test_nothing_run_is_said():
+    assert budget_sweep.finding(swept(lambda n, s: 1.0, keep=lambda t: False)) == "Not run yet."
+    assert neighbour_map.finding(mapped(keep=lambda t: False)) == "Not run yet."
+
+
+def test_public_numbers_have_their_sources():
+    rows = budget_sweep.public_numbers()
+    assert len(rows) >= 10 and all(row["source"] and row["images"] > 1000 for row in rows)
+    assert when.public().text.count("lightly") == 6
+
+
+# --- neighbour map ----------------------------------------------------------------------------------------------
+
+
+def test_every_distance_has_every_share_and_they_meet_at_none():
+    found = mapped()
+    curves = [neighbour_map.points(found, right) for right in neighbour_map.DISTANCES]
+    assert [list(curve) for curve in curves] == [list(the_map.SHARES)] * 3
+    assert len({curve[0.0] for curve in curves}) == 1 and len({curve[0.57] for curve in curves}) == 3
+    random_errors = neighbour_map.points(found, wrong="random")
+    assert list(random_errors) == [*the_map.FEWER, 1.0] and random_errors[1.0] == curves[0][1.0]
+
+
+def test_the_break_even_is_where_the_gain_is_zero():
+    found = mapped()
+    line = neighbour_map.rise(found)
+    assert line.verdict == "rises" and line.zero == pytest.approx(0.2, abs=1e-3)
+    low, high = line.zero_set
+    assert low < 0.2 < high
+    assert neighbour_map.bent_crossing(found) == pytest.approx(0.2, abs=1e-3)
+    assert "breaks even at 20% (95% set" in neighbour_map.finding(found)
+    assert neighbour_map.rise(found, "farthest").zero == pytest.approx(neighbour_map.rise(found).zero + 0.05, abs=0.02)
+
+
+def test_distances_are_compared_over_the_shares_above_none():
+    found = mapped()
+    assert neighbour_map.distance_effect(found, "random", "nearest").mean == pytest.approx(-1.0)
+    assert neighbour_map.distance_effect(found, "farthest", "random").mean == pytest.approx(-1.0)
+    assert neighbour_map.error_effect(found).mean == pytest.approx(sum(4 * (1 - s) for s in the_map.FEWER) / 4)
+
+
+def test_miners_on_the_curve_are_predicted():
+    found = mapped(miner=lambda settings, on_curve: on_curve)
+    placed = neighbour_map.miners(found)
+    assert {one.row for one in placed} == set(the_map.MINERS) and all(one.share == pytest.approx(0.2) for one in placed)
+    assert all(one.error == pytest.approx(0) for one in placed)
+    assert neighbour_map.prediction(found).error == pytest.approx(0)
+
+
+def test_miners_off_the_curve_are_not():
+    """All have the share of the curve's zero, and gains that differ: their own mean predicts them better."""
+    found = mapped(miner=lambda settings, on_curve: on_curve - 5 - settings["top_k"] / 16)
+    errors = neighbour_map.prediction(found)
+    assert errors.n == len(the_map.MINERS) and not errors.explains and errors.bias < -5
+    assert "does not explain" in neighbour_map.finding(found)
+    assert neighbour_map.placement(found).text.count("\n") == len(the_map.MINERS) + 1
+
+
+def test_a_flat_map_has_no_break_even():
+    text = neighbour_map.finding(mapped(slope=0.0))
+    assert "no break-even is stated" in text and "breaks even" not in text
+
+
+def test_an_unfinished_map_says_so_and_uses_whole_seeds():
+    def keep(task):
+        return task.config is None or task.config.settings.get("right_share") != 0.57 or task.seed == 0
+
+    found = mapped(keep=keep)
+    assert neighbour_map.rise(found).n == 1 and neighbour_map.rise(found).zero_set is None
+    assert "has one seed" in neighbour_map.finding(found) and "8 runs of" in neighbour_map.headline(found).text
+    assert neighbour_map.miners(found), "the curve of the whole seed places them"
+
+
+def test_figures_tell_their_numbers():
+    for module, found in ((budget_sweep, swept(lambda n, s: 1.0)), (neighbour_map, mapped())):
+        image = module.figure(found)
+        assert image.png.startswith(b"\x89PNG") and "95% intervals" in image.alt and "nan" not in image.alt
+
+
+# --- together ---------------------------------------------------------------------------------------------------
+
+
+def test_the_lengths_that_reach_the_break_even_are_named():
+    reached = when.together(swept(lambda n, s: 1.0, match=0.3), mapped()).text
+    assert "break even at 20%" in reached and "at the end of runs of 8 epochs or more" in reached
+    short = when.together(swept(lambda n, s: 1.0, match=0.1), mapped()).text
+    assert "do not get there" in short and "10.0" in short
+    assert "No break-even is stated" in when.together(swept(lambda n, s: 1.0), mapped(slope=0.0)).text
