@@ -35,7 +35,7 @@ endif
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
-	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
+	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|night|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
 	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [COMPARE=1] [PUBLISH=1] [REPLICATION=1]"
 	@echo "                 [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
 	@echo "  make notebook TABLE=nnclr_queue | METHOD=nnclr [NO_OPEN=1] [JUPYTER=\"--no-browser --allow-root\"]"

@@ -154,4 +154,6 @@ def test_own_runs_stand_first_and_published_ones_fill_up(here):
     published = read_results(plan, folder / "runs")
     gap = own.seeded("nnclr", "full_aug")[0] - published.seeded("nnclr", "full_aug")[0]
     assert gap == pytest.approx(25) and own.seeded("nnclr", "full_aug")[1] == published.seeded("nnclr", "full_aug")[1]
-    assert "+24.50 (a new run: ±3.10)" in comparison.text(own, replication.compare_with_ledger(plan, folder / "runs"), folder / "runs")
+    assert "+24.50 (a new run: ±3.10)" in comparison.text(
+        own, replication.compare_with_ledger(plan, folder / "runs"), folder / "runs"
+    )

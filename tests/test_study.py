@@ -50,14 +50,15 @@ def test_definitions_match_the_transcription(name):
 def test_queues_keep_the_papers_length_in_batches():
     cpu = profile("cpu")
 
-    def queue_size(scale, printed):
-        return scale.config("nnclr", 0, {"queue_size": printed}).settings["queue_size"]
+    def queue_size(**of_table):
+        return cpu.config("nnclr", 0, of_table).settings["queue_size"]
 
-    sizes = {row: queue_size(cpu, sets["queue_size"]) for row, sets in tables.definition("nnclr_queue").rows.items()}
+    sizes = {row: queue_size(**settings) for row, settings in tables.definition("nnclr_queue").rows.items()}
     assert sizes == {"q8192": 48, "q16384": 96, "q32768": 192, "q65536": 384, "q98304": 576}
     assert all(size * PAPER_BATCH == int(row[1:]) * cpu.plan.batch_size for row, size in sizes.items())
     assert max(sizes.values()) <= cpu.n_train // 8
-    assert queue_size(cpu, 10**7) == cpu.n_train // 8
+    assert queue_size(queue_size=10**7) == cpu.n_train // 8
+    assert queue_size(batch_size=8192) == queue_size() == sizes["q32768"], "in batches of the scale, whatever the row's"
     folder = on_dataset(cpu, "holiday")  # 9,216 images at most, of however many the folder has
     assert [replace(folder, n_images=n).n_train for n in (1_000, 50_000)] == [1_000, 9_216]
 

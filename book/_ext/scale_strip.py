@@ -20,13 +20,13 @@ def of_paper(table: dict[str, Any]) -> list[str]:
     """Data, encoder, epochs and batch of a paper's table, as it states them."""
     settings = table.get("settings") or {}
 
-    def told(name: str) -> str:
+    def stated(name: str) -> str:
         value = settings.get(name, UNSTATED)
         if isinstance(value, int):
             return f"{value:,}"
         return str(value).partition(" (")[0].partition(" for the")[0]
 
-    return [table["dataset"], told("encoder"), told("epochs"), told("batch_size")]
+    return [table["dataset"], stated("encoder"), stated("epochs"), stated("batch_size")]
 
 
 def of_ours(found: Results) -> list[str]:

@@ -10,8 +10,8 @@ from sslrepro.report.formats import Shown
 from sslrepro.report.presenters import presenter
 from sslrepro.report.publish import PAGES, page_name
 from sslrepro.report.table_page import command
-from sslrepro.study import plans
-from sslrepro.study.results import Results, published_results
+from sslrepro.study import ledger, plans
+from sslrepro.study.results import Results
 
 PARTS = ("headline", "figure", "table", "effects", "placement", "accuracies", "reading")
 
@@ -23,12 +23,13 @@ def part_of(value: str) -> str:
 
 def results_of(directive: SphinxDirective, table: str, profile: str) -> Results:
     """What the ledger holds of a table; the page is made again when one of its files changes."""
-    results = published_results(plans.plan_table(table, profile))
-    for run in results.plan.runs:
-        path = results.plan.ledger / f"{run.name}.json"
+    made = plans.plan_table(table, profile)
+    for run in made.runs:
+        path = made.ledger / f"{run.name}.json"
         if path.exists():
             directive.env.note_dependency(str(path))
-    return results
+    published = {run.name: record for run in made.runs if (record := ledger.published_record(run, made)) is not None}
+    return Results(made, published)
 
 
 class Ours(SphinxDirective):

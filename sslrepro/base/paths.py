@@ -26,3 +26,9 @@ def cache_folder() -> Path:
     except ImportError:
         return RUNS / "cache"
     return user_cache_path("sslrepro")
+
+
+def data_root(root: str | Path | None = None) -> Path | None:
+    """The folder of data sets: `root` with ~ spelled out, else $SSLREPRO_DATA, else None."""
+    place = root or os.environ.get("SSLREPRO_DATA")
+    return Path(place).expanduser() if place else None

@@ -3,7 +3,20 @@
 import argparse
 
 import sslrepro
-from sslrepro.cli import bench, check, evaluate, evolution, ledger, notebook, pages, reproduce, show, train, trials
+from sslrepro.cli import (
+    bench,
+    check,
+    evaluate,
+    evolution,
+    ledger,
+    new_method,
+    notebook,
+    pages,
+    reproduce,
+    show,
+    train,
+    trials,
+)
 from sslrepro.cli import list as lists
 
 EPILOG = """\
@@ -20,9 +33,24 @@ examples
   python -m sslrepro evaluate runs/<name> --evaluation knn --set k=50
   python -m sslrepro ledger --profile gpu --budget 1500 --device cuda --root cifar10.tar.xz
   python -m sslrepro notebook --table nnclr_queue                change one parameter and look, in JupyterLab
+  python -m sslrepro new method agree --like msf                 three files that work: a method of your own
   python -m sslrepro show nnclr_queue --profile cpu              the stored table and verdicts, trains nothing
 """
-COMMANDS = (reproduce, show, lists, train, notebook, evaluate, ledger, trials, evolution, check, pages, bench)
+COMMANDS = (
+    reproduce,
+    show,
+    lists,
+    train,
+    notebook,
+    evaluate,
+    ledger,
+    trials,
+    evolution,
+    new_method,
+    check,
+    pages,
+    bench,
+)
 
 
 def parser() -> argparse.ArgumentParser:

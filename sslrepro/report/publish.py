@@ -19,6 +19,7 @@ from sslrepro.study.results import read_results, related_plans
 from sslrepro.tables.definition import Definition
 
 FAILED = PROJECT / "runs" / "failed"
+BY_HAND = {"start", "by-hand"}  # cells of a source notebook that no page has: finding the package, a table's own words
 
 
 def page_name(made: TablePlan) -> str:
@@ -113,8 +114,9 @@ def _plain(text: str) -> str:
 
 
 def rendered(source: dict[str, Any], made: TablePlan) -> dict[str, Any]:
-    """The source notebook with the page's own prose in its tagged cells."""
+    """The source notebook with the page's own prose in its tagged cells, without those for who opens it by hand."""
     notebook = copy.deepcopy(source)
+    notebook["cells"] = [cell for cell in notebook["cells"] if not BY_HAND & set(cell["metadata"].get("tags", []))]
     texts = prose(made)
     for cell in notebook["cells"]:
         for tag in cell["metadata"].get("tags", []):

@@ -11,7 +11,7 @@ from typing import Any
 from sslrepro import papers, tables
 from sslrepro.base.paths import RUNS
 from sslrepro.claims import Cell, Verdict, judge
-from sslrepro.claims.facts import facts_of
+from sslrepro.study.facts import facts_of
 from sslrepro.study.ledger import find_record, published_record, stored_record
 from sslrepro.study.plans import TablePlan, control_key, plan_table
 from sslrepro.study.run import Run

@@ -12,7 +12,7 @@ FLOORS = ("random", "pixels")
 
 
 def facts_of(found: Any) -> dict[Key, Facts]:
-    """(table, row, column) and (paper, name) -> facts, of a `study.Results`."""
+    """(table, row, column) and (paper, name) -> facts, of a `study.results.Results`."""
     definition = found.definition
     told = {(definition.id, row, column): cell_facts(found, row, column)
             for row in definition.ours for column in definition.columns}  # fmt: skip

@@ -1,0 +1,25 @@
+"""Every claim of every table, judged again from the committed ledger. Trains nothing."""
+
+from sslrepro import tables
+from sslrepro.claims import Verdict
+from sslrepro.study.plans import plan_table
+from sslrepro.study.results import read_results
+
+
+def rejudge(profile: str = "cpu", dataset: str | None = None) -> list[tuple[str, str, Verdict]]:
+    """(scale, table, verdict) of every claim that a table at this scale answers, over what the ledger holds.
+
+    Tables whose images are not at hand, or of which no row was run, are passed over.
+    """
+    judged = []
+    for table in tables.names():
+        if tables.definition(table).notebook != "table":
+            continue
+        try:
+            plan = plan_table(table, profile, None, dataset)
+        except ValueError:  # a column or level that these images have not
+            continue
+        results = read_results(plan)
+        if any(results.of(row) for row in results.definition.ours):
+            judged += [(plan.profile.name, table, verdict) for verdict in results.verdicts()]
+    return judged
