@@ -25,16 +25,21 @@ def try_settings(settings: argparse.Namespace) -> None:
     """Do the trials that are missing, then write the chosen settings."""
     from sslrepro.base.paths import RUNS
     from sslrepro.base.store import Store
+    from sslrepro.data.dataset import SHAPES
     from sslrepro.study import trials
+    from sslrepro.study.profiles import profile
+    from sslrepro.study.reproduce import data_root, usable_device
     from sslrepro.study.run import is_complete
 
     folder = settings.runs or RUNS
+    reads = profile(settings.profile).data.name not in (*SHAPES, "digits")
+    root, device = data_root(settings.root, reads, "trials"), usable_device(settings.device, "trials")
     if settings.dry_run:
-        missing = [run for run in trials.runs_of(settings.profile, settings.method, settings.root)
-                   if not is_complete(run, Store(folder))]  # fmt: skip
-        for run in missing:
+        left = [run for run in trials.runs_of(settings.profile, settings.method, root)
+                if not is_complete(run, Store(folder))]  # fmt: skip
+        for run in left:
             print(f"  {run.name}  {run.steps:,} steps")
-        print(f"{len(missing)} runs of trials missing at {settings.profile} scale")
+        print(f"{len(left)} runs of trials missing at {settings.profile} scale")
         return
-    trials.perform(settings.profile, settings.method, folder, settings.root, settings.jobs, settings.device)
-    print(trials.freeze(settings.profile, settings.method, folder, settings.root))
+    trials.perform(settings.profile, settings.method, folder, root, settings.jobs, device)
+    print(trials.freeze(settings.profile, settings.method, folder, root))
