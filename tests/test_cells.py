@@ -13,6 +13,7 @@ import torch
 from sslrepro import claims, papers, tables
 from sslrepro.base import paths, store
 from sslrepro.base.store import read_json, result_key, write_json
+from sslrepro.claims import Cell, judge
 from sslrepro.cli.main import main
 from sslrepro.data import load
 from sslrepro.data.dataset import DataConfig
@@ -445,39 +446,52 @@ def test_values_of_the_text_are_measured_and_bring_their_claims():
     ids = [claim["id"] for claim in claims_of(found.definition)]
     assert ids == ["nnclr_c16", "nnclr_c17", "nnclr_c18", "nnclr_c19"], "c19 rests on the text alone"
     verdicts = {verdict.claim: verdict for verdict in found.verdicts()}
-    assert verdicts["nnclr_c18"].verdict in ("holds", "contradicted", "inconclusive")
-    assert verdicts["nnclr_c18"].gap[0] == pytest.approx(0, abs=0.5), "crops cost 10 points at either length"
+    drops = found.at("nnclr", "drop").mean, found.at("NNCLR, 1,000 epochs", "drop").mean
+    assert verdicts["nnclr_c18"].verdict != "not judged"
+    assert verdicts["nnclr_c18"].gap[0] == pytest.approx(drops[1] - drops[0]), "by how much the drop shrinks"
     assert verdicts["nnclr_c19"].verdict == "not judged"
 
 
-def test_a_claim_is_judged_without_the_rows_that_are_not_run_and_says_so():
-    results = done("ifnd_granularity")
-    verdicts = {verdict.claim: verdict for verdict in results.verdicts()}
-    assert verdicts["ifnd_c10"].verdict != "not judged"
-    assert verdicts["ifnd_c10"].judged_as.startswith("without ifnd_granularity/cifar10/ifnd, ")
-    assert verdicts["ifnd_c09"].verdict == "not judged", "all of its rows are CIFAR's"
-    assert "without ifnd_granularity/cifar10/ifnd" in str(table_page.verdicts(results))
+def test_an_adapted_claim_is_judged_in_its_place_and_says_so():
+    found = done("ifnd_granularity")
+    verdicts = {verdict.claim: verdict for verdict in found.verdicts()}
+    said = "without ifnd_granularity/cifar10/ifnd"
+    assert verdicts["ifnd_c10"].judged_as.startswith(said) and verdicts["ifnd_c10"].verdict != "not judged"
+    assert verdicts["ifnd_c09"].judged_as == "" and verdicts["ifnd_c09"].verdict == "not judged"
+    assert f"judged as: {said}" in str(table_page.verdicts(found))
+    assert f"judged as: <code>{said}" in table_page.verdicts(found).html
+
+
+def test_cells_of_one_measurement_are_one():
+    a, b = ("t", "a", "x"), ("u", "b", "x")
+    told = {"name": "x", "statistic": {"kind": "equivalence", "cells": ["t/a/x", "u/b/x"], "within": 0.1}}
+    claim = {"id": "x", "text": "x"}
+    same = {a: Cell(70, 1, 5, "run 1"), b: Cell(70, 1, 5, "run 1")}
+    assert judge(claim, same, judgement=told).probability == 1
+    assert judge(claim, same | {b: Cell(70, 1, 5, "run 2")}, judgement=told).probability < 0.6
+    unknown = judge(claim, {a: Cell(70, 1, 5), b: Cell(70, 1, 5)}, judgement=told)
+    assert unknown.probability < 0.6, "unknown sources are different ones"
 
 
 def test_claims_find_published_cells_of_other_tables(defined, tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path)
-    text = "c('nnclr_epochs','moco_v2','e200') < c('ifnd_frameworks','ifnd_moco_v2','top1')"
+    text = "c('nnclr_epochs','moco_v2','e200') == c('ifnd_frameworks','moco_v2','top1')"
     claim = {"id": "ifnd_c26", "text": "x", "rests_on": ["ifnd_frameworks"], "check": {"expr": text}, "paper": "ifnd"}
-    statistic = {"kind": "order", "more": "ifnd_frameworks/ifnd_moco_v2/top1", "less": "nnclr_epochs/moco_v2/e200"}
-    told = papers.judgements()["ifnd_c26"] | {"statistic": statistic}
+    cells = ["nnclr_epochs/moco_v2/e200", "ifnd_frameworks/moco_v2/top1"]
+    told = {"name": "x", "statistic": {"kind": "equivalence", "cells": cells, "within": 0.1}}
     monkeypatch.setattr(papers, "claims", lambda: {"ifnd_c26": claim})
     monkeypatch.setattr(papers, "judgements", lambda: {"ifnd_c26": told})
     other = plans.plan_table("nnclr_epochs", "cpu", 3)
     assert done("ifnd_frameworks").verdicts()[0].reason == "not run: nnclr_epochs.moco_v2.e200"
     for run in other.of("moco_v2", "e200"):
         write_json(other.ledger / f"{run.name}.json", record(run))
-    results = done("ifnd_frameworks")
-    assert [plan.definition.id for plan in related_plans(results.plan)] == ["nnclr_epochs"]
-    assert results.verdicts()[0].verdict == "contradicted", "made-up scores say so"
+    found = done("ifnd_frameworks")
+    assert [made.definition.id for made in related_plans(found.plan)] == ["nnclr_epochs"]
+    assert found.verdicts()[0].verdict == "holds", "the same runs: one measurement"
     (byol,) = (run for run in other.of("byol", "e200") if run.seed == 0)  # no run of the table's own
-    before = publish.digest(results.plan)
+    before = publish.digest(found.plan)
     write_json(other.ledger / f"{byol.name}.json", record(byol))
-    assert publish.digest(results.plan) != before, "the page depends on the other table's cells"
+    assert publish.digest(found.plan) != before, "the page depends on the other table's cells"
 
 
 # --- reports ----------------------------------------------------------------------------------------------------

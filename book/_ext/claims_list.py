@@ -73,7 +73,7 @@ class ClaimsList(Block):
         kind = " ".join(f"is-{classes_of(one)}" for one in self.verdicts_of(name))
         made = div(f"entry claim {kind}", words, *came, para(*listed(about, " · "), kind="about"), id=name)
         if adapted:
-            summary = "Judged on the rows that were run: show the expression"
+            summary = "The expression that is judged, over the rows that can be run here"
             made += raw(f"<details><summary>{summary}</summary><code>{html.escape(adapted[0])}</code></details>")
         return made
 

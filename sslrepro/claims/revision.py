@@ -27,6 +27,15 @@ def first_rule() -> dict[tuple[str, str, str], dict[str, Any]]:
     return {(line["scale"], line["table"], line["claim"]): line for line in json.loads(text)["verdicts"]}
 
 
+def on_the_first_runs() -> list["Change"]:
+    """Both rules on the same runs: the committed comparison over the ledger that the first rule's file was made from.
+
+    Runs made since may have other settings; what the second rule says of them is `changes`.
+    """
+    text = resources.files("sslrepro.claims").joinpath("revision.json").read_text()
+    return [Change(**line) for line in json.loads(text)["changes"]]
+
+
 @dataclass(frozen=True)
 class Change:
     """One claim at one scale: both rules' verdicts, and why the second says what it says."""

@@ -208,7 +208,7 @@ def slope(cells: Sequence[Contrast], over: Sequence[float] | None = None) -> Con
         constant += float(factor) * cell.constant
         for key, weight in cell.weights.items():
             weights[key] = weights.get(key, 0.0) + float(factor) * weight
-    return Contrast({key: weight for key, weight in weights.items() if weight}, constant)
+    return Contrast(weights, constant)  # a middle row weighs nothing, and is needed all the same
 
 
 def best(reading: Reading) -> Statistic:

@@ -48,10 +48,12 @@ class Contrast:
         return replace(self, words=words)
 
     def minus(self, other: "Contrast", words: str = "") -> "Contrast":
-        """The difference of two, without cells that cancel."""
+        """The difference of two, without cells that cancel; a cell of weight zero (a slope's middle row) stays."""
         keys = [*self.weights, *(key for key in other.weights if key not in self.weights)]
         left = {key: self.weights.get(key, 0.0) - other.weights.get(key, 0.0) for key in keys}
-        return Contrast({key: weight for key, weight in left.items() if weight}, self.constant - other.constant, words)
+        cancelled = {key for key in self.weights.keys() & other.weights.keys() if not left[key]}
+        weights = {key: weight for key, weight in left.items() if key not in cancelled}
+        return Contrast(weights, self.constant - other.constant, words)
 
     def keys(self) -> Iterator[Key]:
         """The cells it reads."""

@@ -184,7 +184,8 @@ SIZES = {"digits": 1297, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, 
 def images_in(data: DataConfig) -> int:
     """Training images a configuration asks for, as far as its name tells; 0 for a folder of unknown size."""
     known = SIZES.get(data.name, data.n_train)
-    return min(data.n_train or known, known)
+    asked = min(data.n_train or known, known)
+    return asked - int(data.held_out * asked)
 
 
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "stl10": 10, "tinyimagenet": 200, "imagenet": 1000}

@@ -9,7 +9,7 @@ from sslrepro.study.results import read_results
 def rejudge(profile: str = "cpu", dataset: str | None = None) -> list[tuple[str, str, Verdict]]:
     """(scale, table, verdict) of every claim that a table at this scale answers, over what the ledger holds.
 
-    Tables whose images are not at hand, or of which no row was run, are passed over.
+    Tables that these images cannot make are passed over; claims whose runs the ledger lacks are "not judged".
     """
     judged = []
     for table in tables.names():
@@ -19,7 +19,5 @@ def rejudge(profile: str = "cpu", dataset: str | None = None) -> list[tuple[str,
             plan = plan_table(table, profile, None, dataset)
         except ValueError:  # a column or level that these images have not
             continue
-        results = read_results(plan)
-        if any(results.of(row) for row in results.definition.ours):
-            judged += [(plan.profile.name, table, verdict) for verdict in results.verdicts()]
+        judged += [(plan.profile.name, table, verdict) for verdict in read_results(plan).verdicts()]
     return judged

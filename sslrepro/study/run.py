@@ -12,6 +12,7 @@ from typing import Any
 from sslrepro import evaluate
 from sslrepro.base.errors import require
 from sslrepro.base.store import Store, environment, locked, read_json, read_lines, result_key, write_json
+from sslrepro.base.values import identity_values
 from sslrepro.data.dataset import DataConfig, Dataset
 from sslrepro.data.datasets import load
 from sslrepro.parts.distributed import barrier, rank, world_size
@@ -38,7 +39,7 @@ class Run:
         """Folder and ledger name."""
         if self.config is not None:
             return self.config.name
-        mark = hashlib.sha256(json.dumps(asdict(self.data), sort_keys=True).encode()).hexdigest()[:12]
+        mark = hashlib.sha256(json.dumps(identity_values(self.data), sort_keys=True).encode()).hexdigest()[:12]
         return f"pixels-{self.data.name}-s{self.seed}-{mark}"
 
     @property

@@ -77,6 +77,15 @@ def test_the_queue_on_cifar_is_not_tested():
     assert [verdict.verdict for verdict in found] == ["not tested"]
 
 
+def test_the_comparison_on_the_first_runs_is_whole():
+    lines = revision.on_the_first_runs()
+    assert {(line.scale, line.claim): line.first for line in lines if line.scale == "cpu"} == {
+        ("cpu", line.claim): line.first for line in changes(ledger())}  # fmt: skip
+    after = board([line for line in lines if line.scale == "cpu"])
+    total = {word: sum(own[word] for own in after.values()) for word in VERDICTS}
+    assert total == {"holds": 6, "contradicted": 9, "inconclusive": 24, "not tested": 12, "not judged": 79}
+
+
 # --- words -----------------------------------------------------------------------------------------------------------
 
 

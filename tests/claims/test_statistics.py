@@ -161,6 +161,12 @@ def test_a_trend_without_a_row_that_is_not_run():
     assert set(compiled(statement | {"not_run": []}, known=known.__contains__).tree.keys()) >= {key("b")}
 
 
+def test_a_trend_needs_its_middle_row_though_it_weighs_nothing():
+    tree = compiled({"kind": "trend", "rows": ["a", "b", "c"], "falls": True} | AT).tree
+    with pytest.raises(Missing, match="not run: t.b.x"):
+        p_values(tree, table(a=[1.0, 2.0, 3.0], c=[0.0, 1.0, 2.1]))
+
+
 def test_best_holds_by_the_nearest_rival_and_is_contradicted_by_holm():
     values = runs(5, (1.0, 0.0, 0.2, -0.5))
     tree = compiled({"kind": "best", "cell": "a", "rivals": ["b", "c", "d"]} | AT).tree
