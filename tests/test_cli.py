@@ -80,17 +80,14 @@ def test_the_version_is_the_packages(capsys):
 
 def test_every_command_has_a_file_of_its_own():
     files = {path.stem for path in (ROOT / "sslrepro" / "cli").glob("*.py")}
-    assert {command.__name__.rpartition(".")[2] for command in COMMANDS} == files - {
-        "__init__",
-        "main",
-        "options",
-        "parser",
-    }
+    modules = {command.__name__.rpartition(".")[2] for command in COMMANDS}
+    assert modules == files - {"__init__", "main", "options", "parser"}
     words = {"reproduce": ["x"], "show": ["x"], "train": ["--method", "x"], "notebook": ["--table", "x"],
-             "evaluate": ["x"]}  # fmt: skip
+             "evaluate": ["x"], "new_method": ["x"]}  # fmt: skip
     for command in COMMANDS:
         name = command.__name__.rpartition(".")[2]
-        assert parser().parse_args([name, *words.get(name, [])]).perform.__module__ == command.__name__
+        settings = parser().parse_args([*name.split("_"), *words.get(name, [])])
+        assert settings.perform.__module__ == command.__name__
 
 
 def test_home_is_expanded_in_every_path(tmp_path, monkeypatch):

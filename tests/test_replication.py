@@ -2,16 +2,21 @@
 
 import datetime
 import math
+import re
 import statistics
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from scipy import stats
 
 from sslrepro.base.store import write_json
+from sslrepro.cli import reproduce as entry
 from sslrepro.cli.main import main
-from sslrepro.report import comparison
+from sslrepro.report import comparison, publish
 from sslrepro.study import plans, replication
+from sslrepro.study import reproduce as conductor
+from sslrepro.study import results as results_module
 from sslrepro.study.replication import compare_values, counts_of
 from sslrepro.study.results import read_results
 from tests.test_cells import record, stored
@@ -157,3 +162,35 @@ def test_own_runs_stand_first_and_published_ones_fill_up(here):
     assert "+24.50 (a new run: ±3.10)" in comparison.text(
         own, replication.compare_with_ledger(plan, folder / "runs"), folder / "runs"
     )
+
+
+def test_a_table_is_planned_read_and_judged_once(here, monkeypatch, capsys):
+    """From a name to its page each step is taken once, by the conductor; the command line takes none itself."""
+    folder, plan, words = here
+    for run in plan.runs:
+        stored(run, folder / "runs")
+    calls = Counter()
+
+    def counted(module, name):
+        real = getattr(module, name)
+
+        def call(*arguments, **more):
+            calls[name] += 1
+            return real(*arguments, **more)
+
+        monkeypatch.setattr(module, name, call)
+
+    for name in ("plan_table", "read_results"):
+        counted(conductor, name)
+    counted(results_module, "judge")
+    counted(publish, "publish")
+    monkeypatch.setattr(publish, "PAGES", folder)
+    monkeypatch.setattr(publish, "digest", lambda plan, own=None: "the same")
+    page = folder / "runs" / "pages" / f"{publish.page_name(plan)}.ipynb"
+    page.parent.mkdir()
+    page.write_text('{"metadata": {"sslrepro": {"digest": "the same"}}}')
+    assert main(words[:-1]) == 0 and f"notebook  {page}" in capsys.readouterr().out
+    claims = len(results_module.claims_of(plan.definition))
+    assert calls == {"plan_table": 1, "read_results": 1, "judge": claims, "publish": 1} and claims > 1
+    text = (Path(entry.__file__)).read_text(encoding="utf-8")
+    assert not re.search(r"import .*(plan_table|carry_out|read_results|find_record)", text)

@@ -189,8 +189,8 @@ def read_replications(
         known = isinstance(record, dict) and record.keys() == Replication.__dataclass_fields__.keys()
         require(known, "replication", str(path), "a replication's fields", record)
         kept.append(Replication(**record))
-    kept = [one for one in kept if table in (None, one.table) and profile in (None, one.profile)]
-    return sorted(kept, key=lambda one: (one.table, one.profile, one.date, one.processor))
+    kept = [r for r in kept if table in (None, r.table) and profile in (None, r.profile)]
+    return sorted(kept, key=lambda r: (r.table, r.profile, r.date, r.processor))
 
 
 def agreement_of(replications: list[Replication]) -> str:

@@ -42,8 +42,8 @@ def data_root(named: str | Path | None, reads_images: bool = True, owner: str = 
         inside = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
         remedy = f"Name a set of it (DATASET=, --dataset or --data): {', '.join(inside) or 'it holds none'}."
         require(False, owner, "root", "left out where the synthetic images are used", str(named), remedy)
-    given = named or os.environ.get("SSLREPRO_DATA")
-    return Path(given).expanduser() if given else None
+    root = named or os.environ.get("SSLREPRO_DATA")
+    return Path(root).expanduser() if root else None
 
 
 def usable_device(name: str, owner: str = "study") -> str:
@@ -56,8 +56,8 @@ def usable_device(name: str, owner: str = "study") -> str:
         require(False, owner, "device", "cpu, cuda or cuda:<number>", name)
     if kind.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        found = "This machine has none that torch can use." if not count else f"This machine has {count}."
-        require((kind.index or 0) < count, owner, "device", "a GPU of this machine", name, found)
+        remedy = "This machine has none that torch can use." if not count else f"This machine has {count}."
+        require((kind.index or 0) < count, owner, "device", "a GPU of this machine", name, remedy)
     return name
 
 
