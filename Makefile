@@ -4,12 +4,23 @@ PYTHON  ?= python3.11
 PROFILE ?= cpu
 JOBS    ?= 2
 DEVICE  ?= cpu
-PY      := $(VENV)/bin/python
+PY      := "$(VENV)/bin/python"
 RUN     := $(PY) -m sslrepro
 export PYTHONPATH := $(CURDIR)
 SHAPES  := "sslrepro,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 export PYTHONWARNINGS := ignore::UserWarning:papermill
 export JUPYTER_PLATFORM_DIRS := 1
+
+# A variable on the command line that nothing here reads would be lost without a word: it is an error instead.
+KNOBS   := VENV PYTHON PROFILE JOBS DEVICE TABLE METHOD SEEDS DATA DATASET DRY MISSING COMPARE PUBLISH REPLICATION \
+           NO_OPEN JUPYTER
+GIVEN   := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNREAD  := $(filter-out $(KNOBS) MAKEFLAGS MAKEOVERRIDES,$(filter-out -%,$(GIVEN)))
+ifneq ($(UNREAD),)
+$(error no target reads $(UNREAD). Known: $(KNOBS). Settings of a run are changed with `make notebook` or \
+  `python -m sslrepro train --set NAME=VALUE`)
+endif
+export SSLREPRO_COMMAND := make $(MAKECMDGOALS) $(MAKEOVERRIDES)
 
 # An environment named on the command line (VENV=...) is used as it is; the project's own follows requirements.txt.
 ifeq ($(VENV),.venv)
@@ -19,32 +30,34 @@ ENV :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce list notebook book pages check test test-processors lint bench clean
+.PHONY: help reproduce list notebook book pages check test test-fast test-processors lint bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
-	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
-	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
+	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|night|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
+	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [COMPARE=1] [PUBLISH=1] [REPLICATION=1]"
+	@echo "                 [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
 	@echo "  make notebook TABLE=nnclr_queue | METHOD=nnclr [NO_OPEN=1] [JUPYTER=\"--no-browser --allow-root\"]"
 
 $(VENV)/.complete: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed (PYTHON=<path> names another 3.11)"; exit 1; }
 	@echo "creating $(VENV) from requirements.txt (2-3 GB, a few minutes)"
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@test -x $(PY) || $(PYTHON) -m venv "$(VENV)"
 	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all); without TABLE, list what exists
-	@$(RUN) reproduce $(TABLE) --profile $(PROFILE) --jobs $(JOBS) --device $(DEVICE) \
-	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--root "$(DATA)") $(if $(DATASET),--dataset $(DATASET)) \
-	  $(if $(DRY),--dry-run) $(if $(MISSING),--missing)
+reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all) into runs/; without TABLE, list what exists
+	@$(RUN) reproduce $(if $(TABLE),"$(TABLE)") --profile "$(PROFILE)" --jobs "$(JOBS)" --device "$(DEVICE)" \
+	  $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--root "$(DATA)") $(if $(DATASET),--dataset "$(DATASET)") \
+	  $(if $(DRY),--dry-run) $(if $(MISSING),--missing) $(if $(COMPARE),--compare) $(if $(PUBLISH),--publish) \
+	  $(if $(REPLICATION),--publish-replication)
 
 list: $(ENV)  ## tables, methods, data sets, profiles
 	@$(RUN) list
 
 notebook: $(ENV)  ## change one parameter and look: TABLE=... or METHOD=... opens a notebook in JupyterLab
-	@$(RUN) notebook $(if $(TABLE),--table $(TABLE)) $(if $(METHOD),--method $(METHOD)) $(if $(NO_OPEN),--no-open) \
+	@$(RUN) notebook $(if $(TABLE),--table "$(TABLE)") $(if $(METHOD),--method "$(METHOD)") $(if $(NO_OPEN),--no-open) \
 	  $(if $(JUPYTER),-- $(JUPYTER))
 
 pages: $(ENV)  ## execute again the pages whose inputs changed (from the ledger, nothing is trained)
@@ -54,7 +67,7 @@ check: $(ENV)  ## which published pages are stale; fails if any is
 	@$(RUN) check
 
 book: $(ENV)  ## build the book, warnings as errors; prints the front page to open
-	@$(VENV)/bin/jupyter-book build book --path-output . --all -W -n --keep-going -q
+	@"$(VENV)/bin/jupyter-book" build book --path-output . --all -W -n --keep-going -q
 	@$(PY) book/_ext/offline.py _build/html
 	@echo "open $(CURDIR)/_build/html/index.html"
 
@@ -63,16 +76,20 @@ lint: $(ENV)  ## ruff: format and rules
 
 test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@$(MAKE) --no-print-directory lint check
-	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES)
-	@$(MAKE) --no-print-directory test-processors
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
+	@SSLREPRO_RUNS=$$(mktemp -d) && export SSLREPRO_RUNS && trap 'rm -rf "$$SSLREPRO_RUNS"' EXIT && \
+	$(PY) -m pytest -q -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES) && \
+	$(PY) tests/processors.py && \
+	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
+	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
+
+test-fast: $(ENV)  ## every room's tests that cost little, in two minutes; `make test` is complete
+	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests
 
 test-processors: $(ENV)  ## tests of exact numbers under settings that imitate other processors, about a minute
 	@$(PY) tests/processors.py
 
 bench: $(ENV)  ## speed beside torchvision and faiss, in one run
-	@$(RUN) bench --device $(DEVICE)
+	@$(RUN) bench --device "$(DEVICE)"
 
 clean:  ## remove builds and runs, notebooks of `make notebook` among them; the ledger and the environment stay
 	rm -rf _build runs .pytest_cache .ruff_cache

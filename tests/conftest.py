@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -26,6 +27,38 @@ TINY_HEADS = {
 def own_cache(tmp_path_factory, monkeypatch):
     """Decoded images of a test are kept in a folder of its own."""
     monkeypatch.setenv("SSLREPRO_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+SLOW = {line for line in Path(__file__).with_name("slow.txt").read_text().splitlines() if not line.startswith("#")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what `make test-fast` leaves out."""
+    for item in items:
+        if item.nodeid.partition("[")[0] in SLOW:
+            item.add_marker("slow")
+
+
+@pytest.fixture(scope="session")
+def smoke_runs(tmp_path_factory) -> Path:
+    """A store with every run of every table at smoke scale, trained once for all tests, processes and notebooks.
+
+    `make test` names the folder, a fresh one, so that the notebooks read the same runs.
+    """
+    from sslrepro import tables
+    from sslrepro.base.store import locked
+    from sslrepro.study import ledger, plans, workers
+    from sslrepro.study.run import merge_runs
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = Path(os.environ.get("SSLREPRO_RUNS") or shared / "smoke-runs")
+    wanted = merge_runs([run for name in tables.names() for run in plans.plan_table(name, "smoke", 1).runs])
+    made = plans.plan_table("nnclr_queue", "smoke", 1)
+    wanted = [run for run in wanted if ledger.published_record(run, made) is None]
+    with locked(shared / "smoke-runs-lock"):
+        workers.carry_out(wanted, folder, progress=False)
+    return folder
 
 
 @pytest.fixture(autouse=True)

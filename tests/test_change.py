@@ -71,7 +71,7 @@ def test_its_parameters_build_runs_that_differ(ready):
 
 @pytest.mark.parametrize("ready", [one for one in FITTING if one.kind == "table"], ids=named)
 def test_its_runs_are_the_tables_own_at_smoke_scale(ready):
-    known = {task.name for task in plan_table(ready.id, "smoke", 1).tasks}
+    known = {run.name for run in plan_table(ready.id, "smoke", 1).runs}
     assert {group[0].name for group in tasks(ready).values()} <= known
 
 
@@ -79,7 +79,7 @@ def test_its_runs_are_the_tables_own_at_smoke_scale(ready):
 def test_a_table_that_does_not_fit_gets_its_own_notebook(ready):
     given = ready.parameters
     assert ready.kind == "table" and ready.source == tables.definition(ready.id).notebook
-    assert plan_table(given["table"], given["profile"], given["seeds"], given["dataset"]).tasks
+    assert plan_table(given["table"], given["profile"], given["seeds"], given["dataset"]).runs
 
 
 def test_most_tables_fit_and_vary_what_they_are_about():

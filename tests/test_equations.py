@@ -225,7 +225,9 @@ def test_against_the_oracle(name, variant, n_views, progress, how, kind):
         ours, theirs = torch.tensor(now[key]), torch.tensor(written.get(key, before))
         assert ours.allclose(theirs, atol=1e-6), left_behind(name, key, ours, theirs, key in written)
     if teachers:
-        student = nn.Sequential(method.encoder, method.projector) if not hasattr(method, "student") else method.student()
+        student = (
+            nn.Sequential(method.encoder, method.projector) if not hasattr(method, "student") else method.student()
+        )
         momentum = reference.teacher_momentum(asdict(settings), progress)
         for (key, new), own in zip(method.teacher.net.named_parameters(), student.parameters(), strict=True):
             old = teachers[f"teacher.net.{key}"]

@@ -8,34 +8,24 @@ from sslrepro import papers, tables
 from sslrepro.base.store import Store
 from sslrepro.report import table_page
 from sslrepro.report.presenters import presenter
-from sslrepro.study import ledger, plans, workers
+from sslrepro.study import ledger, plans
 from sslrepro.study.results import read_results
-from sslrepro.study.run import is_complete, merge_runs
+from sslrepro.study.run import is_complete
 
 PAPERS = [name for name in tables.names() if tables.definition(name).notebook == "table"]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """All runs that the committed smoke ledger lacks, those that tables share once."""
-    folder = tmp_path_factory.mktemp("runs")
-    wanted = merge_runs([task for name in tables.names() for task in plans.plan_table(name, "smoke", 1).tasks])
-    made = plans.plan_table("nnclr_queue", "smoke", 1)
-    workers.carry_out([task for task in wanted if ledger.published_record(task, made) is None], folder, progress=False)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def found(runs):
-    return {name: read_results(plans.plan_table(name, "smoke", 1), runs) for name in tables.names()}
+def found(smoke_runs):
+    return {name: read_results(plans.plan_table(name, "smoke", 1), smoke_runs) for name in tables.names()}
 
 
 @pytest.mark.parametrize("name", tables.names())
-def test_every_run_is_there_and_whole(name, found, runs):
+def test_every_run_is_there_and_whole(name, found, smoke_runs):
     made = found[name].plan
-    assert made.tasks and all(ledger.find_record(task, made, runs) for task in made.tasks)
-    failed = [task.name for task in made.tasks if not is_complete(task, Store(runs))
-              and ledger.published_record(task, made) is None]  # fmt: skip
+    assert made.runs and all(ledger.find_record(run, made, smoke_runs) for run in made.runs)
+    failed = [run.name for run in made.runs if not is_complete(run, Store(smoke_runs))
+              and ledger.published_record(run, made) is None]  # fmt: skip
     assert failed == []
 
 

@@ -41,7 +41,7 @@ def planned(scale: str, known: list[str] | None = None) -> dict[str, str]:
                 if reason
                 else [
                     run.name
-                    for run in plans.plan_table(name, scale).tasks
+                    for run in plans.plan_table(name, scale).runs
                     if run.config is None or run.config.method in known
                 ]
             )

@@ -37,7 +37,7 @@ def box(ready: starter_notebooks.StarterNotebook, up: str) -> str:
     return (
         f'<div class="rerun change"><p class="asks"><b>Change one parameter:</b> {asks}{size}.</p>'
         f"<pre>{html.escape(ready.command)}</pre>"
-        f"<p>Opens a notebook that is ready to run, {time}; nothing is concluded from it. To download: {link}</p>"
+        f"<p>Opens a notebook that is ready to run ({time}); too small a scale for conclusions. Download: {link}</p>"
         "</div>"
     )
 

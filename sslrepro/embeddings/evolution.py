@@ -132,7 +132,7 @@ a ranking.""",
         ),
         Definition(
             "nnclr_fig3",
-            "NNCLR: does the neighbour have the class?",
+            "NNCLR: is the neighbour of the same class?",
             "How often is the nearest neighbour in the queue of the image's class, and does accuracy rise with it?",
             ("nnclr",),
             """\

@@ -363,7 +363,7 @@ def differences(results: Comparison) -> Display:
 
 def onward(results: Comparison) -> Display:
     """What these runs can tell, and what to change to learn more."""
-    seeds, name = results.seeds, results.profile.name.partition("-")[0]
+    seeds, name = results.seeds, results.profile.base
     if not results.profile.judged:
         text = (f"This is {name} scale: it shows that everything runs, and nothing is concluded from it, whatever the "
                 'numbers say. To go on, set profile = "cpu" and seeds = 3 above and run all cells: minutes, not '

@@ -92,7 +92,7 @@ def of_table(table: str) -> StarterNotebook:
               "page in the book.")  # fmt: skip
     setting = varied(definition) if definition.ends else None
     if setting is None:
-        whole = {"table": table, "profile": SCALE, "seeds": 1, "dataset": None}
+        whole = {"table": table, "profile": SCALE, "seeds": 1, "dataset": None, "root": None, "own": None}
         return StarterNotebook("table", table, definition.title, definition.notebook, whole, onward)
     return StarterNotebook("table", table, definition.title, "change", setting, onward)
 
