@@ -14,7 +14,7 @@ def test_some_methods_of_all_read_as_in_the_whole_table():
     whole, some = (read_results(with_rows(plan, rows)) for rows in (None, ["nnclr", "simclr", "fnc, elimination"]))
     assert list(some.definition.rows) == [row for row in whole.definition.rows if row in some.definition.rows]
     assert set(some.definition.ours) == {"nnclr", "simclr", "fnc, elimination"}
-    assert len(some.plan.tasks) < len(whole.plan.tasks) / 4
+    assert len(some.plan.runs) < len(whole.plan.runs) / 4
     for row in some.definition.ours:
         assert some.at(row, "top1") == whole.at(row, "top1") is not None
     lines = str(all_methods.table(some)).splitlines()
