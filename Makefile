@@ -30,7 +30,7 @@ ENV :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce list notebook book pages check test test-processors lint bench clean
+.PHONY: help reproduce list notebook book pages check test test-fast test-processors lint bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,10 +76,14 @@ lint: $(ENV)  ## ruff: format and rules
 
 test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@$(MAKE) --no-print-directory lint check
-	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES)
-	@$(MAKE) --no-print-directory test-processors
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
+	@SSLREPRO_RUNS=$$(mktemp -d) && export SSLREPRO_RUNS && trap 'rm -rf "$$SSLREPRO_RUNS"' EXIT && \
+	$(PY) -m pytest -q -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES) && \
+	$(PY) tests/processors.py && \
+	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
+	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
+
+test-fast: $(ENV)  ## every room's tests that cost little, in two minutes; `make test` is complete
+	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests
 
 test-processors: $(ENV)  ## tests of exact numbers under settings that imitate other processors, about a minute
 	@$(PY) tests/processors.py

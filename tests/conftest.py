@@ -29,6 +29,16 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SSLREPRO_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
+SLOW = {line for line in Path(__file__).with_name("slow.txt").read_text().splitlines() if not line.startswith("#")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what `make test-fast` leaves out."""
+    for item in items:
+        if item.nodeid.partition("[")[0] in SLOW:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory) -> Path:
     """A store with every run of every table at smoke scale, trained once for all tests, processes and notebooks.

@@ -1,13 +1,17 @@
 """CPU-seconds of tests, their processes included: `python -m pytest -p tests.costs tests/test_study.py`.
 
-Wall time says little on a shared machine. Fixtures count for the test that asks for them first.
+Wall time says little on a shared machine. Fixtures count for the test that asks for them first. With --renew-slow the
+lines of tests/slow.txt that belong to the files at hand are written anew: `make test-fast` leaves out the test
+functions whose cases cost more than 2 CPU-seconds together.
 """
 
 import collections
 import os
+from pathlib import Path
 
 import pytest
 
+LIMIT = 2.0  # CPU-seconds of a test function that `make test-fast` can still afford
 COSTS: dict[str, float] = collections.defaultdict(float)
 
 
@@ -16,20 +20,40 @@ def used() -> float:
     return sum(os.times()[:4])
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew-slow", action="store_true", help="write tests/slow.txt for the files that are run")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item):
     before = used()
-    yield_value = yield
+    result = yield
     COSTS[item.nodeid] += used() - before
-    return yield_value
+    return result
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def added(costs: dict[str, float], mark: str) -> dict[str, float]:
+    """Costs added up by what stands before the mark in a test's name: "[" for functions, "::" for files."""
+    sums: dict[str, float] = collections.defaultdict(float)
+    for test, seconds in costs.items():
+        sums[test.partition(mark)[0]] += seconds
+    return sums
+
+
+def renewed(lines: list[str], costs: dict[str, float]) -> list[str]:
+    """The list of slow functions after a run that cost this much."""
+    files = added(costs, "::")
+    kept = {line for line in lines if not line.startswith("#") and line.partition("::")[0] not in files}
+    slow = {name for name, seconds in added(costs, "[").items() if seconds > LIMIT}
+    return [line for line in lines if line.startswith("#")] + sorted(kept | slow)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """A line per file and per test of a second or more, dearest first."""
-    files: dict[str, float] = collections.defaultdict(float)
-    for test, seconds in COSTS.items():
-        files[test.partition("::")[0]] += seconds
-    rows = [*files.items(), *((test, seconds) for test, seconds in COSTS.items() if seconds >= 1)]
+    rows = [*added(COSTS, "::").items(), *((test, seconds) for test, seconds in COSTS.items() if seconds >= 1)]
     terminalreporter.section("CPU-seconds")
     for name, seconds in sorted(rows, key=lambda row: -row[1]):
         terminalreporter.write_line(f"{seconds:8.1f}  {name}")
+    if config.getoption("--renew-slow"):
+        place = Path(__file__).with_name("slow.txt")
+        place.write_text("\n".join(renewed(place.read_text().splitlines(), COSTS)) + "\n")

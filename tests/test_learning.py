@@ -1,6 +1,9 @@
 """Learning: methods reach what no untrained encoder and no pixel classifier does."""
 
+import functools
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -46,18 +49,56 @@ LONGER = {
 }
 
 
+class Learned(Exception):
+    pass
+
+
+START: dict[str, float] = {}  # probe of first weights, by their digest: most methods draw the same
+
+
+@functools.cache
+def images():
+    """(profile, splits, normalisation) that all methods share."""
+    base = profile("cpu")
+    base = replace(base, data=replace(base.data, n_train=1536, n_test=1024))
+    splits = load(base.config("simclr", 104).data)
+    return base, splits, tuple(tuple(part) for part in splits[0].mean_std())
+
+
+def learns(name: str, folder: Path, **changes) -> bool:
+    """Whether the linear probe comes clearly above the first weights' within a few hundred steps.
+
+    It is asked at a third, at two thirds and at the end. Its standard error is 0.015: three of them end the run early,
+    two are enough at the end.
+    """
+    base, splits, normalise = images()
+    epochs = 16 if name in LONGER else 6
+    base = replace(base, plan=replace(base.plan, epochs=epochs, batch_size=32))
+    config = base.config(name, 104).with_changes(**LONGER.get(name, {}) | changes)
+    encoder = initial_method(config).encoder
+    drawn = hashlib.sha256(b"".join(t.numpy().tobytes() for t in encoder.state_dict().values())).hexdigest()
+    if drawn not in START:
+        START[drawn] = linear(encoder, splits, normalise)
+    random, steps = START[drawn], config.plan.epochs * (len(splits[0]) // 32)
+
+    def watch(step: int, method) -> None:
+        if step in (steps // 3, 2 * steps // 3) and linear(method.encoder, splits, normalise) > random + 0.045:
+            raise Learned
+
+    try:
+        trained = linear(train(config, folder, splits[0], watch=watch).encoder, splits, normalise)
+    except Learned:
+        return True
+    return trained > random + 0.03
+
+
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_learns(name, tmp_path):
-    """A few hundred steps lift the linear probe of every method clearly above its own first weights."""
-    base = profile("cpu")
-    plan = replace(base.plan, epochs=16 if name in LONGER else 6, batch_size=32)
-    base = replace(base, data=replace(base.data, n_train=1536, n_test=1024), plan=plan)
-    config = base.config(name, 104).with_changes(**LONGER.get(name, {}))
-    splits = load(config.data)
-    normalise = tuple(tuple(part) for part in splits[0].mean_std())
-    random = linear(initial_method(config).encoder, splits, normalise)
-    trained = linear(train(config, tmp_path / "run", splits[0]).encoder, splits, normalise)
-    assert trained > random + 0.03  # the probe's standard error is 0.015
+    assert learns(name, tmp_path / "run")
+
+
+def test_a_method_that_does_not_move_has_not_learned(tmp_path):
+    assert not learns("simclr", tmp_path / "run", **{"plan.lr": 1e-9, "plan.epochs": 1})
 
 
 def test_nnclr_finds_neighbours_of_the_class(setting, tmp_path):

@@ -21,6 +21,8 @@ def add(commands: Any) -> None:
     what = sub.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     what.add_argument("--compare", action="store_true", help="train nothing: stored runs beside the published ones")
+    sub.add_argument("--rows", metavar="ROW,ROW", type=lambda words: words.split(","),
+                     help="these rows of the table alone, by id: nnclr,simclr")  # fmt: skip
     sub.add_argument("--missing", action="store_true", help="only the runs that the ledger does not hold whole")
     sub.add_argument(
         "--publish", action="store_true", help="put the results into the ledger and the page into the book"
@@ -43,7 +45,7 @@ def reproduce(settings: argparse.Namespace) -> None:
     train = "unpublished" if settings.missing else "anew"
     request = conductor.Request.of(settings.table, settings.profile, settings.seeds, settings.dataset, settings.root,
                                    settings.runs or RUNS, settings.jobs, settings.device, settings.compile, train,
-                                   own_first=not settings.publish)  # fmt: skip
+                                   own_first=not settings.publish, rows=settings.rows)  # fmt: skip
     agenda = conductor.plan(request, read_images=not settings.dry_run)
     announce(agenda, settings.dry_run)
     if settings.dry_run:

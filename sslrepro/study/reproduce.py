@@ -10,6 +10,7 @@ Nothing here writes into the ledger or the book: that is `ledger.publish_plan` a
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.profiles import on_dataset, profile
 from sslrepro.study.replication import CellComparison, compare_with_ledger
 from sslrepro.study.results import Results, read_results
+from sslrepro.study.rows import with_rows
 from sslrepro.study.run import Run, is_complete, merge_runs
 from sslrepro.training.loop import COMPILING
 
@@ -72,6 +74,7 @@ class Request:
     train      "anew" what the folder lacks, whatever the ledger holds; "unpublished" what the ledger lacks; "absent"
                what both lack
     own_first  whether the folder's runs stand before the ledger's in results
+    rows       of a single table, where some are enough; None: all
     """
 
     table: str
@@ -85,6 +88,7 @@ class Request:
     compiling: str
     train: str
     own_first: bool
+    rows: tuple[str, ...] | None = None
 
     @classmethod
     def of(
@@ -100,6 +104,7 @@ class Request:
         compiling: str = "no",
         train: str = "absent",
         own_first: bool = False,
+        rows: Sequence[str] | None = None,
     ) -> "Request":
         """A request with everything resolved: the root from $SSLREPRO_DATA, `~`, names and counts checked.
 
@@ -122,6 +127,7 @@ class Request:
             compiling,
             train,
             own_first,
+            None if rows is None else tuple(rows),
         )
 
 
@@ -158,8 +164,8 @@ def plan(request: Request, read_images: bool = True) -> Agenda:
         table_plans, left_out = budget.every_plan(*asked, read_images)
         require(bool(table_plans), "reproduce", "profile", "one at which some table can be had", request.profile)
     else:
-        table_plans = [plan_table(request.table, request.profile, request.seeds, request.dataset, request.root,
-                                  read_images)]  # fmt: skip
+        whole = plan_table(request.table, request.profile, request.seeds, request.dataset, request.root, read_images)
+        table_plans = [with_rows(whole, request.rows)]
     runs = merge_runs([run for table_plan in table_plans for run in table_plan.runs])
     homes = {run.name: table_plan for table_plan in table_plans for run in table_plan.runs}
     if request.train == "unpublished":
@@ -206,6 +212,7 @@ def reproduce(
     jobs: int = 2,
     device: str = "cpu",
     own: str | Path | None = None,
+    rows: Sequence[str] | None = None,
 ) -> Results:
     """A table's results: from the ledger and the store, training what neither holds. What the notebooks call.
 
@@ -213,12 +220,13 @@ def reproduce(
         dataset  other images than the profile's own, from `root` or $SSLREPRO_DATA
         folder   of your runs; default runs/
         own      the same, with the runs in it standing before the published ones
+        rows     of the table, where some are enough: reproduce("all_methods", rows=["nnclr", "simclr"])
 
     >>> reproduce("nnclr_queue").cell("q98304", "linear_top1").n
     5
     """
     request = Request.of(table, profile, seeds, dataset, root, own or folder or RUNS, jobs, device,
-                         own_first=own is not None)  # fmt: skip
+                         own_first=own is not None, rows=rows)  # fmt: skip
     agenda = plan(request)
     train_missing(agenda)
     return read(agenda)[0]
