@@ -261,7 +261,8 @@ def test_a_failing_cell_leaves_the_page_as_it_was(published):
     folder, _ = published
     page, notebook = folder / "book" / "executed" / "nnclr_queue-smoke.ipynb", folder / "notebooks" / "table.ipynb"
     before, source = page.read_bytes(), notebook.read_text()
-    notebook.write_text(source.replace("table_page.figure(found)", "table_page.figure(found, 'no such argument')"))
+    assert "table_page.figure(" in source
+    notebook.write_text(source.replace("table_page.figure(", "table_page.figure('no such argument', "))
     done = command("pages", check=False, SSLREPRO_HOME=str(folder))
     notebook.write_text(source)
     ours = [

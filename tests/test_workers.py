@@ -60,6 +60,13 @@ def group(pid: int) -> list[int]:
     return members
 
 
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are listed from /proc")
 
 
@@ -118,6 +125,26 @@ def test_the_command_says_what_is_kept_and_how_to_go_on(number, tmp_path):
     assert call.returncode == 128 + number and "Traceback" not in errors
     assert f"stopped: 0 of 9 runs are whole and kept in {tmp_path}" in errors
     assert errors.endswith(f"go on with: python -m sslrepro {' '.join(words)}\n")
+
+
+@needs_proc
+def test_no_rank_outlives_a_killed_torchrun(tmp_path):
+    words = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "sslrepro", "train", "--method", "simclr"]
+    call = subprocess.Popen([sys.executable, *words, "--runs", str(tmp_path)], start_new_session=True, cwd=ROOT,
+                            env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)  # fmt: skip
+    children = Path(f"/proc/{call.pid}/task/{call.pid}/children")
+    ranks: list[int] = []
+    try:
+        wait_for(lambda: list(tmp_path.glob("*/log.jsonl")))
+        ranks = [int(pid) for pid in children.read_text().split()]
+        call.kill()
+        call.wait()
+        wait_for(lambda: not any(alive(pid) for pid in ranks), PATIENCE)
+    finally:
+        for pid in filter(alive, ranks):
+            os.kill(pid, signal.SIGKILL)
+    assert len(ranks) == 2
 
 
 class Killer(threading.Thread):
