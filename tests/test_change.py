@@ -56,7 +56,7 @@ def test_a_notebook_is_small_normalised_and_at_smoke_scale(ready):
     text = starter_notebooks.notebook(ready)
     source = json.loads((ROOT / "notebooks" / f"{ready.source}.ipynb").read_text())
     assert len(text.encode()) < 20_000
-    assert text == starter_notebooks.dumped(starter_notebooks.normalised(json.loads(text), keep_outputs=False))
+    assert text == starter_notebooks.dump(starter_notebooks.normalise(json.loads(text), keep_outputs=False))
     assert parameters(text) == ready.parameters and ready.parameters["profile"] == "smoke"
     assert set(parameters(text)) == set(parameters(json.dumps(source))), "the source's own parameters, no others"
     cells = json.loads(text)["cells"]

@@ -10,6 +10,7 @@ from scipy import integrate, stats
 from sslrepro import claims, papers
 from sslrepro.claims import CONTRADICTED, HOLDS, Cell, Missing, Reader, holds_in_paper, judge, seeds_needed
 from sslrepro.report import verdicts
+from sslrepro.report.effects import Effect
 from sslrepro.study.results import Results
 
 EVALUABLE = [claim for claim in papers.claims().values() if (claim.get("check") or {}).get("expr")]
@@ -675,7 +676,8 @@ class Judged(Results):
 
 def noted(claim, **given):
     found = Judged(claims.Verdict(claim, "t", "contradicted", 0.03, **given))
-    return verdicts.undecided(found), verdicts.too_narrow(found)
+    effects = [(v, v.gap and Effect("", *v.gap, paper=v.paper_gap)) for v in found.verdicts()]
+    return verdicts.open_effects(effects), verdicts.narrow_tolerances(found.verdicts())
 
 
 @pytest.mark.parametrize("claim, order", [("nnclr_c26", True), ("nnclr_c15", False), ("nnclr_c32", False)])
@@ -685,5 +687,5 @@ def test_only_of_an_order_is_it_said_that_rows_do_not_rise(claim, order):
 
 
 def test_a_tolerance_that_equal_cells_would_miss_is_named():
-    assert noted("nnclr_c32", if_equal=0.119)[1].startswith(" nnclr_c32: were its cells equal")
+    assert noted("nnclr_c32", if_equal=0.119)[1].startswith(" nnclr_c32: if all its cells were equal")
     assert noted("nnclr_c32", if_equal=0.99)[1] == noted("nnclr_c13")[1] == ""

@@ -252,7 +252,7 @@ def test_the_whole_probe_against_scikit_learn():
 
 
 @pytest.mark.parametrize(
-    "name, chosen", [("linear", ("linear_penalty", "linear_held_out")), ("linear_sgd", ("sgd_rate",))]
+    "name, chosen", [("linear", ("linear_penalty", "linear_held_out")), ("linear_sgd", ("linear_rate",))]
 )
 def test_the_test_split_chooses_nothing(name, chosen):
     train, test = blobs(200, apart=0.4), blobs(200, apart=0.4, seed=1)
@@ -337,14 +337,14 @@ def test_sgd_reaches_the_minimum_where_the_task_is_easy():
     by_sgd = evaluate.run("linear_sgd", train, test, {"epochs": 30, "batch_size": 64})
     by_newton = evaluate.run("linear", train, test)
     assert by_newton["linear_top1"] > 0.97
-    assert by_sgd["sgd_top1"] == pytest.approx(by_newton["linear_top1"], abs=0.02)
-    assert by_sgd["sgd_rate"] in linear_sgd.Protocol().rates
+    assert by_sgd["linear_top1"] == pytest.approx(by_newton["linear_top1"], abs=0.02)
+    assert by_sgd["linear_rate"] in linear_sgd.Protocol().rates
 
 
 def test_sgd_chooses_the_rate_that_held_out_rows_like_best():
     train, test = blobs(300, apart=1.5), blobs(200, apart=1.5, seed=1)
     found = evaluate.run("linear_sgd", train, test, {"rates": (1e-9, 0.3, 1e-8), "epochs": 10})
-    assert found["sgd_rate"] == 0.3
+    assert found["linear_rate"] == 0.3
 
 
 def test_sgd_fit_against_a_plain_loop():

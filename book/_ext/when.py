@@ -6,7 +6,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from sslrepro.report import when
-from sslrepro.report.formats import Shown
+from sslrepro.report.formats import Display
 from sslrepro.report.presenters import presenter
 from sslrepro.study import ledger, plans
 from sslrepro.study.results import Results
@@ -59,7 +59,7 @@ class Public(SphinxDirective):
         return [nodes.raw("", _html(when.public()), format="html")]
 
 
-def _html(shown: Shown) -> str:
+def _html(shown: Display) -> str:
     return shown._repr_mimebundle_()["text/html"]
 
 

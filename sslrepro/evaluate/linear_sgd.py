@@ -46,7 +46,7 @@ def fit(
 
 
 def scores(train: Features, test: Features, settings: Protocol, seed: int) -> dict[str, float]:
-    """sgd_top1, sgd_top5, sgd_rate (the chosen one). Test is read once, at the end."""
+    """linear_top1, linear_top5, linear_rate (the chosen one). Test is read once, at the end."""
     n = len(train.x)
     held = int(settings.held_out * n)
     require(0 < held < n, "evaluate.linear_sgd", "held_out", f"a share that leaves rows on both sides of {n}",
@@ -61,4 +61,4 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
         tried.append((topk_accuracy(predicted(x[chooses], w), train.y[chooses])["top1"], rate))
     rate = max(tried)[1]
     found = topk_accuracy(predicted(x_test, fit(x, train.y, n_classes, rate, settings, seed)), test.y)
-    return {f"sgd_{name}": value for name, value in found.items()} | {"sgd_rate": rate}
+    return {f"linear_{name}": value for name, value in found.items()} | {"linear_rate": rate}

@@ -20,10 +20,9 @@ from sslrepro.base.store import Store, read_lines
 from sslrepro.data.dataset import SHAPES
 from sslrepro.data.datasets import load, resolve
 from sslrepro.parts.distributed import barrier, rank
-from sslrepro.report.figures import MARKERS, PALETTE
-from sslrepro.report.formats import shown
-from sslrepro.report.headings import spell_out
-from sslrepro.report.table_page import AGREEMENT, NAMES, Figure, Shown, html_table, number, style, text_table
+from sslrepro.report.formats import Display, format_cell, html_table, number, text_table
+from sslrepro.report.headings import AGREEMENT, SCORE_NAMES, score_name, spell_out
+from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
 from sslrepro.study.profiles import Profile, images_in, on_dataset, profile
 from sslrepro.study.results import cell_of
 from sslrepro.study.run import Run, label, ledger_record, perform_run
@@ -218,16 +217,14 @@ def panels(logs: list[list[dict[str, Any]]]) -> dict[str, str]:
     return found | {name: title for name, title in AGREEMENT.items() if any(name in one for log in logs for one in log)}
 
 
+@own_style()
 def drawn(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
     """A picture of logs over epochs, a colour and a mark a group, a line a log; and what it says at the end."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
     shown_here = panels([log for group in logs.values() for log in group])
-    plot, axes = plt.subplots(1, len(shown_here), figsize=(3.7 * len(shown_here), 2.8 if len(logs) == 1 else 3.2),
-                              layout="constrained", squeeze=False)  # fmt: skip
+    size = (3.7 * len(shown_here), 2.8 if len(logs) == 1 else 3.2)
+    plot, axes = new_plot(1, len(shown_here), size=size, squeeze=False)
     handles, said = [], []
     for place, (words, group) in enumerate(logs.items()):
         look = dict(color=PALETTE[place], marker=MARKERS[place] if len(logs) > 1 else None, markersize=4, markevery=0.2)
@@ -236,7 +233,7 @@ def drawn(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
                 points = [(line["epoch"], line[name]) for line in log if name in line]
                 if points:
                     axis.plot(*zip(*points, strict=True), alpha=1 if len(group) == 1 else 0.6, linewidth=1.3, **look)
-        handles.append(plt.Line2D([], [], label=words, **(look | {"markevery": None})))
+        handles.append(Line2D([], [], label=words, **(look | {"markevery": None})))
         ends = {title: [log[-1][name] for log in group if name in log[-1]] for name, title in shown_here.items()}
         said.append(
             f"{words}{': ' if words else ''}"
@@ -265,7 +262,7 @@ def curves_of(found: Compared) -> Figure:
                         f"at the end: {said}.")  # fmt: skip
 
 
-def scores_of(found: Compared) -> Shown:
+def scores_of(found: Compared) -> Display:
     """The evaluations of all values beside each other, accuracies in %; with several seeds mean and 95% interval."""
 
     def cells(words: str) -> dict[str, str]:
@@ -273,21 +270,23 @@ def scores_of(found: Compared) -> Shown:
         for record in found.records[words]:
             for line in record["results"].values():
                 for name, value in line["scores"].items():
-                    if name in NAMES and name != "neighbour_match" and line["evaluation"] != "training":
-                        seen.setdefault(NAMES[name], {})[record["config"]["seed"]] = 100 * value
+                    if name in SCORE_NAMES and name != "neighbour_match" and line["evaluation"] != "training":
+                        words_of = score_name(name, line.get("protocol"))
+                        seen.setdefault(words_of, {})[record["config"]["seed"]] = 100 * value
             cost = record["results"]["training"]["scores"]["seconds"]
             seen.setdefault("processor-seconds of training", {})[record["config"]["seed"]] = cost
-        return {name: shown(cell_of(values)) for name, values in seen.items()}
+        return {name: format_cell(cell_of(values)) for name, values in seen.items()}
 
     columns = {words: cells(words) for words in found.records}
-    rows = [*NAMES.values(), "processor-seconds of training"]
+    cost = "processor-seconds of training"
+    rows = [*dict.fromkeys(name for column in columns.values() for name in column if name != cost), cost]
     body = [[name, *(column.get(name, "–") for column in columns.values())] for name in rows if any(
             name in column for column in columns.values())]  # fmt: skip
     head = ["evaluation of the frozen encoder, %", *columns]
-    return Shown(html_table([html.escape(words) for words in head], body), text_table([head, *body]))
+    return Display(html_table([html.escape(words) for words in head], body), text_table([head, *body]))
 
 
-def onward(found: Compared) -> Shown:
+def onward(found: Compared) -> Display:
     """What these runs can tell, and what to change to learn more."""
     seeds = len(next(iter(found.records.values())))
     name = found.profile.name.partition("-")[0]
@@ -301,21 +300,22 @@ def onward(found: Compared) -> Shown:
     else:
         text = (f"{seeds} seeds at {name} scale: values whose intervals overlap are not told apart, and what holds "
                 "here is about these images and this length of training.")  # fmt: skip
-    return Shown(f"<p>{html.escape(text, quote=False)}</p>", text)
+    return Display(f"<p>{html.escape(text, quote=False)}</p>", text)
 
 
-def scores(record: dict[str, Any]) -> Shown:
+def scores(record: dict[str, Any]) -> Display:
     """A run's evaluations, accuracies in %."""
     lines = [line for line in record["results"].values() if line["evaluation"] != "training"]
-    body = [[NAMES[name], number(100 * value)] for line in lines for name, value in line["scores"].items()
-            if name in NAMES and name != "neighbour_match"]  # fmt: skip
+    body = [[score_name(name, line.get("protocol")), number(100 * value)] for line in lines
+            for name, value in line["scores"].items() if name in SCORE_NAMES and name != "neighbour_match"]  # fmt: skip
     body.append(["processor-seconds of training", number(record["results"]["training"]["scores"]["seconds"])])
     head = ["evaluation of the frozen encoder", "%, last epoch"]
-    return Shown(html_table(head, body), text_table([head, *body]))
+    return Display(html_table(head, body), text_table([head, *body]))
 
 
-def settings(record: dict[str, Any]) -> Shown:
+def settings(record: dict[str, Any]) -> Display:
     """Every setting of a run by its dotted name: what `changes` can change."""
     body = [[name, str(value)] for name, value in flat(from_record(record["config"])).items()]
-    return Shown(f"<details><summary>{len(body)} settings</summary>{html_table(['setting', 'value'], body)}</details>",
-                 text_table([["setting", "value"], *body]))  # fmt: skip
+    table = html_table(["setting", "value"], body)
+    return Display(f"<details><summary>{len(body)} settings</summary>{table}</details>",
+                   text_table([["setting", "value"], *body]))  # fmt: skip

@@ -18,7 +18,7 @@ from sslrepro.base.paths import NOTEBOOKS, PROJECT
 from sslrepro.base.store import write_atomic
 from sslrepro.base.values import Range
 from sslrepro.explore.compare import DRAWN
-from sslrepro.report.publish import dumped, normalised
+from sslrepro.report.publish import dump, normalise
 from sslrepro.study.plans import plan_table, run_of
 from sslrepro.study.profiles import profile
 from sslrepro.tables.definition import Definition
@@ -223,7 +223,7 @@ def notebook(ready: Ready) -> str:
                 f"# {ready.title}\n\nChange one parameter: {ready.asks}. Run all cells, look, then put in others of "
                 f"your own. {ready.onward}"
             )
-    return dumped(normalised(made, keep_outputs=False))
+    return dump(normalise(made, keep_outputs=False))
 
 
 def write(ready: Ready) -> tuple[Path, bool]:

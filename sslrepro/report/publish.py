@@ -13,57 +13,57 @@ from sslrepro import papers
 from sslrepro.base.closure import PACKAGE, import_closure
 from sslrepro.base.paths import NOTEBOOKS, PAGES, PROJECT
 from sslrepro.base.store import write_atomic
-from sslrepro.report.table_page import figure
+from sslrepro.report.figures import figure
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import read_results, related_plans
 from sslrepro.tables.definition import Definition
 
 FAILED = PROJECT / "runs" / "failed"
+IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "stl10": "STL-10", "tinyimagenet": "Tiny-ImageNet"}
 
-def page_name(made: TablePlan) -> str:
+
+def page_name(plan: TablePlan) -> str:
     """File name of a table's page, without ending: nnclr_queue-cpu."""
-    return f"{made.definition.id}-{made.profile.name}"
+    return f"{plan.definition.id}-{plan.profile.name}"
 
 
-def digest(made: TablePlan) -> str:
-    """SHA-256 over everything a page is made from: notebook, definition, transcription, ledger, and the code it runs.
+def digest(plan: TablePlan) -> str:
+    """SHA-256 over everything a page is plan from: notebook, definition, transcription, ledger, and the code it runs.
 
     The code is what the notebook and the table's definition import, and what that imports, docstrings left out.
     """
-    found = hashlib.sha256()
-    definition = made.definition
+    digested = hashlib.sha256()
+    definition = plan.definition
     notebook = NOTEBOOKS / f"{definition.notebook}.ipynb"
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     code += f"\nimport sslrepro.report.publish\nimport sslrepro.tables.{definition.id}"
-    code += "".join(f"\nimport sslrepro.{room}.{name}" for room, name in by_name(made))
-    found.update(json.dumps(import_closure(code)).encode())
+    code += "".join(f"\nimport sslrepro.{room}.{name}" for room, name in by_name(plan))
+    digested.update(json.dumps(import_closure(code)).encode())
     paths = [notebook]
     if definition.notebook == "table":
         paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
     else:
         paths += sorted((PACKAGE / "papers").glob("*.yaml"))  # a table of ours may read any of them
-    for one in (made, *related_plans(made)):  # its claims may read cells of other tables
-        paths += sorted(one.ledger / f"{task.name}.json" for task in one.tasks)
+    for each in (plan, *related_plans(plan)):  # its claims may read cells of other tables
+        paths += sorted(each.ledger / f"{run.name}.json" for run in each.tasks)
     for path in paths:
-        found.update(path.name.encode())
-        found.update(path.read_bytes() if path.exists() else b"absent")
-    return found.hexdigest()
+        digested.update(path.name.encode())
+        digested.update(path.read_bytes() if path.exists() else b"absent")
+    return digested.hexdigest()
 
 
-def by_name(made: TablePlan) -> list[tuple[str, str]]:
+def by_name(plan: TablePlan) -> list[tuple[str, str]]:
     """(room, module) of what a table's runs use by name, which no import statement tells."""
-    used = {("methods", task.config.method) for task in made.tasks if task.config is not None}
-    return sorted(used | {("evaluate", name) for task in made.tasks for name in task.evaluations})
+    used = {("methods", run.config.method) for run in plan.tasks if run.config is not None}
+    return sorted(used | {("evaluate", name) for run in plan.tasks for name in run.evaluations})
 
 
-def prose(made: TablePlan) -> dict[str, str]:
+def prose(plan: TablePlan) -> dict[str, str]:
     """Markdown for the cells that papermill cannot parameterise, by their tag."""
-    definition = made.definition
-    own = made.profile.name.partition("-")[2]
-    own = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "stl10": "STL-10", "tinyimagenet": "Tiny-ImageNet"}.get(
-        own, own
-    )
+    definition = plan.definition
+    own = plan.profile.dataset or ""
+    own = IMAGES.get(own, own)
     if definition.notebook != "table":
         title = f"# {definition.title}{f' ({own})' if own else ''}\n\n*A table of ours.* {definition.question}"
         reading = (
@@ -93,10 +93,10 @@ def margin(definition: Definition) -> str:
     linked = (PROJECT / "book" / "contradictions.md").exists()
     notes = []
     for name in definition.margin:
-        one = papers.contradictions()[name]
+        contradiction = papers.contradictions()[name]
         link = f' <a href="../contradictions.html#{name}">All contradictions.</a>' if linked else ""
-        said = [_plain(one[key]) for key in ("statement_a", "statement_b", "use")]
-        where = "within the paper" if one["scope"] == "within" else f"{one['scope']} papers"
+        said = [_plain(contradiction[key]) for key in ("statement_a", "statement_b", "use")]
+        where = "within the paper" if contradiction["scope"] == "within" else f"{contradiction['scope']} papers"
         notes.append(f"```{{margin}} **{name}**: {where}\n"
                      f"{said[0]} *But:* {said[1]} *Used here:* {said[2]}{link}\n```\n\n")  # fmt: skip
     return "".join(notes)
@@ -107,10 +107,10 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>$|~])", r"\\\1", " ".join(text.split()))
 
 
-def rendered(source: dict[str, Any], made: TablePlan) -> dict[str, Any]:
+def render(source: dict[str, Any], plan: TablePlan) -> dict[str, Any]:
     """The source notebook with the page's own prose in its tagged cells."""
     notebook = copy.deepcopy(source)
-    texts = prose(made)
+    texts = prose(plan)
     for cell in notebook["cells"]:
         for tag in cell["metadata"].get("tags", []):
             if tag in texts:
@@ -118,7 +118,7 @@ def rendered(source: dict[str, Any], made: TablePlan) -> dict[str, Any]:
     return notebook
 
 
-def normalised(notebook: dict[str, Any], keep_outputs: bool = True) -> dict[str, Any]:
+def normalise(notebook: dict[str, Any], keep_outputs: bool = True) -> dict[str, Any]:
     """The notebook without what changes from run to run: timing, ids, widget state, stderr, machine."""
     notebook = copy.deepcopy(notebook)
     notebook["metadata"] = {
@@ -151,12 +151,12 @@ def normalised(notebook: dict[str, Any], keep_outputs: bool = True) -> dict[str,
     return notebook
 
 
-def dumped(notebook: dict[str, Any]) -> str:
+def dump(notebook: dict[str, Any]) -> str:
     """Canonical text of a notebook."""
     return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def publish(made: TablePlan, notebook: str | None = None, log: bool = False) -> Path:
+def publish(plan: TablePlan, notebook: str | None = None, log: bool = False) -> Path:
     """Execute a notebook for a table and put the page in the book; returns its path.
 
     Nothing is executed when the page is up to date. A failing cell raises RuntimeError with its last line, keeps
@@ -166,23 +166,22 @@ def publish(made: TablePlan, notebook: str | None = None, log: bool = False) -> 
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    page = PAGES / f"{page_name(made)}.ipynb"
-    notebook = notebook or made.definition.notebook
-    stamp = digest(made)
+    page = PAGES / f"{page_name(plan)}.ipynb"
+    notebook = notebook or plan.definition.notebook
+    stamp = digest(plan)
     if page.exists() and json.loads(page.read_text())["metadata"].get("sslrepro", {}).get("digest") == stamp:
         return page
     source = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text())
-    name, _, dataset = made.profile.name.partition("-")
-    parameters: dict[str, Any] = {"table": made.definition.id, "profile": name, "seeds": made.seeds}
-    if dataset:
-        parameters["dataset"] = dataset
+    parameters: dict[str, Any] = {"table": plan.definition.id, "profile": plan.profile.base, "seeds": plan.seeds}
+    if plan.profile.dataset:
+        parameters["dataset"] = plan.profile.dataset
     with tempfile.TemporaryDirectory() as folder:
         quiet = Path(folder) / "profile_default" / "ipython_kernel_config.py"
         quiet.parent.mkdir()
         quiet.write_text("c.IPKernelApp.log_level = 40\n")  # else every kernel warns that it speaks TCP
         os.environ["IPYTHONDIR"] = folder
         before, after = Path(folder) / "in.ipynb", Path(folder) / f"{page.stem}.ipynb"
-        before.write_text(dumped(rendered(source, made)))
+        before.write_text(dump(render(source, plan)))
         try:
             papermill.execute_notebook(str(before), str(after), parameters, cwd=str(PROJECT), progress_bar=False,
                                        log_output=log, kernel_name="python3")  # fmt: skip
@@ -200,9 +199,9 @@ def publish(made: TablePlan, notebook: str | None = None, log: bool = False) -> 
             cell["metadata"]["tags"] = [*tags, "remove-cell"]
         elif cell["cell_type"] == "code" and "hide-input" not in tags:
             cell["metadata"]["tags"] = [*tags, "hide-input"]
-    done = normalised(done)
+    done = normalise(done)
     nbformat.validate(nbformat.from_dict(done))
-    write_atomic(page, dumped(done))
+    write_atomic(page, dump(done))
     return page
 
 
@@ -211,30 +210,32 @@ def renew_picture() -> list[Path]:
     page, picture = PAGES / "nnclr_queue-cpu.ipynb", PROJECT / "docs" / "nnclr_queue.png"
     if not page.exists():
         return []
-    given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
-    write_atomic(picture, figure(read_results(plan_table(given["table"], given["profile"], given["seeds"]))).png)
+    write_atomic(picture, figure(read_results(plan_of(parameters_of(page)))).png)
     return [picture]
 
 
 def stale() -> list[str]:
     """Published pages whose inputs changed since they were executed, each with the command that renews it."""
-    found = []
+    out = []
     for page in sorted(PAGES.glob("*.ipynb")):
         about = json.loads(page.read_text())["metadata"].get("sslrepro", {})
-        given = about.get("parameters")
-        if not given:
-            found.append(f"{page.stem}: not made by publish")
-            continue
-        made = plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))
-        if digest(made) != about["digest"]:
-            found.append(f"{page.stem}: its inputs changed; renew it with `make pages`")
-    return found
+        if not about.get("parameters"):
+            out.append(f"{page.stem}: not written by publish")
+        elif digest(plan_of(about["parameters"])) != about["digest"]:
+            out.append(f"{page.stem}: its inputs changed; renew it with `make pages`")
+    return out
 
 
 def renew() -> list[Path]:
     """Execute every published page again whose inputs changed, from the ledger; trains nothing that it holds."""
-    renewed = []
-    for page in sorted(PAGES.glob("*.ipynb")):
-        given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
-        renewed.append(publish(plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))))
-    return renewed
+    return [publish(plan_of(parameters_of(page))) for page in sorted(PAGES.glob("*.ipynb"))]
+
+
+def parameters_of(page: Path) -> dict[str, Any]:
+    """The parameters that a published page was executed with."""
+    return json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+
+
+def plan_of(parameters: dict[str, Any]) -> TablePlan:
+    """The plan of a page from its parameters."""
+    return plan_table(*(parameters[name] for name in ("table", "profile", "seeds")), parameters.get("dataset"))

@@ -49,6 +49,16 @@ class Profile:
     levels: dict[str, int] = field(default_factory=dict)
 
     @property
+    def base(self) -> str:
+        """The scale's own name, whatever its images: cpu of cpu-cifar10."""
+        return self.name.partition("-")[0]
+
+    @property
+    def dataset(self) -> str | None:
+        """Other images than the scale's own: cifar10 of cpu-cifar10; else None."""
+        return self.name.partition("-")[2] or None
+
+    @property
     def classes(self) -> int:
         """Classes of the images; 1,000 where nobody can tell (counts of clusters then stay as printed)."""
         return self.n_classes or self.data.classes or CLASSES.get(self.data.name, 1000)
