@@ -35,6 +35,7 @@ def caption(results: Results) -> str:
     data = sorted({config.data.name for config in configs})
     epochs = sorted({config.plan.epochs for config in configs} - {0})
     length = plural(epochs[0], "epoch") if len(epochs) == 1 else f"{', '.join(map(str, epochs))} epochs"
+    length = length if epochs else "nothing trained"
     text = (
         f"{table['number']} of the paper beside our runs at `{profile.name}` scale. {units(results)}, mean ± half the "
         f"95% t-interval over n seeds. Ours: {', '.join(data)}, {config.data.n_train or profile.n_train:,} training "

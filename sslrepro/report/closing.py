@@ -4,6 +4,7 @@ Everything is read off the verdicts, the configurations and the transcription; n
 """
 
 import html
+from collections import Counter
 
 from sslrepro.claims import Verdict
 from sslrepro.report.effects import Effect, effect_of
@@ -21,7 +22,9 @@ def closing_box(results: Results) -> Display:
         or ["Nothing that this table tests."],
         "We saw": [finding(results), *counts(results.verdicts())],
         "Why they may differ": differences(results, judged),
-        "What would change our mind": [f"{claim}: {what}" for claim, what in turning_points(judged)]
+        "What would change our mind": [
+            f"{', '.join(claims)}: {what}" for what, claims in turning_points(judged).items()
+        ]
         or ["No claim rests on this table."],
     }
     shown = [f"<dt>{head}</dt><dd>{_list(lines)}</dd>" for head, lines in parts.items()]
@@ -39,7 +42,7 @@ def counts(verdicts: list[Verdict]) -> list[str]:
     words = [verdict.verdict for verdict in verdicts]
     if not words:
         return []
-    said = [f"{words.count(word)} {word}" for word in dict.fromkeys(words)]
+    said = [f"{n} {'hold' if word == 'holds' and n > 1 else word}" for word, n in Counter(words).items()]
     return [f"Of {plural(len(words), 'claim')}: {', '.join(said)}."]
 
 
@@ -66,9 +69,12 @@ def _includes(effect: Effect) -> bool:
     return effect.paper is not None and effect.low is not None and effect.low <= effect.paper <= effect.high
 
 
-def turning_points(judged: list[tuple[Verdict, Effect | None]]) -> list[tuple[str, str]]:
-    """(claim, the result that would reverse or settle its verdict)."""
-    return [(verdict.claim, turning_point(verdict)) for verdict, _ in judged]
+def turning_points(judged: list[tuple[Verdict, Effect | None]]) -> dict[str, list[str]]:
+    """The result that would reverse or settle a verdict -> the claims it would."""
+    out: dict[str, list[str]] = {}
+    for verdict, _ in judged:
+        out.setdefault(turning_point(verdict), []).append(verdict.claim)
+    return out
 
 
 def turning_point(verdict: Verdict) -> str:

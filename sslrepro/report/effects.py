@@ -5,7 +5,7 @@ taken seed by seed, so its interval is that of the paired differences; both oper
 """
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sslrepro import papers
 from sslrepro.claims import Cell, Verdict
@@ -22,6 +22,7 @@ class Effect:
     mean, low, high   with its 95% interval; low and high are None with one seed
     paper   what the paper prints; None where it prints no such pair
     n       seeds, 0 where unknown
+    compares  whether it is a difference; a level is not laid against 0
     """
 
     what: str
@@ -31,6 +32,7 @@ class Effect:
     unit: str = ""
     paper: float | None = None
     n: int = 0
+    compares: bool = True
 
     @property
     def size(self) -> str:
@@ -42,8 +44,8 @@ class Effect:
 
     @property
     def lenses(self) -> list[str]:
-        """How it lies to the paper's effect and to zero, in words; [] for one seed."""
-        if self.low is None or self.high is None:
+        """How a difference lies to the paper's and to zero, in words; [] for one seed and for a level."""
+        if not self.compares or self.low is None or self.high is None:
             return []
         out = []
         if self.paper:
@@ -55,7 +57,7 @@ class Effect:
     @property
     def undecided(self) -> bool:
         """Whether the interval holds both 0 and the paper's effect, so that these seeds tell neither."""
-        if self.paper is None or self.low is None or self.high is None:
+        if self.paper is None or self.low is None or self.high is None or not self.compares:
             return False
         return self.low <= 0 <= self.high and self.low <= self.paper <= self.high
 
@@ -67,10 +69,17 @@ def effect_of(results: Results, verdict: Verdict) -> Effect | None:
     values = paired(results, tree) if tree is not None else None
     what = in_words(results, tree) if tree is not None else ""
     if values:
-        return effect_from(cell_of(values), what, verdict.gap_unit, verdict.paper_gap)
+        effect = effect_from(cell_of(values), what, verdict.gap_unit, verdict.paper_gap)
+        return replace(effect, compares=compares(results, tree))
     if verdict.gap is None:
         return None
     return Effect(what, *verdict.gap, unit=verdict.gap_unit, paper=verdict.paper_gap)
+
+
+def compares(results: Results, node: ast.AST) -> bool:
+    """Whether an effect is a difference: of two cells, or a cell of a column of differences."""
+    place = _cell(results, node)
+    return place is None or results.definition.column(place[1]).derived
 
 
 def effect_from(cell: Cell, what: str, unit: str = "", paper: float | None = None) -> Effect:

@@ -97,7 +97,7 @@ def share_span(first: Any, second: Any, which: str) -> str:
     for axis, (low, high) in zip((first, second), limits, strict=True):
         middle = (low + high) / 2
         getattr(axis, f"set_{which}lim")(middle - max(lengths) / 2, middle + max(lengths) / 2)
-    return f"both panels span {number(max(lengths))} points"
+    return f"both panels span {number(max(lengths), 0)} points"
 
 
 # --- over a number that rows differ in --------------------------------------------------------------------------

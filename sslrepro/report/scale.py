@@ -50,7 +50,7 @@ def our_scale(results: Results, rows: Iterable[str] = (), columns: Iterable[str]
     return Scale(
         f"{', '.join(data)}: {' or '.join(f'{n:,}' for n in images)} {kind}images of {side} px",
         ", ".join(sorted({config.encoder for config in configs})) or profile.encoder,
-        span([config.plan.epochs for config in configs]),
+        span([config.plan.epochs for config in configs]) if any(config.plan.epochs for config in configs) else "none",
         span([config.plan.batch_size for config in configs]),
     )
 

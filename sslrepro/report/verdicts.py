@@ -200,13 +200,16 @@ def between(results: Results, high: tuple[str, str], low: tuple[str, str]) -> st
     if is_numeric(definition) and high[1] == low[1] and high[0] in definition.rows and low[0] in definition.rows:
         first, last = (plainly(printed_value(definition, row, definition.varied)) for row, _ in (low, high))
         label = column_label(definition, definition.varied).lower()
-        ours = f"ours {mapped_setting(results, low[0])} to {mapped_setting(results, high[0])}"
+        ends = [mapped_setting(results, row) for row, _ in (low, high)]
+        ours = f"ours {ends[0]} to {ends[1]}" if ends[0] != ends[1] else f"here {ends[0]}"
         what = heading(results, high[1]).replace(",", "")
         return f"Going from {label} {first} to {last} ({ours}) changes {what} by"
     text = difference_in_words(results, high, low)
-    mapped = [f"{column_label(definition, name)} is {became[name]} here" for name in dict.fromkeys((high[1], low[1]))
-              if name in became]  # fmt: skip
-    joined = "; ".join(mapped)
+    names = [name for name in dict.fromkeys((high[1], low[1])) if name in became]
+    mapped = [
+        became[name] if high[1] == low[1] else f"{column_label(definition, name)}: {became[name]}" for name in names
+    ]
+    joined = f"here {'; '.join(mapped)}"
     return f"{text}{f' ({joined})' if mapped else ''}:"
 
 
