@@ -19,7 +19,7 @@ from sslrepro.embeddings.player import HUES, Panel, player
 from sslrepro.embeddings.snapshots import CLUSTERINGS
 from sslrepro.report.formats import Display, html_table, number, plural, text_table
 from sslrepro.report.headings import score_name
-from sslrepro.report.plots import Figure, style
+from sslrepro.report.plots import Figure, new_plot, own_style, style
 from sslrepro.study.profiles import Profile, on_dataset, profile
 
 SCORES = ("knn_top1", "linear_top1", "nmi", "purity", "concentration")
