@@ -19,7 +19,7 @@ TABLE = Definition(
         "supcon": Column("linear_top1", sets={"method": "supcon"}),
         "delta_simclr": Column(of="simclr", minus="supcon"),
         "delta_ifnd": Column(of="ifnd", minus="supcon"),
-        "random": Column("linear_top1", sets={"method": "simclr", "epochs": 0}, label="encoder as initialised"),
+        "random": Column("linear_top1", sets={"method": "simclr", "epochs": 0}, label="untrained encoder"),
     },
     varied="dataset",
     effect=(("imagenet_d3", "delta_simclr"), ("imagenet_d18", "delta_simclr")),
