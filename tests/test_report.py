@@ -128,7 +128,7 @@ def test_both_probes_report_one_score_and_say_which_solver(queue):
 def test_an_effect_names_both_operands_and_has_one_interval(queue):
     verdict = next(v for v in queue.verdicts() if v.claim == "nnclr_c23")
     effect = effects.effect_of(queue, verdict)
-    assert effect.what == "98,304 minus 8,192, Top-1"
+    assert effect.what == "Queue Size 98,304 minus 8,192, Top-1"
     cell = queue.difference(("q98304", "top1"), ("q8192", "top1"))
     assert (effect.mean, effect.high - effect.mean, effect.n) == (cell.mean, pytest.approx(cell.half_width), 5)
     low, high = (f"{value:+.1f}".replace("-", "−") for value in (effect.low, effect.high))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from sslrepro import papers
 from sslrepro.claims import Cell, Verdict
 from sslrepro.report.formats import number
-from sslrepro.report.headings import column_label, row_label
+from sslrepro.report.headings import column_label, printed_value, row_label
 from sslrepro.study.results import Results, cell_of, paired_differences
 
 
@@ -124,6 +124,9 @@ def in_words(results: Results, node: ast.AST) -> str:
 def difference_in_words(results: Results, high: tuple[str, str], low: tuple[str, str]) -> str:
     """Both operands of a difference of two cells, (row, column) each; what they share is said once."""
     rows = [_row(results, row) for row, _ in (high, low)]
+    varied = results.definition.varied
+    if varied and isinstance(printed_value(results.definition, high[0], varied), bool | int | float):
+        rows[0] = f"{_column(results, varied)} {rows[0]}"  # "yes" and "98,304" say nothing alone
     columns = [_column(results, column) for _, column in (high, low)]
     if columns[0] == columns[1]:
         return f"{rows[0]} minus {rows[1]}, {columns[0]}"
