@@ -444,7 +444,7 @@ def test_a_page_is_made_of_its_parts(drawn):
 
 def test_curves_and_neighbours_are_drawn(nnclr):
     loss = evolution.picture(found_of("nnclr_fig3", nnclr=nnclr))
-    assert loss.png.startswith(b"\x89PNG") and "the neighbour has the class" in loss.alt
+    assert loss.png.startswith(b"\x89PNG") and "the neighbour is of the same class" in loss.alt
     assert evolution.series(nnclr, "loss")[1] == nnclr.about["log"]["loss"]
     assert evolution.series(nnclr, "knn_top1")[1] == [100 * value for value in nnclr.score("knn_top1")]
     late = evolution.picture(found_of("nnclr_fig7", nnclr=nnclr))

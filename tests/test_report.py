@@ -242,3 +242,21 @@ def test_a_page_depends_on_the_methods_it_runs_and_on_no_others(copied, queue):
     assert publish.digest(queue.plan) == before
     edit(copied / "methods" / "nnclr.py", "import torch\n", "import torch\n\nBROKEN = 1\n")
     assert publish.digest(queue.plan) != before
+
+
+# --- two panels, one span ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("low, high, shared", [(0.0, 30.0, True), (0.0, 41.0, False)])
+def test_panels_share_one_span_or_say_that_they_do_not(low, high, shared):
+    from sslrepro.report.figures import share_span
+    from sslrepro.report.plots import new_plot
+
+    _, (left, right) = new_plot(1, 2, size=(4, 2))
+    left.set_xlim(60, 70)
+    right.set_xlim(low, high)
+    text = share_span(left, right, "x")
+    if shared:
+        assert left.get_xlim() == (50, 80) and right.get_xlim() == (0, 30) and text == "both panels span 30 points"
+    else:
+        assert left.get_xlim() == (60, 70) and text == "spans differ: 10 points left, 41 right"

@@ -84,16 +84,16 @@ def half(cell: Cell) -> float:
 
 
 def share_span(first: Any, second: Any, which: str) -> str:
-    """Make two axes equally long in their unit, each around its own middle; returns their length in words.
+    """Make two axes equally long in their unit, each around its own middle; returns their lengths in words.
 
     which   "x" or "y"
 
-    "" where one panel would be less than a quarter full: then both stay as they are.
+    Where one panel would be less than a quarter full both stay as they are, and the words say how they differ.
     """
     limits = [sorted(getattr(axis, f"get_{which}lim")()) for axis in (first, second)]
     lengths = [high - low for low, high in limits]
     if max(lengths) > WIDEST * min(lengths):
-        return ""
+        return f"spans differ: {number(lengths[0], 0)} points left, {number(lengths[1], 0)} right"
     for axis, (low, high) in zip((first, second), limits, strict=True):
         middle = (low + high) / 2
         getattr(axis, f"set_{which}lim")(middle - max(lengths) / 2, middle + max(lengths) / 2)
@@ -229,8 +229,7 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
     for axis, ticks in zip(axes, ([column_label(definition, c) for c in columns], [became.get(c, c) for c in columns]),
                            strict=True):  # fmt: skip
         axis.set_xticks(range(len(columns)), ticks, fontsize=8)
-    if span := share_span(*axes, "y"):
-        axes[1].set_xlabel(span, fontsize=9)
+    axes[1].set_xlabel(share_span(*axes, "y"), fontsize=9)
     style(plot, list(axes))
     plot.legend(handles=handles, loc="outside right center", fontsize=9, frameon=False)
     heads = ", ".join(f"{column_label(definition, c)} (ours {became.get(c, c)})" for c in columns)
@@ -276,8 +275,8 @@ def dots(results: Results) -> tuple[Any, str]:
     axes[0].set_ylim(len(rows) - 0.4, -0.6 - 0.42 * n_lines)  # room for the names of the dashed lines
     share = definition.column(columns[0]).factor == 100
     notes = ["small dots: single seeds"] if any(results.at(row, c) for row in rows for c in columns) else []
-    if share and notes and (span := share_span(*axes, "x")):
-        notes.append(span)
+    if share and notes:
+        notes.append(share_span(*axes, "x"))
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     unit = "%" if share else papers_unit(results, columns[0])
