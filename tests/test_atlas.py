@@ -15,7 +15,7 @@ from sslrepro import evaluate, papers
 from sslrepro.base.store import read_lines
 from sslrepro.data import load
 from sslrepro.embeddings import evolution, maps, player, snapshots
-from sslrepro.embeddings.maps import Atlas, layouts, matched, movement, trust
+from sslrepro.embeddings.maps import Atlas, align, layouts, movement, trust
 from sslrepro.embeddings.player import Panel
 from sslrepro.study.profiles import on_dataset, profile
 from sslrepro.training.checkpoint import header
@@ -50,14 +50,14 @@ def watched(tmp_path_factory):
 @pytest.fixture(scope="module")
 def drawn(watched) -> Atlas:
     config, runs, found = watched
-    return maps.drawn(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
+    return maps.draw_atlas(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
 
 
 @pytest.fixture(scope="module")
 def nnclr(tmp_path_factory) -> Atlas:
     config, runs = config_of("nnclr", 2), tmp_path_factory.mktemp("nnclr")
     found = snapshots.along(config, runs, PROTOCOLS)
-    return maps.drawn(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
+    return maps.draw_atlas(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
 
 
 # --- watching ---------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_stored_snapshots_train_nothing(watched):
         raise AssertionError("a step was taken")
 
     again = snapshots.along(config, runs, PROTOCOLS, report=report)
-    assert [one.packed() for one in again] == [one.packed() for one in found]
+    assert [one.pack() for one in again] == [one.pack() for one in found]
 
 
 def test_what_cannot_be_watched_is_said(tmp_path):
@@ -152,19 +152,19 @@ def test_a_snapshot_holds_what_the_method_made_up(watched):
 def test_groups_take_the_number_of_the_class_they_match():
     label = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
     group = torch.tensor([7, 7, 3, 3, 3, -4, 9, -7])
-    assert snapshots.numbered(group, label).tolist() == [0, 0, 1, 1, 1, -1, 2, -1]
-    many = snapshots.numbered(torch.arange(8), label)
+    assert snapshots.match_to_classes(group, label).tolist() == [0, 0, 1, 1, 1, -1, 2, -1]
+    many = snapshots.match_to_classes(torch.arange(8), label)
     assert sorted(many.tolist()) == list(range(8)), "three are matched, five come after"
-    assert snapshots.numbered(torch.full((8,), -1), label).tolist() == [-1] * 8
+    assert snapshots.match_to_classes(torch.full((8,), -1), label).tolist() == [-1] * 8
 
 
 def test_clusterings_are_measured_as_defined():
     g = torch.Generator().manual_seed(0)
     label = torch.arange(3).repeat_interleave(20)
     points = torch.eye(3)[label]
-    assert snapshots.clustered(points, label, 3, seeds=1)[1]["concentration"] == pytest.approx(1.0)
+    assert snapshots.cluster_scores(points, label, 3, seeds=1)[1]["concentration"] == pytest.approx(1.0)
     x = points + 0.7 * torch.randn(60, 3, generator=g)
-    cluster, found = snapshots.clustered(x, label, 3, seeds=1)
+    cluster, found = snapshots.cluster_scores(x, label, 3, seeds=1)
     table = np.array([[((label == a) & (cluster == b)).sum().item() for b in range(3)] for a in range(3)]) / 60
     rows, columns = table.sum(1), table.sum(0)
     mutual = sum(p * np.log(p / (rows[a] * columns[b])) for (a, b), p in np.ndenumerate(table) if p)
@@ -213,7 +213,7 @@ def test_tsne_points_move_and_do_not_jump():
     assert found.shape == (4, 120, 2) and np.array_equal(found, layouts(frames, "tsne"))
     alone = []  # maps that know nothing of each other, but are turned to match
     for frame in frames:
-        alone.append(matched(layouts([frame, frame], "tsne")[0], alone[-1] if alone else None))
+        alone.append(align(layouts([frame, frame], "tsne")[0], alone[-1] if alone else None))
     assert movement(found).mean() < 0.6 * movement(np.stack(alone)).mean()
     assert (movement(layouts([frames[0]] * 3, "tsne")) < 0.1).all(), "where nothing changes nothing moves"
     assert np.sqrt(np.square(found).sum(2).mean(1)) == pytest.approx(1, abs=1e-3)
@@ -236,9 +236,9 @@ def test_runs_that_start_alike_have_one_first_map():
 
 def test_a_turned_and_mirrored_map_is_turned_back():
     g = np.random.default_rng(2)
-    one = matched(g.normal(size=(50, 2)), None)
+    one = align(g.normal(size=(50, 2)), None)
     turn = np.array([[0.6, 0.8], [0.8, -0.6]])  # a reflection
-    assert matched(5 * one @ turn + 3, one) == pytest.approx(one)
+    assert align(5 * one @ turn + 3, one) == pytest.approx(one)
 
 
 def test_trustworthiness_sees_a_map_of_something_else():
@@ -290,7 +290,7 @@ def test_crosses_stand_at_the_median_of_their_nearest(drawn):
 def test_groups_that_come_later_are_nobodys_before(watched, drawn):
     config, runs, found = watched
     first = replace(found[0], groups={"class": found[0].groups["class"]}, near={"class": found[0].near["class"]})
-    late = maps.drawn(config, [first, *found[1:]], snapshots.folder_of(config, runs), load(config.data)[0], ())
+    late = maps.draw_atlas(config, [first, *found[1:]], snapshots.folder_of(config, runs), load(config.data)[0], ())
     assert all(np.array_equal(late.groups[name], drawn.groups[name]) for name in ("class", "pseudo"))
     assert (late.groups["cluster"][0] == -1).all() and (late.near["cluster"][0] == -1).all()
 
@@ -299,14 +299,14 @@ def test_an_atlas_of_another_configuration_is_not_taken(monkeypatch, tmp_path, d
     monkeypatch.setattr(maps, "LEDGER", tmp_path)
     base = profile("smoke")
     path = maps.path_of("ifnd", base, 0)
-    assert path == tmp_path / "smoke" / "figures" / "ifnd-s0.npz" and maps.kept("ifnd", base, 0) is None
+    assert path == tmp_path / "smoke" / "figures" / "ifnd-s0.npz" and maps.committed_atlas("ifnd", base, 0) is None
     maps.write(path, drawn)  # another run's
-    assert maps.kept("ifnd", base, 0) is None
+    assert maps.committed_atlas("ifnd", base, 0) is None
     ours = drawn.about | {"config": json.loads(json.dumps(_record(maps.config_of("ifnd", base, 0))))}
     maps.write(path, replace(drawn, about=ours))
-    assert maps.kept("ifnd", base, 0) is not None
+    assert maps.committed_atlas("ifnd", base, 0) is not None
     maps.write(path, replace(drawn, about=ours | {"version": 0}))
-    assert maps.kept("ifnd", base, 0) is None
+    assert maps.committed_atlas("ifnd", base, 0) is None
 
 
 def _record(config):
@@ -322,7 +322,7 @@ COMMITTED = [path for path in sorted(maps.LEDGER.glob("*/figures/*.npz")) if pat
 def test_committed_atlases_are_of_today_and_end_as_the_ledger_does(path):
     name, _, dataset = path.parts[-3].partition("-")
     arm, _, seed = path.stem.rpartition("-s")
-    found = maps.kept(arm, on_dataset(profile(name), dataset or None), int(seed))
+    found = maps.committed_atlas(arm, on_dataset(profile(name), dataset or None), int(seed))
     assert found is not None and path.stat().st_size < 300_000
     beside = path.parent.parent / f"{found.config.name}.json"
     if not beside.exists():
@@ -413,11 +413,11 @@ def test_panels_of_different_images_are_refused(drawn, nnclr):
 @pytest.mark.parametrize("name", evolution.names())
 def test_every_figure_is_transcribed_and_made_of_known_parts(name):
     made = evolution.DEFINITIONS[name]
-    assert evolution.transcribed(made)["id"] == name and made.paper in papers.PAPERS
+    assert evolution.transcription(made)["id"] == name and made.paper in papers.PAPERS
     assert set(made.arms) <= set(maps.ARMS) and {arm for arm, *_ in made.panels} in (set(), set(made.arms))
     assert bool(made.panels) + bool(made.curves) + bool(made.among) == 1
     assert {colour for _, colour, _ in made.panels} <= {"", *player.COLOURS} and made.first in player.COLOURS
-    assert {score for _, scores in made.curves for score in scores} <= {*evolution.NAMES, *evolution.LOGGED}
+    assert {score for _, scores in made.curves for score in scores} <= {*evolution.SCORES, *evolution.LOGGED}
     for arm in made.arms:
         assert maps.config_of(arm, profile("smoke")).plan.epochs == 3
         assert maps.config_of(arm, profile("cpu")).plan.epochs == profile("cpu").plan.epochs
@@ -425,8 +425,8 @@ def test_every_figure_is_transcribed_and_made_of_known_parts(name):
     assert not page.exists() or page.read_text().startswith(f"# {made.title}\n")
 
 
-def found_of(name: str, **atlases: Atlas) -> evolution.Found:
-    return evolution.Found(evolution.DEFINITIONS[name], profile("smoke"), 0, atlases, False)
+def found_of(name: str, **atlases: Atlas) -> evolution.FigureResults:
+    return evolution.FigureResults(evolution.DEFINITIONS[name], profile("smoke"), 0, atlases, False)
 
 
 def test_a_page_is_made_of_its_parts(drawn):
@@ -444,7 +444,7 @@ def test_a_page_is_made_of_its_parts(drawn):
 
 def test_curves_and_neighbours_are_drawn(nnclr):
     loss = evolution.picture(found_of("nnclr_fig3", nnclr=nnclr))
-    assert loss.png.startswith(b"\x89PNG") and "the neighbour has the class" in loss.alt
+    assert loss.png.startswith(b"\x89PNG") and "the neighbour is of the same class" in loss.alt
     assert evolution.series(nnclr, "loss")[1] == nnclr.about["log"]["loss"]
     assert evolution.series(nnclr, "knn_top1")[1] == [100 * value for value in nnclr.score("knn_top1")]
     late = evolution.picture(found_of("nnclr_fig7", nnclr=nnclr))

@@ -18,8 +18,8 @@ from sslrepro.cli.main import main
 from sslrepro.data import load
 from sslrepro.data.dataset import DataConfig
 from sslrepro.data.shapes import LEVELS
-from sslrepro.report import figures, publish, table_page
-from sslrepro.report.headings import printed, row_label, rows_in_order
+from sslrepro.report import figures, formats, publish, table_page
+from sslrepro.report.headings import printed_value, row_label, rows_in_order
 from sslrepro.study import budget, ledger, plans, workers
 from sslrepro.study import results as results_module
 from sslrepro.study.profiles import LEAST_BATCH, on_dataset, profile
@@ -550,7 +550,7 @@ def test_the_figure_has_the_form_of_the_table_and_says_its_numbers(table, form, 
     assert figures.form(found) == form
     made = figures.figure(found)
     assert made.png.startswith(b"\x89PNG") and made.png == figures.figure(found).png, "the same bytes twice"
-    column = figures.plotted(found)[0]
+    column = figures.plot_columns(found)[0]
     for row in found.definition.rows:
         cell = found.at(row, column)
         assert (
@@ -561,11 +561,9 @@ def test_the_figure_has_the_form_of_the_table_and_says_its_numbers(table, form, 
 
 @pytest.mark.parametrize("table", ["nnclr_batch", "nnclr_epochs", "nnclr_croponly"])
 def test_the_panels_hold_the_papers_numbers_and_ours(table, defined, monkeypatch):
-    import matplotlib.pyplot as plt
-
     found = done(table)
-    plots, close = [], plt.close
-    monkeypatch.setattr(plt, "close", plots.append)
+    plots = []
+    monkeypatch.setattr(figures, "Figure", lambda plot, *rest: plots.append(plot))
     figures.figure(found)
     (plot,) = plots
     across = figures.form(found) == "dots"
@@ -574,17 +572,21 @@ def test_the_panels_hold_the_papers_numbers_and_ours(table, defined, monkeypatch
         return {round(float(v), 6) for one in axis.lines for v in (one.get_xdata() if across else one.get_ydata())}
 
     theirs, ours = (drawn(axis) for axis in plot.axes[:2])
-    close(plot)
+    first = next(iter(found.definition.rows))
     for row in found.definition.rows:
-        for column in figures.plotted(found):
-            assert round(float(printed(found.definition, row, column)), 6) in theirs
+        for column in figures.plot_columns(found):
+            value = float(printed_value(found.definition, row, column))
+            if figures.form(found) == "line":  # the first panel has the changes from the first row, both on one axis
+                value -= float(printed_value(found.definition, first, column))
+                assert round(found.difference((row, column), (first, column)).mean, 6) in theirs
+            assert round(value, 6) in theirs
             assert round(found.at(row, column).mean, 6) in ours
 
 
 def test_the_figure_shows_what_the_effect_is_about(defined):
-    assert figures.plotted(done("nnclr_croponly")) == ["full_aug", "only_crop"], "the columns behind the drop"
-    assert figures.plotted(done("nnclr_positives")) == ["top1"]
-    assert figures.plotted(done("nnclr_epochs")) == ["e100", "e200", "e400", "e800"]
+    assert figures.plot_columns(done("nnclr_croponly")) == ["full_aug", "only_crop"], "the columns behind the drop"
+    assert figures.plot_columns(done("nnclr_positives")) == ["top1"]
+    assert figures.plot_columns(done("nnclr_epochs")) == ["e100", "e200", "e400", "e800"]
 
 
 def test_the_best_value_is_marked_where_there_is_something_to_compare(defined, monkeypatch):
@@ -616,12 +618,12 @@ def test_rows_are_named_in_the_papers_words(defined):
 
 def test_runs_close_to_collapse_are_said_and_counted(defined):
     found = done("nnclr_batch")
-    assert table_page.collapsing(found) == [] and "collapse" not in table_page.caption(found)
+    assert table_page.runs_near_collapse(found) == [] and "collapse" not in table_page.caption(found)
     one, another = (found.plan.of(row, "top1")[1].name for row in ("b256", "b8192"))
     found.known[one]["results"]["training"]["scores"]["embedding_std"] = 0.0301
     found.known[another]["results"]["training"]["scores"]["embedding_std"] = 0.1
-    assert table_page.collapsing(found) == ["256, seed 1 (0.03)"]  # once, though two columns read it
-    assert table_page.caption(found).endswith("counted like every other run: 256, seed 1 (0.03).")
+    assert table_page.runs_near_collapse(found) == ["256, seed 1 (0.03)"]  # once, though two columns read it
+    assert table_page.caption(found).endswith("kept like every other run: 256, seed 1 (0.03).")
     assert len(found.seeded("b256", "top1")) == 3
 
 
@@ -668,8 +670,8 @@ def test_a_note_in_the_margin_for_each_contradiction():
 def test_special_signs_reach_latex_and_markdown_escaped(defined):
     found = done("nnclr_positives")
     assert r"no head \& 100\% of\_it" in table_page.latex(found)
-    assert table_page.as_latex(["[a]"], [["x|y^2 ~ {1} #2 $3 \\"]], []).count(r"{[}a]") == 1
-    assert r"x\|y" in table_page.as_markdown(["h"], [["x|y"]], [])
+    assert formats.as_latex(["[a]"], [["x|y^2 ~ {1} #2 $3 \\"]], []).count(r"{[}a]") == 1
+    assert r"x\|y" in formats.as_markdown(["h"], [["x|y"]], [])
 
 
 # --- all tables at once -----------------------------------------------------------------------------------------

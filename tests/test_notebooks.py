@@ -11,7 +11,7 @@ import pytest
 from sslrepro import tables
 from sslrepro.report import own_words
 from sslrepro.report.presenters import presenter
-from sslrepro.report.publish import dumped, normalised, rendered
+from sslrepro.report.publish import render
 from sslrepro.study.plans import plan_table
 
 ROOT = Path(__file__).parent.parent
@@ -108,7 +108,7 @@ def test_a_page_says_its_words_once(name):
     plan = plan_table(name, "smoke", 1)
     source = json.loads((ROOT / "notebooks" / f"{plan.definition.notebook}.ipynb").read_text())
     assert sum("by-hand" in tags(cell) for cell in source["cells"]) == 2
-    page = rendered(source, plan)
+    page = render(source, plan)
     assert not any({"by-hand", "start"} & tags(cell) for cell in page["cells"])
     text = "\n".join("".join(cell["source"]) for cell in page["cells"])
     assert text.count(plan.definition.idea) == text.count(plan.definition.reading) == 1 and "own_words" not in text
@@ -132,7 +132,7 @@ def test_the_check_sees_planted_logic():
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
 def test_sources_are_normalised_and_output_free(path):
-    assert path.read_text() == dumped(normalised(json.loads(path.read_text()), keep_outputs=False))
+    assert path.read_text() == dump(normalise(json.loads(path.read_text()), keep_outputs=False))
 
 
 @pytest.mark.parametrize("path", PRESENTING, ids=lambda p: p.stem)
@@ -144,7 +144,7 @@ def test_defaults_are_the_smoke_profile(path):
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
 def test_pages_are_normalised_whole_and_small(path):
     page = json.loads(path.read_text())
-    assert path.read_text() == dumped(normalised(page))
+    assert path.read_text() == dump(normalise(page))
     assert path.stat().st_size < 1_000_000
     outputs = [output for cell in cells(path) for output in cell["outputs"]]
     assert not [output for output in outputs if output["output_type"] in ("error", "stream")]
@@ -169,4 +169,4 @@ def test_a_page_has_its_parts_in_order(path):
 
 def test_normalising_twice_changes_nothing():
     page = json.loads((PAGES or SOURCES)[0].read_text())
-    assert normalised(normalised(page)) == normalised(page)
+    assert normalise(normalise(page)) == normalise(page)

@@ -140,7 +140,7 @@ def test_an_unfinished_sweep_says_so_by_itself():
     assert "Over 8 to 32 epochs, which is not the question that was fixed, it changes by +0.0 ± 0.0 points" in text
     assert "Unfinished." in budget_sweep.headline(found).html and "1-3" in budget_sweep.table(found).text
     whole = swept(lambda n, s: 1.0)
-    assert unfinished.note(whole) == "" and unfinished.shown(whole).html == ""
+    assert unfinished.note(whole) == "" and unfinished.block(whole).html == ""
 
 
 def test_nothing_run_is_said():

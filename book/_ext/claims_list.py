@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 
 from sslrepro import papers
 from sslrepro.claims import Verdict, holds_in_paper
-from sslrepro.report.table_page import probability
+from sslrepro.report.verdicts import probability
 
 
 def settles(verdict: Verdict) -> str:

@@ -7,8 +7,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from sslrepro.embeddings import evolution, maps
-from sslrepro.report.figures import Figure
-from sslrepro.report.formats import Shown
+from sslrepro.report.formats import Display
+from sslrepro.report.plots import Figure
 from sslrepro.study.profiles import on_dataset, profile
 
 LOG = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Evolution(SphinxDirective):
         for arm in definition.arms:
             path = maps.path_of(arm, base, 0)
             self.env.note_dependency(str(path))
-            if maps.kept(arm, base, 0) is None:
+            if maps.committed_atlas(arm, base, 0) is None:
                 command = f"python -m sslrepro evolution {definition.id} --profile {name}"
                 LOG.warning("%s: %s is absent or not of today's configuration: %s", self.env.docname, path, command)
                 return []
@@ -47,7 +47,7 @@ class Evolution(SphinxDirective):
         return [nodes.raw("", f'<div class="{kind}">{_html(one)}</div>', format="html") for one in shown]
 
 
-def _html(shown: Shown | Figure) -> str:
+def _html(shown: Display | Figure) -> str:
     return shown._repr_mimebundle_()["text/html"]
 
 

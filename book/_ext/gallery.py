@@ -33,7 +33,7 @@ def drawn_over_training() -> list[tuple[str, str, bytes | None, str]]:
     out = []
     for name, made in evolution.DEFINITIONS.items():
         base = profile("cpu")
-        if (BOOK / "figures" / f"{name}.md").exists() and all(maps.kept(arm, base, 0) for arm in made.arms):
+        if (BOOK / "figures" / f"{name}.md").exists() and all(maps.committed_atlas(arm, base, 0) for arm in made.arms):
             out.append((name, made.title, *first_image(shown_as_html(evolution.picture(evolution.figure(name))))))
     return out
 

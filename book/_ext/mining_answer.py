@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 
 from sslrepro import papers
 from sslrepro.report import mining_gain
-from sslrepro.report.formats import html_table, number, shown
+from sslrepro.report.formats import format_cell, html_table, number
 from sslrepro.report.mining_gain import Gain
 
 WIDTH, HEIGHT = 720, 400
@@ -85,7 +85,8 @@ def figure(made: tuple[Gain, ...], paper_share: float) -> str:
             left, right = across(share.mean - share.half_width), across(share.mean + share.half_width)
             bars = f"M{left:.1f} {y:.1f}H{right:.1f}M{x:.1f} {up(gain.mean - gain.half_width):.1f}" \
                    f"V{up(gain.mean + gain.half_width):.1f}"  # fmt: skip
-            words = f"{one.pair.name}: {shown(share)}% share the class; gain {shown(gain, sign=True)} points"
+            words = f"{one.pair.name}: {format_cell(share)}% share the class; "
+            words += f"gain {format_cell(gain, sign=True)} points"
             parts.append(f'<g><title>{html.escape(words)}</title><path class="bar" style="stroke:{colour}" d="{bars}"/>'
                          f"{mark(kind, x, y, colour)}</g>")  # fmt: skip
     shares, points = [one.share.mean for one in made], [one.gain.mean for one in made]
@@ -109,8 +110,8 @@ def legend(made: tuple[Gain, ...]) -> str:
 def every_row(made: tuple[Gain, ...]) -> str:
     """The numbers behind the figure, each with its baseline."""
     head = ["mines", "share of the class, %", "gain, points", "n", "compared with"]
-    body = [[html.escape(one.pair.name), shown(one.share) if one.score else "all, by labels",
-             shown(one.gain, sign=True), str(one.gain.n), html.escape(one.pair.why)]
+    body = [[html.escape(one.pair.name), format_cell(one.share) if one.score else "all, by labels",
+             format_cell(one.gain, sign=True), str(one.gain.n), html.escape(one.pair.why)]
             for one in sorted(made, key=lambda one: -one.gain.mean)]  # fmt: skip
     left_out = "; ".join(f"{name}: {why}" for name, why in mining_gain.UNPAIRED.items())
     return (f"<details><summary>All {len(made)} comparisons, and the methods that have none</summary>"

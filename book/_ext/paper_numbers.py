@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 
 from sslrepro import papers
 from sslrepro.claims import Missing, printed, stated
-from sslrepro.report.table_page import number
+from sslrepro.report.formats import number
 
 
 def cell(text: str) -> str:

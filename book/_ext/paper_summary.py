@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 
 from sslrepro import papers
 from sslrepro.claims import Verdict
-from sslrepro.report.table_page import number
+from sslrepro.report.formats import number
 
 MAIN = {  # the claims a reader of the paper would name; the choice is ours, what is said of them is not typed
     "nnclr": ("nnclr_c01", "nnclr_c13", "nnclr_c16", "nnclr_c23", "nnclr_c39"),

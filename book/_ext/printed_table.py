@@ -14,8 +14,7 @@ from sphinx.application import Sphinx
 
 from sslrepro import papers
 from sslrepro.report import headings
-from sslrepro.report.formats import as_latex, as_markdown, html_table
-from sslrepro.report.table_page import number
+from sslrepro.report.formats import as_latex, as_markdown, html_table, number
 
 
 def rest_of(table: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from sslrepro.report import when
-from sslrepro.report.formats import Shown
+from sslrepro.report.formats import Display
 from sslrepro.report.presenters import presenter
 from sslrepro.report.publish import PAGES, page_name
 from sslrepro.report.table_page import command
@@ -71,7 +71,7 @@ class Public(SphinxDirective):
         return [nodes.raw("", _html(when.public()), format="html")]
 
 
-def _html(shown: Shown) -> str:
+def _html(shown: Display) -> str:
     return shown._repr_mimebundle_()["text/html"]
 
 

@@ -19,7 +19,7 @@ from sslrepro.base.store import read_json, read_lines, write_atomic
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.datasets import load
 from sslrepro.embeddings import snapshots
-from sslrepro.embeddings.snapshots import Snapshot, packed, unpacked, within
+from sslrepro.embeddings.snapshots import Snapshot, pack, unpack, within
 from sslrepro.study.plans import fingerprint_of
 from sslrepro.study.profiles import Profile
 from sslrepro.training.config import RunConfig, from_record
@@ -43,7 +43,7 @@ class Arm:
 
     label: str
     method: str
-    given: dict[str, Any]
+    settings: dict[str, Any]
 
 
 ARMS = {
@@ -51,7 +51,7 @@ ARMS = {
     "ifnd": Arm("IFND, eliminating", "ifnd", {}),
     "ifnd_attract": Arm("IFND, attracting", "ifnd", {"mode": "attract"}),
     "ifnd_constant": Arm("IFND, all from the start", "ifnd", {"acceptance": "constant"}),
-    "ifnd_step": Arm("IFND, all from one step on", "ifnd", {"acceptance": "step", "step_at": 0.1}),
+    "ifnd_step": Arm("IFND, all from a tenth on", "ifnd", {"acceptance": "step", "step_at": 0.1}),
     "supcon": Arm("SupCon, labels used", "supcon", {}),
     "nnclr": Arm("NNCLR", "nnclr", {}),
 }
@@ -76,10 +76,10 @@ def layouts(frames: list[np.ndarray], kind: str, seed: int = 0) -> np.ndarray:
     require(len(frames) >= 2, "atlas.layouts", "frames", "at least two snapshots", len(frames))
     unit = [_unit(frame.astype(np.float32)) for frame in frames]
     with _quiet():
-        found = _tsne(unit, seed) if kind == "tsne" else _umap(unit, seed)
+        unaligned = _tsne(unit, seed) if kind == "tsne" else _umap(unit, seed)
     out: list[np.ndarray] = []
-    for positions in found:
-        out.append(matched(positions, out[-1] if out else None))
+    for positions in unaligned:
+        out.append(align(positions, out[-1] if out else None))
     return np.rint(np.stack(out).clip(-LIMIT, LIMIT) / STEP) * STEP
 
 
@@ -131,7 +131,7 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def matched(positions: np.ndarray, onto: np.ndarray | None) -> np.ndarray:
+def align(positions: np.ndarray, onto: np.ndarray | None) -> np.ndarray:
     """[n 2] positions centred, at root mean square distance 1, and turned or mirrored onto others, where given."""
     from scipy.linalg import orthogonal_procrustes
 
@@ -203,8 +203,8 @@ class Atlas:
         """[F g 2] where the crosses stand: the median of the shown images nearest to a group's centroid; nan: none."""
         places, positions = self.near[group], self.maps[kind]
         frame = np.arange(len(places))[:, None, None]
-        found = np.median(positions[frame, np.maximum(places, 0)], axis=2)
-        return np.where((places >= 0).all(2)[..., None], found, np.nan)
+        medians = np.median(positions[frame, np.maximum(places, 0)], axis=2)
+        return np.where((places >= 0).all(2)[..., None], medians, np.nan)
 
 
 def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
@@ -213,25 +213,27 @@ def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
     return np.stack([np.pad(array, ((0, size - len(array)), (0, 0)), constant_values=-1) for array in arrays])
 
 
-def drawn(config: RunConfig, found: list[Snapshot], folder: Path, data: Dataset, kinds: tuple[str, ...]) -> Atlas:
+def draw_atlas(config: RunConfig, taken: list[Snapshot], folder: Path, data: Dataset, kinds: tuple[str, ...]) -> Atlas:
     """The atlas of a run from its snapshots.
 
     folder   where the run's environment and log are;  data   its training set;  kinds   of layouts to make
     """
-    features = [one.features for one in found]
+    features = [snapshot.features for snapshot in taken]
     maps = {kind: layouts(features, kind) for kind in kinds}
-    names = sorted({name for one in found for name in one.scores})
-    groups = sorted({name for one in found for name in one.groups})  # some methods make pseudo-labels only later
-    nobody, nothing = np.full_like(found[0].groups["class"], -1), found[0].near["class"][:0]
+    names = sorted({name for snapshot in taken for name in snapshot.scores})
+    groups = sorted(
+        {name for snapshot in taken for name in snapshot.groups}
+    )  # some methods make pseudo-labels only later
+    nobody, nothing = np.full_like(taken[0].groups["class"], -1), taken[0].near["class"][:0]
     log = [line for line in read_lines(folder / "log.jsonl") if line]
     level = next(iter(data.tree.values()), None)
     about = {
         "version": VERSION,
         "config": json.loads(json.dumps(asdict(config))),
         "environment": read_json(folder / "environment.json"),
-        "epochs": [one.epoch for one in found],
-        "weights": [one.weights for one in found],
-        "scores": {name: [one.scores.get(name) for one in found] for name in names},
+        "epochs": [snapshot.epoch for snapshot in taken],
+        "weights": [snapshot.weights for snapshot in taken],
+        "scores": {name: [snapshot.scores.get(name) for snapshot in taken] for name in names},
         "trust": {
             kind: [trust(x, y) for x, y in zip(features, positions, strict=True)] for kind, positions in maps.items()
         },
@@ -241,12 +243,12 @@ def drawn(config: RunConfig, found: list[Snapshot], folder: Path, data: Dataset,
     }
     return Atlas(
         about,
-        found[0].shown,
-        found[0].queries,
-        np.stack([one.neighbours for one in found]),
-        np.stack([one.queued for one in found]),
-        {name: np.stack([one.groups.get(name, nobody) for one in found]) for name in groups},
-        {name: _stacked([one.near.get(name, nothing) for one in found]) for name in groups},
+        taken[0].shown,
+        taken[0].queries,
+        np.stack([snapshot.neighbours for snapshot in taken]),
+        np.stack([snapshot.queued for snapshot in taken]),
+        {name: np.stack([snapshot.groups.get(name, nobody) for snapshot in taken]) for name in groups},
+        {name: _stacked([snapshot.near.get(name, nothing) for snapshot in taken]) for name in groups},
         maps,
     )
 
@@ -257,17 +259,17 @@ PLAIN = ("shown", "queries", "neighbours", "queued")
 
 
 def write(path: Path, atlas: Atlas) -> None:
-    """Keep an atlas as one small npz file: the same atlas, the same bytes."""
+    """Keep an atlas as a small npz file: the same atlas, the same bytes."""
     arrays = {name: getattr(atlas, name) for name in PLAIN}
     arrays |= {f"groups.{name}": value for name, value in atlas.groups.items()}
     arrays |= {f"near.{name}": value for name, value in atlas.near.items()}
     arrays |= {f"maps.{kind}": np.rint(value / STEP).astype(np.int16) for kind, value in atlas.maps.items()}
-    write_atomic(path, packed(arrays, atlas.about))
+    write_atomic(path, pack(arrays, atlas.about))
 
 
 def read(path: Path) -> Atlas:
     """An atlas from its file; a damaged one raises ValueError that names it."""
-    arrays, about = unpacked(path)
+    arrays, about = unpack(path)
     maps = {kind: value * STEP for kind, value in within(arrays, "maps").items()}
     plain = {name: arrays[name] for name in PLAIN}
     return Atlas(about, groups=within(arrays, "groups"), near=within(arrays, "near"), maps=maps, **plain)
@@ -275,8 +277,8 @@ def read(path: Path) -> Atlas:
 
 def config_of(arm: str, base: Profile, seed: int = 0, root: str | Path | None = None) -> RunConfig:
     """The run of an arm at a scale; raises ValueError with the nearest arm."""
-    one = ARMS[one_of(arm, ARMS, "atlas", "arm")]
-    config = base.config(one.method, seed, one.given)
+    run = ARMS[one_of(arm, ARMS, "atlas", "arm")]
+    config = base.config(run.method, seed, run.settings)
     config = replace(config, data=replace(config.data, fingerprint=fingerprint_of(config.data, base, root)))
     # IFND clusters first after an epoch: one alone would show no pseudo-label
     return config if config.plan.epochs >= 3 else config.with_changes(**{"plan.epochs": 3})
@@ -287,7 +289,7 @@ def path_of(arm: str, base: Profile, seed: int) -> Path:
     return LEDGER / base.name / "figures" / f"{arm}-s{seed}.npz"
 
 
-def kept(arm: str, base: Profile, seed: int, root: str | Path | None = None) -> Atlas | None:
+def committed_atlas(arm: str, base: Profile, seed: int, root: str | Path | None = None) -> Atlas | None:
     """The committed atlas of an arm; None where there is none, or only one of another configuration or form."""
     path = path_of(arm, base, seed)
     if not path.exists():
@@ -297,7 +299,7 @@ def kept(arm: str, base: Profile, seed: int, root: str | Path | None = None) -> 
     return atlas if same else None
 
 
-def made(
+def make_atlas(
     arm: str,
     base: Profile,
     seed: int = 0,
@@ -313,6 +315,6 @@ def made(
     config = config_of(arm, base, seed, root)
     protocols = {name: evaluate.protocol(name, base.evaluations[name]) for name in MEASURED if name in base.evaluations}
     with threads(1):
-        found = snapshots.along(config, runs, protocols, root, device, report)
+        taken = snapshots.along(config, runs, protocols, root, device, report)
         kinds = tuple(MAPS) if base.judged else ("tsne",)
-        return drawn(config, found, snapshots.folder_of(config, runs), load(config.data, root)[0], kinds)
+        return draw_atlas(config, taken, snapshots.folder_of(config, runs), load(config.data, root)[0], kinds)

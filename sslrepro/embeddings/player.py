@@ -16,7 +16,8 @@ import numpy as np
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.paths import PROJECT
 from sslrepro.embeddings.maps import LIMIT, MAPS, STEP, Atlas
-from sslrepro.report.formats import Shown, number
+from sslrepro.report.formats import Display, number
+from sslrepro.report.plots import new_plot, own_style
 
 COLOURS = {"class": "class", "pseudo": "pseudo-label", "accepted": "acceptance", "cluster": "k-means cluster"}
 # seven hues that colour-blind eyes tell apart (Okabe and Ito's without yellow, and a brown); the glyph tells them too
@@ -43,7 +44,7 @@ class Panel:
     colour: str = ""
 
 
-def mixed(colour: str, share: float) -> str:
+def mix(colour: str, share: float) -> str:
     """A colour moved towards white (share > 0) or black (share < 0)."""
     end = 255 if share > 0 else 0
     parts = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
@@ -64,7 +65,7 @@ def looks(names: list[str], coarse: list[int] | None) -> tuple[list[int], list[i
 
 def class_colours(theme: str, hues: list[int], glyphs: list[int]) -> list[str]:
     """A colour for every class; inside a hue they differ in lightness, as well as in the glyph."""
-    return [mixed(HUES[hue], TINTS[theme][glyph]) for hue, glyph in zip(hues, glyphs, strict=True)]
+    return [mix(HUES[hue], TINTS[theme][glyph]) for hue, glyph in zip(hues, glyphs, strict=True)]
 
 
 def short(names: list[str]) -> list[str]:
@@ -75,7 +76,7 @@ def short(names: list[str]) -> list[str]:
     return names
 
 
-def encoded(values: np.ndarray) -> dict[str, Any]:
+def encode(values: np.ndarray) -> dict[str, Any]:
     """Whole numbers as base64, one byte each where all fit, else two, little-endian."""
     kind = "<i1" if values.size and values.min() >= -128 and values.max() <= 127 else "<i2"
     return {"bytes": int(kind[2]), "data": base64.b64encode(values.astype(kind).tobytes()).decode()}
@@ -83,8 +84,8 @@ def encoded(values: np.ndarray) -> dict[str, Any]:
 
 def crosses(atlas: Atlas, group: str, kind: str) -> dict[str, Any]:
     """Where centroids stand, [F g 2] in steps; -32768 where a group is empty."""
-    found = atlas.centroids(group, kind) / STEP
-    return encoded(np.where(np.isnan(found), -32768, np.rint(np.nan_to_num(found))))
+    steps = atlas.centroids(group, kind) / STEP
+    return encode(np.where(np.isnan(steps), -32768, np.rint(np.nan_to_num(steps))))
 
 
 def kinds(panels: list[Panel]) -> list[str]:
@@ -107,18 +108,21 @@ def choices(panels: list[Panel], first: str) -> list[str]:
 
 def payload(panels: list[Panel], first: str) -> dict[str, Any]:
     """All that the script needs."""
-    one = panels[0].atlas
-    names, (hues, glyphs) = one.about["classes"], looks(one.about["classes"], one.about["coarse"])
+    first_atlas = panels[0].atlas
+    names, (hues, glyphs) = (
+        first_atlas.about["classes"],
+        looks(first_atlas.about["classes"], first_atlas.about["coarse"]),
+    )
     atlases = list({id(panel.atlas): panel.atlas for panel in panels}.values())
     maps = kinds(panels)
     runs = [
         {
-            "groups": {name: encoded(group) for name, group in atlas.groups.items() if name != "class"},
-            "scores": {name: _rounded(atlas.score(name)) for name in ("knn_top1", "nmi")},
+            "groups": {name: encode(group) for name, group in atlas.groups.items() if name != "class"},
+            "scores": {name: _round(atlas.score(name)) for name in ("knn_top1", "nmi")},
             "maps": {
                 kind: {
-                    "xy": encoded(np.rint(atlas.maps[kind] / STEP)),
-                    "trust": _rounded(atlas.about["trust"][kind]),
+                    "xy": encode(np.rint(atlas.maps[kind] / STEP)),
+                    "trust": _round(atlas.about["trust"][kind]),
                     "crosses": {group: crosses(atlas, group, kind) for group in atlas.near},
                 }
                 for kind in maps
@@ -128,8 +132,8 @@ def payload(panels: list[Panel], first: str) -> dict[str, Any]:
     ]
     place = {id(atlas): number for number, atlas in enumerate(atlases)}
     return {
-        "epochs": one.epochs,
-        "start": len(one.epochs) - 1,
+        "epochs": first_atlas.epochs,
+        "start": len(first_atlas.epochs) - 1,
         "classes": short(names),
         "rows": hues,
         "glyphs": glyphs,
@@ -144,7 +148,7 @@ def payload(panels: list[Panel], first: str) -> dict[str, Any]:
             }
             for theme in ("light", "dark")
         },
-        "label": encoded(one.label),
+        "label": encode(first_atlas.label),
         "colours": [[name, COLOURS[name]] for name in choices(panels, first)],
         "maps": [[kind, MAPS[kind]] for kind in maps],
         "reach": {kind: reach(panels, kind) / STEP for kind in maps},
@@ -153,11 +157,11 @@ def payload(panels: list[Panel], first: str) -> dict[str, Any]:
     }
 
 
-def _rounded(values: list[float | None]) -> list[float | None]:
+def _round(values: list[float | None]) -> list[float | None]:
     return [None if value is None else round(value, 4) for value in values]
 
 
-def player(panels: list[Panel], first: str, name: str) -> Shown:
+def player(panels: list[Panel], first: str, name: str) -> Display:
     """The player of atlases of one set of images and one length.
 
     first   what free panels are coloured by at first: "class", "pseudo", "accepted" or "cluster"
@@ -165,14 +169,14 @@ def player(panels: list[Panel], first: str, name: str) -> Shown:
     """
     require(len(panels) >= 1, "player", "panels", "at least one", len(panels))
     one_of(first, COLOURS, "player", "first")
-    one = panels[0].atlas
+    first_atlas = panels[0].atlas
     for panel in panels:
-        same = panel.atlas.epochs == one.epochs and np.array_equal(panel.atlas.label, one.label)
+        same = panel.atlas.epochs == first_atlas.epochs and np.array_equal(panel.atlas.label, first_atlas.label)
         require(same, "player", f"panel {panel.title!r}", "of the same images and epochs as the first", panel.title)
     assets = PROJECT / "book" / "assets"
     data = json.dumps(payload(panels, first), separators=(",", ":")).replace("</", "<\\/")
     image = base64.b64encode(strip(panels, first)).decode()
-    alt = html.escape(described(panels), quote=True)
+    alt = html.escape(describe(panels), quote=True)
     parts = [
         f'<div class="evolution" id="evolution-{html.escape(name, quote=True)}">',
         f'<script type="application/json">{data}</script>',
@@ -181,10 +185,10 @@ def player(panels: list[Panel], first: str, name: str) -> Shown:
         f"<script>\n{(assets / 'player.js').read_text()}</script>",
         "</div>",
     ]
-    return Shown("\n".join(parts), described(panels))
+    return Display("\n".join(parts), describe(panels))
 
 
-def described(panels: list[Panel]) -> str:
+def describe(panels: list[Panel]) -> str:
     """The pictures in words, from their scores."""
     first, last = panels[0].atlas.epochs[0], panels[0].atlas.epochs[-1]
     kind = kinds(panels)[0]
@@ -211,18 +215,15 @@ def stills(n: int) -> list[int]:
     return sorted({round(place * (n - 1) / (STILLS - 1)) for place in range(STILLS)})
 
 
+@own_style()
 def strip(panels: list[Panel], first: str) -> bytes:
     """A PNG of small multiples, a row for every panel and a column for every still; 128 colours, on white."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
     from PIL import Image
 
     kind, columns = kinds(panels)[0], stills(len(panels[0].atlas.epochs))
     size = 2.05
-    plot, axes = plt.subplots(len(panels), len(columns), figsize=(size * len(columns), (size + 0.18) * len(panels)),
-                              layout="constrained", squeeze=False)  # fmt: skip
+    plot, axes = new_plot(len(panels), len(columns), squeeze=False,
+                          size=(size * len(columns), (size + 0.18) * len(panels)))  # fmt: skip
     half = reach(panels, kind)
     for row, panel in zip(axes, panels, strict=True):
         colour = panel.colour or first
@@ -237,7 +238,6 @@ def strip(panels: list[Panel], first: str) -> bytes:
                 side.set_color("#c9cdd3")
     buffer = io.BytesIO()
     plot.savefig(buffer, format="png", dpi=110, metadata={"Software": None}, facecolor="#ffffff")
-    plt.close(plot)
     small = io.BytesIO()
     Image.open(buffer).convert("RGB").quantize(128).save(small, format="PNG", optimize=True)
     return small.getvalue()
@@ -245,11 +245,11 @@ def strip(panels: list[Panel], first: str) -> bytes:
 
 def _still(axis: Any, atlas: Atlas, colour: str, kind: str, frame: int) -> None:
     positions = atlas.maps[kind][frame]
-    found, paints, markers = _categories(atlas, colour, frame)
+    category, paints, markers = _categories(atlas, colour, frame)
     for marker in MARKERS:
-        mine = (found >= 0) & (markers == marker)
+        mine = (category >= 0) & (markers == marker)
         axis.scatter(*positions[mine].T, s=6, c=paints[mine], marker=marker, linewidths=0, zorder=2)
-    axis.scatter(*positions[found < 0].T, s=3, c=NONE["light"], marker="o", linewidths=0, zorder=1)
+    axis.scatter(*positions[category < 0].T, s=3, c=NONE["light"], marker="o", linewidths=0, zorder=1)
     group = "pseudo" if colour == "accepted" else colour
     if group in atlas.near:
         axis.scatter(*atlas.centroids(group, kind)[frame].T, s=14, c=INK["light"], marker="x", linewidths=0.8, zorder=3)
@@ -260,8 +260,8 @@ def _categories(atlas: Atlas, colour: str, frame: int) -> tuple[np.ndarray, np.n
     hues, glyphs = looks(atlas.about["classes"], atlas.about["coarse"])
     tones, marks = np.array(class_colours("light", hues, glyphs)), np.array(MARKERS)[glyphs]
     group = atlas.groups.get("pseudo" if colour == "accepted" else colour)
-    found = np.full(len(atlas.shown), -1) if group is None else group[frame].astype(int)
+    category = np.full(len(atlas.shown), -1) if group is None else group[frame].astype(int)
     if colour == "accepted":
-        found = np.where(found < 0, -1, np.where(found == atlas.label, 0, 1))
+        category = np.where(category < 0, -1, np.where(category == atlas.label, 0, 1))
         tones, marks = np.array(ACCEPTED_COLOURS["light"]), np.array(["o", "^"])
-    return found, tones[found % len(tones)], marks[found % len(marks)]
+    return category, tones[category % len(tones)], marks[category % len(marks)]

@@ -6,9 +6,7 @@ from pathlib import Path
 from sslrepro.base.errors import require
 from sslrepro.base.paths import RUNS
 from sslrepro.embeddings import evolution
-from sslrepro.report.formats import Shown as Display
-from sslrepro.report.formats import html_table, text_table
-from sslrepro.report.formats import shown as format_cell
+from sslrepro.report.formats import Display, format_cell, html_table, text_table
 from sslrepro.study.results import cell_of
 
 
@@ -20,21 +18,20 @@ def figures(
     root: str | Path | None = None,
     runs: str | Path = RUNS,
     device: str = "cpu",
-) -> list[evolution.Found]:
+) -> list[evolution.FigureResults]:
     """The figure for each of the seeds 0..seeds-1: committed where it is, else trained (or resumed)."""
     require(isinstance(seeds, int) and seeds >= 1, "evolution", "seeds", ">= 1", seeds)
     return [evolution.figure(name, profile, seed, dataset, root, runs, device) for seed in range(seeds)]
 
 
-def measures(results: list[evolution.Found]) -> Display:
+def measures(results: list[evolution.FigureResults]) -> Display:
     """Scores of every run at its last epoch: of one seed as the figure's page has them, of several mean ± interval."""
     if len(results) == 1:
         return evolution.measures(results[0])
     first = results[0]
-    scores = [name for name in (*evolution.NAMES, "accepted", "precision")
+    scores = [name for name in (*evolution.SCORES, "accepted", "precision")
               if any(atlas.score(name)[-1] is not None for atlas in first.atlases.values())]  # fmt: skip
-    words = evolution.NAMES | {"accepted": "pseudo-labels accepted",
-                               "precision": "pairs of one pseudo-label that share the class"}  # fmt: skip
+    of_labels = {"accepted": "pseudo-labels accepted", "precision": "pairs of one pseudo-label that share the class"}
     body = []
     for arm in first.atlases:
         cells = []
@@ -42,7 +39,7 @@ def measures(results: list[evolution.Found]) -> Display:
             ends = {result.seed: result.atlases[arm].score(name)[-1] for result in results}
             cells.append(cell_of({seed: 100 * value for seed, value in ends.items() if value is not None}))
         body.append([first.definition.label(arm), *map(format_cell, cells)])
-    head = ["run", *(words[name] for name in scores)]
+    head = ["run", *(of_labels.get(name) or evolution.title_of(first, name) for name in scores)]
     note = f"In %, at the last epoch, mean ± half the 95% t-interval of {len(results)} seeds. The picture shows seed 0."
     return Display(
         html_table([html.escape(cell) for cell in head], [[html.escape(cell) for cell in line] for line in body])

@@ -60,7 +60,7 @@ class Snapshot:
                   of the features, nearest first; the centroid is that of all training images. -1: an empty group
     neighbours    [q k] training images nearest to each query in the space of the embedding, the query left out
     queued        the same among the rows of the method's queue; -1 where it has none or too few
-    scores        of `evaluate`, of `clustered`, and of the pseudo-labels by `group_rates`
+    scores        of `evaluate`, of `cluster_scores`, and of the pseudo-labels by `group_rates`
     """
 
     step: int
@@ -75,24 +75,24 @@ class Snapshot:
     queued: np.ndarray
     scores: dict[str, float]
 
-    def packed(self) -> bytes:
+    def pack(self) -> bytes:
         """As an npz file: the same snapshot, the same bytes."""
         arrays = {name: getattr(self, name) for name in PLAIN}
         arrays |= {f"groups.{name}": group for name, group in self.groups.items()}
         arrays |= {f"near.{name}": places for name, places in self.near.items()}
         about = {"step": self.step, "epoch": self.epoch, "weights": self.weights, "scores": self.scores}
-        return packed(arrays, about)
+        return pack(arrays, about)
 
 
-def packed(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> bytes:
+def pack(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> bytes:
     """Arrays and a JSON record as a compressed npz file."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, about=np.array(json.dumps(about, sort_keys=True)), **arrays)
     return buffer.getvalue()
 
 
-def unpacked(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The inverse of `packed`; a damaged file raises ValueError that names it."""
+def unpack(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The inverse of `pack`; a damaged file raises ValueError that names it."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -103,7 +103,7 @@ def unpacked(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def read(path: Path) -> Snapshot:
     """A snapshot from its file."""
-    arrays, about = unpacked(path)
+    arrays, about = unpack(path)
     plain = {name: arrays[name] for name in PLAIN}
     return Snapshot(groups=within(arrays, "groups"), near=within(arrays, "near"), **plain, **about)
 
@@ -116,7 +116,7 @@ def within(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 # --- what is measured -------------------------------------------------------------------------------------------
 
 
-def numbered(group: Int[Tensor, " n"], label: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+def match_to_classes(group: Int[Tensor, " n"], label: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
     """Groups by the number of the class they are matched to, one to one, so that most images agree (Hungarian).
 
     Groups beyond the classes take the numbers after them; negative groups become -1.
@@ -137,7 +137,7 @@ def numbered(group: Int[Tensor, " n"], label: Int[Tensor, " n"]) -> Int[Tensor, 
     return out
 
 
-def clustered(
+def cluster_scores(
     x: Float[Tensor, "n f"], label: Int[Tensor, " n"], n_clusters: int, seeds: int = CLUSTERINGS
 ) -> tuple[Int[Tensor, " n"], dict[str, float]]:
     """(clusters of the first seed, means over seeds) of k-means on unit rows.
@@ -146,16 +146,16 @@ def clustered(
     purity          share of images in a cluster whose most frequent class is theirs
     concentration   share of the rows' variance that lies between clusters: 1 = every cluster is one point
     """
-    found, total = [], (x - x.mean(0)).square().sum()
+    per_seed, total = [], (x - x.mean(0)).square().sum()
     for seed in range(seeds):
         cluster, centroid = kmeans(x, n_clusters, seed)
         table = torch.bincount(cluster * (int(label.max()) + 1) + label, minlength=n_clusters * (int(label.max()) + 1))
         nmi = normalised_mutual_information(label, cluster)
         purity = table.view(n_clusters, -1).amax(1).sum() / len(x)
         within = (x - centroid[cluster]).square().sum()
-        found.append({"nmi": nmi, "purity": float(purity), "concentration": float(1 - within / total)})
+        per_seed.append({"nmi": nmi, "purity": float(purity), "concentration": float(1 - within / total)})
         first = cluster if seed == 0 else first
-    return first, {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+    return first, {name: float(np.mean([line[name] for line in per_seed])) for name in per_seed[0]}
 
 
 def near_centroids(
@@ -173,7 +173,7 @@ def queries(label: Int[Tensor, " n"], shown: Int[Tensor, " s"]) -> Int[Tensor, "
     """The first shown image of each of `QUERIES` classes, spread over the classes."""
     classes = label[shown].unique()
     chosen = classes[torch.linspace(0, len(classes) - 1, min(QUERIES, len(classes))).round().long()]
-    return torch.stack([shown[label[shown] == one][0] for one in chosen])
+    return torch.stack([shown[label[shown] == each][0] for each in chosen])
 
 
 def _neighbours(
@@ -181,11 +181,11 @@ def _neighbours(
 ) -> Int[Tensor, "q k"]:
     rows, index = rows[index >= 0], index[index >= 0]
     similarity, place = nearest(z[query], rows, min(NEIGHBOURS, len(rows)), query, index)
-    found = torch.where(similarity.isfinite(), index[place], -1)
-    return nn.functional.pad(found, (0, NEIGHBOURS - found.shape[1]), value=-1)
+    indices = torch.where(similarity.isfinite(), index[place], -1)
+    return nn.functional.pad(indices, (0, NEIGHBOURS - indices.shape[1]), value=-1)
 
 
-def taken(
+def take(
     method: Method,
     train_set: Dataset,
     test_set: Dataset,
@@ -207,13 +207,13 @@ def taken(
     n_classes, scores = train_set.n_classes, {}
     for name, protocol in evaluations.items():
         scores |= evaluate.run(name, *features, protocol, seed)
-    cluster, found = clustered(x, label, n_classes)
-    scores |= found
-    groups = {"class": label, "cluster": numbered(cluster, label)}
+    cluster, of_clusters = cluster_scores(x, label, n_classes)
+    scores |= of_clusters
+    groups = {"class": label, "cluster": match_to_classes(cluster, label)}
     if method.pseudo_labels is not None:
         pseudo = method.pseudo_labels[0]
         scores |= {name: value for name, value in group_rates(label, pseudo).items() if value == value}
-        groups["pseudo"] = numbered(pseudo, label)
+        groups["pseudo"] = match_to_classes(pseudo, label)
     counts = {name: max(n_classes, int(group.max()) + 1) for name, group in groups.items()}
     near = {name: near_centroids(x, group, shown, counts[name]) for name, group in groups.items()}
     z = unit(encoded(method, train_set, normalise)) if hasattr(method, "projector") else x
@@ -223,15 +223,15 @@ def taken(
     if queue is not None and bool((queue.index >= 0).any()):
         queued = _neighbours(z, query, queue.entries, queue.index)
 
-    def kept(tensor: Tensor, kind: type) -> np.ndarray:
+    def as_array(tensor: Tensor, kind: type) -> np.ndarray:
         return tensor.cpu().numpy().astype(kind)
 
     return Snapshot(
-        step, epoch, evaluate.digest(method), kept(shown, np.int32), kept(query, np.int32),
-        kept(features[0].x[shown], np.float16),
-        {name: kept(group[shown], np.int16) for name, group in groups.items()},
-        {name: kept(places, np.int16) for name, places in near.items()},
-        kept(neighbours, np.int32), kept(queued, np.int32), scores,
+        step, epoch, evaluate.digest(method), as_array(shown, np.int32), as_array(query, np.int32),
+        as_array(features[0].x[shown], np.float16),
+        {name: as_array(group[shown], np.int16) for name, group in groups.items()},
+        {name: as_array(places, np.int16) for name, places in near.items()},
+        as_array(neighbours, np.int32), as_array(queued, np.int32), scores,
     )  # fmt: skip
 
 
@@ -277,8 +277,8 @@ def along(
 
     def watch(step: int, method: Method) -> None:
         if step in kept and not kept[step].exists():
-            found = taken(method, train_set, test_set, shown, evaluations, config.seed, step, step / per_epoch)
-            write_atomic(kept[step], found.packed())
+            snapshot = take(method, train_set, test_set, shown, evaluations, config.seed, step, step / per_epoch)
+            write_atomic(kept[step], snapshot.pack())
 
     with locked(folder):
         absent = [step for step, path in kept.items() if not path.exists()]

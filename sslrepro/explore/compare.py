@@ -22,11 +22,9 @@ from sslrepro.base.store import Store, read_lines
 from sslrepro.data.dataset import SHAPES
 from sslrepro.data.datasets import load, resolve
 from sslrepro.parts.distributed import barrier, rank
-from sslrepro.report.figures import MARKERS, PALETTE
-from sslrepro.report.formats import Shown as Display
-from sslrepro.report.formats import shown as format_cell
-from sslrepro.report.headings import spell_out
-from sslrepro.report.table_page import AGREEMENT, NAMES, Figure, html_table, style, text_table
+from sslrepro.report.formats import Display, format_cell, html_table, text_table
+from sslrepro.report.headings import AGREEMENT, SCORE_NAMES, score_name, spell_out
+from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
 from sslrepro.study.profiles import Profile, images_in, on_dataset
 from sslrepro.study.profiles import profile as scale
 from sslrepro.study.results import cell_of, paired_differences
@@ -259,16 +257,15 @@ def panels(logs: list[list[dict[str, Any]]]) -> dict[str, str]:
                      if any(name in line for log in logs for line in log)}  # fmt: skip
 
 
+@own_style()
 def plot_logs(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
     """A picture of logs over epochs, a colour and a mark a group, a line a log; and what it says at the end."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as Canvas
     from matplotlib.lines import Line2D
 
     titles = panels([log for group in logs.values() for log in group])
-    plot = Canvas(figsize=(3.7 * len(titles), 2.8 if len(logs) == 1 else 3.2), layout="constrained")
-    FigureCanvasAgg(plot)  # its own canvas: the reader's backend stays
-    axes = list(plot.subplots(1, len(titles), squeeze=False)[0])
+    size = (3.7 * len(titles), 2.8 if len(logs) == 1 else 3.2)
+    plot, axes = new_plot(1, len(titles), size=size, squeeze=False)
+    axes = list(axes[0])
     handles, said = [], []
     for place, (words, group) in enumerate(logs.items()):
         look = dict(color=PALETTE[place], marker=MARKERS[place] if len(logs) > 1 else None, markersize=4, markevery=0.2)
@@ -313,17 +310,23 @@ def scores_by_seed(results: Comparison) -> dict[str, dict[str, dict[int, float]]
             seed = record["config"]["seed"]
             for line in record["results"].values():
                 for name, value in line["scores"].items():
-                    if name in NAMES and name != "neighbour_match" and line["evaluation"] != "training":
-                        scores.setdefault(NAMES[name], {})[seed] = 100 * value
+                    if name in SCORE_NAMES and name != "neighbour_match" and line["evaluation"] != "training":
+                        scores.setdefault(score_name(name, line.get("protocol")), {})[seed] = 100 * value
             scores.setdefault(COST, {})[seed] = record["results"]["training"]["scores"]["seconds"]
     return out
+
+
+def evaluations_in(scores: dict[str, dict[str, dict[int, float]]]) -> list[str]:
+    """Evaluations of `scores_by_seed` in words, in the order they were made, the cost last."""
+    names = dict.fromkeys(name for column in scores.values() for name in column if name != COST)
+    return [*names, COST]
 
 
 def scores_of(results: Comparison) -> Display:
     """The evaluations of all values beside each other, accuracies in %; with several seeds mean and 95% interval."""
     scores = scores_by_seed(results)
     body = [[name, *(format_cell(cell_of(column[name])) if name in column else "–" for column in scores.values())]
-            for name in (*NAMES.values(), COST) if any(name in column for column in scores.values())]  # fmt: skip
+            for name in evaluations_in(scores)]  # fmt: skip
     what = "%" if results.seeds == 1 else f"%, mean ± 95% t-interval of {results.seeds} seeds"
     head = [f"evaluation of the frozen encoder, {what}", *scores]
     return Display(html_table([html.escape(words) for words in head], body), text_table([head, *body]))
@@ -347,7 +350,7 @@ def differences(results: Comparison) -> Display:
     And the number of seeds at which a difference of that mean and spread would stand out of the noise.
     """
     scores = scores_by_seed(results)
-    measure = next(name for name in NAMES.values() if all(name in column for column in scores.values()))
+    measure = next(name for name in evaluations_in(scores) if all(name in column for column in scores.values()))
     head = ["second minus first", f"{measure}, points", "seeds it would take"]
     body = []
     for first, second in itertools.combinations(scores, 2):

@@ -18,8 +18,7 @@ from sslrepro.base.paths import NOTEBOOKS, PROJECT
 from sslrepro.base.store import write_atomic
 from sslrepro.base.values import Range
 from sslrepro.explore.compare import SEEDED
-from sslrepro.report.publish import dumped as dump
-from sslrepro.report.publish import normalised as normalise
+from sslrepro.report.publish import dump, normalise
 from sslrepro.study.plans import plan_table, run_of
 from sslrepro.study.profiles import profile
 from sslrepro.tables.definition import Definition

@@ -7,15 +7,17 @@ from importlib import resources
 from typing import Any
 
 from sslrepro.claims import Cell, stated
-from sslrepro.report import table_page, unfinished
-from sslrepro.report.figures import MINED, PALETTE, Figure, half, style
-from sslrepro.report.formats import Shown, as_latex, html_table, number, plural, shown, text_table
-from sslrepro.report.headings import CONTROLS
+from sslrepro.report import unfinished
+from sslrepro.report.copies import copies as copies_of
+from sslrepro.report.figures import MINED, half
+from sslrepro.report.formats import Display, as_latex, format_cell, html_table, number, plural, text_table
+from sslrepro.report.headings import CONTROLS, short_names
+from sslrepro.report.plots import PALETTE, Figure, new_plot, own_style, style
 from sslrepro.report.trends import Trend, positive, sign_word, trend
 from sslrepro.study.results import Results, cell_of, paired_differences
 
 LEARNERS = ("SimCLR", "no lookup", "no lookup, no gradient", "nearest neighbour", "oracle neighbour")
-SCORES = {"linear_top1": "linear probe", "knn_top1": "20-NN"}
+SCORES = ("linear_top1", "knn_top1")
 PRIMARY = ("nearest neighbour", "no lookup")
 STEPS = {  # from SimCLR to NNCLR, one change at a time
     "heads, predictor and loss": ("no lookup", "SimCLR"),
@@ -36,71 +38,71 @@ LOOKS = dict(zip(LEARNERS, zip(("#000000", *PALETTE[:4]), "^oDsv", strict=True),
 # --- numbers ----------------------------------------------------------------------------------------------------
 
 
-def lengths(found: Results) -> dict[str, int]:
+def lengths(results: Results) -> dict[str, int]:
     """Column -> epochs of its runs, shortest first; columns whose lengths are equal at this scale once."""
-    row = next(iter(found.definition.rows))
-    epochs = {name: found.plan.of(row, name)[0].config.plan.epochs for name in found.definition.measured}
+    row = next(iter(results.definition.rows))
+    epochs = {name: results.plan.of(row, name)[0].config.plan.epochs for name in results.definition.measured}
     first = {length: name for name, length in reversed(epochs.items())}
     return {name: length for length, name in sorted(first.items())}
 
 
-def values(found: Results, row: str, column: str, score: str) -> dict[int, float]:
+def values(results: Results, row: str, column: str, score: str) -> dict[int, float]:
     """Seed -> a score of a learner at a length, in percent."""
-    return {seed: 100 * value for seed, value in found.by_seed(row, score, column).items()}
+    return {seed: 100 * value for seed, value in results.by_seed(row, score, column).items()}
 
 
 def difference(
-    found: Results, pair: tuple[str, str], column: str, score: str = "linear_top1", leave_out: bool = False
+    results: Results, pair: tuple[str, str], column: str, score: str = "linear_top1", leave_out: bool = False
 ) -> dict[int, float]:
     """Seed -> points by which the first learner is better, for seeds that both have.
 
     leave_out   without seeds of which either run is marked as collapsed
     """
-    first, second = (values(found, row, column, score) for row in pair)
+    first, second = (values(results, row, column, score) for row in pair)
     out = paired_differences(first, second)
     if leave_out:
-        marked = {seed for row in pair for seed in collapsed(found, row, column)}
+        marked = {seed for row in pair for seed in collapsed(results, row, column)}
         out = {seed: value for seed, value in out.items() if seed not in marked}
     return out
 
 
-def collapsed(found: Results, row: str, column: str) -> list[int]:
+def collapsed(results: Results, row: str, column: str) -> list[int]:
     """Seeds whose embedding ended with a spread below 0.05."""
-    return [seed for seed, value in found.by_seed(row, "embedding_std", column).items() if value < COLLAPSED]
+    return [seed for seed, value in results.by_seed(row, "embedding_std", column).items() if value < COLLAPSED]
 
 
 def growth(
-    found: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1", leave_out: bool = False
+    results: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1", leave_out: bool = False
 ) -> Trend | None:
     """The effect's lines over log2 of the epochs, of seeds that have every length; None for a single length."""
-    here = lengths(found)
+    here = lengths(results)
     if len(here) < 2:
         return None
-    return trend({math.log2(n): difference(found, pair, name, score, leave_out) for name, n in here.items()})
+    return trend({math.log2(n): difference(results, pair, name, score, leave_out) for name, n in here.items()})
 
 
-def growth_so_far(found: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1") -> Trend | None:
+def growth_so_far(results: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1") -> Trend | None:
     """The same over the lengths that most seeds have, while other lengths lack seeds; None where that adds nothing."""
-    points = {math.log2(n): difference(found, pair, name, score) for name, n in lengths(found).items()}
+    points = {math.log2(n): difference(results, pair, name, score) for name, n in lengths(results).items()}
     most = max((len(values) for values in points.values()), default=0)
     full = {x: values for x, values in points.items() if len(values) == most}
     return trend(full) if most >= 2 and 2 <= len(full) < len(points) else None
 
 
-def right(found: Results, column: str, row: str = "nearest neighbour") -> Cell | None:
+def right(results: Results, column: str, row: str = "nearest neighbour") -> Cell | None:
     """How often the neighbours of the last logged steps shared the class, in percent."""
-    return cell_of(values(found, row, column, MINED))
+    return cell_of(values(results, row, column, MINED))
 
 
-def chance(found: Results) -> float:
+def chance(results: Results) -> float:
     """How often a random image shares the class, in percent."""
-    return 100 / found.plan.profile.classes
+    return 100 / results.plan.profile.classes
 
 
-def passes_gate(found: Results, column: str) -> bool:
+def passes_gate(results: Results, column: str) -> bool:
     """Whether neighbours are right at least three times as often as chance."""
-    share = right(found, column)
-    return share is not None and share.mean >= TIMES_CHANCE * chance(found)
+    share = right(results, column)
+    return share is not None and share.mean >= TIMES_CHANCE * chance(results)
 
 
 @cache
@@ -114,52 +116,53 @@ def public_numbers() -> list[dict[str, Any]]:
 # --- words ------------------------------------------------------------------------------------------------------
 
 
-def finding(found: Results) -> str:
+def finding(results: Results) -> str:
     """The answer in a few sentences, from the numbers, by the rule that stands in the table's reading."""
-    here = lengths(found)
-    told = [(n, name, cell) for name, n in here.items() if (cell := cell_of(difference(found, PRIMARY, name)))]
+    here = lengths(results)
+    told = [(n, name, cell) for name, n in here.items() if (cell := cell_of(difference(results, PRIMARY, name)))]
     if not told:
         return "Not run yet."
     text = ""
     for n, name, cell in (told[0], told[-1])[: len(told)]:
-        share = right(found, name)
+        share = right(results, name)
         verdict = sign_word(cell)
         verdict = {"open": "open: the interval holds zero", "one seed": "one seed"}.get(verdict, f"it {verdict}")
-        text += f"After {plural(n, 'epoch')} the neighbour changes the linear probe by {shown(cell, sign=True)} points "
+        size = format_cell(cell, sign=True)
+        text += f"After {plural(n, 'epoch')} the neighbour changes the linear probe by {size} points "
         text += f"against no lookup ({verdict}; n = {cell.n})"
-        text += f" and is right in {shown(share)}% of lookups. " if share else ". "
-    line = growth(found)
+        text += f" and is right in {format_cell(share)}% of lookups. " if share else ". "
+    line = growth(results)
     if line is not None and line.n >= 2:
         text += f"The effect {told_growth(line)}. "
     elif line is not None:
         text += f"Whether it grows cannot be said: {plural(line.n, 'seed')} with every length. "
-        so_far = growth_so_far(found)
+        so_far = growth_so_far(results)
         if so_far is not None and so_far.n >= 2:
             ends = " to ".join(f"{2**x:.0f}" for x in (so_far.x[0], so_far.x[-1]))
             text += (
                 f"Over {ends} epochs, which is not the question that was fixed, it changes by "
-                f"{shown(so_far.slope, sign=True)} points per doubling (n = {so_far.n}, probability of growth "
+                f"{format_cell(so_far.slope, sign=True)} points per doubling (n = {so_far.n}, probability of growth "
                 f"{so_far.rising:.2f}). "
             )
-    weak = [n for name, n in here.items() if right(found, name) and not passes_gate(found, name)]
+    weak = [n for name, n in here.items() if right(results, name) and not passes_gate(results, name)]
     if weak:
         where = ", ".join([*map(str, weak[:-1]), plural(weak[-1], "epoch")])
         text += (
             f"After {where} neighbours are right less than {TIMES_CHANCE} times as often as chance "
-            f"({chance(found):.1f}%): nothing about neighbours is tested there. "
+            f"({chance(results):.1f}%): nothing about neighbours is tested there. "
         )
     marked = [f"{row}, {here[name]} epochs, seed {seed}" for row in LEARNERS for name in here
-              for seed in collapsed(found, row, name)]  # fmt: skip
+              for seed in collapsed(results, row, name)]  # fmt: skip
     if marked:
         text += f"Collapsed at the end and counted: {'; '.join(marked)}. "
-    return text.strip() + ("" if found.plan.profile.judged else " Nothing is concluded at this scale.")
+    return text.strip() + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
 
 
 def told_growth(line: Trend) -> str:
     """ "grows with length: ...", with the crossing where one is stated."""
     slope = line.slope
     verb = {"rises": "grows with length", "falls": "falls with length", "open": "does not clearly change with length"}
-    text = f"{verb[line.verdict]} ({shown(slope, sign=True)} points per doubling, n = {line.n}"
+    text = f"{verb[line.verdict]} ({format_cell(slope, sign=True)} points per doubling, n = {line.n}"
     text += f", probability of growth {line.rising:.2f})"
     if line.verdict != "rises":
         return text + ", so no crossing is stated"
@@ -178,47 +181,51 @@ def epochs(value: float) -> str:
     return f"{value:,.0f} epochs" if value < 1e5 else "more than 100,000 epochs"
 
 
-def headline(found: Results) -> Shown:
+def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
-    text, left = finding(found), unfinished.shown(found)
-    return Shown(f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
-                 "\n".join([text, unfinished.note(found)]).strip())  # fmt: skip
+    text, left = finding(results), unfinished.block(results)
+    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
+                 "\n".join([text, unfinished.note(results)]).strip())  # fmt: skip
 
 
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
-def rows_of(found: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
     """Accuracies: a line per learner and score, a column per length; right neighbours below; controls."""
-    here = lengths(found)
+    here = lengths(results)
     head = ["learner", "score, %", *(plural(n, "epoch") for n in here.values()), "n"]
     body = []
     for row in LEARNERS:
-        for score, label in SCORES.items():
-            cells = [cell_of(values(found, row, name, score)) for name in here]
-            body.append([row, label, *map(shown, cells), counts(cells)])
+        for score, label in short_names(results, SCORES).items():
+            cells = [cell_of(values(results, row, name, score)) for name in here]
+            body.append([row, label, *map(format_cell, cells), counts(cells)])
     for row in ("nearest neighbour", "oracle neighbour"):
-        cells = [right(found, name, row) for name in here]
-        body.append([row, "right at the end", *map(shown, cells), counts(cells)])
+        cells = [right(results, name, row) for name in here]
+        body.append([row, "right at the end", *map(format_cell, cells), counts(cells)])
     foot = []
-    for name in found.definition.controls:
-        cell = found.at(name, next(iter(here)), control=True)
-        foot.append([CONTROLS[name], "linear probe", shown(cell), *([""] * (len(here) - 1)), counts([cell])])
+    for name in results.definition.controls:
+        cell = results.at(name, next(iter(here)), control=True)
+        foot.append([CONTROLS[name], "linear probe", format_cell(cell), *([""] * (len(here) - 1)), counts([cell])])
     return head, body, foot
 
 
-def effect_rows(found: Results) -> tuple[list[str], list[list[str]]]:
+def effect_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Paired differences: a line per comparison and score, a column per length, then the growth."""
-    here = lengths(found)
+    here = lengths(results)
     head = ["difference, points", "score", *(plural(n, "epoch") for n in here.values()), "per doubling",
             "probability of growth", "n"]  # fmt: skip
     body = []
     for label, pair in EFFECTS.items():
-        for score, name_of in SCORES.items():
-            cells = [cell_of(difference(found, pair, name, score)) for name in here]
-            line = growth(found, pair, score)
-            told = [shown(line.slope, sign=True), "" if line.rising is None else f"{line.rising:.2f}"] if line else []
-            body.append([label, name_of, *(shown(cell, sign=True) for cell in cells), *(told or ["", ""]),
+        for score, name_of in short_names(results, SCORES).items():
+            cells = [cell_of(difference(results, pair, name, score)) for name in here]
+            line = growth(results, pair, score)
+            told = (
+                [format_cell(line.slope, sign=True), "" if line.rising is None else f"{line.rising:.2f}"]
+                if line
+                else []
+            )
+            body.append([label, name_of, *(format_cell(cell, sign=True) for cell in cells), *(told or ["", ""]),
                          counts(cells)])  # fmt: skip
     return head, body
 
@@ -229,31 +236,31 @@ def counts(cells: list[Cell | None]) -> str:
     return str(n[0]) if len(n) == 1 else f"{n[0]}-{n[-1]}"
 
 
-def caption(found: Results) -> str:
+def caption(results: Results) -> str:
     """Unit, protocol, data and n, made from the configurations."""
-    config, made = found.plan.of("SimCLR", next(iter(lengths(found))))[0].config, found.plan.profile
+    config, made = results.plan.of("SimCLR", next(iter(lengths(results))))[0].config, results.plan.profile
     return (
         f"Five learners at {made.name} scale: {config.data.name}, {config.data.n_train or made.n_train:,} training "
         f"images of {config.data.side or 'native'} px, encoder {config.encoder}, batch {config.plan.batch_size}, "
         f"{config.plan.optimizer} at {config.plan.lr}, every length a run of its own. Mean ± half the 95% t-interval "
         f"over n seeds{' (each draws its own images)' if made.data_follows_seed else ''}; last epoch, test read once. "
         f"Right at the end: lookups of the last logged steps that share the anchor's class; chance is "
-        f"{chance(found):.1f}%. Differences are taken seed by seed. The oracle reads labels."
+        f"{chance(results):.1f}%. Differences are taken seed by seed. The oracle reads labels."
     )
 
 
-def table(found: Results) -> Shown:
+def table(results: Results) -> Display:
     """Accuracies and right neighbours by length."""
-    head, body, foot = rows_of(found)
-    note = caption(found)
-    return Shown(table_html(head, body, foot) + f'\n<p class="caption">{html.escape(note)}</p>',
+    head, body, foot = rows_of(results)
+    note = caption(results)
+    return Display(table_html(head, body, foot) + f'\n<p class="caption">{html.escape(note)}</p>',
                  text_table([head, *body, *foot]) + "\n" + note)  # fmt: skip
 
 
-def effects(found: Results) -> Shown:
+def effects(results: Results) -> Display:
     """What each change does, by length."""
-    head, body = effect_rows(found)
-    return Shown(table_html(head, body), text_table([head, *body]))
+    head, body = effect_rows(results)
+    return Display(table_html(head, body), text_table([head, *body]))
 
 
 def table_html(head: list[str], body: list[list[str]], foot: list[list[str]] = ()) -> str:
@@ -262,27 +269,23 @@ def table_html(head: list[str], body: list[list[str]], foot: list[list[str]] = (
     return html_table(list(map(html.escape, head)), escaped[0], "results", escaped[1])
 
 
-def copies(found: Results) -> Shown:
+def copies(results: Results) -> Display:
     """The table for download, as on every page."""
-    head, body, foot = rows_of(found)
+    head, body, foot = rows_of(results)
     lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *body, *foot]]
-    return table_page.copies(found, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
+    return copies_of(results, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
 
 
 # --- figure -----------------------------------------------------------------------------------------------------
 
 
-def figure(found: Results) -> Figure:
+@own_style()
+def figure(results: Results) -> Figure:
     """Accuracy, the neighbour's effect, right neighbours, and NNCLR minus SimCLR beside what others published."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    plot, axes = plt.subplots(2, 2, figsize=(11, 7.6), layout="constrained")
-    said = [accuracy_panel(found, axes[0, 0]), effect_panel(found, axes[0, 1]), right_panel(found, axes[1, 0]),
-            public_panel(found, axes[1, 1])]  # fmt: skip
-    here = list(lengths(found).values())
+    plot, axes = new_plot(2, 2, size=(11, 7.6))
+    said = [accuracy_panel(results, axes[0, 0]), effect_panel(results, axes[0, 1]), right_panel(results, axes[1, 0]),
+            public_panel(results, axes[1, 1])]  # fmt: skip
+    here = list(lengths(results).values())
     for axis in (axes[0, 0], axes[0, 1], axes[1, 0]):
         axis.set_xscale("log", base=2)
         axis.set_xticks(here, list(map(str, here)))
@@ -292,7 +295,7 @@ def figure(found: Results) -> Figure:
     return Figure(plot, f"Four panels. {' '.join(said)} Bars are 95% intervals over seeds.")
 
 
-def over_lengths(found: Results, axis: Any, cells: dict[int, Cell | None], place: int, of: int, **look: Any) -> None:
+def over_lengths(results: Results, axis: Any, cells: dict[int, Cell | None], place: int, of: int, **look: Any) -> None:
     """Means with intervals over the lengths, moved a little sideways so that bars do not hide each other."""
     known = {n: cell for n, cell in cells.items() if cell is not None}
     x = [n * 2 ** (0.07 * (place - (of - 1) / 2)) for n in known]
@@ -300,49 +303,50 @@ def over_lengths(found: Results, axis: Any, cells: dict[int, Cell | None], place
                   markersize=5, **look)  # fmt: skip
 
 
-def accuracy_panel(found: Results, axis: Any) -> str:
+def accuracy_panel(results: Results, axis: Any) -> str:
     """Linear probe of every learner."""
     said = []
     for place, row in enumerate(LEARNERS):
         colour, marker = LOOKS[row]
-        cells = {n: cell_of(values(found, row, name, "linear_top1")) for name, n in lengths(found).items()}
-        over_lengths(found, axis, cells, place, len(LEARNERS), color=colour, marker=marker, linewidth=1.2, label=row)
-        said.append(f"{row} {', '.join(shown(c) for c in cells.values())}")
+        cells = {n: cell_of(values(results, row, name, "linear_top1")) for name, n in lengths(results).items()}
+        over_lengths(results, axis, cells, place, len(LEARNERS), color=colour, marker=marker, linewidth=1.2, label=row)
+        said.append(f"{row} {', '.join(format_cell(c) for c in cells.values())}")
     axis.set_title("linear probe, %", fontsize=10)
     axis.legend(fontsize=8, frameon=False, loc="best")
-    return f"Linear probe over {', '.join(map(str, lengths(found).values()))} epochs: {'; '.join(said)}."
+    return f"Linear probe over {', '.join(map(str, lengths(results).values()))} epochs: {'; '.join(said)}."
 
 
-def effect_panel(found: Results, axis: Any) -> str:
+def effect_panel(results: Results, axis: Any) -> str:
     """What the neighbour does, against no lookup and against SimCLR."""
     axis.axhline(0, color="#555555", linewidth=1)
     said = []
     pairs = [("neighbour minus no lookup", PALETTE[0], "o"), ("neighbour minus SimCLR", PALETTE[1], "s"),
              ("oracle minus no lookup", PALETTE[2], "v")]  # fmt: skip
     for place, (label, colour, marker) in enumerate(pairs):
-        cells = {n: cell_of(difference(found, EFFECTS[label], name)) for name, n in lengths(found).items()}
-        over_lengths(found, axis, cells, place, len(pairs), color=colour, marker=marker, linewidth=1.2, label=label)
-        said.append(f"{label} {', '.join(shown(c, sign=True) for c in cells.values())}")
+        cells = {n: cell_of(difference(results, EFFECTS[label], name)) for name, n in lengths(results).items()}
+        over_lengths(results, axis, cells, place, len(pairs), color=colour, marker=marker, linewidth=1.2, label=label)
+        said.append(f"{label} {', '.join(format_cell(c, sign=True) for c in cells.values())}")
     axis.set_title("difference in linear probe, points, paired over seeds", fontsize=10)
     axis.legend(fontsize=8, frameon=False, loc="best")
     return f"Differences: {'; '.join(said)}."
 
 
-def right_panel(found: Results, axis: Any) -> str:
+def right_panel(results: Results, axis: Any) -> str:
     """How often neighbours share the class at the end of training."""
-    cells = {n: right(found, name) for name, n in lengths(found).items()}
-    over_lengths(found, axis, cells, 0, 1, color=PALETTE[0], marker="o", linewidth=1.2, label="nearest neighbour")
-    for level, text in ((chance(found), "chance"), (TIMES_CHANCE * chance(found), "least for a test"),
+    cells = {n: right(results, name) for name, n in lengths(results).items()}
+    over_lengths(results, axis, cells, 0, 1, color=PALETTE[0], marker="o", linewidth=1.2, label="nearest neighbour")
+    for level, text in ((chance(results), "chance"), (TIMES_CHANCE * chance(results), "least for a test"),
                         (stated("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training")):  # fmt: skip
         axis.axhline(level, color="#555555", linestyle="--", linewidth=1)
         axis.annotate(text, (0.01, level), xycoords=axis.get_yaxis_transform(), xytext=(0, 3), fontsize=8,
                       textcoords="offset points", color="#555555")  # fmt: skip
     axis.set_ylim(0, None)
     axis.set_title("neighbours that share the class at the end, %", fontsize=10)
-    return f"Right neighbours at the end: {', '.join(shown(c) for c in cells.values())}%; chance {chance(found):.1f}%."
+    shares = ", ".join(format_cell(c) for c in cells.values())
+    return f"Right neighbours at the end: {shares}%; chance {chance(results):.1f}%."
 
 
-def public_panel(found: Results, axis: Any) -> str:
+def public_panel(results: Results, axis: Any) -> str:
     """NNCLR minus SimCLR over training images seen: ours, and what others published, in gray."""
     axis.axhline(0, color="#555555", linewidth=1)
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -352,9 +356,9 @@ def public_panel(found: Results, axis: Any) -> str:
         views = "" if all(row["same_views"] for row in rows) else ", other views"
         axis.plot([row["epochs"] * row["images"] for row in rows], [row["difference"] for row in rows], marker,
                   color="#8a8f98", markersize=6, label=f"{group}{views}")  # fmt: skip
-    images = found.plan.profile.n_train
-    cells = {n: cell_of(difference(found, EFFECTS["neighbour minus SimCLR"], name))
-             for name, n in lengths(found).items()}  # fmt: skip
+    images = results.plan.profile.n_train
+    cells = {n: cell_of(difference(results, EFFECTS["neighbour minus SimCLR"], name))
+             for name, n in lengths(results).items()}  # fmt: skip
     known = {n: cell for n, cell in cells.items() if cell is not None}
     axis.errorbar([n * images for n in known], [c.mean for c in known.values()], [half(c) for c in known.values()],
                   capsize=2, color=PALETTE[1], marker="s", markersize=5, linewidth=1.2, label="ours")  # fmt: skip
@@ -367,7 +371,7 @@ def public_panel(found: Results, axis: Any) -> str:
     return f"NNCLR minus SimCLR, public single runs: {said}."
 
 
-def chance_of_growth(found: Results, pair: tuple[str, str] = PRIMARY) -> float | None:
+def chance_of_growth(results: Results, pair: tuple[str, str] = PRIMARY) -> float | None:
     """Probability that the mean slope of an effect over log2 of the epochs is positive; None where it has no slope."""
-    line = growth(found, pair)
+    line = growth(results, pair)
     return None if line is None else positive(line.slope)

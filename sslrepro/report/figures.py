@@ -1,6 +1,6 @@
 """The figure of a table: the paper's numbers beside ours, in the form that fits what the table varies."""
 
-import html
+import csv
 import io
 import re
 import textwrap
@@ -8,77 +8,68 @@ from typing import Any
 
 from sslrepro import papers
 from sslrepro.claims import Cell
-from sslrepro.report.formats import COLOURS, shown
+from sslrepro.report.formats import COLOURS, format_cell, number
 from sslrepro.report.headings import (
     CONTROLS,
-    NAMES,
     column_label,
     heading,
     is_numeric,
     mapped_columns,
     mapped_setting,
     plainly,
-    printed,
+    printed_value,
+    protocol_of,
     row_label,
     rows_in_order,
+    score_name,
     series,
 )
-from sslrepro.study.results import Results
+from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
+from sslrepro.study.results import Results, cell_of
 
 MINED = "neighbour_match_without_self"  # logged in training, over the last log interval
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8f98")  # Okabe-Ito
-MARKERS = "osD^vP*X"
-SHORT = {"random": "as initialised", "simclr": "SimCLR", "supcon": "SupCon", "pixels": "pixels", "supervised": "labels"}
+SHORT = {"random": "untrained", "simclr": "SimCLR", "supcon": "SupCon", "pixels": "pixels", "supervised": "labels"}
+WIDEST = 4.0  # two panels share one span unless that would leave one of them less than a quarter full
 
 
-def style(figure: Any, axes: list[Any]) -> None:
-    """One look for all plots, on a light card that also stands in dark mode."""
-    figure.patch.set_facecolor("#ffffff")
-    for axis in axes:
-        axis.grid(True, color="#e3e6ea", linewidth=0.8)
-        axis.set_axisbelow(True)
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
-        axis.tick_params(labelsize=9)
-
-
-class Figure:
-    """A PNG with its alternative text; matplotlib's version and date stay out of the file."""
-
-    def __init__(self, figure: Any, alt: str):
-        import matplotlib.pyplot as plt
-
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
-        plt.close(figure)
-        self.png, self.alt = buffer.getvalue(), alt
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        import base64
-
-        data = base64.b64encode(self.png).decode()
-        return {"text/html": f'<div class="scroll"><img class="plot wide" alt="{html.escape(self.alt)}" '
-                f'src="data:image/png;base64,{data}"></div>', "text/plain": self.alt}  # fmt: skip
-
-
-def form(found: Results) -> str:
+def form(results: Results) -> str:
     """ "line" over a number that rows differ in, "series" over one that columns differ in, else "dots"."""
-    if is_numeric(found.definition):
+    if is_numeric(results.definition):
         return "line"
-    return "series" if series(found.definition) else "dots"
+    return "series" if series(results.definition) else "dots"
 
 
-def figure(found: Results) -> Figure:
+@own_style()
+def figure(results: Results) -> Figure:
     """The paper's numbers and ours with 95% intervals, side by side, with an alternative text that says both."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    return {"line": line, "series": lines_of_rows, "dots": dots}[form(found)](found)
+    plot, alt = {"line": line, "series": lines_of_rows, "dots": dots}[form(results)](results)
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", data(results))
 
 
-def plotted(found: Results) -> list[str]:
+def data(results: Results) -> str:
+    """The numbers of a figure as CSV: row, column, the paper's, ours with its interval, n, and each seed."""
+    out = io.StringIO()
+    write = csv.writer(out, lineterminator="\n").writerow
+    write(["row", "column", "paper", "ours", "low", "high", "n", "seeds"])
+    definition = results.definition
+    for row in [*rows_in_order(definition), *definition.variants]:
+        for column in series(definition) or plot_columns(results):
+            cell, seeds = results.at(row, column), results.seeded(row, column)
+            ours = [""] * 4 if cell is None else [repr(cell.mean), *_ends(cell), cell.n]
+            paper = printed_value(definition, row, column)
+            values = " ".join(f"{seed}:{value!r}" for seed, value in seeds.items())
+            write([row_label(definition, row), column_label(definition, column), "" if paper is None else paper, *ours,
+                   values])  # fmt: skip
+    return out.getvalue()
+
+
+def _ends(cell: Cell) -> list[str]:
+    return ["", ""] if cell.n < 2 else [repr(cell.mean - cell.half_width), repr(cell.mean + cell.half_width)]
+
+
+def plot_columns(results: Results) -> list[str]:
     """The columns of the figure: those of the score that the table's effect is about, by default the first's."""
-    definition = found.definition
+    definition = results.definition
     measured = definition.measured
     main = definition.ends[0][1] if definition.ends else next(iter(measured))
     if definition.column(main).derived:
@@ -92,31 +83,50 @@ def half(cell: Cell) -> float:
     return 0.0 if cell.n < 2 else cell.half_width
 
 
-def line(found: Results) -> Figure:
-    """Both series over what is varied, the paper's and ours with 95% intervals; and neighbour match, where mined."""
-    import matplotlib.pyplot as plt
+def share_span(first: Any, second: Any, which: str) -> str:
+    """Make two axes equally long in their unit, each around its own middle; returns their lengths in words.
 
-    definition = found.definition
-    column = plotted(found)[0]
-    rows = [row for row in definition.rows if found.at(row, column) is not None]
-    labels = [f"{plainly(printed(definition, row, definition.varied))}\n({mapped_setting(found, row)})" for row in rows]
+    which   "x" or "y"
+
+    Where one panel would be less than a quarter full both stay as they are, and the words say how they differ.
+    """
+    limits = [sorted(getattr(axis, f"get_{which}lim")()) for axis in (first, second)]
+    lengths = [high - low for low, high in limits]
+    if max(lengths) > WIDEST * min(lengths):
+        return f"spans differ: {number(lengths[0], 0)} points left, {number(lengths[1], 0)} right"
+    for axis, (low, high) in zip((first, second), limits, strict=True):
+        middle = (low + high) / 2
+        getattr(axis, f"set_{which}lim")(middle - max(lengths) / 2, middle + max(lengths) / 2)
+    return f"both panels span {number(max(lengths), 0)} points"
+
+
+# --- over a number that rows differ in --------------------------------------------------------------------------
+
+
+def line(results: Results) -> tuple[Any, str]:
+    """Changes from the first row, the paper's and ours on one axis; our levels; and neighbour match, where mined."""
+    definition = results.definition
+    column = plot_columns(results)[0]
+    rows = [row for row in definition.rows if results.at(row, column) is not None]
+    names = {row: plainly(printed_value(definition, row, definition.varied)) for row in rows}
+    labels = [f"{names[row]}\n({mapped_setting(results, row)})" for row in rows]
     places = range(len(rows))
-    unit = "%" if definition.column(column).factor == 100 else papers_unit(found, column)
-    panels = [(False, f"ours: {heading(definition, column)} ({unit})", COLOURS["ours"])]
-    if rows and found.cell(rows[0], MINED) is not None:
-        panels.append((True, "ours: neighbour has the class, last steps (%)", COLOURS["extra"]))
-    plot, axes = plt.subplots(1, 1 + len(panels), figsize=(11, 3.5), layout="constrained")
-    axes[0].plot(places, [printed(definition, row, column) for row in rows], "s-", color=COLOURS["paper"])
-    axes[0].set_title(f"{paper_on(found)}, {column_label(definition, column)} ({unit})", fontsize=10)
-    for axis, (mined, title, colour) in zip(axes[1:], panels, strict=True):
-        cells = [found.cell(row, MINED) if mined else found.at(row, column) for row in rows]
+    unit = "%" if definition.column(column).factor == 100 else papers_unit(results, column)
+    mines = bool(rows) and results.cell(rows[0], MINED) is not None
+    plot, axes = new_plot(1, 2 + mines, size=(11, 3.5))
+    changed = changes_panel(results, axes[0], column, rows, names)
+    panels = [(axes[1], False, f"ours: {heading(results, column)} ({unit})", COLOURS["ours"])]
+    panels += [(axes[2], True, "ours: neighbour of the same class (%)", COLOURS["extra"])] if mines else []
+    for axis, mined, title, colour in panels:
+        cells = [results.cell(row, MINED) if mined else results.at(row, column) for row in rows]
         axis.errorbar(places, [cell.mean for cell in cells], [half(cell) for cell in cells], fmt="o-", color=colour,
                       capsize=3)  # fmt: skip
         for place, row in enumerate(rows):
-            values = [100 * v for v in found.values(row, MINED)] if mined else list(found.seeded(row, column).values())
+            seeds = results.values(row, MINED) if mined else list(results.seeded(row, column).values())
+            values = [100 * value for value in seeds] if mined else seeds
             axis.plot([place] * len(values), values, ".", color=colour, alpha=0.35, markersize=5)
         axis.set_title(title, fontsize=10)
-    reference = found.at("simclr", column, control=True) if "simclr" in definition.controls else None
+    reference = results.at("simclr", column, control=True) if "simclr" in definition.controls else None
     if reference is not None:
         axes[1].axhline(reference.mean, color="#555555", linestyle="--", linewidth=1)
         axes[1].annotate("SimCLR", (0, reference.mean), xytext=(0, 3), textcoords="offset points", fontsize=8)
@@ -124,145 +134,190 @@ def line(found: Results) -> Figure:
         axis.set_xticks(list(places), labels, fontsize=8)
         axis.set_xlabel(f"{column_label(definition, definition.varied)}, paper (ours)", fontsize=9)
     style(plot, list(axes))
-    names = {row: plainly(printed(definition, row, definition.varied)) for row in rows}
-    means = ", ".join(f"{names[row]}: {shown(found.at(row, column))}" for row in rows)
-    theirs = ", ".join(f"{names[row]}: {printed(definition, row, column)}" for row in rows)
-    over = column_label(definition, definition.varied).lower()
-    alt = (f"Panels over {over}. Paper's {column_label(definition, column)}: {theirs}. "
-           f"Ours, mean and 95% interval: {means}.")  # fmt: skip
-    if len(panels) > 1:
-        matches = ", ".join(shown(found.cell(row, MINED)) for row in rows)
-        alt += f" Share of mined neighbours with the anchor's class: {matches}."
-    return Figure(plot, f"{alt} Small dots are single seeds.")
+    means = ", ".join(f"{names[row]}: {format_cell(results.at(row, column))}" for row in rows)
+    theirs = ", ".join(f"{names[row]}: {printed_value(definition, row, column)}" for row in rows)
+    over, what = column_label(definition, definition.varied).lower(), column_label(definition, column)
+    alt = f"Panels over {over}. Paper's {what}: {theirs}. Ours, mean and 95% interval: {means}. {changed}"
+    if mines:
+        matches = ", ".join(format_cell(results.cell(row, MINED)) for row in rows)
+        alt += f" Share of mined neighbours of the anchor's class: {matches}."
+    return plot, f"{alt} Small dots are single seeds."
 
 
-def paper_on(found: Results) -> str:
+def changes_panel(results: Results, axis: Any, column: str, rows: list[str], names: dict[str, str]) -> str:
+    """The change from the first row, the paper's and ours paired over seeds, on one axis; returns it in words.
+
+    In points where the column is a share, else in percent of the first row.
+    """
+    definition = results.definition
+    share = definition.column(column).factor == 100
+    unit = "points" if share else "%"
+    theirs = {row: change_of(printed_value(definition, row, column), printed_value(definition, rows[0], column), share)
+              for row in rows}  # fmt: skip
+    first = results.seeded(rows[0], column) if rows else {}
+    ours = {row: cell_of({seed: change_of(value, first[seed], share)
+                          for seed, value in results.seeded(row, column).items() if seed in first})
+            for row in rows}  # fmt: skip
+    known = {place: ours[row] for place, row in enumerate(rows) if ours[row] is not None}
+    axis.axhline(0, color="#555555", linewidth=1)
+    axis.plot([place - 0.06 for place in range(len(rows))], list(theirs.values()), "s-", color=COLOURS["paper"],
+              label=paper_on(results))  # fmt: skip
+    axis.errorbar([place + 0.06 for place in known], [cell.mean for cell in known.values()],
+                  [half(cell) for cell in known.values()], fmt="o-", color=COLOURS["ours"], capsize=3,
+                  label=f"ours: {results.plan.profile.name} scale")  # fmt: skip
+    axis.legend(fontsize=8, frameon=False, loc="best")
+    if not rows:
+        return ""
+    axis.set_title(f"{column_label(definition, column)}: change from {names[rows[0]]} ({unit})", fontsize=10)
+    said = ", ".join(f"{names[row]}: paper {number(theirs[row], 1, True)}, ours {format_cell(ours[row], 1, True)}"
+                     for row in rows[1:])  # fmt: skip
+    return f"Change from {names[rows[0]]} in {unit}: {said}."
+
+
+def change_of(value: float, first: float, share: bool) -> float:
+    """The difference where values are shares, else the relative change in percent."""
+    return value - first if share else 100 * (value / first - 1)
+
+
+def paper_on(results: Results) -> str:
     """ "paper: ImageNet", or "paper" alone where the table is on several sets."""
-    dataset = papers.table(found.definition.id)["dataset"]
+    dataset = papers.table(results.definition.id)["dataset"]
     return "paper" if "," in dataset else f"paper: {dataset.split(' ')[0]}"
 
 
-def papers_unit(found: Results, column: str) -> str:
+def papers_unit(results: Results, column: str) -> str:
     """The unit of a column as transcribed."""
-    columns = papers.table(found.definition.id)["columns"]
-    return next((one.get("unit") or "" for one in columns if one["key"] == column), "")
+    columns = papers.table(results.definition.id)["columns"]
+    return next((line.get("unit") or "" for line in columns if line["key"] == column), "")
 
 
-def lines_of_rows(found: Results) -> Figure:
+# --- over a number that columns differ in -----------------------------------------------------------------------
+
+
+def lines_of_rows(results: Results) -> tuple[Any, str]:
     """A line per row over what the columns set: the paper's panel, ours with 95% intervals, one legend."""
-    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
-    definition = found.definition
+    definition = results.definition
     columns = list(series(definition))
-    became = mapped_columns(found)
+    became = mapped_columns(results)
     rows = rows_in_order(definition) + list(definition.variants)
-    plot, axes = plt.subplots(1, 2, figsize=(11, 4.0), layout="constrained")
+    plot, axes = new_plot(1, 2, size=(11, 4.0))
     main = [row for row in rows if definition.ours.get(row, {}).get("method", definition.method) == definition.method
             and row in definition.rows][:1]  # fmt: skip
     order = main + [row for row in rows if row not in main]  # the paper's own method has the first colour
-    offsets = [0.04 * (number - (len(rows) - 1) / 2) for number in range(len(rows))]
+    offsets = [0.04 * (place - (len(rows) - 1) / 2) for place in range(len(rows))]
     handles, said = [], []
-    for number, row in enumerate(rows):
-        place_of = order.index(row)
-        look = dict(color=PALETTE[place_of % len(PALETTE)], marker=MARKERS[place_of % len(MARKERS)], markersize=5,
+    for place, row in enumerate(rows):
+        rank = order.index(row)
+        look = dict(color=PALETTE[rank % len(PALETTE)], marker=MARKERS[rank % len(MARKERS)], markersize=5,
                     linewidth=2.4 if row in main else 1.2)  # fmt: skip
-        theirs = [(x, value) for x, name in enumerate(columns) if (value := printed(definition, row, name)) is not None]
-        ours = [(x, cell) for x, name in enumerate(columns) if (cell := found.at(row, name)) is not None]
+        theirs = [(x, value) for x, name in enumerate(columns)
+                  if (value := printed_value(definition, row, name)) is not None]  # fmt: skip
+        ours = [(x, cell) for x, name in enumerate(columns) if (cell := results.at(row, name)) is not None]
         if theirs:
             axes[0].plot(*zip(*theirs, strict=True), linestyle="-" if row in definition.rows else ":", **look)
         if ours:
-            x = [place + offsets[number] for place, _ in ours]
-            axes[1].errorbar(
-                x, [c.mean for _, c in ours], [half(c) for _, c in ours], capsize=2, elinewidth=0.9, **look
-            )
-        handles.append(plt.Line2D([], [], label=short(row_label(definition, row)), **look))
+            axes[1].errorbar([x + offsets[place] for x, _ in ours], [c.mean for _, c in ours],
+                             [half(c) for _, c in ours], capsize=2, elinewidth=0.9, **look)  # fmt: skip
+        handles.append(Line2D([], [], label=short(row_label(definition, row)), **look))
         said.append(f"{row_label(definition, row)}: paper {', '.join(f'{value}' for _, value in theirs) or 'none'}; "
-                    f"ours {', '.join(shown(c) for _, c in ours) or 'not run'}")  # fmt: skip
-    floor(found, axes[1], columns[0], vertical=False)
-    axes[0].set_title(f"{paper_on(found)} (%)", fontsize=10)
-    score = definition.column(columns[0]).score
-    axes[1].set_title(f"ours: {NAMES.get(score, score)} (%)", fontsize=10)
+                    f"ours {', '.join(format_cell(c) for _, c in ours) or 'not run'}")  # fmt: skip
+    floor(results, axes[1], columns[0], vertical=False)
+    axes[0].set_title(f"{paper_on(results)} (%)", fontsize=10)
+    axes[1].set_title(f"ours: {score_title(results, columns[0])} (%)", fontsize=10)
     for axis, ticks in zip(axes, ([column_label(definition, c) for c in columns], [became.get(c, c) for c in columns]),
                            strict=True):  # fmt: skip
         axis.set_xticks(range(len(columns)), ticks, fontsize=8)
+    axes[1].set_xlabel(share_span(*axes, "y"), fontsize=9)
     style(plot, list(axes))
     plot.legend(handles=handles, loc="outside right center", fontsize=9, frameon=False)
     heads = ", ".join(f"{column_label(definition, c)} (ours {became.get(c, c)})" for c in columns)
-    return Figure(plot, f"Lines over {heads}. {'. '.join(said)}. Bars are 95% intervals.")
+    return plot, f"Lines over {heads}. {'. '.join(said)}. Bars are 95% intervals."
 
 
-def dots(found: Results) -> Figure:
+def score_title(results: Results, column: str) -> str:
+    """What a column of ours measures, by the protocol that measured it."""
+    score = results.definition.column(column).score
+    return score_name(score, protocol_of(results, score)[1])
+
+
+# --- a line per row ---------------------------------------------------------------------------------------------
+
+
+def dots(results: Results) -> tuple[Any, str]:
     """A line of dots per row: the paper's panel, ours with 95% intervals; a colour per column, controls as dashes."""
-    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    definition = found.definition
-    columns = plotted(found)
+    definition = results.definition
+    columns = plot_columns(results)
     rows = rows_in_order(definition) + list(definition.variants)
     height = (0.34 if len(columns) < 3 else 0.42) * len(rows) + 1.6 + (0.3 if len(columns) > 1 else 0)
-    plot, axes = plt.subplots(1, 2, figsize=(11, height), layout="constrained", sharey=True)
+    plot, axes = new_plot(1, 2, size=(11, height), sharey=True)
     spread = 0.5 / len(columns)
-    for number, column in enumerate(columns):
-        colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
+    for rank, column in enumerate(columns):
+        colour, marker = PALETTE[rank % len(PALETTE)], MARKERS[rank % len(MARKERS)]
         for place, row in enumerate(rows):
-            y = place + spread * (number - (len(columns) - 1) / 2)
-            value, cell = printed(definition, row, column), found.at(row, column)
+            y = place + spread * (rank - (len(columns) - 1) / 2)
+            value, cell = printed_value(definition, row, column), results.at(row, column)
             if value is not None:
                 quoted = row not in definition.rows
                 axes[0].plot(value, y, marker, markersize=6, color=COLOURS["paper"] if quoted else colour,
                              markerfacecolor="none" if quoted else None)  # fmt: skip
             if cell is not None:
                 axes[1].errorbar(cell.mean, y, xerr=half(cell), fmt=marker, markersize=6, color=colour, capsize=3)
-                seeds = list(found.seeded(row, column).values())
+                seeds = list(results.seeded(row, column).values())
                 axes[1].plot(seeds, [y] * len(seeds), ".", color=colour, alpha=0.35, markersize=5)
-    named = floor(found, axes[1], columns[0], vertical=True)
+    n_lines = floor(results, axes[1], columns[0], vertical=True)
     labels = [short(row_label(definition, row)) + ("" if row in definition.ours else " *") for row in rows]
     axes[0].set_yticks(range(len(rows)), labels, fontsize=9)
-    axes[0].set_ylim(len(rows) - 0.4, -0.6 - 0.42 * named)  # room for the names of the dashed lines
+    axes[0].set_ylim(len(rows) - 0.4, -0.6 - 0.42 * n_lines)  # room for the names of the dashed lines
+    share = definition.column(columns[0]).factor == 100
+    notes = ["small dots: single seeds"] if any(results.at(row, c) for row in rows for c in columns) else []
+    if share and notes:
+        notes.append(share_span(*axes, "x"))
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    unit = "%" if definition.column(columns[0]).factor == 100 else papers_unit(found, columns[0])
+    unit = "%" if share else papers_unit(results, columns[0])
     what = column_label(definition, columns[0]) if len(columns) == 1 else ""
-    axes[0].set_title(f"{paper_on(found)}{', ' if what else ''}{what} ({unit})", fontsize=10)
-    score = definition.column(columns[0]).score
-    axes[1].set_title(f"ours: {NAMES.get(score, score)} ({unit})", fontsize=10)
+    axes[0].set_title(f"{paper_on(results)}{', ' if what else ''}{what} ({unit})", fontsize=10)
+    axes[1].set_title(f"ours: {score_title(results, columns[0])} ({unit})", fontsize=10)
     if any(row not in definition.ours for row in rows):
         axes[0].set_xlabel("* quoted, not run", fontsize=9)
-    if any(found.at(row, column) for row in rows for column in columns):
-        axes[1].set_xlabel("small dots: single seeds", fontsize=9)
+    axes[1].set_xlabel("; ".join(notes), fontsize=9)
     if len(columns) > 1:
-        handles = [plt.Line2D([], [], linestyle="", marker=MARKERS[n % len(MARKERS)], color=PALETTE[n % len(PALETTE)],
-                              label=column_label(definition, c)) for n, c in enumerate(columns)]  # fmt: skip
+        handles = [Line2D([], [], linestyle="", marker=MARKERS[n % len(MARKERS)], color=PALETTE[n % len(PALETTE)],
+                          label=column_label(definition, c)) for n, c in enumerate(columns)]  # fmt: skip
         plot.legend(handles=handles, loc="outside upper center", ncols=min(4, len(columns)), fontsize=9, frameon=False)
     style(plot, list(axes))
     said = []
     for row in rows:
-        pairs = [(plainly(printed(definition, row, c)), shown(found.at(row, c))) for c in columns]
-        parts = [
-            f"{heading(definition, c)} {paper}, ours {ours}" for c, (paper, ours) in zip(columns, pairs, strict=True)
-        ]
+        pairs = [(plainly(printed_value(definition, row, c)), format_cell(results.at(row, c))) for c in columns]
+        parts = [f"{heading(results, c)} {paper}, ours {ours}"
+                 for c, (paper, ours) in zip(columns, pairs, strict=True)]  # fmt: skip
         said.append(f"{row_label(definition, row)}: {'; '.join(parts)}")
-    return Figure(plot, f"Dots per row, the paper's numbers and ours with 95% intervals. {'. '.join(said)}.")
+    return plot, f"Dots per row, the paper's numbers and ours with 95% intervals. {'. '.join(said)}."
 
 
-def floor(found: Results, axis: Any, column: str, vertical: bool) -> int:
+def floor(results: Results, axis: Any, column: str, vertical: bool) -> int:
     """Dashed lines at the controls, named where they stand; with several columns only the one that trains nothing.
 
     Returns how many there are.
     """
-    drawn = 0
-    names = ("random",) if len(plotted(found)) > 1 else ("random", "simclr", "supcon")
+    n_lines = 0
+    names = ("random",) if len(plot_columns(results)) > 1 else ("random", "simclr", "supcon")
     for name in names:
-        cell = found.at(name, column, control=True) if name in found.definition.controls else None
+        cell = results.at(name, column, control=True) if name in results.definition.controls else None
         if cell is None:
             continue
         (axis.axvline if vertical else axis.axhline)(cell.mean, color="#555555", linestyle="--", linewidth=1)
         x, y = (cell.mean, 1.0) if vertical else (0.0, cell.mean)
         blend = axis.get_xaxis_transform() if vertical else axis.get_yaxis_transform()
         axis.annotate(SHORT.get(name, CONTROLS.get(name, name)), (x, y), xycoords=blend, fontsize=8, color="#555555",
-                      xytext=(2, -9 - 10 * drawn) if vertical else (4, 3), textcoords="offset points")  # fmt: skip
-        drawn += 1
-    return drawn
+                      xytext=(2, -9 - 10 * n_lines) if vertical else (4, 3), textcoords="offset points")  # fmt: skip
+        n_lines += 1
+    return n_lines
 
 
 def short(label: str, width: int = 34) -> str:

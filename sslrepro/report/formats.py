@@ -14,7 +14,7 @@ def number(value: float, digits: int = 1, sign: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
-def shown(cell: Cell | None, digits: int = 1, sign: bool = False) -> str:
+def format_cell(cell: Cell | None, digits: int = 1, sign: bool = False) -> str:
     """mean ± half the 95% interval; only the mean where n = 1; a dash where nothing was run."""
     if cell is None:
         return "–"
@@ -28,7 +28,7 @@ def plural(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"
 
 
-class Shown:
+class Display:
     """Something with an HTML form for the page and a text form for the terminal and for tests."""
 
     def __init__(self, html_form: str, text: str):

@@ -10,28 +10,35 @@ from sslrepro.study.results import Results
 from sslrepro.tables.definition import Definition
 from sslrepro.training.config import RunConfig
 
-NAMES = {
+SCORE_NAMES = {  # our result name -> what stands over it; braces hold settings of the protocol that measured it
     "linear_top1": "linear probe, top-1",
     "linear_top5": "linear probe, top-5",
-    "knn_top1": "20-NN, top-1",
-    "few_top1": "10 labels per class, top-1",
-    "neighbour_match": "neighbour has the class",
+    "knn_top1": "{k}-NN, top-1",
+    "few_top1": "{per_class} labels per class, top-1",
+    "neighbour_match": "neighbour of the same class",
     "nmi": "NMI of k-means",
-    "nmi_std": "its standard deviation over k-means",
-    "mtpr_0": "false negatives found",
-    "mtnr_0": "true negatives kept",
+    "nmi_std": "its standard deviation over runs of k-means",
+    "mtpr_0": "false negatives identified",
+    "mtnr_0": "true negatives left alone",
+}
+SOLVERS = {"linear": "L-BFGS", "linear_sgd": "SGD"}  # evaluation -> what fits its linear probe
+AGREEMENT = {  # how often what a method treats as alike shares the class, by the names the loop logs
+    "neighbour_match_without_self": "mined positives of the anchor's class",
+    "pair_match": "mined pairs of one class",
+    "relation_match": "affinity pairs of one class",
+    "precision_0": "pseudo-label pairs of one class",
 }
 CONTROLS = {
     "pixels": "pixels, no encoder",
-    "random": "encoder as initialised",
-    "simclr": "SimCLR, same images, steps and views",
-    "supcon": "SupCon, labels used (upper bound)",
-    "supervised": "supervised, labels used (upper bound)",
+    "random": "untrained encoder",
+    "simclr": "SimCLR: same images, steps and views",
+    "supcon": "SupCon: uses labels (upper bound)",
+    "supervised": "supervised: uses labels (upper bound)",
 }
 QUOTED, LEFT_OUT = "quoted, not run", "not run at this scale"
 
 
-def printed(definition: Definition, row: str, column: str) -> Any:
+def printed_value(definition: Definition, row: str, column: str) -> Any:
     """A cell as transcribed; None where the paper prints nothing or has no such row or column."""
     return next((line for line in papers.table(definition.id)["rows"] if line["row"] == row), {}).get(column)
 
@@ -48,21 +55,59 @@ def transcribed_columns(definition: Definition) -> dict[str, dict[str, Any]]:
 
 def column_label(definition: Definition, column: str) -> str:
     """A column's heading: the paper's, or that of a column of ours."""
-    given = definition.column(column).label if column in definition.columns else ""
-    found = transcribed_columns(definition).get(column, {})
-    return given or found.get("label", column)
+    own = definition.column(column).label if column in definition.columns else ""
+    return own or transcribed_columns(definition).get(column, {}).get("label", column)
 
 
-def heading(definition: Definition, column: str) -> str:
+class _Unsaid(dict):
+    """Settings of a protocol; a setting that is not known stands as its name."""
+
+    def __missing__(self, name: str) -> str:
+        return "few" if name == "per_class" else name
+
+
+def score_name(score: str, protocol: dict[str, Any] | None = None) -> str:
+    """What a score is called, with what its protocol set; a score without a name is called as it is stored.
+
+    >>> score_name("knn_top1", {"k": 200})
+    '200-NN, top-1'
+    """
+    return SCORE_NAMES.get(score, score).format_map(_Unsaid(protocol or {}))
+
+
+def protocol_of(results: Results, score: str) -> tuple[str, dict[str, Any]]:
+    """(evaluation, protocol) behind a score: from the records, else as planned; ("", {}) where none measures it."""
+    for record in results.known.values():
+        for line in record["results"].values():
+            if score in line["scores"] and "protocol" in line:
+                return line["evaluation"], line["protocol"]
+    family = score.partition("_")[0]
+    planned = {name: protocol for run in results.plan.tasks[:1] for name, protocol in run.evaluations.items()}
+    return next(((name, planned[name]) for name in planned if name.partition("_")[0] == family), ("", {}))
+
+
+def solver(results: Results, score: str) -> str:
+    """What fitted the linear probe behind a score: "L-BFGS" or "SGD"; "" for another score."""
+    return SOLVERS.get(protocol_of(results, score)[0], "")
+
+
+def heading(results: Results, column: str) -> str:
     """What stands over our numbers of a column: what was measured, or its own heading where columns share a score."""
-    given = definition.column(column)
-    alike = [name for name, other in definition.measured.items() if other.score == given.score]
-    if given.derived or len(alike) > 1 or given.score not in NAMES:
+    definition = results.definition
+    full = definition.column(column)
+    same = [name for name, other in definition.measured.items() if other.score == full.score]
+    if full.derived or len(same) > 1 or full.score not in SCORE_NAMES:
         return column_label(definition, column)
-    return NAMES[given.score]
+    return score_name(full.score, protocol_of(results, full.score)[1])
 
 
-def described_by(definition: Definition) -> list[str]:
+def score_heading(results: Results, score: str) -> str:
+    """A score as the head of a table names it, with the solver of a linear probe: "linear probe (SGD), top-1"."""
+    name, fitted_by = score_name(score, protocol_of(results, score)[1]), solver(results, score)
+    return name.replace("linear probe", f"linear probe ({fitted_by})") if fitted_by else name
+
+
+def row_keys(definition: Definition) -> list[str]:
     """The paper's columns that say what a row is: what is varied, else "method", else all that hold no score.
 
     Where methods repeat, the first column that tells them apart stands beside.
@@ -72,27 +117,27 @@ def described_by(definition: Definition) -> list[str]:
         return [definition.varied]
     if "method" in columns:
         rows = papers.table(definition.id)["rows"]
-        beside = [key for key, one in columns.items() if key not in definition.columns and key != "method"]
+        beside = [key for key in columns if key not in definition.columns and key != "method"]
         tried = [["method"], *(["method", key] for key in beside)]
         return next((keys for keys in tried if len({tuple(line.get(k) for k in keys) for line in rows}) == len(rows)),
                     ["method"])  # fmt: skip
-    return [key for key, one in columns.items() if one["type"] != "number" and key not in definition.columns]
+    return [key for key, column in columns.items() if column["type"] != "number" and key not in definition.columns]
 
 
 def row_heading(definition: Definition) -> str:
     """What stands over the rows' labels."""
-    return ", ".join(column_label(definition, key) for key in described_by(definition))
+    return ", ".join(column_label(definition, key) for key in row_keys(definition))
 
 
 def row_label(definition: Definition, row: str) -> str:
     """What a row is, in the paper's words without its numbered citations; a variant and a control by their own name."""
     if row not in rows_in_order(definition):
         return CONTROLS.get(row, row) if row not in definition.variants else row
-    keys = described_by(definition)
+    keys = row_keys(definition)
     columns = transcribed_columns(definition)
     parts = []
     for key in keys:
-        value = printed(definition, row, key)
+        value = printed_value(definition, row, key)
         text = plainly(value)
         if len(keys) > 1 and columns[key]["type"] in ("bool", "int", "number") and value is not None:
             text = f"{column_label(definition, key)} {text}"
@@ -118,17 +163,17 @@ def is_numeric(definition: Definition) -> bool:
     """Whether rows differ in a number, and can stand on an axis."""
     if not definition.varied:
         return False
-    values = [printed(definition, row, definition.varied) for row in definition.rows]
+    values = [printed_value(definition, row, definition.varied) for row in definition.rows]
     return len(values) > 1 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 def series(definition: Definition) -> dict[str, float]:
     """Column -> the number it sets, where all measured columns set one and the same thing; else {}."""
-    found = {name: column.sets for name, column in definition.measured.items() if not column.label}
-    keys = {tuple(sets) for sets in found.values()}
-    if len(found) < 2 or len(keys) != 1 or len(next(iter(keys))) != 1:
+    by_column = {name: column.sets for name, column in definition.measured.items() if not column.label}
+    keys = {tuple(sets) for sets in by_column.values()}
+    if len(by_column) < 2 or len(keys) != 1 or len(next(iter(keys))) != 1:
         return {}
-    values = {name: next(iter(sets.values())) for name, sets in found.items()}
+    values = {name: next(iter(sets.values())) for name, sets in by_column.items()}
     return values if all(isinstance(value, int | float) for value in values.values()) else {}
 
 
@@ -145,39 +190,41 @@ def setting(config: RunConfig, name: str, scale: Profile) -> Any:
     return config.settings[name]
 
 
-def set_by(rows: dict[str, dict[str, Any]]) -> list[str]:
+def settings_named(rows: dict[str, dict[str, Any]]) -> list[str]:
     """The names that any of the rows set, in the order they first stand there."""
-    return list(dict.fromkeys(name for given in rows.values() for name in given))
+    return list(dict.fromkeys(name for settings in rows.values() for name in settings))
 
 
-def mapped_setting(found: Results, row: str) -> str:
+def mapped_setting(results: Results, row: str) -> str:
     """What a row's settings became in our runs: the number alone where rows differ in one thing, else name by name."""
-    definition = found.definition
-    tasks = found.plan.of(row)
+    definition = results.definition
+    tasks = results.plan.of(row)
     if row not in definition.ours:
         return QUOTED
     if not tasks:
-        reason = found.plan.left_out.get(row)
+        reason = results.plan.left_out.get(row)
         return f"{LEFT_OUT}: {reason}" if reason else LEFT_OUT
-    names = set_by(definition.rows)
-    if len({str(one) for one in definition.rows.values()}) == 1 < len(definition.rows):
+    names = settings_named(definition.rows)
+    if len({str(settings) for settings in definition.rows.values()}) == 1 < len(definition.rows):
         return "as printed"  # one run is measured at every setting of the paper
-    given = definition.ours[row]
-    config, scale = tasks[0].config, found.plan.profile
+    own = definition.ours[row]
+    config, scale = tasks[0].config, results.plan.profile
     if is_numeric(definition) and len(names) == 1 and row in definition.rows:
         return plainly(setting(config, names[0], scale))
-    wanted = [name for name in (names if row in definition.rows else given) if name in given]
+    wanted = [name for name in (names if row in definition.rows else own) if name in own]
     return ", ".join(config.method if name == "method" else spell_out(name, setting(config, name, scale))
                      for name in wanted)  # fmt: skip
 
 
-def mapped_columns(found: Results) -> dict[str, str]:
+def mapped_columns(results: Results) -> dict[str, str]:
     """Column -> what it sets, as it became in our runs; columns that set nothing are absent."""
     out = {}
-    for name, column in found.definition.measured.items():
-        config = next((tasks[0].config for row in found.definition.rows if (tasks := found.plan.of(row, name))), None)
+    for name, column in results.definition.measured.items():
+        config = next(
+            (tasks[0].config for row in results.definition.rows if (tasks := results.plan.of(row, name))), None
+        )
         if column.sets and config is not None:
-            out[name] = ", ".join(spell_out(n, setting(config, n, found.plan.profile)) for n in column.sets)
+            out[name] = ", ".join(spell_out(n, setting(config, n, results.plan.profile)) for n in column.sets)
     return out
 
 
@@ -189,9 +236,14 @@ def spell_out(name: str, value: Any = None) -> str:
     return words if value is None else f"{words} {plainly(value)}"
 
 
-def shown_number(definition: Definition, row: str, column: str) -> str:
+def format_printed(definition: Definition, row: str, column: str) -> str:
     """The paper's cell as it is shown; a dash where it prints nothing."""
-    value = printed(definition, row, column)
+    value = printed_value(definition, row, column)
     if value is None or isinstance(value, str):
         return "–" if value is None else value
     return number(value, definition.column(column).digits, sign=definition.column(column).derived)
+
+
+def short_names(results: Results, scores: tuple[str, ...]) -> dict[str, str]:
+    """Scores -> their names without the metric: "linear probe", "20-NN"."""
+    return {score: score_name(score, protocol_of(results, score)[1]).partition(",")[0] for score in scores}

@@ -10,7 +10,7 @@ from typing import Any
 
 from sslrepro.base.errors import require
 from sslrepro.claims import Cell
-from sslrepro.report.table_page import AGREEMENT
+from sslrepro.report.headings import AGREEMENT
 from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, cell_of, paired_differences, read_results
 

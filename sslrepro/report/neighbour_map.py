@@ -9,30 +9,32 @@ import numpy as np
 
 from sslrepro.claims import Cell
 from sslrepro.parts.stand_in import DISTANCES
-from sslrepro.report import table_page, unfinished
+from sslrepro.report import unfinished
 from sslrepro.report.budget_sweep import counts, table_html
-from sslrepro.report.figures import MINED, PALETTE, Figure, half, style
-from sslrepro.report.formats import Shown, as_latex, number, plural, shown, text_table
-from sslrepro.report.headings import CONTROLS
+from sslrepro.report.copies import copies as copies_of
+from sslrepro.report.figures import MINED, half
+from sslrepro.report.formats import Display, as_latex, format_cell, number, plural, text_table
+from sslrepro.report.headings import CONTROLS, short_names
+from sslrepro.report.plots import PALETTE, Figure, new_plot, own_style, style
 from sslrepro.report.trends import Trend, first_crossing, sign_word, trend
 from sslrepro.study.results import Results, cell_of, paired_differences
 
 BASE = "no lookup"
-SCORES = {"linear_top1": "linear probe", "knn_top1": "20-NN"}
+SCORES = ("linear_top1", "knn_top1")
 LOOKS = dict(zip(DISTANCES, zip(PALETTE[:3], "osD", strict=True), strict=True))
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------
 
 
-def points(found: Results, right: str = "nearest", wrong: str = "nearest") -> dict[float, str]:
+def points(results: Results, right: str = "nearest", wrong: str = "nearest") -> dict[float, str]:
     """Share of right lookups -> the row that has it, for a distance of right and of wrong neighbours, ascending.
 
     With no right neighbours the distance of right ones says nothing, with no wrong ones that of wrong ones: such rows
     belong to every distance.
     """
     out = {}
-    for row, given in found.definition.rows.items():
+    for row, given in results.definition.rows.items():
         if given.get("method") != "nnclr_controlled":
             continue
         share = given["right_share"]
@@ -41,53 +43,57 @@ def points(found: Results, right: str = "nearest", wrong: str = "nearest") -> di
     return dict(sorted(out.items()))
 
 
-def gain(found: Results, row: str, score: str = "linear_top1", base: str = BASE) -> dict[int, float]:
+def gain(results: Results, row: str, score: str = "linear_top1", base: str = BASE) -> dict[int, float]:
     """Seed -> points by which a row is above no lookup, for seeds that both have."""
-    first, second = ({seed: 100 * value for seed, value in found.by_seed(name, score).items()} for name in (row, base))
+    first, second = (
+        {seed: 100 * value for seed, value in results.by_seed(name, score).items()} for name in (row, base)
+    )
     return paired_differences(first, second)
 
 
 def curve(
-    found: Results, right: str = "nearest", wrong: str = "nearest", score: str = "linear_top1", base: str = BASE
+    results: Results, right: str = "nearest", wrong: str = "nearest", score: str = "linear_top1", base: str = BASE
 ) -> dict[float, dict[int, float]]:
     """Share of right lookups -> seed -> gain."""
-    return {share: gain(found, row, score, base) for share, row in points(found, right, wrong).items()}
+    return {share: gain(results, row, score, base) for share, row in points(results, right, wrong).items()}
 
 
-def rise(found: Results, right: str = "nearest", score: str = "linear_top1", base: str = BASE) -> Trend:
+def rise(results: Results, right: str = "nearest", score: str = "linear_top1", base: str = BASE) -> Trend:
     """The gain's lines over the share of right lookups, of seeds that have every share."""
-    return trend(curve(found, right, score=score, base=base))
+    return trend(curve(results, right, score=score, base=base))
 
 
-def bent_crossing(found: Results, right: str = "nearest", score: str = "linear_top1", base: str = BASE) -> float | None:
+def bent_crossing(
+    results: Results, right: str = "nearest", score: str = "linear_top1", base: str = BASE
+) -> float | None:
     """Where the polygon through the mean points crosses zero; None where it does not or points are missing."""
-    gains = curve(found, right, score=score, base=base)
+    gains = curve(results, right, score=score, base=base)
     seeds = set.intersection(*map(set, gains.values()))
     if not seeds:
         return None
     return first_crossing({share: float(np.mean([by[seed] for seed in seeds])) for share, by in gains.items()})
 
 
-def distance_effect(found: Results, high: str, low: str, score: str = "linear_top1") -> Cell | None:
+def distance_effect(results: Results, high: str, low: str, score: str = "linear_top1") -> Cell | None:
     """Points by which one distance of right neighbours is better than another, averaged over the shares above zero.
 
     Over seeds that have every share of both; None where there is none.
     """
-    return mean_difference(*(points(found, right) for right in (high, low)), found, score)
+    return mean_difference(*(points(results, right) for right in (high, low)), results, score)
 
 
-def error_effect(found: Results, score: str = "linear_top1") -> Cell | None:
+def error_effect(results: Results, score: str = "linear_top1") -> Cell | None:
     """The same of wrong neighbours drawn at random against the nearest, over the shares that both have below one."""
-    return mean_difference(points(found, wrong="random"), points(found, wrong="nearest"), found, score, zero=True)
+    return mean_difference(points(results, wrong="random"), points(results, wrong="nearest"), results, score, zero=True)
 
 
 def mean_difference(
-    first: dict[float, str], second: dict[float, str], found: Results, score: str, zero: bool = False
+    first: dict[float, str], second: dict[float, str], results: Results, score: str, zero: bool = False
 ) -> Cell | None:
     """Mean over the shares that both curves have as rows of their own of their difference, per seed."""
     rows = [(first[share], second[share]) for share in first
             if share in second and first[share] != second[share] and (zero or share > 0)]  # fmt: skip
-    by_row = [paired_differences(gain(found, one, score), gain(found, other, score)) for one, other in rows]
+    by_row = [paired_differences(gain(results, one, score), gain(results, other, score)) for one, other in rows]
     if not by_row:
         return None
     seeds = set.intersection(*map(set, by_row))
@@ -114,16 +120,16 @@ class Placed:
         return self.gain.mean - self.predicted
 
 
-def miners(found: Results, score: str = "linear_top1") -> list[Placed]:
+def miners(results: Results, score: str = "linear_top1") -> list[Placed]:
     """Every miner that was run, on the map; [] while no seed has the whole curve."""
-    gains = curve(found, score=score)
+    gains = curve(results, score=score)
     seeds = set.intersection(*map(set, gains.values()))
     if not seeds:
         return []
     shares, means = list(gains), [float(np.mean([by[seed] for seed in seeds])) for by in gains.values()]
     out = []
-    for row, given in found.definition.rows.items():
-        share, cell = found.by_seed(row, MINED), cell_of(gain(found, row, score))
+    for row, given in results.definition.rows.items():
+        share, cell = results.by_seed(row, MINED), cell_of(gain(results, row, score))
         if given.get("method") == "nnclr_controlled" or not share or cell is None:
             continue
         at = float(np.mean(list(share.values())))
@@ -150,9 +156,9 @@ class Prediction:
         return self.error < self.baseline
 
 
-def prediction(found: Results, score: str = "linear_top1") -> Prediction | None:
+def prediction(results: Results, score: str = "linear_top1") -> Prediction | None:
     """The map's errors over all miners; None for fewer than two."""
-    placed = miners(found, score)
+    placed = miners(results, score)
     if len(placed) < 2:
         return None
     errors, gains = np.array([one.error for one in placed]), np.array([one.gain.mean for one in placed])
@@ -162,23 +168,23 @@ def prediction(found: Results, score: str = "linear_top1") -> Prediction | None:
 # --- words ------------------------------------------------------------------------------------------------------
 
 
-def finding(found: Results) -> str:
+def finding(results: Results) -> str:
     """The answer in a few sentences, from the numbers, by the rule that stands in the table's reading."""
-    lines = {right: rise(found, right) for right in DISTANCES}
+    lines = {right: rise(results, right) for right in DISTANCES}
     known = {right: line for right, line in lines.items() if line.n >= 1}
     if not known:
         return "Not run yet."
-    text = " ".join(told_rise(found, right, line) for right, line in known.items())
+    text = " ".join(told_rise(results, right, line) for right, line in known.items())
     comparisons = [
-        ("Right neighbours at random instead of the nearest", distance_effect(found, "random", "nearest")),
-        ("the farthest instead of random ones", distance_effect(found, "farthest", "random")),
-        ("wrong neighbours at random instead of the nearest", error_effect(found)),
+        ("Right neighbours at random instead of the nearest", distance_effect(results, "random", "nearest")),
+        ("the farthest instead of random ones", distance_effect(results, "farthest", "random")),
+        ("wrong neighbours at random instead of the nearest", error_effect(results)),
     ]
-    told = [f"{what} change the gain by {shown(cell, sign=True)} points ({sign_word(cell)}, n = {cell.n})"
+    told = [f"{what} change the gain by {format_cell(cell, sign=True)} points ({sign_word(cell)}, n = {cell.n})"
             for what, cell in comparisons if cell]  # fmt: skip
     if told:
         text += f" {'; '.join(told)}."
-    errors = prediction(found)
+    errors = prediction(results)
     if errors:
         text += (
             f" {errors.n} real miners, none of which took part in the curve: the map's prediction from their share of "
@@ -186,10 +192,10 @@ def finding(found: Results) -> str:
             f"{number(errors.bias, sign=True)}), their own mean by {errors.baseline:.1f}: the map "
             f"{'explains' if errors.explains else 'does not explain'} the differences between them."
         )
-    return text.strip() + ("" if found.plan.profile.judged else " Nothing is concluded at this scale.")
+    return text.strip() + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
 
 
-def told_rise(found: Results, right: str, line: Trend) -> str:
+def told_rise(results: Results, right: str, line: Trend) -> str:
     """What the gain over the share of right lookups does for one distance, with the break-even where one is stated."""
     text = f"With {right} right neighbours the gain over no lookup "
     if line.n < 2:
@@ -197,13 +203,13 @@ def told_rise(found: Results, right: str, line: Trend) -> str:
                       "points at all right lookups on its line."  # fmt: skip
     verb = {"rises": "rises", "falls": "falls", "open": "does not clearly change"}[line.verdict]
     slope = Cell(line.slope.mean / 10, line.slope.sd / 10, line.slope.n)
-    text += f"{verb} by {shown(slope, sign=True)} points per ten percent of right lookups (n = {line.n})"
+    text += f"{verb} by {format_cell(slope, sign=True)} points per ten percent of right lookups (n = {line.n})"
     if line.verdict != "rises":
         return text + "; no break-even is stated."
     text += f" and breaks even at {percent(line.zero)}"
     ends = line.zero_set
     text += f" (95% set {percent(ends[0])} to {percent(ends[1])}" if ends else " (without a bounded set"
-    bent = bent_crossing(found, right)
+    bent = bent_crossing(results, right)
     return text + ("; " + (f"the points themselves cross at {percent(bent)}" if bent is not None
                            else "the points themselves do not cross") + ").")  # fmt: skip
 
@@ -213,56 +219,61 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%" if 0 <= share <= 1 else "below 0%" if share < 0 else "above 100%"
 
 
-def headline(found: Results) -> Shown:
+def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
-    text, left = finding(found), unfinished.shown(found)
-    return Shown(f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
-                 "\n".join([text, unfinished.note(found)]).strip())  # fmt: skip
+    text, left = finding(results), unfinished.block(results)
+    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
+                 "\n".join([text, unfinished.note(results)]).strip())  # fmt: skip
 
 
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
-def map_rows(found: Results) -> tuple[list[str], list[list[str]]]:
+def map_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Gains by share: a line per share and score, a column per distance."""
     columns = [(right, "nearest") for right in DISTANCES] + [("nearest", "random")]
     head = ["right lookups", "score"]
     head += [f"{right} right, {wrong} wrong" for right, wrong in columns] + ["n"]
     body = []
-    for score, label in SCORES.items():
-        curves = [curve(found, right, wrong, score) for right, wrong in columns]
+    for score, label in short_names(results, SCORES).items():
+        curves = [curve(results, right, wrong, score) for right, wrong in columns]
         for share in curves[0]:
             cells = [cell_of(by[share]) if share in by else None for by in curves]
-            body.append([f"{share:.0%}", label, *(shown(cell, sign=True) if cell else "" for cell in cells),
+            body.append([f"{share:.0%}", label, *(format_cell(cell, sign=True) if cell else "" for cell in cells),
                          counts([cell for cell in cells if cell] or [None])])  # fmt: skip
     return head, body
 
 
-def rows_of(found: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
     """Accuracies of every row, in the table's order, with the share of right lookups at the end."""
-    head = ["neighbour", "right at the end, %", *(f"{label}, %" for label in SCORES.values()), "n"]
+    head = [
+        "neighbour",
+        "right at the end, %",
+        *(f"{label}, %" for label in short_names(results, SCORES).values()),
+        "n",
+    ]
 
     def line(name: str, row: str, control: bool = False) -> list[str]:
-        cells = [found.control_cell(row, score) if control else found.cell(row, score) for score in SCORES]
-        return [name, "" if control else shown(found.cell(row, MINED)), *map(shown, cells), counts(cells)]
+        cells = [results.control_cell(row, score) if control else results.cell(row, score) for score in SCORES]
+        return [name, "" if control else format_cell(results.cell(row, MINED)), *map(format_cell, cells), counts(cells)]
 
-    body = [line(row, row) for row in found.definition.rows]
-    return head, body, [line(CONTROLS[name], name, True) for name in found.definition.controls]
+    body = [line(row, row) for row in results.definition.rows]
+    return head, body, [line(CONTROLS[name], name, True) for name in results.definition.controls]
 
 
-def miner_rows(found: Results) -> tuple[list[str], list[list[str]]]:
+def miner_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Real miners beside the map's prediction, by their share of right lookups."""
     head = ["miner", "right at the end, %", "gain, points", "the map says", "error", "n"]
-    body = [[one.row, number(100 * one.share), shown(one.gain, sign=True), number(one.predicted, sign=True),
+    body = [[one.row, number(100 * one.share), format_cell(one.gain, sign=True), number(one.predicted, sign=True),
              number(one.error, sign=True), str(one.gain.n)]
-            for one in sorted(miners(found), key=lambda one: one.share)]  # fmt: skip
+            for one in sorted(miners(results), key=lambda one: one.share)]  # fmt: skip
     return head, body
 
 
-def caption(found: Results) -> str:
+def caption(results: Results) -> str:
     """Unit, protocol, data and n, made from the configurations."""
-    task = found.plan.of(BASE)[0]
-    config, made = task.config, found.plan.profile
+    task = results.plan.of(BASE)[0]
+    config, made = task.config, results.plan.profile
     return (
         f"Gain over {BASE} at {made.name} scale, in points: {config.data.name}, "
         f"{config.data.n_train or made.n_train:,} training images of {config.data.side or 'native'} px, encoder "
@@ -273,84 +284,80 @@ def caption(found: Results) -> str:
     )
 
 
-def table(found: Results) -> Shown:
+def table(results: Results) -> Display:
     """The map: gain by share of right lookups and distance."""
-    head, body = map_rows(found)
-    note = caption(found)
-    return Shown(table_html(head, body) + f'\n<p class="caption">{html.escape(note)}</p>',
+    head, body = map_rows(results)
+    note = caption(results)
+    return Display(table_html(head, body) + f'\n<p class="caption">{html.escape(note)}</p>',
                  text_table([head, *body]) + "\n" + note)  # fmt: skip
 
 
-def accuracies(found: Results) -> Shown:
+def accuracies(results: Results) -> Display:
     """Every row as measured."""
-    head, body, foot = rows_of(found)
-    return Shown(table_html(head, body, foot), text_table([head, *body, *foot]))
+    head, body, foot = rows_of(results)
+    return Display(table_html(head, body, foot), text_table([head, *body, *foot]))
 
 
-def placement(found: Results) -> Shown:
+def placement(results: Results) -> Display:
     """Real miners beside the map's prediction."""
-    head, body = miner_rows(found)
+    head, body = miner_rows(results)
     if not body:
-        return Shown("<p>No seed has the whole curve yet.</p>", "No seed has the whole curve yet.")
-    return Shown(table_html(head, body), text_table([head, *body]))
+        return Display("<p>No seed has the whole curve yet.</p>", "No seed has the whole curve yet.")
+    return Display(table_html(head, body), text_table([head, *body]))
 
 
-def copies(found: Results) -> Shown:
+def copies(results: Results) -> Display:
     """The accuracies for download, as on every page."""
-    head, body, foot = rows_of(found)
+    head, body, foot = rows_of(results)
     lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *body, *foot]]
-    return table_page.copies(found, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
+    return copies_of(results, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
 
 
 # --- figure -----------------------------------------------------------------------------------------------------
 
 
-def figure(found: Results) -> Figure:
-    """Gain over share by distance, with real miners in gray; the same of the 20-NN probe; prediction against gain."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    plot, axes = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
-    said = [gain_panel(found, axis, score) for axis, score in zip(axes, SCORES, strict=False)]
-    said.append(prediction_panel(found, axes[2]))
+@own_style()
+def figure(results: Results) -> Figure:
+    """Gain over share by distance, with real miners in gray; the same of the k-NN probe; prediction against gain."""
+    plot, axes = new_plot(1, 3, size=(13, 4.4))
+    said = [gain_panel(results, axis, score) for axis, score in zip(axes, SCORES, strict=False)]
+    said.append(prediction_panel(results, axes[2]))
     style(plot, list(axes))
     return Figure(plot, f"Three panels. {' '.join(said)} Bars are 95% intervals of paired differences over seeds.")
 
 
-def gain_panel(found: Results, axis: Any, score: str) -> str:
+def gain_panel(results: Results, axis: Any, score: str) -> str:
     """Gain over no lookup by share of right lookups: a line per distance, miners in gray, the break-even as a band."""
     axis.axhline(0, color="#555555", linewidth=1)
     said = []
     for place, (right, (colour, marker)) in enumerate(LOOKS.items()):
-        cells = {share: cell for share, by in curve(found, right, score=score).items() if (cell := cell_of(by))}
+        cells = {share: cell for share, by in curve(results, right, score=score).items() if (cell := cell_of(by))}
         x = [100 * share + place - 1 for share in cells]
         axis.errorbar(x, [c.mean for c in cells.values()], [half(c) for c in cells.values()], color=colour,
                       marker=marker, markersize=5, linewidth=1.2, capsize=2, elinewidth=0.9,
                       label=f"{right} right neighbours")  # fmt: skip
-        values = ", ".join(f"{share:.0%} {shown(cell, sign=True)}" for share, cell in cells.items())
+        values = ", ".join(f"{share:.0%} {format_cell(cell, sign=True)}" for share, cell in cells.items())
         said.append(f"{right} {values or 'not run'}")
-    random = {share: cell for share, by in curve(found, wrong="random", score=score).items()
+    random = {share: cell for share, by in curve(results, wrong="random", score=score).items()
               if share < 1 and (cell := cell_of(by))}  # fmt: skip
     axis.plot([100 * share for share in random], [cell.mean for cell in random.values()], "^:", color=PALETTE[3],
               markersize=5, linewidth=1.2, label="nearest, wrong at random")  # fmt: skip
-    placed = miners(found, score)
+    placed = miners(results, score)
     axis.plot([100 * one.share for one in placed], [one.gain.mean for one in placed], "x", color="#6b7079",
               markersize=5, label="real miners")  # fmt: skip
-    line = rise(found, score=score)
+    line = rise(results, score=score)
     if line.verdict == "rises" and line.zero_set and math.isfinite(line.zero_set[0]):
         low, high = (100 * min(max(end, 0.0), 1.0) for end in line.zero_set)
         axis.axvspan(low, high, color=PALETTE[0], alpha=0.1, linewidth=0)
     axis.set_xlabel("lookups that share the class, %", fontsize=9)
-    axis.set_title(f"{SCORES[score]}: gain over no lookup, points", fontsize=10)
+    axis.set_title(f"{short_names(results, SCORES)[score]}: gain over no lookup, points", fontsize=10)
     axis.legend(fontsize=7.5, frameon=False, loc="best")
-    return f"{SCORES[score]}, gain by share of right lookups: {'; '.join(said)}."
+    return f"{short_names(results, SCORES)[score]}, gain by share of right lookups: {'; '.join(said)}."
 
 
-def prediction_panel(found: Results, axis: Any) -> str:
+def prediction_panel(results: Results, axis: Any) -> str:
     """Real miners: the map's prediction against the measured gain."""
-    placed = miners(found)
+    placed = miners(results)
     axis.errorbar([one.predicted for one in placed], [one.gain.mean for one in placed],
                   [half(one.gain) for one in placed], fmt="x", color="#6b7079", elinewidth=0.7)  # fmt: skip
     ends = [value for one in placed for value in (one.predicted, one.gain.mean)] or [0.0, 1.0]

@@ -13,18 +13,19 @@ from sslrepro import papers
 from sslrepro.base.closure import PACKAGE, import_closure
 from sslrepro.base.paths import NOTEBOOKS, PAGES, PROJECT
 from sslrepro.base.store import write_atomic
-from sslrepro.report.table_page import figure
+from sslrepro.report.figures import figure
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import read_results, related_plans
 from sslrepro.tables.definition import Definition
 
 FAILED = PROJECT / "runs" / "failed"
 BY_HAND = {"start", "by-hand"}  # cells of a source notebook that no page has: finding the package, a table's own words
+IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "stl10": "STL-10", "tinyimagenet": "Tiny-ImageNet"}
 
 
-def page_name(made: TablePlan) -> str:
+def page_name(plan: TablePlan) -> str:
     """File name of a table's page, without ending: nnclr_queue-cpu."""
-    return f"{made.definition.id}-{made.profile.name}"
+    return f"{plan.definition.id}-{plan.profile.name}"
 
 
 def digest(made: TablePlan, own: Path | None = None) -> str:
@@ -34,14 +35,14 @@ def digest(made: TablePlan, own: Path | None = None) -> str:
 
     own   folder of runs that stand before the ledger's, of a reader's own page
     """
-    found = hashlib.sha256()
-    definition = made.definition
+    digested = hashlib.sha256()
+    definition = plan.definition
     notebook = NOTEBOOKS / f"{definition.notebook}.ipynb"
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     code += f"\nimport sslrepro.report.publish\nimport sslrepro.tables.{definition.id}"
-    code += "".join(f"\nimport sslrepro.{room}.{name}" for room, name in by_name(made))
-    found.update(json.dumps(import_closure(code)).encode())
+    code += "".join(f"\nimport sslrepro.{room}.{name}" for room, name in by_name(plan))
+    digested.update(json.dumps(import_closure(code)).encode())
     paths = [notebook]
     if definition.notebook == "table":
         paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
@@ -52,24 +53,22 @@ def digest(made: TablePlan, own: Path | None = None) -> str:
         if own is not None:
             paths += sorted(own / run.name / "results.jsonl" for run in one.runs)
     for path in paths:
-        found.update(path.name.encode())
-        found.update(path.read_bytes() if path.exists() else b"absent")
-    return found.hexdigest()
+        digested.update(path.name.encode())
+        digested.update(path.read_bytes() if path.exists() else b"absent")
+    return digested.hexdigest()
 
 
-def by_name(made: TablePlan) -> list[tuple[str, str]]:
+def by_name(plan: TablePlan) -> list[tuple[str, str]]:
     """(room, module) of what a table's runs use by name, which no import statement tells."""
     used = {("methods", run.config.method) for run in made.runs if run.config is not None}
     return sorted(used | {("evaluate", name) for run in made.runs for name in run.evaluations})
 
 
-def prose(made: TablePlan) -> dict[str, str]:
+def prose(plan: TablePlan) -> dict[str, str]:
     """Markdown for the cells that papermill cannot parameterise, by their tag."""
-    definition = made.definition
-    own = made.profile.dataset
-    own = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "stl10": "STL-10", "tinyimagenet": "Tiny-ImageNet"}.get(
-        own, own
-    )
+    definition = plan.definition
+    own = plan.profile.dataset or ""
+    own = IMAGES.get(own, own)
     if definition.notebook != "table":
         title = f"# {definition.title}{f' ({own})' if own else ''}\n\n*A table of ours.* {definition.question}"
         reading = (
@@ -99,10 +98,10 @@ def margin(definition: Definition) -> str:
     linked = (PROJECT / "book" / "contradictions.md").exists()
     notes = []
     for name in definition.margin:
-        one = papers.contradictions()[name]
+        contradiction = papers.contradictions()[name]
         link = f' <a href="../contradictions.html#{name}">All contradictions.</a>' if linked else ""
-        said = [_plain(one[key]) for key in ("statement_a", "statement_b", "use")]
-        where = "within the paper" if one["scope"] == "within" else f"{one['scope']} papers"
+        said = [_plain(contradiction[key]) for key in ("statement_a", "statement_b", "use")]
+        where = "within the paper" if contradiction["scope"] == "within" else f"{contradiction['scope']} papers"
         notes.append(f"```{{margin}} **{name}**: {where}\n"
                      f"{said[0]} *But:* {said[1]} *Used here:* {said[2]}{link}\n```\n\n")  # fmt: skip
     return "".join(notes)
@@ -125,7 +124,7 @@ def rendered(source: dict[str, Any], made: TablePlan) -> dict[str, Any]:
     return notebook
 
 
-def normalised(notebook: dict[str, Any], keep_outputs: bool = True) -> dict[str, Any]:
+def normalise(notebook: dict[str, Any], keep_outputs: bool = True) -> dict[str, Any]:
     """The notebook without what changes from run to run: timing, ids, widget state, stderr, machine."""
     notebook = copy.deepcopy(notebook)
     notebook["metadata"] = {
@@ -158,7 +157,7 @@ def normalised(notebook: dict[str, Any], keep_outputs: bool = True) -> dict[str,
     return notebook
 
 
-def dumped(notebook: dict[str, Any]) -> str:
+def dump(notebook: dict[str, Any]) -> str:
     """Canonical text of a notebook."""
     return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -199,7 +198,7 @@ def publish(
         quiet.write_text("c.IPKernelApp.log_level = 40\n")  # else every kernel warns that it speaks TCP
         os.environ["IPYTHONDIR"] = folder
         before, after = Path(folder) / "in.ipynb", Path(folder) / f"{page.stem}.ipynb"
-        before.write_text(dumped(rendered(source, made)))
+        before.write_text(dump(render(source, plan)))
         try:
             papermill.execute_notebook(str(before), str(after), parameters, cwd=str(PROJECT), progress_bar=False,
                                        log_output=log, kernel_name="python3")  # fmt: skip
@@ -217,9 +216,9 @@ def publish(
             cell["metadata"]["tags"] = [*tags, "remove-cell"]
         elif cell["cell_type"] == "code" and "hide-input" not in tags:
             cell["metadata"]["tags"] = [*tags, "hide-input"]
-    done = normalised(done)
+    done = normalise(done)
     nbformat.validate(nbformat.from_dict(done))
-    write_atomic(page, dumped(done))
+    write_atomic(page, dump(done))
     return page
 
 
@@ -228,30 +227,32 @@ def renew_picture() -> list[Path]:
     page, picture = PAGES / "nnclr_queue-cpu.ipynb", PROJECT / "docs" / "nnclr_queue.png"
     if not page.exists():
         return []
-    given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
-    write_atomic(picture, figure(read_results(plan_table(given["table"], given["profile"], given["seeds"]))).png)
+    write_atomic(picture, figure(read_results(plan_of(parameters_of(page)))).png)
     return [picture]
 
 
 def stale() -> list[str]:
     """Published pages whose inputs changed since they were executed, each with the command that renews it."""
-    found = []
+    out = []
     for page in sorted(PAGES.glob("*.ipynb")):
         about = json.loads(page.read_text())["metadata"].get("sslrepro", {})
-        given = about.get("parameters")
-        if not given:
-            found.append(f"{page.stem}: not made by publish")
-            continue
-        made = plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))
-        if digest(made) != about["digest"]:
-            found.append(f"{page.stem}: its inputs changed; renew it with `make pages`")
-    return found
+        if not about.get("parameters"):
+            out.append(f"{page.stem}: not written by publish")
+        elif digest(plan_of(about["parameters"])) != about["digest"]:
+            out.append(f"{page.stem}: its inputs changed; renew it with `make pages`")
+    return out
 
 
 def renew() -> list[Path]:
     """Execute every published page again whose inputs changed, from the ledger; trains nothing that it holds."""
-    renewed = []
-    for page in sorted(PAGES.glob("*.ipynb")):
-        given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
-        renewed.append(publish(plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))))
-    return renewed
+    return [publish(plan_of(parameters_of(page))) for page in sorted(PAGES.glob("*.ipynb"))]
+
+
+def parameters_of(page: Path) -> dict[str, Any]:
+    """The parameters that a published page was executed with."""
+    return json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+
+
+def plan_of(parameters: dict[str, Any]) -> TablePlan:
+    """The plan of a page from its parameters."""
+    return plan_table(*(parameters[name] for name in ("table", "profile", "seeds")), parameters.get("dataset"))

@@ -1,7 +1,7 @@
 """When do other images help? What the budget sweep and the neighbour map say together, from their results."""
 
 from sslrepro.report import budget_sweep, neighbour_map
-from sslrepro.report.formats import Shown, html_table, number, shown, text_table
+from sslrepro.report.formats import Display, format_cell, html_table, number, text_table
 from sslrepro.report.neighbour_map import percent
 from sslrepro.study.results import Results, cell_of
 
@@ -15,7 +15,7 @@ def rows_of(sweep: Results, map_: Results) -> tuple[list[str], list[list[str]]]:
         share = budget_sweep.right(sweep, name)
         effect = cell_of(budget_sweep.difference(sweep, budget_sweep.PRIMARY, name))
         says = number(line.at(share.mean / 100), sign=True) if share and line.n else "–"
-        body.append([str(n), shown(share), says, shown(effect, sign=True), str(effect.n if effect else 0)])
+        body.append([str(n), format_cell(share), says, format_cell(effect, sign=True), str(effect.n if effect else 0)])
     return head, body
 
 
@@ -34,22 +34,22 @@ def sentence(sweep: Results, map_: Results) -> str:
         return text.strip()
     if not reached:
         n, share = known[-1]
-        return f"{text}NNCLR's own neighbours do not get there: {shown(share)}% after {n} epochs."
+        return f"{text}NNCLR's own neighbours do not get there: {format_cell(share)}% after {n} epochs."
     return f"{text}NNCLR's own neighbours are as right as that at the end of runs of {reached[0]} epochs or more."
 
 
-def together(sweep: Results, map_: Results) -> Shown:
+def together(sweep: Results, map_: Results) -> Display:
     """The sentence and the table under it."""
     head, body = rows_of(sweep, map_)
     text = sentence(sweep, map_)
     note = "The map is of the shortest length; that its line holds for longer runs is an assumption, tested here."
-    return Shown(f"<p>{text}</p>{html_table(head, body, 'results')}<p class='caption'>{note}</p>",
+    return Display(f"<p>{text}</p>{html_table(head, body, 'results')}<p class='caption'>{note}</p>",
                  f"{text}\n{text_table([head, *body])}\n{note}")  # fmt: skip
 
 
-def public() -> Shown:
+def public() -> Display:
     """NNCLR minus SimCLR as others published it."""
     head = ["source", "epochs", "difference, points", "same views for both"]
     body = [[row["source"], f"{row['epochs']:,}", number(row["difference"], sign=True),
              "yes" if row["same_views"] else "no"] for row in budget_sweep.public_numbers()]  # fmt: skip
-    return Shown(html_table(head, body), text_table([head, *body]))
+    return Display(html_table(head, body), text_table([head, *body]))

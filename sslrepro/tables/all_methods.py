@@ -20,7 +20,7 @@ VARIANTS = {
 TABLE = Definition(
     id="all_methods",
     title="All methods, one protocol",
-    question="What do the family and its baselines reach with the same images, encoder, views, optimizer and steps?",
+    question="How accurate are the family and its baselines with the same images, encoder, views, optimizer and steps?",
     method="simclr",
     rows={name: {"method": name} for name in methods.names() if not methods.method_class(name).diagnostic} | VARIANTS,
     columns={"top1": "linear_top1", "top5": "linear_top5"},
@@ -28,22 +28,23 @@ TABLE = Definition(
     idea="""\
 No paper compares the whole family under one protocol: each compares itself with numbers that others printed, from
 other code, schedules and tunings. Here every method sees the same images in the same order (SePP-ID with its pairs
-among them, 1.4% more rows), starts from the same encoder and takes as many steps with the same optimizer and learning
-rate. Nothing was tuned for any of them: settings are the papers', mapped to this scale by one rule for all.""",
+among them, 1.4% more rows), starts from the same encoder and takes the same number of steps with the same optimizer
+and learning rate. Nothing was tuned for any of them: settings are the papers', mapped to this scale by one rule for
+all.""",
     reading="""\
 This is a comparison of *defaults at a small scale*, not of methods at their best. Methods without negatives are known
-to want long schedules and large batches; a bank holds an image's embedding of an epoch ago, and there are few epochs;
-what a step is differs too: FNC encodes four views of an image, instance discrimination, LA, ISL, InvP and the
-supervised oracle one, all others two. The threshold and radius of a mining step belong to the embedding they were
-chosen on. A row that learns little says that the method's own settings do not carry to this scale, no more. Intervals
-are wide with few seeds: differences of a point or two mean nothing. Other work ran on the machine while times were
-taken: trust them to a quarter.""",
+to need long schedules and large batches; a bank holds an image's embedding from the previous epoch, and there are few
+epochs. What a step contains differs too: FNC encodes four views of an image; instance discrimination, LA, ISL, InvP
+and the supervised oracle encode one; all others encode two. The threshold and radius of a mining step were chosen for
+another embedding. A row that learns little says that the method's own settings do not carry over to this scale, no
+more. Intervals are wide with few seeds: differences of a point or two mean nothing. Other work ran on the machine
+while times were measured: they are reliable to about a quarter.""",
     mapping="""\
 Heads are at most as wide as the profile's, a teacher's momentum is at most 0.99, queues and sets of negatives hold at
 most an eighth of the images, clusters and prototypes are as many per class as on ImageNet, and SePP-ID takes as many
 pairs per image as the paper does (1.4%), from a sampler trained for an eighth of the epochs. NNCLR's queue keeps its
 length in batches, as in the paper's ablations: its default is a third of the rows that others have, so its longest
-stands beside it. The control of SePP-ID pairs random images with themselves.""",
+queue is shown beside it. The control of SePP-ID pairs random images with themselves.""",
     controls=("random", "pixels"),
     notebook="methods",
     seeds=3,

@@ -38,10 +38,10 @@ TABLE = Definition(
     varied="",
     effect=("ifnd_moco_v2", "moco_v2", "top1"),
     idea="""\
-On MoCo v2 a false negative sits in the queue: rows of the anchor's pseudo-label are left out of the denominator. SwAV
-repels nothing, it assigns embeddings to prototypes, so the same labels must be used otherwise: for the assignment an
-embedding is replaced by the mean of its group, and a group shares one code. If both gain, it is the labels that help,
-not one way of using them.""",
+On MoCo v2 a false negative sits in the queue: rows with the anchor's pseudo-label are left out of the denominator.
+SwAV repels nothing; it assigns embeddings to prototypes, so the same labels must be used differently: for the
+assignment, an embedding is replaced by the mean of its group, and a group shares one code. If both gain, it is the
+labels that help, not one way of using them.""",
     equation=r"""
 \mathcal{L}^{\mathrm{MoCo}}_i = -\log \frac{\exp(z_i \cdot k_i / \tau)}
 {\exp(z_i \cdot k_i / \tau) + \sum_{r \in Q,\ y^*_r \ne y^*_i} \exp(z_i \cdot r / \tau)}, \qquad
@@ -53,14 +53,14 @@ has a deeper one. One thing besides the labels still differs: it leaves out an a
 and accepts no label, so the gain minus the variant's is what the labels add. On SwAV nothing but the labels differs.
 The claim asks for both gains; it counts as a sign, not as a size.
 
-All four rows stand on the page that compares all methods and were known when this was written, so the verdict is no
-prediction. The variants, but for IFND on SimCLR, were not known.""",
+All four rows also appear on the page that compares all methods and were known when this was written, so the verdict
+is no prediction. The variants, except IFND on SimCLR, were not known.""",
     mapping="""\
-Rows have the profile's epochs and batch: the paper trains all four alike, too. SwAV and IFND on SwAV take two large
-views, not the paper's two and four small ones, which at this size would show little. Queue, prototypes and clusters
-follow the profile's rule: at most an eighth of the images, and as many per class as on ImageNet. Labels are renewed
-before every epoch but the first; the accepted share stops an epoch short of its end. The code form on SwAV is our
-reading of one sentence of the paper's appendix.""",
+All rows have the profile's epochs and batch; the paper, too, trains all four alike. SwAV and IFND on SwAV take two
+large views, not the paper's two and four small ones, which at this size would show little. Queue, prototypes and
+clusters follow the profile's rule: at most an eighth of the images, and as many per class as on ImageNet. Labels are
+renewed before every epoch but the first; the accepted share stops one epoch short of its end. How SwAV's codes use
+the labels is our reading of one sentence in the paper's appendix.""",
     margin=("ifnd_x05", "ifnd_x06", "ifnd_x08"),
     seeds=3,
 )

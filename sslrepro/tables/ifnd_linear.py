@@ -5,7 +5,7 @@ from sslrepro.tables.definition import Definition
 TABLE = Definition(
     id="ifnd_linear",
     title="IFND beside other methods",
-    question="Is IFND the best of the methods that get along with small batches?",
+    question="Is IFND the best of the methods that work with small batches?",
     method="ifnd_moco",
     rows={
         "deepcluster": {"method": "deepcluster", "epochs": 500, "batch_size": 256},
@@ -29,10 +29,11 @@ TABLE = Definition(
     varied="",
     effect=("ifnd", "moco_v2", "imagenet"),
     idea="""\
-A contrastive loss wants many negatives, and SimCLR takes them from its batch: its best results need batches that few
-machines can hold. Methods with a queue, a memory bank or clusters do without. The paper splits its comparison by
-that: above, methods trained in small batches, IFND on MoCo v2 among them; below, those with large batches and mostly
-many more epochs. Most numbers of the paper are quoted, from other code and other tunings; ours are one code.""",
+A contrastive loss needs many negatives, and SimCLR takes them from its batch: its best results need batches that few
+machines can hold. Methods with a queue, a memory bank or clusters do without. The paper splits its comparison
+accordingly: above, methods trained in small batches, IFND on MoCo v2 among them; below, those with large batches and
+mostly many more epochs. Most of the paper's numbers are quoted, from other code and other tunings; ours come from one
+code base.""",
     equation=r"""
 \mathcal{L}_i = -\frac{1}{L} \sum_{l=1}^{L} \log \frac{\exp(z_i \cdot k_i / \tau)}
 {\exp(z_i \cdot k_i / \tau) + \sum_{r \in Q,\ y^{*l}_r \ne y^{*l}_i} \exp(z_i \cdot r / \tau)}""",
@@ -42,18 +43,18 @@ judge the first column. The closest rival is MoCo v2, which IFND is but for the 
 projector): that difference is the effect. Other papers print a MoCo v2 that IFND as printed does not pass, so only a
 baseline of the same code counts.
 
-Epochs are where this scale is unkind. The upper group's training becomes a few epochs, and IFND renews its labels
-between epochs: it gets to use them late and seldom, where the paper's run had two hundred renewals. A tie with MoCo v2
-is then what the method itself predicts. Below the table three rows have the epochs and batches of our other
+Short training is the main limitation here. The upper group's training becomes a few epochs, and IFND renews its
+labels between epochs: it gets to use them late and seldom, where the paper's run had two hundred renewals. A tie with
+MoCo v2 is then what the method itself predicts. Below the table three rows have the epochs and batches of our other
 tables; those, and the page that compares all methods, were known when this was written, the rows of the table were
-not. Between the groups nothing is claimed: they differ in everything.""",
+not. Nothing is claimed between the groups: they differ in everything.""",
     mapping="""\
 Epochs and batches keep their ratio to the profile's, with at least four images in a batch; the learning rate follows
-the batch. Queues and banks follow the images, not the batch, so they are long in small batches, as they should be. All
-rows have one encoder, where the paper's have AlexNet (DeepCluster) or ResNet-50, and one recipe of two views, where
-SwAV's printed number is with multi-crop. DeepCluster and PCL are their second versions. Jigsaw, Rotation, CPC, CMC,
-SeLa, PIRL and the first MoCo are not among our methods. VOC 2007 and Places 205 are not run yet: there is no data for
-them at this scale.""",
+the batch. Queues and banks follow the images, not the batch, so they are long in small batches, as they should be.
+All rows have one encoder, where the paper's have AlexNet (DeepCluster) or ResNet-50, and one recipe of two views,
+where SwAV's printed number is with multi-crop. DeepCluster and PCL are their second versions. Jigsaw, Rotation, CPC,
+CMC, SeLa, PIRL and the first MoCo are not among our methods. VOC 2007 and Places 205 are not run yet: there is no
+data for them at this scale.""",
     adapted={
         "ifnd_c01": (
             "beats('ifnd_linear','ifnd','imagenet', "

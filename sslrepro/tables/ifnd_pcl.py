@@ -47,33 +47,34 @@ TABLE = Definition(
     varied="",
     effect=("ifnd", "pcl", "top1"),
     idea="""\
-PCL and IFND both cluster the embeddings of the whole set and both average over several numbers of clusters. They
+PCL and IFND both cluster the embeddings of the whole set, and both average over several numbers of clusters. They
 differ in four parts. PCL adds a term that draws an image to its centroid, IFND removes same-cluster images from the
 negatives; PCL uses all clusters after a warm-up, IFND accepts them little by little; PCL makes small clusters, IFND
 large ones; PCL scores a cluster by its density, IFND an image by its share in a softmax over centroids. The paper
-starts from either method and exchanges one part, on SimCLR, so that neither momentum nor queue play a role.""",
+starts from either method and exchanges one part, on SimCLR, so that neither momentum nor a queue plays a role.""",
     equation=r"""
 \mathcal{L}^{\mathrm{proto}}_i = -\log \frac{\exp(z_i \cdot z_{i'} / \tau)}{\sum_{s \ne i} \exp(z_i \cdot z_s / \tau)}
 - \frac{1}{L} \sum_{l=1}^{L} \bigl[y^{*l}_i \text{ accepted}\bigr] \log
 \frac{\exp(z_i \cdot c^l_{y_i} / \phi^l_{y_i})}{\sum_k \exp(z_i \cdot c^l_k / \phi^l_k)}""",
     reading="""\
-The gaps are the result, each to the row it starts from, over the same seeds, images and first weights. A part is worth
-something in general when exchanging it moves both methods the same way; the table tests that for objective and
-schedule. Confidence was exchanged in IFND alone; the variant exchanges it in PCL, on the linear schedule, the only one
-on which it chooses anything: once every label is accepted, ranking them is idle.
+The gaps are the result, each to the row it starts from, over the same seeds, images and initial weights. A part has
+value in general when exchanging it moves both methods the same way; the table tests that for objective and schedule.
+Confidence was exchanged in IFND alone; the variant exchanges it in PCL, on the linear schedule, the only one on which
+it chooses anything: once every label is accepted, ranking them has no effect.
 
 The claim about the numbers of clusters compares a loss of PCL with a loss of IFND, though one method moves to fewer
-clusters and the other to more. Both have been run at both numbers, so read the four cells as a square. A difference of
-differences needs many seeds: expect it open. Row `ifnd` stands on the page that compares all methods and was known
-when this was written; no other row was. `pcl` here is not that page's PCL, which has a queue and a slow teacher.""",
+clusters and the other to more. Both have been run at both numbers, so read the four cells as a square. A difference
+of differences needs many seeds; expect "inconclusive". Row `ifnd` also appears on the page that compares all methods
+and was known when this was written; no other row was. `pcl` here is not that page's PCL, which has a queue and a slow
+teacher.""",
     mapping="""\
-All rows are one implementation, IFND's on SimCLR, with its temperature, also where PCL's paper has another. Clusters
-are as many per class as in the paper, 1, 3, 10 or 25, 50, 100, but at most a quarter of the images: the largest number
-can meet that limit, as images per cluster are fewer here. ProtoNCE is added to the instance loss, divides by the
-density and averages to the temperature of the instance loss; an image that is not accepted yet has no prototype term.
-How the authors joined ProtoNCE with partial acceptance is not said. Prototypes are all in the denominator. The step
-falls a tenth into training, but no earlier than after the second epoch. SimCLR is IFND with nothing accepted: the same
-run as row [a] of Table 6, as the paper's numbers suggest.""",
+All rows are one implementation, IFND's on SimCLR, with its temperature, even where PCL's paper has another. There are
+as many clusters per class as in the paper, 1, 3, 10 or 25, 50, 100, but at most a quarter of the images: the largest
+number can reach that limit, as there are fewer images per cluster here. ProtoNCE is added to the instance loss,
+divides by the density and averages to the temperature of the instance loss; an image that is not accepted yet has no
+prototype term. The paper does not say how ProtoNCE was combined with partial acceptance. All prototypes are in the
+denominator. The step comes a tenth into training, but no earlier than after the second epoch. SimCLR is IFND with
+nothing accepted: the same run as row [a] of Table 6, as the paper's numbers suggest.""",
     unrun={
         "ifnd_c32": "equal cells of two tables are one run here: true by construction",
     },

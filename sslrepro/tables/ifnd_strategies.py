@@ -4,8 +4,8 @@ from sslrepro.tables.definition import Column, Definition
 
 TABLE = Definition(
     id="ifnd_strategies",
-    title="IFND: when may a cluster be believed?",
-    question="Should pseudo-labels be accepted at once, later, or little by little, and eliminate or attract?",
+    title="IFND: when should cluster labels be trusted?",
+    question="Should pseudo-labels be accepted at once, later, or gradually, and should they eliminate or attract?",
     method="ifnd",
     rows={
         "a": {"acceptance": "constant", "final_rate": 0.0},
@@ -30,41 +30,41 @@ TABLE = Definition(
     varied="",
     effect=("g", "a", "top1"),
     idea="""\
-Clusters tell which images may show the same thing, and those should not repel each other. But clusters of a young
-embedding are poor, and a wrong one removes true negatives. IFND therefore accepts the most confident pseudo-labels
-first and more of them as training goes on. The table sets this linear rise against none at all (a: plain instance
-learning), all from the start (b, as DeepCluster) and all from one moment on (c, as PCL). Rows d to g stop the rise at
-a share. Row h uses the same labels the other way: same-label images attract.
+Clusters suggest which images may show the same thing, and those should not repel each other. But the clusters of a
+young embedding are poor, and a wrong one removes true negatives. IFND therefore accepts the most confident
+pseudo-labels first and more of them as training goes on. The table compares this linear rise with none at all (a:
+plain instance learning), all from the start (b, as in DeepCluster) and all from one moment on (c, as in PCL). Rows d
+to g stop the rise at a given share. Row h uses the same labels the other way: images with the same label attract.
 
-Two rates judge the labels. MTPR is the share of an image's true false negatives that are found, MTNR the share of its
-true negatives that are left alone.""",
+Two rates judge the labels. MTPR is the share of an image's true false negatives that are identified, MTNR the share
+of its true negatives that are left alone.""",
     equation=r"""
 \mathcal{L}^{\mathrm{elim}}_i = -\log \frac{\exp(z_i \cdot z_{i'} / \tau)}
 {\exp(z_i \cdot z_{i'} / \tau) + \sum_{s:\ y^*_s \ne y^*_i} \exp(z_i \cdot z_s / \tau)}, \qquad
 \rho(t) = \begin{cases} \rho_1 & \text{constant} \\ \rho_1\,[t \ge t_0] & \text{step} \\ \rho_1\,t & \text{linear}
 \end{cases}""",
     reading="""\
-The finding is g against a. They see the same images in the same order from the same first weights: a is the method
-with nothing accepted, which is SimCLR, term for term, so no second implementation stands between them. The claim about
-the rising rates asks nine steps to go one way, and the claims about schedules join three columns: read the single
-cells where they stay open. The first cells of a are no measurement: without labels nothing is found and nothing is
-wrongly removed.
+The finding is g against a. They see the same images in the same order from the same initial weights: a is the method
+with nothing accepted, which is SimCLR, term for term, so no second implementation is involved. The claim about the
+rising rates requires nine steps to go one way, and the claims about schedules join three columns: where they stay
+inconclusive, read the single cells. The first cells of a are no measurement: without labels nothing is identified and
+nothing is wrongly removed.
 
 Rates and accuracy may disagree. A rate counts labels, whatever they do; accuracy asks whether removing them helps.
 With fewer classes than on CIFAR-100 more of the negatives are false, and a small batch has few to lose. Rows g and h
-also stand on the page that compares all methods and were known when this was written; no other row was.
-Row h is where the papers part: NNCLR, SePP-ID, InvP and ISL gain by attraction. If h stays below a here too, look at
-its MTNR first: it attracts whatever its clusters hold.""",
+also appear on the page that compares all methods and were known when this was written; no other row was. Row h is
+where the papers disagree: NNCLR, SePP-ID, InvP and ISL gain by attraction. If h stays below a here too, look at its
+MTNR first: it attracts whatever its clusters hold.""",
     mapping="""\
 The clusterings keep the paper's clusters per class, 1, 3 and 10. The rates are those of the coarsest, which has as
-many clusters as classes, at the end of training. Few epochs make a coarse clock: labels are renewed between epochs, so
-the linear rise stops an epoch short of its final rate, and "constant" begins after the first epoch, as Algorithm 1
-clusters after the batches. The step falls where the paper has it, a tenth into training, but no earlier than after the
-second epoch: otherwise it would be the constant row. Embeddings are clustered, where the paper's text has features; a
-variant clusters those. Another accepts half as many where they attract.""",
+many clusters as classes, at the end of training. With few epochs time is coarse: labels are renewed between epochs,
+so the linear rise stops one epoch short of its final rate, and "constant" begins after the first epoch, since
+Algorithm 1 clusters after the batches. The step comes where the paper has it, a tenth into training, but no earlier
+than after the second epoch: otherwise it would be the constant row. We cluster embeddings, where the paper's text
+says features; a variant clusters those. Another variant accepts half as many where they attract.""",
     unrun={
         "ifnd_c17": "an equality of printed digits: no run on other images can judge it",
-        "ifnd_c27": "needs NMI at several moments of training, the paper's Figure 6; only the end is measured here",
+        "ifnd_c27": "needs NMI at several points in training (the paper's Figure 6); only the end is measured here",
         "ifnd_c32": "equal cells of two tables are one run here: true by construction",
     },
     adapted={

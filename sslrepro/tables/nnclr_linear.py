@@ -26,35 +26,35 @@ TABLE = Definition(
     also=("knn_top1", "few_top1"),
     effect=("nnclr", "byol", "top1"),
     idea="""\
-This is the paper's headline: a linear classifier on frozen features, NNCLR above every method with two views, and
-above SwAV with multi-crop. The baselines were not run by its authors. They are quoted, from other code, epochs, batch
-sizes and augmentations, so the table compares published numbers. Ours compares the methods: same images, encoder,
-views, optimizer and steps. Multi-crop adds six small crops to two large ones; only the large ones are looked up, and
-each of their neighbours is met by the predictions from all other crops.""",
+This is the paper's headline: a linear classifier on frozen features, with NNCLR above every method with two views,
+and above SwAV with multi-crop. The authors did not run the baselines; they quote them, from other code, epochs, batch
+sizes and augmentations, so the paper's table compares published numbers. Ours compares the methods: same images,
+encoder, views, optimizer and steps. Multi-crop adds six small crops to two large ones; only the large ones are looked
+up, and each of their neighbours is compared with the predictions from all other crops.""",
     equation=r"""
 \mathcal{L} = \frac{1}{2 (v - 1)} \sum_{a=1}^{2} \sum_{b \ne a} \ell\bigl(\mathrm{NN}(z^a, Q), p^b\bigr), \qquad
 v = 2 \text{ crops, or } 8 \text{ with multi-crop}""",
     reading="""\
-All claims but one set NNCLR against others. Where they are judged, it is as orders: sizes printed from unlike recipes
-are no prediction for one recipe at a small scale. All of NNCLR's rivals are at the settings of their papers, tuned for
-none of this, and so is it; a method that wants long training loses here for that reason alone. NNCLR is one of those:
-the paper has it behind SimCLR for an eighth of a long training. All two-view runs also stand on the page that compares
-all methods, and were known when this was written. The two rows with multi-crop, and the variants, were not. For
-multi-crop compare each with its own large crops, below the table, not with its two-view row: recipes differ in colour
-too. The claim on the two gains is judged so, though the effect beside it is between the printed rows. A small crop of
-a 16 px image is four to six px wide: it may show nothing of the object, and failing here says nothing of 224 px. Its
-gain has to pass the cost, six more views a step.
+All claims but one compare NNCLR with others. Where they are judged, it is as orders: sizes printed from unlike
+recipes are no prediction for one recipe at a small scale. NNCLR and all its rivals have the settings of their papers,
+tuned for none of this; a method that needs long training loses here for that reason alone. NNCLR is one of those: in
+the paper it is behind SimCLR for an eighth of a long training. All two-view runs also appear on the page that
+compares all methods, and were known when this was written. The two rows with multi-crop, and the variants, were not.
+For multi-crop compare each row with its own large crops, below the table, not with its two-view row: the recipes
+differ in colour too. The claim on the two gains is judged that way, though the effect beside it is between the
+printed rows. A small crop of a 16-px image is four to six px wide: it may show nothing of the object, and failing
+here says nothing about 224 px. The gain has to be worth the cost, six more views a step.
 
-*Added after the runs:* multi-crop costs both methods accuracy here, and NNCLR more. The claim that it matters less for
-NNCLR is judged as it was written down, by the larger gain, and a smaller loss is one: that it holds is to the letter,
-not in its sense.""",
+*Added after the runs:* multi-crop costs both methods accuracy here, and NNCLR more. The claim that it matters less
+for NNCLR is judged as registered: "larger gain". Both gains are negative here, so it holds in letter only.""",
     mapping="""\
-"SimCLR v2" is our SimCLR: at this size version 2 is version 1 with a deeper head, which we do not have. PCL is version
-2, the paper's row by its number version 1. NNCLR has its longest queue, 24 batches, at most an eighth of the images.
-All rows train for as many epochs; the paper's multi-crop run is shorter than its other one. Multi-crop rows have the
-recipe of their own papers (BYOL's for NNCLR; SwAV's large crops alone are SimCLR's views, but for a least crop that
-the profile may set), with large crops as large as the profile's and small ones as printed, in share of area and in
-side relative to the large. PIRL, CPC v2, CMC and InfoMin are not among our methods.""",
+For "SimCLR v2" we run our SimCLR: at this size version 2 is version 1 with a deeper head, which we do not have.
+PCL is version 2; the paper's row is, by its number, version 1. NNCLR has its longest queue, 24 batches, at most
+an eighth of the images. All rows train for the same number of epochs; the paper's multi-crop run is shorter
+than its other one. Multi-crop rows have the recipe of their own papers (BYOL's for NNCLR; SwAV's large crops
+alone are SimCLR's views, except for a smallest crop that the profile may set), with large crops as large as the
+profile's and small ones as printed, in share of area and in side relative to the large. PIRL, CPC v2, CMC and
+InfoMin are not among our methods.""",
     unrun={
         "nnclr_c03": "InfoMin is not among our methods",
         "nnclr_c46": "a size, from numbers printed under unlike recipes; only directions carry over to other scales",

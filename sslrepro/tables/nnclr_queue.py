@@ -5,7 +5,7 @@ from sslrepro.tables.definition import Definition
 TABLE = Definition(
     id="nnclr_queue",
     title="NNCLR: how long must the queue be?",
-    question="Does a longer queue, and so a nearer neighbour, give a better encoder?",
+    question="Does a longer queue, which holds nearer neighbours, give a better encoder?",
     method="nnclr",
     rows={
         "q8192": {"queue_size": 8_192},
@@ -19,22 +19,22 @@ TABLE = Definition(
     varied="queue_size",
     effect=("q98304", "q8192", "top1"),
     idea="""\
-NNCLR replaces the positive of a view by its nearest neighbour among past embeddings. The queue decides what can be
-found: a short one offers few candidates, so the neighbour is far and often of another class; a long one offers more,
-but its oldest rows were written by an encoder that no longer exists. The paper varies the length from 8,192 to 98,304
-rows at batch 4,096, which is 2 to 24 batches, and reports a steady gain.""",
+NNCLR replaces the positive of a view by its nearest neighbour among past embeddings. The queue determines which
+neighbours are available: a short queue offers few candidates, so the neighbour is far away and often of another
+class; a long one offers more, but its oldest rows were written by an encoder that no longer exists. The paper varies
+the length from 8,192 to 98,304 rows at batch 4,096, which is 2 to 24 batches, and reports a steady gain.""",
     equation=r"""
 \mathrm{NN}(z, Q) = \operatorname*{arg\,min}_{r \in Q} \lVert z - r \rVert_2, \qquad
 \mathcal{L}_i = -\log \frac{\exp(\mathrm{NN}(z_i, Q) \cdot p_i^+ / \tau)}
 {\sum_{k=1}^{n} \exp(\mathrm{NN}(z_i, Q) \cdot p_k^+ / \tau)}""",
     reading="""\
-The claim is an order over five rows in two metrics, eight steps of which every one must rise: it is easy to
-contradict and hard to confirm, so look at the effect and its interval before the verdict. Rows share seeds, images and
-first weights; they differ in the queue alone.""",
+The claim is an order over five rows in two metrics: eight steps, every one of which must rise. It is easy to
+contradict and hard to confirm, so look at the effect and its interval before the verdict. Rows share seeds, images
+and initial weights; they differ only in the queue.""",
     unrun={
         "nnclr_c24": "no number in the paper; a queue beyond 24 batches would pass an eighth of our images",
     },
     mapping="""\
-Queues keep the paper's length *in batches* and never exceed an eighth of the training images; rows of the anchor's own
-image are passed over, because at small scale a queue would otherwise return the image itself.""",
+Queues keep the paper's length *in batches* and never exceed an eighth of the training images. Rows of the anchor's
+own image are skipped, because a small queue would otherwise return the image itself.""",
 )

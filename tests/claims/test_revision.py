@@ -18,8 +18,8 @@ from sslrepro.claims.revision import (
     why,
 )
 from sslrepro.report import verdicts
+from sslrepro.report.effects import Effect
 from sslrepro.study.rejudge import rejudge
-from sslrepro.study.results import Results
 
 
 @functools.cache
@@ -149,24 +149,19 @@ def test_probabilities_are_never_rounded_to_certainty():
 # --- what a page adds ------------------------------------------------------------------------------------------------
 
 
-class Judged(Results):
-    """Results of which only a verdict is known."""
-
-    def __init__(self, found):
-        object.__setattr__(self, "found", found)
-
-    def verdicts(self):
-        return [self.found]
-
-
 def test_an_interval_with_zero_and_the_papers_effect_tells_neither():
-    told = verdicts.undecided(Judged(Verdict("nnclr_c26", "t", "inconclusive", 0.3, (1.0, -1.0, 3.0), 1.5)))
-    assert "holds both 0 and the paper's +1.5" in told
-    assert verdicts.undecided(Judged(Verdict("nnclr_c26", "t", "holds", 0.99, (1.0, 0.5, 3.0), 1.5))) == ""
+    def told(gap):
+        return verdicts.open_effects([(Verdict("nnclr_c26", "t", "inconclusive", 0.3), Effect("", *gap, paper=1.5))])
+
+    assert "includes both 0 and the paper's +1.5" in told((1.0, -1.0, 3.0))
+    assert told((1.0, 0.5, 3.0)) == ""
 
 
 def test_a_tolerance_that_equal_cells_would_miss_is_named():
     def told(**given):
-        return verdicts.too_narrow(Judged(Verdict("nnclr_c32", "t", "inconclusive", 0.3, **given)))
+        return verdicts.narrow_tolerances([Verdict("nnclr_c32", "t", "inconclusive", 0.3, **given)])
 
-    assert told(if_equal=0.119).startswith(" nnclr_c32: were its cells equal") and told(if_equal=0.99) == told() == ""
+    assert (
+        told(if_equal=0.119).startswith(" nnclr_c32: if all its cells were equal")
+        and told(if_equal=0.99) == told() == ""
+    )
