@@ -11,7 +11,7 @@ import pytest
 from sslrepro import tables
 from sslrepro.report import own_words
 from sslrepro.report.presenters import presenter
-from sslrepro.report.publish import render
+from sslrepro.report.publish import dump, normalise, render
 from sslrepro.study.plans import plan_table
 
 ROOT = Path(__file__).parent.parent

@@ -5,13 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sslrepro.base import closure
 from sslrepro.claims import Verdict
+from sslrepro.claims.judge import Lenses
 from sslrepro.report import closing, effects, publish, table_page, verdicts
 from sslrepro.report.headings import protocol_of, score_heading, score_name
 from sslrepro.report.scale import claim_scale, our_scale, paper_scale
@@ -159,20 +160,14 @@ def test_an_effect_is_laid_against_the_papers_and_zero(low, high, words):
     assert replace(effect, compares=False).lenses == []
 
 
-@dataclass(frozen=True)
-class Later(Verdict):
-    """A verdict of a later rule: a further word and further fields."""
-
-    lenses: tuple[str, ...] = ("as the rule says",)
-
-
-def test_a_verdict_of_a_later_rule_is_shown(queue, monkeypatch):
+def test_a_claim_that_a_gate_stopped_says_why_and_how_it_lies(queue, monkeypatch):
     reason = "the pairs were right in 11%, chance 6%, paper 92%"
-    later = Later("nnclr_c23", "larger is better", "not tested", reason=reason)
-    monkeypatch.setattr(Results, "verdicts", lambda self: [later])
+    stopped = Verdict("nnclr_c23", "larger is better", "not tested", reason=reason, gap=(1.0, -1.0, 3.0), paper_gap=1.8,
+                      lenses=Lenses(True, True, True))  # fmt: skip
+    monkeypatch.setattr(Results, "verdicts", lambda self: [stopped])
     page = table_page.verdicts(queue)
     assert '<span class="verdict not-tested">not tested</span>' in page.html and reason in page.text
-    assert "as the rule says" in page.html
+    assert "same direction as the paper; the interval includes the paper" in page.text and "it includes 0" in page.text
     assert f"a run that can test it; not tested here: {reason}." in str(table_page.closing_box(queue))
 
 

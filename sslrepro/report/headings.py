@@ -82,7 +82,7 @@ def protocol_of(results: Results, score: str) -> tuple[str, dict[str, Any]]:
             if score in line["scores"] and "protocol" in line:
                 return line["evaluation"], line["protocol"]
     family = score.partition("_")[0]
-    planned = {name: protocol for run in results.plan.tasks[:1] for name, protocol in run.evaluations.items()}
+    planned = {name: protocol for run in results.plan.runs[:1] for name, protocol in run.evaluations.items()}
     return next(((name, planned[name]) for name in planned if name.partition("_")[0] == family), ("", {}))
 
 

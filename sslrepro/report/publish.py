@@ -28,7 +28,7 @@ def page_name(plan: TablePlan) -> str:
     return f"{plan.definition.id}-{plan.profile.name}"
 
 
-def digest(made: TablePlan, own: Path | None = None) -> str:
+def digest(plan: TablePlan, own: Path | None = None) -> str:
     """SHA-256 over everything a page is made from: notebook, definition, transcription, ledger, and the code it runs.
 
     The code is what the notebook and the table's definition import, and what that imports, docstrings left out.
@@ -48,10 +48,10 @@ def digest(made: TablePlan, own: Path | None = None) -> str:
         paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
     else:
         paths += sorted((PACKAGE / "papers").glob("*.yaml"))  # a table of ours may read any of them
-    for one in (made, *related_plans(made)):  # its claims may read cells of other tables
-        paths += sorted(one.ledger / f"{run.name}.json" for run in one.runs)
+    for each in (plan, *related_plans(plan)):  # its claims may read cells of other tables
+        paths += sorted(each.ledger / f"{run.name}.json" for run in each.runs)
         if own is not None:
-            paths += sorted(own / run.name / "results.jsonl" for run in one.runs)
+            paths += sorted(own / run.name / "results.jsonl" for run in each.runs)
     for path in paths:
         digested.update(path.name.encode())
         digested.update(path.read_bytes() if path.exists() else b"absent")
@@ -60,8 +60,8 @@ def digest(made: TablePlan, own: Path | None = None) -> str:
 
 def by_name(plan: TablePlan) -> list[tuple[str, str]]:
     """(room, module) of what a table's runs use by name, which no import statement tells."""
-    used = {("methods", run.config.method) for run in made.runs if run.config is not None}
-    return sorted(used | {("evaluate", name) for run in made.runs for name in run.evaluations})
+    used = {("methods", run.config.method) for run in plan.runs if run.config is not None}
+    return sorted(used | {("evaluate", name) for run in plan.runs for name in run.evaluations})
 
 
 def prose(plan: TablePlan) -> dict[str, str]:
@@ -112,11 +112,11 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>$|~])", r"\\\1", " ".join(text.split()))
 
 
-def rendered(source: dict[str, Any], made: TablePlan) -> dict[str, Any]:
+def render(source: dict[str, Any], plan: TablePlan) -> dict[str, Any]:
     """The source notebook with the page's own prose in its tagged cells, without those for who opens it by hand."""
     notebook = copy.deepcopy(source)
     notebook["cells"] = [cell for cell in notebook["cells"] if not BY_HAND & set(cell["metadata"].get("tags", []))]
-    texts = prose(made)
+    texts = prose(plan)
     for cell in notebook["cells"]:
         for tag in cell["metadata"].get("tags", []):
             if tag in texts:
@@ -163,7 +163,7 @@ def dump(notebook: dict[str, Any]) -> str:
 
 
 def publish(
-    made: TablePlan,
+    plan: TablePlan,
     notebook: str | None = None,
     log: bool = False,
     own: Path | None = None,
@@ -181,15 +181,15 @@ def publish(
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    page = (PAGES if own is None else own / "pages") / f"{page_name(made)}.ipynb"
-    notebook = notebook or made.definition.notebook
-    stamp = digest(made, own)
+    page = (PAGES if own is None else own / "pages") / f"{page_name(plan)}.ipynb"
+    notebook = notebook or plan.definition.notebook
+    stamp = digest(plan, own)
     if page.exists() and json.loads(page.read_text())["metadata"].get("sslrepro", {}).get("digest") == stamp:
         return page
     source = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text())
-    parameters: dict[str, Any] = {"table": made.definition.id, "profile": made.profile.base, "seeds": made.seeds}
-    if made.profile.dataset:
-        parameters["dataset"] = made.profile.dataset
+    parameters: dict[str, Any] = {"table": plan.definition.id, "profile": plan.profile.base, "seeds": plan.seeds}
+    if plan.profile.dataset:
+        parameters["dataset"] = plan.profile.dataset
     if own is not None:
         parameters |= {"own": str(own.resolve()), "root": str(root.resolve()) if root else None}
     with tempfile.TemporaryDirectory() as folder:

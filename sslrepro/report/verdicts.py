@@ -25,8 +25,8 @@ from sslrepro.study.results import Results
 NOTHING_JUDGED = ("not judged", "not tested")
 RULE = (  # what the probability beside a verdict means
     "A claim is judged by the statistic its sentence is about, seed by seed where cells share seeds. The probability "
-    "is 1 minus the p-value of our data were the claim false: at least 0.95 holds. A claim is contradicted only where its "
-    "opposite has as much."
+    "is 1 minus the p-value of our data were the claim false: at least 0.95 holds. A claim is contradicted only where "
+    "its opposite has as much."
 )
 
 
@@ -53,11 +53,16 @@ def probability(verdict: Verdict) -> str:
 
 
 def lenses(verdict: Verdict, effect: Effect | None) -> list[str]:
-    """How our effect lies to the paper's and to zero: as the verdict states it, else from the effect."""
-    own = getattr(verdict, "lenses", None)
-    if own and all(isinstance(lens, str) for lens in own):
-        return list(own)
-    return effect.lenses if effect else []
+    """How our effect lies to the paper's and to zero, in words: as the verdict has it, else from the effect."""
+    own = verdict.lenses
+    if own is None:
+        return effect.lenses if effect else []
+    words = []
+    if own.same_direction is not None:
+        words.append("same direction as the paper" if own.same_direction else "opposite direction to the paper")
+    if own.paper_inside is not None:
+        words.append(f"the interval {'includes' if own.paper_inside else 'excludes'} the paper's effect")
+    return [*words, f"it {'includes' if own.zero_inside else 'excludes'} 0"]
 
 
 def verdicts(results: Results) -> Display:
