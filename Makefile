@@ -4,12 +4,23 @@ PYTHON  ?= python3.11
 PROFILE ?= cpu
 JOBS    ?= 2
 DEVICE  ?= cpu
-PY      := $(VENV)/bin/python
+PY      := "$(VENV)/bin/python"
 RUN     := $(PY) -m sslrepro
 export PYTHONPATH := $(CURDIR)
 SHAPES  := "sslrepro,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 export PYTHONWARNINGS := ignore::UserWarning:papermill
 export JUPYTER_PLATFORM_DIRS := 1
+
+# A variable on the command line that nothing here reads would be lost without a word: it is an error instead.
+KNOBS   := VENV PYTHON PROFILE JOBS DEVICE TABLE METHOD SEEDS DATA DATASET DRY MISSING COMPARE PUBLISH REPLICATION \
+           NO_OPEN JUPYTER
+GIVEN   := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNREAD  := $(filter-out $(KNOBS) MAKEFLAGS MAKEOVERRIDES,$(filter-out -%,$(GIVEN)))
+ifneq ($(UNREAD),)
+$(error no target reads $(UNREAD). Known: $(KNOBS). Settings of a run are changed with `make notebook` or \
+  `python -m sslrepro train --set NAME=VALUE`)
+endif
+export SSLREPRO_COMMAND := make $(MAKECMDGOALS) $(MAKEOVERRIDES)
 
 # An environment named on the command line (VENV=...) is used as it is; the project's own follows requirements.txt.
 ifeq ($(VENV),.venv)
@@ -24,27 +35,29 @@ endif
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
-	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
-	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
+	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|night|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
+	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [COMPARE=1] [PUBLISH=1] [REPLICATION=1]"
+	@echo "                 [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
 	@echo "  make notebook TABLE=nnclr_queue | METHOD=nnclr [NO_OPEN=1] [JUPYTER=\"--no-browser --allow-root\"]"
 
 $(VENV)/.complete: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed (PYTHON=<path> names another 3.11)"; exit 1; }
 	@echo "creating $(VENV) from requirements.txt (2-3 GB, a few minutes)"
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@test -x $(PY) || $(PYTHON) -m venv "$(VENV)"
 	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all); without TABLE, list what exists
-	@$(RUN) reproduce $(TABLE) --profile $(PROFILE) --jobs $(JOBS) --device $(DEVICE) \
-	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--root "$(DATA)") $(if $(DATASET),--dataset $(DATASET)) \
-	  $(if $(DRY),--dry-run) $(if $(MISSING),--missing)
+reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all) into runs/; without TABLE, list what exists
+	@$(RUN) reproduce $(if $(TABLE),"$(TABLE)") --profile "$(PROFILE)" --jobs "$(JOBS)" --device "$(DEVICE)" \
+	  $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--root "$(DATA)") $(if $(DATASET),--dataset "$(DATASET)") \
+	  $(if $(DRY),--dry-run) $(if $(MISSING),--missing) $(if $(COMPARE),--compare) $(if $(PUBLISH),--publish) \
+	  $(if $(REPLICATION),--publish-replication)
 
 list: $(ENV)  ## tables, methods, data sets, profiles
 	@$(RUN) list
 
 notebook: $(ENV)  ## change one parameter and look: TABLE=... or METHOD=... opens a notebook in JupyterLab
-	@$(RUN) notebook $(if $(TABLE),--table $(TABLE)) $(if $(METHOD),--method $(METHOD)) $(if $(NO_OPEN),--no-open) \
+	@$(RUN) notebook $(if $(TABLE),--table "$(TABLE)") $(if $(METHOD),--method "$(METHOD)") $(if $(NO_OPEN),--no-open) \
 	  $(if $(JUPYTER),-- $(JUPYTER))
 
 pages: $(ENV)  ## execute again the pages whose inputs changed (from the ledger, nothing is trained)
@@ -54,7 +67,7 @@ check: $(ENV)  ## which published pages are stale; fails if any is
 	@$(RUN) check
 
 book: $(ENV)  ## build the book, warnings as errors; prints the front page to open
-	@$(VENV)/bin/jupyter-book build book --path-output . --all -W -n --keep-going -q
+	@"$(VENV)/bin/jupyter-book" build book --path-output . --all -W -n --keep-going -q
 	@$(PY) book/_ext/offline.py _build/html
 	@echo "open $(CURDIR)/_build/html/index.html"
 
@@ -76,7 +89,7 @@ test-processors: $(ENV)  ## tests of exact numbers under settings that imitate o
 	@$(PY) tests/processors.py
 
 bench: $(ENV)  ## speed beside torchvision and faiss, in one run
-	@$(RUN) bench --device $(DEVICE)
+	@$(RUN) bench --device "$(DEVICE)"
 
 clean:  ## remove builds and runs, notebooks of `make notebook` among them; the ledger and the environment stay
 	rm -rf _build runs .pytest_cache .ruff_cache

@@ -53,9 +53,9 @@ def smoke_runs(tmp_path_factory) -> Path:
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     folder = Path(os.environ.get("SSLREPRO_RUNS") or shared / "smoke-runs")
-    wanted = merge_runs([task for name in tables.names() for task in plans.plan_table(name, "smoke", 1).tasks])
+    wanted = merge_runs([run for name in tables.names() for run in plans.plan_table(name, "smoke", 1).runs])
     made = plans.plan_table("nnclr_queue", "smoke", 1)
-    wanted = [task for task in wanted if ledger.published_record(task, made) is None]
+    wanted = [run for run in wanted if ledger.published_record(run, made) is None]
     with locked(shared / "smoke-runs-lock"):
         workers.carry_out(wanted, folder, progress=False)
     return folder

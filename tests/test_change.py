@@ -3,7 +3,6 @@
 import ast
 import importlib
 import json
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +44,7 @@ def parameters(text: str) -> dict:
 def tasks(ready):
     given = parameters(starter_notebooks.notebook(ready))
     order = ("method", "parameter", "values", "profile", "seeds", "dataset", "root", "changes")
-    return compare.tasks_of(*(given[name] for name in order))
+    return compare.runs_of(*(given[name] for name in order))
 
 
 # --- every table, every method --------------------------------------------------------------------------------------
@@ -56,7 +55,7 @@ def test_a_notebook_is_small_normalised_and_at_smoke_scale(ready):
     text = starter_notebooks.notebook(ready)
     source = json.loads((ROOT / "notebooks" / f"{ready.source}.ipynb").read_text())
     assert len(text.encode()) < 20_000
-    assert text == starter_notebooks.dumped(starter_notebooks.normalised(json.loads(text), keep_outputs=False))
+    assert text == starter_notebooks.dump(starter_notebooks.normalise(json.loads(text), keep_outputs=False))
     assert parameters(text) == ready.parameters and ready.parameters["profile"] == "smoke"
     assert set(parameters(text)) == set(parameters(json.dumps(source))), "the source's own parameters, no others"
     cells = json.loads(text)["cells"]
@@ -72,7 +71,7 @@ def test_its_parameters_build_runs_that_differ(ready):
 
 @pytest.mark.parametrize("ready", [one for one in FITTING if one.kind == "table"], ids=named)
 def test_its_runs_are_the_tables_own_at_smoke_scale(ready):
-    known = {task.name for task in plan_table(ready.id, "smoke", 1).tasks}
+    known = {run.name for run in plan_table(ready.id, "smoke", 1).runs}
     assert {group[0].name for group in tasks(ready).values()} <= known
 
 
@@ -80,7 +79,7 @@ def test_its_runs_are_the_tables_own_at_smoke_scale(ready):
 def test_a_table_that_does_not_fit_gets_its_own_notebook(ready):
     given = ready.parameters
     assert ready.kind == "table" and ready.source == tables.definition(ready.id).notebook
-    assert plan_table(given["table"], given["profile"], given["seeds"], given["dataset"]).tasks
+    assert plan_table(given["table"], given["profile"], given["seeds"], given["dataset"]).runs
 
 
 def test_most_tables_fit_and_vary_what_they_are_about():
@@ -129,9 +128,49 @@ def test_smoke_scale_says_that_nothing_is_concluded(found):
     text = str(compare.onward(found))
     assert "nothing is concluded" in text and 'profile = "cpu"' in text and "seeds = 3" in text
     one, three = ([{}], [{}] * 3)
-    cpu = compare.profile("cpu")
-    assert "one seed tells little" in str(compare.onward(compare.Compared(cpu, ("a",), {"x": one})))
-    assert "intervals overlap" in str(compare.onward(compare.Compared(cpu, ("a",), {"x": three})))
+    cpu = compare.scale("cpu")
+    assert "one seed tells little" in str(compare.onward(compare.Comparison(cpu, ("a",), {"x": one})))
+    text = str(compare.onward(compare.Comparison(cpu, ("a",), {"x": three})))
+    assert "paired difference leaves out 0" in text and "overlap does not decide" in text
+
+
+def synthetic(*values: list[float]) -> compare.Comparison:
+    """Runs that were never trained: a list of accuracies, a seed each, for every value of a setting."""
+
+    def record(seed: int, score: float) -> dict:
+        scores = {"knn": {"evaluation": "knn", "scores": {"knn_top1": score / 100}},
+                  "training": {"evaluation": "training", "scores": {"seconds": 1.0}}}  # fmt: skip
+        return {"config": {"seed": seed}, "results": scores, "log": []}
+
+    records = {f"value {n}": [record(*pair) for pair in enumerate(scores)] for n, scores in enumerate(values)}
+    return compare.Comparison(compare.scale("cpu"), ("a",), records)
+
+
+def test_differences_are_paired_over_seeds():
+    """Overlapping intervals, and yet a difference that every seed shows: by hand 1.0 ± 4.303 * 0.1 / sqrt(3)."""
+    low, high = [40.0, 50.0, 60.0], [41.0, 50.9, 61.1]
+    lines = str(compare.differences(synthetic(low, high))).splitlines()
+    assert lines[-1].startswith("value 1 minus value 0") and "+1.0 ± 0.2" in lines[-1] and lines[-1].split()[-1] == "2"
+    scores = str(compare.scores_of(synthetic(low, high)))
+    assert "50.0 ± 24.8" in scores and "51.0 ± 25.0" in scores and "3 seeds" in scores
+    assert len(str(compare.differences(synthetic(low, high, low))).splitlines()) == 2 + 3, "every pair once"
+    assert "2 or more to say" in str(compare.differences(synthetic([1.0], [2.0])))
+    assert "more than 1,000" in str(compare.differences(synthetic(low, low)))
+
+
+@pytest.mark.parametrize(("mean", "sd", "n"), [(1.0, 0.1, 2), (1.0, 1.0, 7), (-1.0, 1.0, 7), (0.1, 1.0, 387)])
+def test_seeds_it_would_take(mean, sd, n):
+    """t(.975, 6) = 2.447 and 2.447 / sqrt(7) < 1 <= 2.571 / sqrt(6)."""
+    assert compare.seeds_to_tell(mean, sd) == n
+
+
+def test_a_method_is_tried_on_as_many_seeds_as_are_asked_for(tmp_path):
+    short = {"data.n_train": 64, "data.n_test": 32, "data.side": 8, "data.classes": 4, "plan.batch_size": 16}
+    results = compare.try_method("simclr", "smoke", 3, changes=short, runs=tmp_path)
+    assert [record["config"]["seed"] for record in results.records["simclr"]] == [0, 1, 2]
+    assert "±" in str(compare.scores_of(results)) and len(list(tmp_path.iterdir())) == 3
+    with pytest.raises(ValueError, match="seeds must be >= 1, got 0"):
+        compare.try_method("simclr", seeds=0)
 
 
 def test_a_ready_notebook_runs_from_another_folder(tmp_path):
@@ -166,31 +205,13 @@ def test_a_ready_notebook_runs_from_another_folder(tmp_path):
 ])  # fmt: skip
 def test_wrong_input_is_one_error_that_lists_what_exists(given, said):
     with pytest.raises(ValueError, match=said):
-        compare.tasks_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | given))
+        compare.runs_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | given))
 
 
 def test_what_may_be_none_or_whole_is_taken():
-    made = compare.tasks_of("nnclr", "settings.teacher_momentum", [None, 0.9])
+    made = compare.runs_of("nnclr", "settings.teacher_momentum", [None, 0.9])
     assert list(made) == ["teacher momentum none", "teacher momentum 0.9"]
-    assert compare.tasks_of("nnclr", "plan.lr", [1, 0.5]) and compare.tasks_of(
-        "ifnd", "settings.clusters", [[8], (4, 8)]
-    )
-
-
-def test_without_the_package_the_first_cell_is_one_line():
-    """In a kernel that does not find it."""
-    cell = next(c for c in json.loads((ROOT / "notebooks" / "change.ipynb").read_text())["cells"]
-                if "start" in c["metadata"].get("tags", []))  # fmt: skip
-    code = f"""
-import importlib.util, sys
-importlib.util.find_spec = lambda name: None
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell.instance()
-shell.run_cell({cell["source"]!r})
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    assert len(lines) == 1 and "sslrepro is not installed" in lines[0] and "make notebook" in lines[0], done.stdout
+    assert compare.runs_of("nnclr", "plan.lr", [1, 0.5]) and compare.runs_of("ifnd", "settings.clusters", [[8], (4, 8)])
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

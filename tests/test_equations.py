@@ -116,6 +116,72 @@ def through(method: methods.Method, path: str, view: torch.Tensor) -> list:
     return rows(x)
 
 
+def left_behind(name: str, key: str, ours: torch.Tensor, theirs: torch.Tensor, told: bool) -> str:
+    """A part of the state that `after_step` left other than the oracle says: which, where first, and both values."""
+    place = (ours.double() - theirs.double()).abs().flatten().argmax().item()
+    where = torch.unravel_index(torch.tensor(place), ours.shape) if ours.ndim else ()
+    source = "after() of the oracle says" if told else "the oracle's after() does not name it, so it must stay"
+    return (f"{name}: after_step leaves {key}{[int(i) for i in where]} = {ours.flatten()[place].item():.6g}, "
+            f"{source} {theirs.flatten()[place].item():.6g}")  # fmt: skip
+
+
+NUDGE = 1e-3
+
+
+def mismatch(name, method, batch, reference, out, told, state, settings, progress, expected) -> str:
+    """Both losses, and for every part of the model and view how both change when its output is nudged.
+
+    Where the slopes differ, one of the two reads that part of that view otherwise than the other.
+    """
+    lines = [f"{name}: the loss is {method.loss(batch, progress).loss.item():.9g}, the oracle's {expected:.9g}."]
+    for part, path in reference.OUTPUTS.items():
+        for view in range(len(batch.views)):
+            nudged = {key: list(views) for key, views in out.items()}
+            nudged[part][view] = [[x + NUDGE * (-1) ** place for place, x in enumerate(row)] for row in out[part][view]]
+            theirs = (reference.loss(nudged, told, state, settings, progress) - expected) / NUDGE
+            ours = slope(method, batch, progress, path, view, list(reference.OUTPUTS.values()))
+            where = f"  part {part!r} ({path}), view {view}: "
+            if ours is None:
+                lines.append(where + f"does not pass through alone; slope of the oracle {theirs:+.4f}")
+                continue
+            same = abs(ours - theirs) <= 0.01 * max(abs(ours), abs(theirs)) + 1e-4
+            lines.append(where + f"slope {ours:+.4f}, of the oracle {theirs:+.4f}: {'agree' if same else 'DIFFER'}")
+    return "\n".join(lines)
+
+
+def slope(method, batch, progress, path: str, view: int, paths: list[str]) -> float | None:
+    """Change of the method's loss when the output of a path is nudged in one view, and nothing after it moves.
+
+    None where no call of the path's last module has that view's output: the views pass through it together.
+    """
+    words = path.removesuffix(" unit").split()
+    later = {other.removesuffix(" unit").split()[-1] for other in paths
+             if other.startswith(" ".join(words) + " ") and other != path} - {words[-1], "unit"}  # fmt: skip
+    kept = {name: [] for name in later}
+    with torch.no_grad():
+        target = torch.tensor(through(method, " ".join(words), batch.views[view])).double()
+        hooks = [getattr(method, name).register_forward_hook(lambda m, i, o, name=name: kept[name].append(o))
+                 for name in later]  # fmt: skip
+        before = method.loss(batch, progress).loss.item()
+        for hook in hooks:
+            hook.remove()
+        seen, signs = [], torch.tensor([(-1.0) ** place for place in range(target.shape[1])]).double()
+
+        def nudge(module, inputs, output):
+            if output.shape == target.shape and output.double().allclose(target, atol=1e-9):
+                seen.append(True)
+                return output + NUDGE * signs
+            return output
+
+        hooks = [getattr(method, name).register_forward_hook(lambda m, i, o, name=name: kept[name].pop(0))
+                 for name in later]  # fmt: skip
+        hooks.append(getattr(method, words[-1]).register_forward_hook(nudge))
+        after = method.loss(batch, progress).loss.item()
+        for hook in hooks:
+            hook.remove()
+    return (after - before) / NUDGE if seen else None
+
+
 @pytest.mark.parametrize("kind", ["plain", "pairs"])
 @pytest.mark.parametrize("how", ["fresh", "stirred"])
 @pytest.mark.parametrize(("name", "variant", "n_views", "progress"), CASES)
@@ -146,20 +212,57 @@ def test_against_the_oracle(name, variant, n_views, progress, how, kind):
 
     step = method.loss(batch, progress)
     expected = reference.loss(out, given, state, asdict(settings), progress)
-    assert step.loss.item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    if step.loss.item() != pytest.approx(expected, rel=1e-9, abs=1e-9):
+        pytest.fail(mismatch(name, method, batch, reference, out, given, state, asdict(settings), progress, expected))
 
     teachers = {key: t.clone() for key, t in method.state_dict().items() if "teacher" in key}
     method.after_step(step, progress)
     written = reference.after(out, given, state, asdict(settings), progress)
     now = listed(method)
+    unknown = sorted(written.keys() - state.keys())
+    assert not unknown, f"tests/equations/{name}.py: after() writes {unknown}; the state has {sorted(state)}"
     for key, before in state.items():
-        assert torch.tensor(now[key]).allclose(torch.tensor(written.get(key, before)), atol=1e-6), key
+        ours, theirs = torch.tensor(now[key]), torch.tensor(written.get(key, before))
+        assert ours.allclose(theirs, atol=1e-6), left_behind(name, key, ours, theirs, key in written)
     if teachers:
-        student = nn.Sequential(method.encoder, method.projector) if name != "dino" else method.student()
+        student = (
+            nn.Sequential(method.encoder, method.projector) if not hasattr(method, "student") else method.student()
+        )
         momentum = reference.teacher_momentum(asdict(settings), progress)
         for (key, new), own in zip(method.teacher.net.named_parameters(), student.parameters(), strict=True):
             old = teachers[f"teacher.net.{key}"]
             assert new.allclose(momentum * old + (1 - momentum) * own, atol=1e-9), key
+
+
+def test_a_mismatch_names_the_part_and_the_view(monkeypatch):
+    """An oracle of SimSiam that forgets the prediction of view 1: its slopes there are 0, the others as the method's."""
+    reference = oracle("simsiam")
+
+    def half(out, batch, state, settings, progress):
+        pairs = zip(out["p"][0], out["z"][1], strict=True)
+        return sum(-reference.cosine(p, z) / 2 for p, z in pairs) / len(batch["index"])
+
+    monkeypatch.setattr(reference, "loss", half)
+    with pytest.raises(pytest.fail.Exception) as failure:
+        test_against_the_oracle("simsiam", "default", 2, 0.5, "fresh", "plain")
+    head, *lines = str(failure.value).splitlines()
+    assert head.startswith("simsiam: the loss is") and "the oracle's" in head
+    verdict = {line.split(":")[0].strip(): line.rsplit(" ", 1)[1] for line in lines}
+    assert verdict == {
+        "part 'z' (encoder projector), view 0": "DIFFER", "part 'z' (encoder projector), view 1": "agree",
+        "part 'p' (encoder projector predictor), view 0": "agree",
+        "part 'p' (encoder projector predictor), view 1": "DIFFER",
+    }  # fmt: skip
+
+
+def test_state_that_is_left_otherwise_is_named(monkeypatch):
+    reference = oracle("msf")
+    monkeypatch.setattr(reference, "after", lambda *told: {})
+    with pytest.raises(AssertionError, match=r"msf: after_step leaves queue\.\w+\[.*does not name it, so it must stay"):
+        test_against_the_oracle("msf", "default", 2, 0.5, "fresh", "plain")
+    monkeypatch.setattr(reference, "after", lambda *told: {"queue.entires": []})
+    with pytest.raises(AssertionError, match=r"after\(\) writes \['queue.entires'\]; the state has .*queue.entries"):
+        test_against_the_oracle("msf", "default", 2, 0.5, "fresh", "plain")
 
 
 @pytest.mark.parametrize("n_views", [2, 3])

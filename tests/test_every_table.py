@@ -23,9 +23,9 @@ def found(smoke_runs):
 @pytest.mark.parametrize("name", tables.names())
 def test_every_run_is_there_and_whole(name, found, smoke_runs):
     made = found[name].plan
-    assert made.tasks and all(ledger.find_record(task, made, smoke_runs) for task in made.tasks)
-    failed = [task.name for task in made.tasks if not is_complete(task, Store(smoke_runs))
-              and ledger.published_record(task, made) is None]  # fmt: skip
+    assert made.runs and all(ledger.find_record(run, made, smoke_runs) for run in made.runs)
+    failed = [run.name for run in made.runs if not is_complete(run, Store(smoke_runs))
+              and ledger.published_record(run, made) is None]  # fmt: skip
     assert failed == []
 
 

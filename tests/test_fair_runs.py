@@ -11,6 +11,8 @@ from sslrepro import methods
 from sslrepro.base.types import Batch
 from sslrepro.methods.seppid import BASES, random_pairs, repeated
 from sslrepro.parts.encoders import Conv
+from sslrepro.parts.frontier import Mining, triplets
+from sslrepro.parts.graph import Affinity
 from sslrepro.parts.memory import unit
 from sslrepro.study.profiles import PROFILES, profile
 from sslrepro.training.config import RunConfig, from_record
@@ -160,6 +162,15 @@ def test_isl_mines_only_rows_that_an_image_was_put_in(name):
         related = {i for i in range(N) if (method.affinity.members[i] >= 0).any()}
         assert related == set(seen) if mine_from == "written" else len(related) > len(seen)
         assert set(method.affinity.members.unique().tolist()) <= related | {-1}
+
+
+def test_strangers_are_rows_that_an_image_was_put_in():
+    g = torch.Generator().manual_seed(5)
+    own, bank = (unit(torch.randn(N, 6, generator=g)) for _ in range(2))
+    written, how = torch.tensor([2, 9, 17, 30, 31]), Mining(0.3, 0.3, 0.5, 5, 4096, 2, 3, 30, 1e-2, "own")
+    _, _, stranger = triplets(torch.arange(N), own, bank, Affinity(N, 2), how, g, written)
+    source = (stranger @ bank.T).argmax(1)
+    assert set(source.tolist()) == set(written.tolist()) and (source != torch.arange(N)).all()
 
 
 @pytest.mark.parametrize("name", ["isl", "isl_moco"])

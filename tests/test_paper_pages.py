@@ -40,6 +40,14 @@ def test_roles_show_what_the_paper_prints(pages):
     )
 
 
+def test_a_number_says_in_words_where_it_is_from(pages):
+    numbers = pages.paper_numbers
+    assert numbers.cell_source("nnclr_queue.q8192.top1") == "NNCLR, Table 7a: 8192, Top-1"
+    assert numbers.cell_source("nnclr_queue.q98304.top1 - nnclr_queue.q8192.top1").count("Table 7a") == 2
+    assert numbers.value_source("nnclr.nn_match_end").startswith("NNCLR, 4.5: accuracy of the NN")
+    assert numbers.setting_source("nnclr.headline_run.queue") == "NNCLR, settings: headline run, queue"
+
+
 @pytest.mark.parametrize("read, text", [
     ("cell", "nnclr_queue.q1.top1"), ("cell", "nnclr_nnsiam.simsiam.top5"), ("value", "nnclr.nothing"),
     ("setting", "nnclr.headline_run.nothing"),

@@ -65,11 +65,16 @@ def test_definitions_match_the_transcription(name):
 
 def test_queues_keep_the_papers_length_in_batches():
     cpu = profile("cpu")
-    sizes = {row: cpu.queue_size(given["queue_size"]) for row, given in tables.definition("nnclr_queue").rows.items()}
+
+    def queue_size(**of_table):
+        return cpu.config("nnclr", 0, of_table).settings["queue_size"]
+
+    sizes = {row: queue_size(**settings) for row, settings in tables.definition("nnclr_queue").rows.items()}
     assert sizes == {"q8192": 48, "q16384": 96, "q32768": 192, "q65536": 384, "q98304": 576}
     assert all(size * PAPER_BATCH == int(row[1:]) * cpu.plan.batch_size for row, size in sizes.items())
     assert max(sizes.values()) <= cpu.n_train // 8
-    assert cpu.queue_size(10**7) == cpu.n_train // 8
+    assert queue_size(queue_size=10**7) == cpu.n_train // 8
+    assert queue_size(batch_size=8192) == queue_size() == sizes["q32768"], "in batches of the scale, whatever the row's"
     folder = on_dataset(cpu, "holiday")  # 9,216 images at most, of however many the folder has
     assert [replace(folder, n_images=n).n_train for n in (1_000, 50_000)] == [1_000, 9_216]
 
@@ -106,15 +111,15 @@ def test_controls_share_data_views_and_steps_with_the_rows():
 
 def test_shared_runs_are_done_once():
     made = plans.plan_table("nnclr_queue", "cpu", 2)
-    names = [task.name for task in made.tasks]
+    names = [run.name for run in made.runs]
     assert len(names) == len(set(names)) == 18
-    first = [task.seed for task in made.tasks]
+    first = [run.seed for run in made.runs]
     assert first == sorted(first), "whole seeds first: a killed table is still a table"
 
 
 def test_every_seed_has_its_own_images():
     made = plans.plan_table("nnclr_queue", "cpu", 3)
-    assert [task.config.data.seed for task in made.rows["q8192"]] == [0, 1, 2]
+    assert [run.config.data.seed for run in made.rows["q8192"]] == [0, 1, 2]
 
 
 # --- names that do not exist ------------------------------------------------------------------------------------
@@ -164,70 +169,99 @@ def test_the_paper_profile_can_be_planned(said):
 # --- end to end -------------------------------------------------------------------------------------------------
 
 
+WORDS = ("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2")
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A project of its own: notebooks and an empty ledger, so that nothing here touches the repository's."""
+    """A project of its own: notebooks and no ledger, so that nothing here touches the repository's."""
     home = tmp_path_factory.mktemp("home")
     for name in ("notebooks", "book"):
         (home / name).mkdir()
     (home / "notebooks" / "table.ipynb").write_bytes((ROOT / "notebooks" / "table.ipynb").read_bytes())
     (home / "book" / "_toc.yml").write_bytes((ROOT / "book" / "_toc.yml").read_bytes())
-    done = command("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2", SSLREPRO_HOME=str(home))
+    done = command(*WORDS, SSLREPRO_HOME=str(home))
     return home, done
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def published(home):
+    """The same project after its results were published."""
+    folder, _ = home
+    done = command(*WORDS, "--publish", "--no-book", SSLREPRO_HOME=str(folder))
+    return folder, done
 
 
 def test_reproduce_prints_table_verdicts_cost_and_places(home):
     folder, done = home
     for words in ("8,192", "98,304", "73.6", "SimCLR, same images", "pixels, no encoder", "nnclr_c23", "not judged",
-                  "processor-minutes", "notebook", "ledger"):  # fmt: skip
+                  "processor-minutes", f"notebook  {folder / 'runs' / 'pages' / 'nnclr_queue-smoke.ipynb'}",
+                  "nothing is published of nnclr_queue at smoke scale"):  # fmt: skip
         assert words in done.stdout, words
     assert "18 runs, 0 stored, 18 to do" in done.stdout
     assert "step/s" in done.stderr and "table: 18 runs" in done.stderr
+    assert (folder / "runs" / "pages" / "nnclr_queue-smoke.ipynb").exists()
+
+
+def test_publishing_fills_the_ledger_and_the_book(published):
+    folder, done = published
+    ledger = folder / "book" / "ledger" / "smoke"
+    assert f"ledger    {ledger}: 0 runs with the numbers that stood there, 0 differ (largest by 0.0000), 18 new" in (
+        done.stdout
+    )
+    assert len(list(ledger.glob("*-*.json"))) == 18 and len(list((ledger / "logs").glob("*.jsonl"))) == 14
     assert (folder / "book" / "executed" / "nnclr_queue-smoke.ipynb").exists()
-    assert len(list((folder / "book" / "ledger" / "smoke").glob("*-*.json"))) == 18
 
 
-def test_a_second_call_trains_nothing_and_changes_nothing(home):
-    folder, _ = home
-    page = folder / "book" / "executed" / "nnclr_queue-smoke.ipynb"
+def test_a_second_call_trains_nothing_and_changes_nothing(published):
+    folder, _ = published
+    book, page = contents(folder / "book"), folder / "runs" / "pages" / "nnclr_queue-smoke.ipynb"
+    command(*WORDS, SSLREPRO_HOME=str(folder))  # what is published now stands beside it
     before, stamp = page.read_bytes(), page.stat().st_mtime_ns
     begun = time.monotonic()
-    done = command("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2", SSLREPRO_HOME=str(folder))
+    done = command(*WORDS, SSLREPRO_HOME=str(folder))
     assert "18 runs, 18 stored, 0 to do" in done.stdout and "table:" not in done.stderr
-    assert "18 runs with the numbers that stood there, 0 differ" in done.stdout
-    assert page.read_bytes() == before and page.stat().st_mtime_ns == stamp
+    assert "compared  18 cells with the published ledger, which stays as it is: 18 same to the bit" in done.stdout
+    assert page.read_bytes() == before and page.stat().st_mtime_ns == stamp and contents(folder / "book") == book
     assert time.monotonic() - begun < 60  # 15 s is the promise; a loaded machine must not fail a test
 
 
-def test_two_executions_give_the_same_bytes(home):
-    folder, _ = home
+def test_two_executions_give_the_same_bytes(published):
+    folder, _ = published
     page = folder / "book" / "executed" / "nnclr_queue-smoke.ipynb"
     before = page.read_bytes()
     page.unlink()
-    command("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2", SSLREPRO_HOME=str(folder))
+    command(*WORDS, "--publish", "--no-book", SSLREPRO_HOME=str(folder))
     assert page.read_bytes() == before
 
 
-def test_a_changed_result_makes_the_page_stale(home):
-    folder, _ = home
+def test_a_changed_result_makes_the_page_stale(published):
+    folder, _ = published
     assert command("check", SSLREPRO_HOME=str(folder)).stdout == "every page is up to date\n"
     path = next((folder / "book" / "ledger" / "smoke").glob("nnclr-*.json"))
     before = path.read_text()
     path.write_text(re.sub(r'"linear_top1": [0-9.]+', '"linear_top1": 0.99', before))
+    changed = contents(folder / "book")
     done = command("check", check=False, SSLREPRO_HOME=str(folder))
     assert done.returncode == 1 and "nnclr_queue-smoke: its inputs changed; renew it with `make pages`" in done.stdout
-    words = ("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2")
-    told = command(*words, SSLREPRO_HOME=str(folder)).stdout  # the store still has what was measured
+    told = command(*WORDS, "--compare", SSLREPRO_HOME=str(folder)).stdout  # the store still has what was measured
+    assert "18 cells with the published ledger, which stays as it is: 17 same to the bit, 1" in told
+    assert contents(folder / "book") == changed, "a comparison overwrites nothing"
+    told = command(*WORDS, "--publish", "--no-book", SSLREPRO_HOME=str(folder)).stdout
     assert "17 runs with the numbers that stood there, 1 differ (largest by 0." in told
     assert read_json(path)["results"] == json.loads(before)["results"]
     assert command("check", SSLREPRO_HOME=str(folder)).returncode == 0
 
 
-def test_a_failing_cell_leaves_the_page_as_it_was(home):
-    folder, _ = home
+def test_a_failing_cell_leaves_the_page_as_it_was(published):
+    folder, _ = published
     page, notebook = folder / "book" / "executed" / "nnclr_queue-smoke.ipynb", folder / "notebooks" / "table.ipynb"
     before, source = page.read_bytes(), notebook.read_text()
-    notebook.write_text(source.replace("report.figure(found)", "report.figure(found, 'no such argument')"))
+    notebook.write_text(source.replace("table_page.figure(found)", "table_page.figure(found, 'no such argument')"))
     done = command("pages", check=False, SSLREPRO_HOME=str(folder))
     notebook.write_text(source)
     ours = [
@@ -238,8 +272,8 @@ def test_a_failing_cell_leaves_the_page_as_it_was(home):
     assert (folder / "runs" / "failed" / page.name).exists()
 
 
-def test_the_page_says_what_the_store_says(home):
-    folder, _ = home
+def test_the_page_says_what_the_store_says(published):
+    folder, _ = published
     page = json.loads((folder / "book" / "executed" / "nnclr_queue-smoke.ipynb").read_text())
     outputs = [o["data"] for c in page["cells"] if c["cell_type"] == "code" for o in c["outputs"] if "data" in o]
     text = "\n".join(output["text/plain"] for output in outputs)
@@ -257,15 +291,15 @@ def test_the_page_says_what_the_store_says(home):
     assert "{cite:t}`nnclr`" in page["cells"][0]["source"]
 
 
-def test_deleted_and_half_written_results_are_made_again(home):
-    folder, _ = home
+def test_deleted_and_half_written_results_are_made_again(published):
+    folder, _ = published
     store = Store(folder / "runs")
     name = next(name for name in store.names() if name.startswith("simclr"))
     path = store.folder(name) / "results.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])  # a kill while writing
-    done = command("reproduce", "nnclr_queue", "--profile", "smoke", "--seeds", "2", SSLREPRO_HOME=str(folder))
-    assert "17 stored, 1 to do" in done.stdout and "0 differ" in done.stdout
+    done = command(*WORDS, SSLREPRO_HOME=str(folder))
+    assert "17 stored, 1 to do" in done.stdout and "18 same to the bit" in done.stdout
     scores = [json.loads(line)["scores"] for line in path.read_text().splitlines()]
     assert [s for s in scores if "linear_top1" in s][-1]["linear_top1"] == pytest.approx(
         [json.loads(line)["scores"] for line in whole.decode().splitlines() if '"linear"' in line][-1]["linear_top1"]
@@ -332,8 +366,8 @@ def test_the_ledger_serves_pages_without_the_images(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def found(home, monkeypatch):
-    folder, _ = home
+def found(published, monkeypatch):
+    folder, _ = published
     monkeypatch.setattr(plans, "LEDGER", folder / "book" / "ledger")
     return read_results(plans.plan_table("nnclr_queue", "smoke", 2), folder / "runs")
 

@@ -277,9 +277,9 @@ def test_without_a_tree_there_is_one_clear_error(root):
 def test_a_ledger_made_on_a_tree_is_found_without_the_images(root, tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path / "ledger")
     made = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
-    write_json(made.ledger / "data.json", {task.data.name: task.data.fingerprint for task in made.tasks})
+    write_json(made.ledger / "data.json", {run.data.name: run.data.fingerprint for run in made.runs})
     again = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo")
-    assert [task.name for task in again.tasks] == [task.name for task in made.tasks]
+    assert [run.name for run in again.runs] == [run.name for run in made.runs]
     assert again.profile.levels == {"kingdom": 3, "order": 5, "leaf": 8}
     write_json(made.ledger / "data.json", {"zoo": "0" * 16})
     with pytest.raises(ValueError, match="no class tree is known"):

@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sslrepro import evaluate, methods
+from sslrepro import methods
 from sslrepro.base.store import Store, result_key
-from sslrepro.base.types import Features
 from sslrepro.cli.main import main
-from sslrepro.evaluate import linear
+from sslrepro.data import load
+from sslrepro.data.dataset import DataConfig
 from sslrepro.study import trials
 from sslrepro.study.profiles import profile
+from sslrepro.study.run import Run
 
 SCALE = "smoke"
 
@@ -53,21 +54,37 @@ def test_a_trial_is_on_equal_terms_and_a_table_sets_over_it():
     assert inner["base_settings"] == moco | {"temperature": 0.1}, "scaled as MoCo v2 itself"
 
 
-def of_blobs(n: int, seed: int = 0) -> Features:
-    g = torch.Generator().manual_seed(seed)
-    y = torch.arange(n) % 3
-    return Features(torch.randn(n, 6, generator=g) + 0.4 * y[:, None], y)
+@pytest.mark.parametrize("config", [DataConfig("shapes", n_train=160, n_test=48, side=8, classes=4, seed=3),
+                                    DataConfig("digits", n_train=300, seed=3)])  # fmt: skip
+def test_a_fifth_of_the_training_images_stands_in_for_the_test_split(config):
+    whole, _ = load(config)
+    kept, apart = load(replace(config, held_out=0.2))
+    assert (len(kept), len(apart)) == (len(whole) - len(whole) // 5, len(whole) // 5)
+    together = [image.tobytes() for part in (kept, apart) for image in part.images.numpy()]
+    assert sorted(together) == sorted(image.tobytes() for image in whole.images.numpy())
+    shares = torch.bincount(apart.labels).float() / torch.bincount(whole.labels)
+    assert shares.min() > 0.05 and shares.max() < 0.4, "of every class"
+    assert load(replace(config, held_out=0.2))[1].images.equal(apart.images)
+    assert not load(replace(config, held_out=0.2, seed=4))[1].images.equal(apart.images)
 
 
-def test_the_score_reads_no_test_image_and_no_held_out_image():
-    train = of_blobs(100)
-    score = evaluate.run("held_out", train, of_blobs(40, 1), seed=100)
-    garbled = Features(torch.full((40, 6), float("nan")), torch.zeros(40, dtype=torch.int64))
-    assert evaluate.run("held_out", train, garbled, seed=100) == score
-    order = torch.randperm(100, generator=torch.Generator().manual_seed(101))
-    kept, apart = (Features(train.x[rows], train.y[rows]) for rows in (order[20:], order[:20]))
-    assert score == {"held_out_top1": linear.scores(kept, apart, linear.Protocol(), 100)["linear_top1"]}
-    assert 0.5 < score["held_out_top1"] < 1
+def test_a_share_that_leaves_nothing_on_a_side_says_so():
+    config = DataConfig("shapes", n_train=160, n_test=48, side=8, classes=4)
+    for share in (0.001, 0.005):
+        with pytest.raises(ValueError, match="data.load: held_out must be a share that leaves images on both sides"):
+            load(replace(config, held_out=share))
+    with pytest.raises(ValueError, match=r"held_out must be in \[0, 1\), got 1"):
+        replace(config, held_out=1)
+
+
+def test_trials_train_on_four_fifths_and_other_runs_keep_their_names():
+    run = trials.trials_of("simclr")[0].run("cpu", 100)
+    assert run.data.held_out == 0.2 and run.steps == 8 * ((4608 - 921) // 24)
+    assert profile("cpu").config("simclr", 100).identity != run.config.identity
+    pixels = Run(replace(run.data, held_out=0.0), 0, {}).name
+    assert pixels != Run(run.data, 0, {}).name
+    assert replace(run.config, data=replace(run.data, held_out=0.0, fingerprint="")).identity == (
+        profile("cpu").fair().config("simclr", 100).identity)  # fmt: skip
 
 
 @pytest.fixture
@@ -77,8 +94,8 @@ def store(tmp_path):
     for method, means in scores.items():
         for trial, mean in zip(trials.trials_of(method), means, strict=True):
             for sign, seed in zip((-1, 1), trials.SEEDS, strict=True):
-                key = result_key("held_out", trials.protocol(SCALE))
-                line = {"key": key, "scores": {"held_out_top1": mean + sign * 0.125}}
+                key = result_key("linear", trials.protocol(SCALE))
+                line = {"key": key, "scores": {"linear_top1": mean + sign * 0.125}}
                 name = trial.run(SCALE, seed).name
                 (tmp_path / "runs" / name).mkdir(parents=True)
                 Store(tmp_path / "runs").append_result(name, line)
@@ -103,9 +120,9 @@ def test_the_best_is_frozen_the_first_of_equal_ones(store):
 def test_what_is_frozen_stands(store):
     path = trials.freeze(SCALE, ["simclr"], store / "runs", folder=store)
     before = path.read_bytes()
-    key = result_key("held_out", trials.protocol(SCALE))
+    key = result_key("linear", trials.protocol(SCALE))
     run = trials.trials_of("simclr")[3].run(SCALE, 100)
-    Store(store / "runs").append_result(run.name, {"key": key, "scores": {"held_out_top1": 0.99}})
+    Store(store / "runs").append_result(run.name, {"key": key, "scores": {"linear_top1": 0.99}})
     with pytest.raises(ValueError, match=r"trials\.simclr: trials must be those frozen in .* not chosen again"):
         trials.freeze(SCALE, ["simclr"], store / "runs", folder=store)
     assert path.read_bytes() == before

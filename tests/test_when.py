@@ -19,50 +19,50 @@ def results(table: str, profile: str, scores: Callable[[Run], dict[str, float]])
     """Results in which every run has the scores that a function gives; {} leaves the run out."""
     made = plans.plan_table(table, profile)
     known = {}
-    for task in made.tasks:
-        line = scores(task)
+    for run in made.runs:
+        line = scores(run)
         if line:
-            config = asdict(task.config) if task.config else {"pixels": asdict(task.data)}
+            config = asdict(run.config) if run.config else {"pixels": asdict(run.data)}
             cost = {"seconds": 60.0, "steps": 100, "embedding_std": 1.0}
-            known[task.name] = {"config": config, "environment": {}, "results": {
+            known[run.name] = {"config": config, "environment": {}, "results": {
                 "training": {"evaluation": "training", "scores": cost | line},
                 "linear": {"evaluation": "linear", "scores": line, "seconds": 1.0}}}  # fmt: skip
     return Results(made, known)
 
 
-def learner(task: Run) -> str:
-    if task.config is None or task.config.plan.epochs == 0:
+def learner(run: Run) -> str:
+    if run.config is None or run.config.plan.epochs == 0:
         return "control"
-    return task.config.settings.get("positive", task.config.method)
+    return run.config.settings.get("positive", run.config.method)
 
 
-def swept(gain: Callable[[int, int], float], match: float = 0.3, keep=lambda task: True, std: float = 1.0) -> Results:
+def swept(gain: Callable[[int, int], float], match: float = 0.3, keep=lambda run: True, std: float = 1.0) -> Results:
     """A sweep in which the neighbour is `gain(epochs, seed)` points better than no lookup, which has 70%."""
 
-    def scores(task: Run) -> dict[str, float]:
-        if not keep(task):
+    def scores(run: Run) -> dict[str, float]:
+        if not keep(run):
             return {}
-        who = learner(task)
+        who = learner(run)
         above = {"simclr": 5.0, "oracle": 15.0, "control": -40.0, "detached": -1.0}.get(who, 0.0)
         if who == "nearest":
-            above = gain(task.config.plan.epochs, task.seed)
-        top1 = (70 + above + (WOBBLE[task.seed] if who != "view" else 0)) / 100
+            above = gain(run.config.plan.epochs, run.seed)
+        top1 = (70 + above + (WOBBLE[run.seed] if who != "view" else 0)) / 100
         out = {"linear_top1": top1, "knn_top1": top1 - 0.2}
         return out | ({"neighbour_match_without_self": match, "embedding_std": std} if who == "nearest" else {})
 
     return results("budget_sweep", "night", scores)
 
 
-def mapped(slope=30.0, start=-6.0, far=-2.0, miner=lambda row, on_curve: on_curve, keep=lambda task: True) -> Results:
+def mapped(slope=30.0, start=-6.0, far=-2.0, miner=lambda row, on_curve: on_curve, keep=lambda run: True) -> Results:
     """A map whose gain is start + slope * share (+ far for farthest, far / 2 for random right neighbours)."""
 
-    def scores(task: Run) -> dict[str, float]:
-        if not keep(task):
+    def scores(run: Run) -> dict[str, float]:
+        if not keep(run):
             return {}
-        settings = {} if task.config is None else task.config.settings
-        if learner(task) in ("control", "detached"):
+        settings = {} if run.config is None else run.config.settings
+        if learner(run) in ("control", "detached"):
             return {"linear_top1": 0.3, "knn_top1": 0.3}
-        if learner(task) == "view":
+        if learner(run) == "view":
             return {"linear_top1": 0.7, "knn_top1": 0.5}
         if "right_share" in settings:
             share = settings["right_share"]
@@ -71,7 +71,7 @@ def mapped(slope=30.0, start=-6.0, far=-2.0, miner=lambda row, on_curve: on_curv
         else:
             share = 0.2
             gain = miner(settings, start + slope * share)
-        gain += WOBBLE[task.seed]
+        gain += WOBBLE[run.seed]
         return {"linear_top1": 0.7 + gain / 100, "knn_top1": 0.5 + gain / 100, "neighbour_match_without_self": share}
 
     return results("neighbour_map", "cpu", scores)
@@ -89,8 +89,11 @@ def test_an_effect_that_grows_is_said_to_and_its_crossing_found():
     line = budget_sweep.growth(found)
     assert line.verdict == "rises" and line.slope.mean == pytest.approx(3) and 2**line.zero == pytest.approx(32)
     text = budget_sweep.finding(found)
-    assert "After 8 epochs the neighbour costs −6.0 ± 0.7 points" in text
-    assert "After 64 epochs the neighbour pays +3.0 ± 0.7 points" in text
+    assert (
+        "After 8 epochs the neighbour changes the linear probe by −6.0 ± 0.7 points against no lookup (it costs;"
+        in text
+    )
+    assert "by +3.0 ± 0.7 points against no lookup (it pays; n = 3) and is right in 30.0 ± 0.0% of lookups" in text
     assert "grows with length" in text and "crosses zero at 32 epochs, 95% set" in text and "extrapolation" not in text
 
 
@@ -129,8 +132,12 @@ def test_an_unfinished_sweep_says_so_by_itself():
     found = swept(lambda n, s: 1.0, keep=lambda t: t.config is None or t.config.plan.epochs < 64 or t.seed == 0)
     text = budget_sweep.headline(found).text
     assert "10 runs of 66 are missing (5 of seed 1, 5 of seed 2)" in text and "MISSING=1" in text
-    assert "After 64 epochs the neighbour effect is +0.7 points against no lookup (one seed, n = 1)" in text
+    assert (
+        "After 64 epochs the neighbour changes the linear probe by +0.7 points against no lookup (one seed; n = 1)"
+        in text
+    )
     assert "Whether it grows cannot be said: 1 seed with every length" in text
+    assert "Over 8 to 32 epochs, which is not the question that was fixed, it changes by +0.0 ± 0.0 points" in text
     assert "Unfinished." in budget_sweep.headline(found).html and "1-3" in budget_sweep.table(found).text
     whole = swept(lambda n, s: 1.0)
     assert unfinished.note(whole) == "" and unfinished.shown(whole).html == ""
@@ -200,8 +207,8 @@ def test_a_flat_map_has_no_break_even():
 
 
 def test_an_unfinished_map_says_so_and_uses_whole_seeds():
-    def keep(task):
-        return task.config is None or task.config.settings.get("right_share") != 0.57 or task.seed == 0
+    def keep(run):
+        return run.config is None or run.config.settings.get("right_share") != 0.57 or run.seed == 0
 
     found = mapped(keep=keep)
     assert neighbour_map.rise(found).n == 1 and neighbour_map.rise(found).zero_set is None

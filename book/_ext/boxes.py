@@ -19,7 +19,7 @@ BEFORE = "How to read it"  # the section of a table's page before which its box 
 AFTER = "Settings"  # the section of a method's page after which its box stands; else it ends the page
 
 
-def ready_for(page: str) -> starter_notebooks.Ready | None:
+def ready_for(page: str) -> starter_notebooks.StarterNotebook | None:
     """The notebook of a page by its name: "executed/nnclr_queue-cpu", "methods/nnclr"; None for other pages."""
     folder, _, name = page.rpartition("/")
     if folder == "executed" and (table := name.partition("-")[0]) in tables.names():
@@ -27,7 +27,7 @@ def ready_for(page: str) -> starter_notebooks.Ready | None:
     return starter_notebooks.of_method(name) if folder == "methods" and name in methods.names() else None
 
 
-def box(ready: starter_notebooks.Ready, up: str) -> str:
+def box(ready: starter_notebooks.StarterNotebook, up: str) -> str:
     """The box in HTML; `up` leads from the page to the root of the book."""
     asks = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(ready.asks, quote=False))
     link = f'<a download href="{up}{FOLDER}/{ready.file}">{ready.file}</a>'
@@ -37,7 +37,7 @@ def box(ready: starter_notebooks.Ready, up: str) -> str:
     return (
         f'<div class="rerun change"><p class="asks"><b>Change one parameter:</b> {asks}{size}.</p>'
         f"<pre>{html.escape(ready.command)}</pre>"
-        f"<p>Opens a notebook that is ready to run, {time}; nothing is concluded from it. To download: {link}</p>"
+        f"<p>Opens a notebook that is ready to run ({time}); too small a scale for conclusions. Download: {link}</p>"
         "</div>"
     )
 

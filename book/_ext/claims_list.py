@@ -1,6 +1,7 @@
 """Every claim with its verdict at each scale and what would settle it."""
 
 import functools
+import html
 from typing import Any
 
 from badges import badge, classes_of, present
@@ -65,14 +66,16 @@ class ClaimsList(Block):
         if run:
             about.append(["trains ", *listed([[self.link(method, f"methods/{method}.html")] for method in run])])
         adapted = [d.adapted[name] for d in definitions().values() if name in getattr(d, "adapted", {})]
-        if adapted:
-            about.append(["judged as ", nodes.literal("", adapted[0])])
-        told = [one for one, ids in concerned().items() if name in ids]
-        if told:
-            about.append(["see ", *listed([self.named(one) for one in told])])
+        related = [one for one, ids in concerned().items() if name in ids]
+        if related:
+            about.append(["see ", *listed([self.named(one) for one in related])])
         words = para(strong(name), f" {claim['text']}", kind="name")
         kind = " ".join(f"is-{classes_of(one)}" for one in self.verdicts_of(name))
-        return div(f"entry claim {kind}", words, *came, para(*listed(about, " · "), kind="about"), id=name)
+        made = div(f"entry claim {kind}", words, *came, para(*listed(about, " · "), kind="about"), id=name)
+        if adapted:
+            summary = "The expression that is judged, over the rows that can be run here"
+            made += raw(f"<details><summary>{summary}</summary><code>{html.escape(adapted[0])}</code></details>")
+        return made
 
     def lines(self, claim: dict[str, Any]) -> list[list[nodes.Node | str]]:
         """A line per profile; one that says why not where nothing judged it."""
@@ -82,12 +85,12 @@ class ClaimsList(Block):
             lines.append([raw(badge(verdict.verdict, scale)), " ", where, *self.settled(verdict)])
         if not lines:
             written = papers.expression(claim) is not None
-            told = [d.unrun[claim["id"]] for d in definitions().values() if claim["id"] in d.unrun]
-            why = "not run yet" if written else "the claim cannot be written over measured cells"
-            why = told[0] if told else why
+            reasons = [d.unrun[claim["id"]] for d in definitions().values() if claim["id"] in d.unrun]
+            why = "not run yet" if written else "the claim cannot be expressed in measured cells"
+            why = reasons[0] if reasons else why
             lines = [[raw(badge("not judged")), f" {why}"]]
         if holds_in_paper(claim) is False:
-            lines.append(["The paper's own numbers do not bear it out."])
+            lines.append(["The paper's own numbers do not support it."])
         return lines
 
     @staticmethod

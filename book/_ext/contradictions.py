@@ -46,7 +46,7 @@ class Contradictions(Block):
         sides = [div("side", para(readable(one[side]))) for side in ("statement_a", "statement_b")]
         made += div("sides", *sides)
         if mirrored := re.fullmatch(r"see (\w+)", one["analysis"].strip()):
-            made += para("The same as ", *self.named(mirrored[1]), ", told there.", kind="analysis")
+            made += para("Described under ", *self.named(mirrored[1]), ".", kind="analysis")
             return made
         made += para(readable(one["analysis"]), kind="analysis")
         if note is not None and any(line.strip() for line in note):
@@ -58,7 +58,7 @@ class Contradictions(Block):
         ran = [d for d in definitions().values() if name in getattr(d, "margin", ())]
         for definition in ran:
             shown = self.pages(definition.id)
-            lines.append(["we ran ", *self.named(definition.id), ": ", *listed(shown, "· ")] if shown else
+            lines.append(["run in ", *self.named(definition.id), ": ", *listed(shown, "· ")] if shown else
                          ["to be run in ", *self.named(definition.id)])  # fmt: skip
         if lines:
             made += para(*listed(lines, " · "), kind="about")

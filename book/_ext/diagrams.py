@@ -1,7 +1,7 @@
-"""The papers' schematic figures, drawn anew from our parts: each function makes one SVG.
+"""The papers' schematic figures, redrawn with our parts: each function makes one SVG.
 
 Text and lines take the page's colour and fills are variables of papers.css (Okabe-Ito's colours, lighter ones in dark
-mode). Units are pixels of the drawing, y downward. No number stands in a drawing.
+mode). Units are pixels of the drawing, y downward. No drawing contains a number.
 """
 
 import hashlib

@@ -43,7 +43,38 @@ def plain(given: Any) -> str:
     return f"{given:,}" if isinstance(given, int) and given >= 10_000 else str(given)
 
 
-def role(read: Callable[[str], str], what: str) -> Callable[..., tuple[list[nodes.Node], list[nodes.Node]]]:
+def cell_source(text: str) -> str:
+    """Where a printed cell stands: "NNCLR, Table 5: simclr, full aug", for each side of a difference."""
+    said = []
+    for part in text.split(" - "):
+        table, row, column = part.strip().split(".")
+        about = papers.table(table)
+        label = next((one["label"] for one in about["columns"] if one["key"] == column), column)
+        line = next((one for one in about["rows"] if one["row"] == row), {})
+        first = line.get(about["columns"][0]["key"], row)
+        short = papers.paper(about["paper"])["paper"]["short"]
+        said.append(f"{short}, {about['number'] or 'text'}: {first}, {label}")
+    return "; minus ".join(said)
+
+
+def value_source(text: str) -> str:
+    """Where a paper states a number: its section and what the number is."""
+    key, name = text.split(".")
+    about = next(one for one in papers.paper(key)["text_values"] if one["id"] == name)
+    return f"{papers.paper(key)['paper']['short']}, {about['source']}: {about['text']}"
+
+
+def setting_source(text: str) -> str:
+    """Whose setting it is, and its name in words."""
+    first, *rest = text.split(".")
+    key = first if first in papers.PAPERS else papers.table(first)["paper"]
+    where = "" if first in papers.PAPERS else f", {papers.table(first)['number']}"
+    return f"{papers.paper(key)['paper']['short']}{where}, settings: {', '.join(rest).replace('_', ' ')}"
+
+
+def role(
+    read: Callable[[str], str], source: Callable[[str], str]
+) -> Callable[..., tuple[list[nodes.Node], list[nodes.Node]]]:
     """An inline role that shows a number of a paper and, on hovering, where it is from."""
 
     def made(name, rawtext, text, lineno, inliner, options=None, content=()):
@@ -52,14 +83,14 @@ def role(read: Callable[[str], str], what: str) -> Callable[..., tuple[list[node
         except (Missing, ValueError, KeyError, TypeError) as error:
             message = inliner.reporter.error(f"{name}: {text}: {error}", line=lineno)
             return [inliner.problematic(rawtext, rawtext, message)], [message]
-        return [nodes.abbreviation(rawtext, shown, explanation=f"{what}: {text}", classes=["printed"])], []
+        return [nodes.abbreviation(rawtext, shown, explanation=source(text), classes=["printed"])], []
 
     return made
 
 
 def setup(app: Sphinx) -> dict:
     """Register it."""
-    app.add_role("printed", role(cell, "printed"))
-    app.add_role("stated", role(value, "stated"))
-    app.add_role("setting", role(setting, "the paper's setting"))
+    app.add_role("printed", role(cell, cell_source))
+    app.add_role("stated", role(value, value_source))
+    app.add_role("setting", role(setting, setting_source))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

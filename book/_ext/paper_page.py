@@ -58,10 +58,10 @@ class PaperTables(Block):
         lines = []
         if claims:
             lines.append(["claims ", *listed([self.named(claim["id"]) for claim in claims])])
-        told = [one for one, ids in concerned().items() if name in ids]
-        told += [one for one in getattr(made, "margin", ()) if one not in told]
-        if told:
-            lines.append(["contradictions ", *listed([self.named(one) for one in told])])
+        related = [one for one, ids in concerned().items() if name in ids]
+        related += [one for one in getattr(made, "margin", ()) if one not in related]
+        if related:
+            lines.append(["contradictions ", *listed([self.named(one) for one in related])])
         return [para(*listed(lines, " · "), kind="about")] if lines else []
 
 
@@ -82,7 +82,7 @@ class PaperFigures(PaperTables):
             if links:
                 where = ["our figure: ", *listed(links)]
             elif name in diagrams.DRAWINGS:
-                where = [self.link("drawn anew above", f"{self.env.docname}.html#{name}")]
+                where = [self.link("redrawn above", f"{self.env.docname}.html#{name}")]
             claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
             about = self.rest(name, claims, None)
             words = para(strong(figure["number"] or "Figure"), f" {readable(figure['shows'])}", kind="name")

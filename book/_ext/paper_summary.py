@@ -43,8 +43,13 @@ class PaperSummary(Block):
         for name in MAIN[key]:
             claim, known = papers.claims()[name], ClaimsList.known(name)
             marks: list[nodes.Node | str] = []
-            for scale, (page, _, verdict) in sorted(known.items()):
-                marks += [raw(badge(verdict.verdict, scale)), " ", self.link("how", f"executed/{page}.html"), " "]
+            for scale, (page, table, verdict) in sorted(known.items()):
+                marks += [
+                    raw(badge(verdict.verdict, scale)),
+                    " ",
+                    self.link(papers.table(table)["number"] or "our table", f"executed/{page}.html"),
+                    " ",
+                ]
             text = f" {claim['text'].rstrip('.')}{sizes(claim, known)}."
             lines.append(
                 nodes.list_item("", para(*(marks or [raw(badge("not judged")), " "]), self.named(name)[0], text))
@@ -57,7 +62,12 @@ class PaperSummary(Block):
                 if one.claim in own and (one.claim not in at or at[one.claim].verdict == "not judged"):
                     at[one.claim] = one
         tallies = [counts(tuple(at.values()), scale) for scale, at in sorted(by_scale.items()) if at]
-        reached = {name for at in by_scale.values() for name, one in at.items() if one.verdict != "not judged"}
+        reached = {
+            name
+            for at in by_scale.values()
+            for name, one in at.items()
+            if one.verdict not in ("not judged", "not tested")
+        }
         total = para(strong("What we found. "), f"We wrote down {len(claims)} claims of the paper and could judge "
                      f"{len(reached)} of them: ", *listed(tallies, "· "), "Effects below the paper's own scale are "
                      "judged by their direction; ", self.link("what a verdict means", "rule.html"), ".")  # fmt: skip

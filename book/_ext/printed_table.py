@@ -25,7 +25,7 @@ def rest_of(table: dict[str, Any]) -> list[str]:
 
 
 def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
-    """A table as the paper prints it, best values marked, what was not run said, with copies to take along.
+    """A table as the paper prints it, best values marked, what was not run labelled, with copies to download.
 
     only   of its columns of scores; all where None
     """
@@ -65,7 +65,7 @@ def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
         name = f"{table['id']}-paper.{kind}"
         links.append(f'<a download="{name}" href="data:text/plain;base64,{data}">{label}</a>')
     shown = html_table([html.escape(one) for one in head], marked, "printed")
-    note = f'<p class="caption">{html.escape(said)}</p><p class="copies">Take it along: {" · ".join(links)}</p>'
+    note = f'<p class="caption">{html.escape(said)}</p><p class="copies">Download: {" · ".join(links)}</p>'
     return shown + note
 
 

@@ -16,11 +16,11 @@ class FigureClaims(PaperFigures):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
-        home = para("In the paper's part: ", *self.named(name), kind="came")
+        home = para("In the paper: ", *self.named(name), kind="came")
         shown = getattr(evolution.DEFINITIONS.get(name), "arms", ())
         ran = list(dict.fromkeys(maps.ARMS[arm].method for arm in shown))
         if ran:
-            home += nodes.Text(" · trained: ")
+            home += nodes.Text(" · runs of ")
             home += [one if isinstance(one, nodes.Node) else nodes.Text(one)
                      for one in listed([[self.link(method, f"methods/{method}.html")] for method in ran])]  # fmt: skip
         return [home, *self.rest(name, claims, None)]
@@ -47,9 +47,9 @@ def with_claims(app: Sphinx, name: str, source: list[str]) -> None:
     """Give every method's page the tables and claims it takes part in, and every figure's page its claims."""
     folder, _, method = name.rpartition("/")
     if folder == "figures" and method in figures():
-        source[0] += f"\n\n## Where it belongs\n\n```{{figure-claims}} {method}\n```\n"
+        source[0] += f"\n\n## Related claims and tables\n\n```{{figure-claims}} {method}\n```\n"
     if folder == "methods" and any(method in trained(made) for made in definitions().values()):
-        source[0] += f"\n\n## The papers' tables it is part of\n\n```{{method-tables}} {method}\n```\n"
+        source[0] += f"\n\n## Tables that train this method\n\n```{{method-tables}} {method}\n```\n"
 
 
 def setup(app: Sphinx) -> dict:

@@ -20,13 +20,13 @@ def of_paper(table: dict[str, Any]) -> list[str]:
     """Data, encoder, epochs and batch of a paper's table, as it states them."""
     settings = table.get("settings") or {}
 
-    def told(name: str) -> str:
+    def stated(name: str) -> str:
         value = settings.get(name, UNSTATED)
         if isinstance(value, int):
             return f"{value:,}"
         return str(value).partition(" (")[0].partition(" for the")[0]
 
-    return [table["dataset"], told("encoder"), told("epochs"), told("batch_size")]
+    return [table["dataset"], stated("encoder"), stated("epochs"), stated("batch_size")]
 
 
 def of_ours(found: Results) -> list[str]:
@@ -34,7 +34,7 @@ def of_ours(found: Results) -> list[str]:
     tasks = [task for (name, _), cell in found.plan.cells.items() for task in cell
              if name in found.definition.rows]  # fmt: skip
     configs = [task.config for task in tasks if task.name in found.known and hasattr(task.config, "plan")]
-    profile = PROFILES[found.plan.profile.name.partition("-")[0]]
+    profile = PROFILES[found.plan.profile.base]
     data = sorted({one.data.name for one in configs}) or [found.plan.profile.data.name]
     images = sorted({one.data.n_train for one in configs}) or [found.plan.profile.n_train]
     sides = sorted({one.data.side for one in configs if one.data.side}) or ["native"]

@@ -39,7 +39,7 @@ def words(page: str) -> str:
     """The words of a page's article, with single spaces."""
     parser = Words()
     parser.feed(page)
-    return re.sub(r"\s+", " ", " ".join(parser.parts)).replace("#", "").strip()
+    return re.sub(r"\s+", " ", re.sub(r"\\[()\[\]]|#", "", " ".join(parser.parts))).strip()  # no marks of formulas
 
 
 def write(app: Sphinx, exception: Exception | None) -> None:

@@ -24,13 +24,11 @@ def part_of(value: str) -> str:
 def results_of(directive: SphinxDirective, table: str, profile: str) -> Results:
     """What the ledger holds of a table; the page is made again when one of its files changes."""
     made = plans.plan_table(table, profile)
-    for task in made.tasks:
-        path = made.ledger / f"{task.name}.json"
+    for run in made.runs:
+        path = made.ledger / f"{run.name}.json"
         if path.exists():
             directive.env.note_dependency(str(path))
-    published = {
-        task.name: record for task in made.tasks if (record := ledger.published_record(task, made)) is not None
-    }
+    published = {run.name: record for run in made.runs if (record := ledger.published_record(run, made)) is not None}
     return Results(made, published)
 
 

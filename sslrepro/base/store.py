@@ -30,7 +30,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -49,7 +49,7 @@ def write_json(path: Path, record: Any) -> None:
 def read_json(path: Path) -> Any:
     """The value of a JSON file; a damaged one raises ValueError that names it."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"store: {path} is not valid JSON ({error}). Delete it to make it anew.") from None
 
@@ -59,13 +59,13 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")[:-1]
-    found = []
+    records = []
     for number, line in enumerate(lines, 1):
         try:
-            found.append(json.loads(line))
+            records.append(json.loads(line))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"store: line {number} of {path} is not valid JSON ({error}).") from None
-    return found
+    return records
 
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
@@ -73,18 +73,21 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
     text = path.read_bytes() if path.exists() else b""
     if text and not text.endswith(b"\n"):
         write_atomic(path, text[: text.rfind(b"\n") + 1])
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record, sort_keys=True) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process; another one waits. The lock goes with the process, however it ends."""
+def locked(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Hold a folder for this process; another one waits. The lock goes with the process, however it ends.
+
+    wait   False: raises BlockingIOError at once where another process holds the folder
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
@@ -116,7 +119,7 @@ def environment(device: str) -> dict[str, Any]:
 def processor() -> str:
     """The CPU's model name where Linux tells it."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
@@ -134,7 +137,13 @@ class Store:
 
     def results(self, name: str) -> dict[str, dict[str, Any]]:
         """The last result line of each (evaluation, protocol) of a run, keyed by `result_key`."""
-        return {line["key"]: line for line in read_lines(self.folder(name) / "results.jsonl")}
+        path = self.folder(name) / "results.jsonl"
+        lines = read_lines(path)
+        for number, line in enumerate(lines, 1):
+            whole = isinstance(line, dict) and "key" in line and isinstance(line.get("scores"), dict)
+            require(whole, "store", f"line {number} of {path}", "a result {key, evaluation, protocol, scores}", line,
+                    "Delete the line to evaluate anew.")  # fmt: skip
+        return {line["key"]: line for line in lines}
 
     def append_result(self, name: str, line: dict[str, Any]) -> None:
         """Append a result line {key, evaluation, protocol, scores, ...}."""

@@ -12,7 +12,8 @@ from importlib import resources
 import numpy as np
 
 from sslrepro.base.errors import one_of
-from sslrepro.claims.statistics import LEVEL, Contrast, Tree, at_least, compiled, upper_tail
+from sslrepro.claims.sentences import compiled
+from sslrepro.claims.statistics import LEVEL, Contrast, Tree, at_least, upper_tail
 
 EXPERIMENTS = 100_000
 EFFECTS = (0.5, 1.0, 2.0)  # standard deviations of a run

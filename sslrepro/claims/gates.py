@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sslrepro.claims.language import Cell, Missing
-from sslrepro.claims.statistics import Contrast, Key, estimate, linear
+from sslrepro.claims.sentences import linear
+from sslrepro.claims.statistics import Contrast, Key, estimate
 
 COLLAPSED = 0.05  # spread of the embedding, of a healthy one's
 CONSTANT = 0.01  # how near, in share, a loss may come to that of a constant network

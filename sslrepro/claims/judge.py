@@ -14,13 +14,12 @@ from sslrepro import papers
 from sslrepro.claims import gates
 from sslrepro.claims.gates import Facts, Gate
 from sslrepro.claims.language import LEAST_SEEDS, Cell, Missing, Reader, printed, stated
+from sslrepro.claims.sentences import Statistic, compiled
 from sslrepro.claims.statistics import (
     LEVEL,
     Contrast,
     Key,
-    Statistic,
     Tree,
-    compiled,
     contrasts,
     estimate,
     fewest_seeds,
@@ -42,16 +41,20 @@ class Lenses:
 
 @dataclass(frozen=True)
 class Part:
-    """One contrast of a claim: what it says, (mean, low, high) with its 95% interval, and its own verdict."""
+    """One contrast of a claim: what it says, (mean, low, high) with its 95% interval, and its own verdict.
+
+    opposite   1 minus the p-value of the data were this part true, without regard to the other parts
+    """
 
     words: str
     effect: tuple[float, float, float]
     verdict: str
+    opposite: float
 
 
 @dataclass(frozen=True)
 class Letter:
-    """The transcribed expression by the letter ("every step rises"): true of our means, and of how many seeds."""
+    """The transcribed expression by the letter ("every step rises"): is it true of our means, and of how many seeds?"""
 
     means: bool
     seeds: int
@@ -230,7 +233,7 @@ class Case:
             return
         for contrast in contrasts(tree):
             found = estimate(contrast, self.look)
-            yield Part(contrast.words, found.interval, decided(found.above, 1 - found.above))
+            yield Part(contrast.words, found.interval, decided(found.above, 1 - found.above), found.above)
 
     def gated(self, base: Verdict) -> Verdict:
         """The verdict behind the gates."""
@@ -266,8 +269,9 @@ class Case:
         if not changes:
             return base
         return replace(base, verdict="inconclusive", gate=gates.COLLAPSE, seeds_needed=None,
-                       reason=f"a run nearly collapsed ({said[0]}); without it the claim is "
-                              + ("not decided" if found["n"] < LEAST_SEEDS else found["verdict"]))  # fmt: skip
+                       reason=f"a run nearly collapsed ({said[0]}); without such runs "
+                              + (f"{found['n']} seeds are left" if found["n"] < LEAST_SEEDS
+                                 else f"the verdict would be: {found['verdict']}"))  # fmt: skip
 
     # --- beside the verdict ------------------------------------------------------------------------------------------
 
@@ -378,9 +382,11 @@ def as_contrast(expression: str) -> Contrast | None:
         try:
             constant = value({})
             weights = {key: value({key: 1.0}) - constant for key in list(keys)}
-            probe = {key: 3.0 + 1.7 * place * place for place, key in enumerate(keys)}
-            expected = constant + sum(weight * probe[key] for key, weight in weights.items())
-            fits = math.isclose(value(probe), expected, abs_tol=1e-6)
+            fits = True
+            for sign in (1, -1):
+                probe = {key: sign * (3.0 + 1.7 * place * place) for place, key in enumerate(keys)}
+                expected = constant + sum(weight * probe[key] for key, weight in weights.items())
+                fits &= math.isclose(value(probe), expected, abs_tol=1e-6)
         except (Missing, ValueError, ZeroDivisionError, TypeError):
             return None
     return Contrast({key: weight for key, weight in weights.items() if weight}, constant) if fits else None

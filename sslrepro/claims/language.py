@@ -71,12 +71,6 @@ class Cell:
 
         return float(t.ppf(0.975, self.n - 1)) * self.sd / math.sqrt(self.n)
 
-    def draws(self, rng: np.random.Generator, n: int, seeds: int | None = None) -> np.ndarray:
-        """`n` draws of the mean; `seeds` asks how it would be with that many."""
-        seeds = seeds or self.n
-        require(seeds >= 2, "Cell.draws", "n", ">= 2 seeds", seeds)
-        return self.mean + self.sd / math.sqrt(seeds) * rng.standard_t(seeds - 1, n)
-
 
 # --- the expression language -----------------------------------------------------------------------------------
 

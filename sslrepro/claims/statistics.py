@@ -15,20 +15,18 @@ p-value, times n - k + 1, is small; fewer than k where the (n - k + 1)-th smalle
 the first step of Holm). So each wrong verdict has a probability of at most 5%, whatever the parts share.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from sslrepro.base.errors import known_keys, one_of, require
+from sslrepro.base.errors import require
 from sslrepro.claims.language import LEAST_SEEDS, Cell, Missing
 
 LEVEL = 0.05  # of either wrong verdict
-KINDS = ("order", "gap", "trend", "best", "equivalence", "count", "conjunction", "none")
 
 Key = tuple[str, ...]  # (table, row, column), or (paper, name) of a value of its text
 Look = Callable[[Key], Cell]
@@ -45,11 +43,17 @@ class Contrast:
     constant: float = 0.0
     words: str = ""
 
+    def named(self, words: str) -> "Contrast":
+        """The same, saying what it compares."""
+        return replace(self, words=words)
+
     def minus(self, other: "Contrast", words: str = "") -> "Contrast":
-        """The difference of two, without cells that cancel."""
+        """The difference of two, without cells that cancel; a cell of weight zero (a slope's middle row) stays."""
         keys = [*self.weights, *(key for key in other.weights if key not in self.weights)]
         left = {key: self.weights.get(key, 0.0) - other.weights.get(key, 0.0) for key in keys}
-        return Contrast({key: weight for key, weight in left.items() if weight}, self.constant - other.constant, words)
+        cancelled = {key for key in self.weights.keys() & other.weights.keys() if not left[key]}
+        weights = {key: weight for key, weight in left.items() if key not in cancelled}
+        return Contrast(weights, self.constant - other.constant, words)
 
     def keys(self) -> Iterator[Key]:
         """The cells it reads."""
@@ -64,6 +68,10 @@ class AtLeast:
     count: int
     words: str = ""
 
+    def named(self, words: str) -> "AtLeast":
+        """The same, saying what it asks."""
+        return replace(self, words=words)
+
     def keys(self) -> Iterator[Key]:
         """The cells it reads, each once."""
         yield from dict.fromkeys(key for part in self.parts for key in part.keys())
@@ -74,8 +82,8 @@ Tree = Contrast | AtLeast
 
 def every(parts: Iterable[Tree], words: str = "") -> Tree:
     """All of the parts; one part stands for itself."""
-    given = tuple(parts)
-    return given[0] if len(given) == 1 else AtLeast(given, len(given), words)
+    joined = tuple(parts)
+    return joined[0] if len(joined) == 1 else AtLeast(joined, len(joined), words)
 
 
 # --- p-values --------------------------------------------------------------------------------------------------------
@@ -187,186 +195,6 @@ def fewest_seeds(tree: Tree, look: Look) -> int:
     return min(fewest_seeds(part, look) for part in tree.parts)
 
 
-# --- from a judgement file's words to a tree -------------------------------------------------------------------------
-
-_KEYS = {
-    "order": ("more", "less"),
-    "gap": ("more", "less", "by"),
-    "trend": ("rows", "falls", "over"),
-    "best": ("cell", "rivals", "least"),
-    "equivalence": ("cells", "within", "rise_only", "first"),
-    "count": ("of", "count"),
-    "conjunction": ("of",),
-    "none": ("why",),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """A claim's statistic, ready to be judged.
-
-    tree     None where nothing can be judged
-    effect   the contrast that is shown beside the paper's; None where no single one tells the claim
-    absent   operands that were left out because they are not run here
-    """
-
-    kind: str
-    tree: Tree | None
-    effect: Contrast | None = None
-    absent: tuple[str, ...] = ()
-
-
-def linear(text: str, at: str = "") -> Contrast:
-    """A sum and difference of operands: "a - b", "2 * a + 3.5"; an operand is table/row/column or paper/name.
-
-    at   a pattern with a star that stands for operands without a slash
-
-    >>> linear("nn - view", "nnclr_positives/*/top1").weights
-    {('nnclr_positives', 'nn', 'top1'): 1.0, ('nnclr_positives', 'view', 'top1'): -1.0}
-    """
-    weights: dict[Key, float] = {}
-    constant, sign = 0.0, 1.0
-    for token in _terms(str(text)):
-        if token in ("+", "-"):
-            sign = 1.0 if token == "+" else -1.0
-            continue
-        factor, _, operand = token.rpartition(" * ")
-        weight = sign * (float(factor) if factor else 1.0)
-        if _is_number(operand):
-            constant += weight * float(operand)
-        else:
-            full = operand if "/" in operand else at.replace("*", operand)
-            parts = tuple(full.split("/"))
-            require(len(parts) in (2, 3), "claims.linear", "operand", "table/row/column or paper/name", full)
-            weights[parts] = weights.get(parts, 0.0) + weight
-    return Contrast({key: weight for key, weight in weights.items() if weight}, constant, words=str(text))
-
-
-def _terms(text: str) -> list[str]:
-    out = [""]
-    for word in text.split(" "):
-        if word in ("+", "-"):
-            out += [word, ""]
-        else:
-            out[-1] = f"{out[-1]} {word}".strip()
-    return [term for term in out if term]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def slope(cells: list[Contrast], over: list[float] | None = None) -> Contrast:
-    """The least-squares slope of cells over their ranks, or over the log of the varied number."""
-    require(len(cells) >= 2, "claims.slope", "rows", "at least two", len(cells))
-    x = np.arange(len(cells), dtype=float) if over is None else np.log(np.asarray(over, dtype=float))
-    x = x - x.mean()
-    weights: dict[Key, float] = {}
-    constant = 0.0
-    for value, cell in zip(x / (x**2).sum(), cells, strict=True):
-        constant += float(value) * cell.constant
-        for key, weight in cell.weights.items():
-            weights[key] = weights.get(key, 0.0) + float(value) * weight
-    return Contrast({key: weight for key, weight in weights.items() if weight}, constant)
-
-
-def compiled(
-    given: Mapping[str, Any], sizes: bool = False, known: Callable[[Key], bool] | None = None, owner: str = "claims"
-) -> Statistic:
-    """A statistic of a judgement file as a tree.
-
-    sizes   whether a gap's printed size is asked for (paper scale), or its sign alone
-    known   tells whether a cell is run; operands that the statistic names under `not_run` are left out where it is not
-
-    Raises ValueError naming the key or kind that is wrong.
-    """
-    kind = one_of(given.get("kind"), KINDS, owner, "kind")
-    known_keys(given, ["kind", "at", "effect", "not_run", "sense", "words", *_KEYS[kind]], owner, "key")
-    at, absent = given.get("at", ""), []
-
-    def runs(operand: Any) -> bool:
-        if str(operand) not in map(str, given.get("not_run", ())) or known is None:
-            return True
-        present = all(known(key) for key in linear(operand, at).weights)
-        absent.extend([] if present else [str(operand)])
-        return present
-
-    def operand(text: Any) -> Contrast:
-        return linear(text, at)
-
-    tree: Tree | None = None
-    effect: Contrast | None = None
-    if kind in ("order", "gap"):
-        effect = operand(given["more"]).minus(operand(given.get("less", "0")))
-        size = linear(str(given["by"])) if kind == "gap" and sizes else Contrast({})
-        tree = effect.minus(size, f"{given['more']} above {given.get('less', 0)}")
-    elif kind == "trend":
-        rows = [row for row in given["rows"] if runs(row)]
-        cells = [operand(row) for row in rows]
-        over = given.get("over")
-        if over is not None:
-            require(len(over) == len(given["rows"]), owner, "over", "as long as rows", over)
-            over = [x for x, row in zip(over, given["rows"], strict=True) if row in rows]
-        rising = slope(cells, over)
-        tree = Contrast({}).minus(rising, "falls") if given.get("falls") else rising
-        effect = cells[-1].minus(cells[0])
-    elif kind == "best":
-        best, sign = operand(given["cell"]), -1 if given.get("least") else 1
-        rivals = [rival for rival in given["rivals"] if runs(rival)]
-        parts = [best.minus(operand(r), f"above {r}") if sign > 0 else operand(r).minus(best, f"below {r}")
-                 for r in rivals]  # fmt: skip
-        require(bool(parts), owner, "rivals", "at least one that is run", given["rivals"])
-        tree, effect = every(parts), parts[0] if len(parts) == 1 else None
-    elif kind == "equivalence":
-        cells = [row for row in given["cells"] if runs(row)]
-        tree, effect = equivalent(given, [operand(row) for row in cells], cells)
-    elif kind in ("count", "conjunction"):
-        inner = []
-        for part in given["of"]:
-            part = {"at": at, "not_run": given.get("not_run", ())} | dict(part)
-            if all(runs(name) for name in (part.get("more"), part.get("less")) if name is not None):
-                inner.append((compiled(part, sizes, known, owner), part))
-        require(bool(inner), owner, "of", "at least one part that is run", given["of"])
-        trees = [_named(found.tree, part) for found, part in inner]
-        count = given.get("count", len(trees)) if kind == "count" else len(trees)
-        tree = trees[0] if len(trees) == 1 else AtLeast(tuple(trees), count)
-        effect = inner[0][0].effect
-        absent.extend(itertools.chain.from_iterable(found.absent for found, _ in inner))
-    if given.get("effect") is not None:
-        effect = operand(given["effect"]) if given["effect"] else None
-    return Statistic(kind, tree, effect, tuple(dict.fromkeys(absent)))
-
-
-def _named(tree: Tree, part: Mapping[str, Any]) -> Tree:
-    words = part.get("words", "")
-    if not words:
-        return tree
-    if isinstance(tree, Contrast):
-        return Contrast(tree.weights, tree.constant, words)
-    return AtLeast(tree.parts, tree.count, words)
-
-
-def equivalent(given: Mapping[str, Any], cells: list[Contrast], names: list[Any]) -> tuple[Tree, Contrast | None]:
-    """Two one-sided tests of every pair of cells, or of the first against the others; `rise_only` asks one side."""
-    within = float(given["within"])
-    require(within > 0, "claims.equivalence", "within", "> 0", within)
-    pairs = list(itertools.combinations(range(len(cells)), 2))
-    if given.get("first"):
-        pairs = [(0, other) for other in range(1, len(cells))]
-    parts: list[Tree] = []
-    for one, other in pairs:
-        gap = cells[other].minus(cells[one])
-        above = Contrast({key: -weight for key, weight in gap.weights.items()}, within - gap.constant,
-                         f"{names[other]} not above {names[one]}")  # fmt: skip
-        below = Contrast(gap.weights, within + gap.constant, f"{names[other]} not below {names[one]}")
-        parts += [above] if given.get("rise_only") else [above, below]
-    return every(parts), cells[1].minus(cells[0]) if len(cells) == 2 else None
-
-
 def contrasts(tree: Tree) -> Iterator[Contrast]:
     """The contrasts of a tree, left to right."""
     if isinstance(tree, Contrast):
@@ -374,7 +202,3 @@ def contrasts(tree: Tree) -> Iterator[Contrast]:
     else:
         for part in tree.parts:
             yield from contrasts(part)
-
-
-__all__ = ["KINDS", "LEVEL", "AtLeast", "Contrast", "Estimate", "Statistic", "at_least", "compiled", "contrasts",
-           "estimate", "every", "fewest_seeds", "linear", "p_values", "shared_seeds", "slope"]  # fmt: skip

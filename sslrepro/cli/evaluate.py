@@ -1,28 +1,42 @@
 """`evaluate`: evaluate a stored run again."""
 
 import argparse
+from typing import Any
 
-from sslrepro.cli.parser import changes
+from sslrepro.cli.options import changes, path, root_option
 
 
-def evaluate_again(given: argparse.Namespace) -> None:
+def add(commands: Any) -> None:
+    """The command's words."""
+    sub = commands.add_parser("evaluate", help="evaluate a stored run again, or with another protocol")
+    sub.add_argument("run", type=path, help="the run's folder")
+    sub.add_argument("--evaluation", action="append", metavar="NAME", help="see list (default all that read features)")
+    sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the protocol")
+    root_option(sub)
+    sub.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    sub.set_defaults(perform=evaluate_again)
+
+
+def evaluate_again(settings: argparse.Namespace) -> None:
     """Evaluate a stored run."""
     from sslrepro import evaluate
-    from sslrepro.base import store
     from sslrepro.base.errors import require
-    from sslrepro.base.store import read_json, result_key
+    from sslrepro.base.store import Store, read_json, result_key
+    from sslrepro.data.dataset import SHAPES
+    from sslrepro.study.reproduce import data_root, usable_device
     from sslrepro.study.run import Run, perform_run
     from sslrepro.training.config import from_record
 
-    require((given.run / "config.json").exists(), "evaluate", "run", "a run's folder (it has a config.json)",
-            str(given.run))  # fmt: skip
-    config = from_record(read_json(given.run / "config.json"))
-    chosen = given.evaluation or [name for name in evaluate.names() if not evaluate.of_run(name)]
-    protocols = {name: evaluate.protocol(name, changes(given.set)) for name in chosen}
-    task = Run(config.data, config.seed, protocols, config)
-    perform_run(task, given.run.resolve().parent, given.root, given.device, 1)
-    done = store.Store(given.run.resolve().parent).results(task.name)
+    require((settings.run / "config.json").is_file(), "evaluate", "run", "a run's folder (it has a config.json)",
+            str(settings.run))  # fmt: skip
+    config = from_record(read_json(settings.run / "config.json"))
+    chosen = settings.evaluation or [name for name in evaluate.names() if not evaluate.of_run(name)]
+    protocols = {name: evaluate.protocol(name, changes(settings.set)) for name in chosen}
+    root = data_root(settings.root, config.data.name not in (*SHAPES, "digits"), "evaluate")
+    run, folder = Run(config.data, config.seed, protocols, config), settings.run.resolve().parent
+    perform_run(run, folder, root, usable_device(settings.device, "evaluate"), 1)
+    results = Store(folder).results(run.name)
     for name, protocol in protocols.items():
         print(name, protocol)
-        for score, value in done[result_key(name, protocol)]["scores"].items():
+        for score, value in results[result_key(name, protocol)]["scores"].items():
             print(f"  {score:32} {value:.4f}")

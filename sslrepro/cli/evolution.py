@@ -1,20 +1,40 @@
 """`evolution`: a figure of embeddings over training."""
 
 import argparse
-from pathlib import Path
+from typing import Any
+
+from sslrepro.cli.options import root_option, runs_option
 
 
-def evolution(given: argparse.Namespace) -> None:
+def add(commands: Any) -> None:
+    """The command's words."""
+    sub = commands.add_parser("evolution", help="train what a figure of embeddings over training needs, and keep it")
+    sub.add_argument("figure", nargs="?", help="id of the figure; without it, the list of figures")
+    sub.add_argument("--profile", default="cpu", help="scale: smoke, cpu or gpu (default cpu)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--dataset", help="other images than the profile's, from --root")
+    root_option(sub)
+    sub.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    runs_option(sub)
+    sub.set_defaults(perform=evolve)
+
+
+def evolve(settings: argparse.Namespace) -> None:
     """A figure's runs, watched while they train; its small files, from which pages draw."""
     from sslrepro.base.paths import RUNS
+    from sslrepro.data.dataset import SHAPES
     from sslrepro.embeddings import evolution
+    from sslrepro.study.profiles import on_dataset, profile
+    from sslrepro.study.reproduce import data_root, usable_device
 
-    if given.figure is None:
+    if settings.figure is None:
         for name in evolution.names():
             print(f"  {name:16} {evolution.DEFINITIONS[name].question}")
         return
-    runs = Path(given.runs) if given.runs else RUNS
-    found = evolution.figure(given.figure, given.profile, given.seed, given.dataset, given.root, runs, given.device)
-    print(f"{evolution.measures(found)}\n")
-    for path in evolution.keep(found):
-        print(f"kept      {path}")
+    images = on_dataset(profile(settings.profile), settings.dataset).data.name
+    root = data_root(settings.root, images not in (*SHAPES, "digits"), "evolution")
+    figure = evolution.figure(settings.figure, settings.profile, settings.seed, settings.dataset, root,
+                              settings.runs or RUNS, usable_device(settings.device, "evolution"))  # fmt: skip
+    print(f"{evolution.measures(figure)}\n")
+    for kept in evolution.keep(figure):
+        print(f"kept      {kept}")

@@ -1,38 +1,67 @@
 """`ledger`: missing runs within a budget, or a bundle out or in."""
 
 import argparse
-from pathlib import Path
+from typing import Any
+
+from sslrepro.cli.options import count, path, root_option, runs_option, seconds, speed_options
 
 
-def ledger(given: argparse.Namespace) -> None:
+def add(commands: Any) -> None:
+    """The command's words."""
+    sub = commands.add_parser("ledger", help="do missing runs of a scale within a budget; carry results",
+                              epilog="Most wanted runs first. One of --budget, --export, --import. It can be stopped "
+                              "and called again anywhere, and called several times side by side.")  # fmt: skip
+    sub.add_argument("--profile", default="gpu", help="scale (default gpu)")
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument("--budget", type=seconds, metavar="SECONDS", help="stop after this long")
+    what.add_argument("--export", type=path, metavar="FILE", help="write the scale's results as one .tar.gz")
+    what.add_argument("--import", dest="import_", type=path, metavar="FILE", help="merge such a file into the ledger")
+    sub.add_argument("--seeds", type=int)
+    root_option(sub, ", or one archive <set>.tar.xz")
+    speed_options(sub)
+    sub.add_argument("--threads", type=count, default=1, help="of this process (default 1)")
+    runs_option(sub)
+    sub.add_argument("--dry-run", action="store_true", help="list what is missing, in order, and stop")
+    sub.set_defaults(perform=work)
+
+
+def work(settings: argparse.Namespace) -> None:
     """Missing runs within a budget, or a bundle out or in."""
     from sslrepro.base.errors import require
     from sslrepro.base.paths import RUNS
-    from sslrepro.study import budget, bundles, ledger
+    from sslrepro.study import budget, bundles
 
-    if given.import_ is not None:
-        found = bundles.import_bundle(given.import_)
-        print(f"{found['new']} new runs, {found['agree']} agree with what stood there, {found['differ']} differ (kept)")
+    if settings.import_ is not None:
+        counts = bundles.import_bundle(settings.import_)
+        print(
+            f"{counts['new']} new runs, {counts['agree']} agree with what stood there, {counts['differ']} differ (kept)"
+        )
         return
-    if given.export is not None:
-        print(f"{bundles.export_bundle(given.export, [given.profile])} files in {given.export}")
+    if settings.export is not None:
+        print(f"{bundles.export_bundle(settings.export, [settings.profile])} files in {settings.export}")
         return
-    runs = Path(given.runs) if given.runs else RUNS
-    if given.dry_run:
-        root = budget.unpack_root(given.root, runs)
-        agenda = budget.agenda(given.profile, root, given.seeds)
-        left = [(made, task) for made, task in agenda if ledger.published_record(task, made) is None]
-        for made, task in left:
-            print(f"  {made.definition.id:16} {task.name}  {task.steps:,} steps")
-        print(f"{len(left)} runs missing at {given.profile} scale")
+    from sslrepro.data.dataset import SHAPES
+    from sslrepro.study.profiles import profile
+    from sslrepro.study.reproduce import data_root, usable_device
+
+    reads = profile(settings.profile).data.name not in (*SHAPES, "digits")
+    root, folder = data_root(settings.root, reads, "ledger"), settings.runs or RUNS
+    if settings.dry_run:
+        missing = budget.missing_runs(settings.profile, budget.unpack_root(root, folder), settings.seeds, False)
+        for plan, run in missing:
+            print(f"  {plan.definition.id:16} {run.name}  {run.steps:,} steps")
+        print(f"{len(missing)} runs missing at {settings.profile} scale")
         return
-    require(given.budget is not None, "ledger", "--budget", "given, in seconds", None)
-    tally = budget.work_through(given.profile, given.budget, given.root, runs, given.device, given.threads, given.seeds,
-                      compiling=given.compile)  # fmt: skip
+    require(settings.budget is not None, "ledger", "--budget", "given, in seconds", None)
+    tally = budget.work_through(settings.profile, settings.budget, root, folder,
+                                usable_device(settings.device, "ledger"), settings.threads, settings.seeds,
+                                compiling=settings.compile)  # fmt: skip
     for name in tally.finished:
         print(f"  done      {name}")
     for name, error in tally.failed.items():
         print(f"  failed    {name}: {error}")
+    for name in tally.busy:
+        print(f"  busy      {name}: another process is at it")
     if tally.cut_off:
         print(f"  cut off   {tally.cut_off}: the next call goes on with it")
     print(f"{len(tally.finished)} runs in {tally.seconds:.0f} s, {tally.missing} still missing")

@@ -1,68 +1,61 @@
 """The command line: `sslrepro --help`."""
 
+import contextlib
 import os
+import shlex
+import signal
 import sys
+from collections.abc import Iterator
+from typing import Any
 
-from sslrepro.cli.evaluate import evaluate_again
-from sslrepro.cli.evolution import evolution
-from sslrepro.cli.ledger import ledger
-from sslrepro.cli.lists import show_lists
-from sslrepro.cli.notebook import open_notebook
 from sslrepro.cli.parser import parser
-from sslrepro.cli.reproduce import reproduce
-from sslrepro.cli.show import show
-from sslrepro.cli.train import train
-from sslrepro.cli.trials import trials
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # what stops a call beside Ctrl-C: kill, a terminal that closes
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a command; wrong input prints one line and returns 2."""
-    given = parser().parse_args(words)
+    """Run a command; wrong input prints one line and returns 2, a call that is stopped 128 + the signal's number."""
+    settings = parser().parse_args(words)
+    stopped = [signal.SIGINT]
     try:
-        match given.command:
-            case "reproduce":
-                reproduce(given)
-            case "show":
-                show(given)
-            case "list":
-                show_lists()
-            case "train":
-                train(given)
-            case "evolution":
-                evolution(given)
-            case "notebook":
-                open_notebook(given)
-            case "evaluate":
-                evaluate_again(given)
-            case "ledger":
-                ledger(given)
-            case "trials":
-                trials(given)
-            case "check":
-                from sslrepro.report.publish import stale
-
-                found = stale()
-                print("\n".join(found) if found else "every page is up to date")
-                return 1 if found else 0
-            case "pages":
-                from sslrepro.report.publish import renew, renew_picture
-
-                for page in [*renew(), *renew_picture()]:
-                    print(page)
-            case "bench":
-                from benchmarks.suite import main as bench
-
-                bench(given.device)
-    except (ValueError, RuntimeError, FloatingPointError) as error:
+        with interruptible(stopped):
+            code = settings.perform(settings) or 0
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `... list | head`; nothing more can be printed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, RuntimeError, FloatingPointError, OSError) as error:
         if os.environ.get("RANK", "0") == "0" or not isinstance(error, ValueError):  # wrong input is said once
             print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `... list | head`; nothing more can be printed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print("\nstopped; the same command resumes", file=sys.stderr)
-        return 130
-    return 0
+    except KeyboardInterrupt as stop:
+        kept = f": {stop}" if str(stop) else "; what was finished is kept"
+        print(f"\nstopped{kept}\ngo on with: {command(sys.argv[1:] if words is None else words)}", file=sys.stderr)
+        return 128 + stopped[-1]
+
+
+@contextlib.contextmanager
+def interruptible(stopped: list[signal.Signals]) -> Iterator[None]:
+    """Inside, what would end the process raises KeyboardInterrupt, as Ctrl-C does; the signal is added to `stopped`."""
+
+    def stop(number: int, frame: Any) -> None:
+        stopped.append(signal.Signals(number))
+        raise KeyboardInterrupt
+
+    before = {}
+    with contextlib.suppress(ValueError):  # only the main thread hears signals
+        before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def command(words: list[str]) -> str:
+    """The command that was given: make's where it was make's."""
+    return os.environ.get("SSLREPRO_COMMAND") or shlex.join(["python", "-m", "sslrepro", *words])
 
 
 if __name__ == "__main__":

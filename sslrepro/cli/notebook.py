@@ -3,20 +3,32 @@
 import argparse
 import os
 import sys
+from typing import Any
 
 
-def open_notebook(given: argparse.Namespace) -> None:
+def add(commands: Any) -> None:
+    """The command's words."""
+    sub = commands.add_parser("notebook", help="a notebook with one parameter to change, opened in JupyterLab")
+    what = sub.add_mutually_exclusive_group(required=True)
+    what.add_argument("--table", help="id of the table whose setting is changed")
+    what.add_argument("--method", help="name of the method")
+    sub.add_argument("--no-open", action="store_true", help="write it and say where it is")
+    sub.add_argument("jupyter", nargs="*", metavar="WORD", help="for JupyterLab, after --: --no-browser, --allow-root")
+    sub.set_defaults(perform=open_notebook)
+
+
+def open_notebook(settings: argparse.Namespace) -> None:
     """Write a notebook with one parameter to change, keep the reader's where there is one, and open it."""
     from importlib.util import find_spec
 
     from sslrepro.base.errors import require
     from sslrepro.explore import starter_notebooks
 
-    path, new = starter_notebooks.write(starter_notebooks.chosen(given.table, given.method))
+    path, new = starter_notebooks.write(starter_notebooks.chosen(settings.table, settings.method))
     print(f"{'written' if new else 'kept   '}   {path}")
     if not new:
         print("          it was there, and may be yours: rename or delete it for a fresh one")
-    if given.no_open:
+    if settings.no_open:
         return
     require(find_spec("jupyterlab") is not None, "notebook", "jupyterlab", "installed", None,
             "pip install -r requirements.txt, or open the file with an editor of your own (--no-open).")  # fmt: skip
@@ -26,4 +38,4 @@ def open_notebook(given: argparse.Namespace) -> None:
     ]  # the kernel finds this sslrepro
     place = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, known)))}
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", str(path), *given.jupyter], place)
+    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", str(path), *settings.jupyter], place)

@@ -1,119 +1,163 @@
-"""`reproduce`: train, judge and show one table, or all."""
+"""`reproduce`: train, judge and show one table, or all; beside what is published, which only --publish changes."""
 
 import argparse
 import math
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from sslrepro.cli.lists import show_lists
+from sslrepro.cli.list import show_lists
+from sslrepro.cli.options import count, speed_options, table_options
 from sslrepro.cli.show import printed
 
 
-def reproduce(given: argparse.Namespace) -> None:
-    """Train, judge, publish, and print where everything is: one table, or "all" of them with shared runs done once."""
-    if given.table is None:
-        return show_lists()
-    from sslrepro.base import paths, store
-    from sslrepro.base.errors import require
-    from sslrepro.base.paths import RUNS
-    from sslrepro.study import ledger, plans, workers
-    from sslrepro.study.budget import every_plan
-    from sslrepro.study.run import is_complete, merge_runs
+def add(commands: Any) -> None:
+    """The command's words."""
+    sub = commands.add_parser("reproduce", help="train what a table needs, judge its claims, compare, make its page")
+    sub.add_argument("table", nargs="?", help="id of the table, or all of them; without it, the list of tables")
+    table_options(sub)
+    sub.add_argument("--jobs", type=count, default=2, help="runs side by side, one thread each (default 2)")
+    speed_options(sub)
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
+    what.add_argument("--compare", action="store_true", help="train nothing: stored runs beside the published ones")
+    sub.add_argument("--rows", metavar="ROW,ROW", type=lambda words: words.split(","),
+                     help="these rows of the table alone, by id: nnclr,simclr")  # fmt: skip
+    sub.add_argument("--missing", action="store_true", help="only the runs that the ledger does not hold whole")
+    sub.add_argument(
+        "--publish", action="store_true", help="put the results into the ledger and the page into the book"
+    )
+    sub.add_argument("--publish-replication", action="store_true",
+                     help="keep how these runs compare among book/replications/")  # fmt: skip
+    sub.add_argument("--no-page", action="store_true", help="make no page")
+    sub.add_argument("--no-book", action="store_true", help="with --publish: do not build the book around the page")
+    sub.set_defaults(perform=reproduce)
 
-    runs = Path(given.runs) if given.runs else RUNS
-    if given.table == "all":
-        made, left_out = every_plan(given.profile, given.root, given.seeds, given.dataset)
-    else:
-        made, left_out = [plans.plan_table(given.table, given.profile, given.seeds, given.dataset, given.root)], {}
-    require(bool(made), "reproduce", "profile", "one at which some table can be had", given.profile)
-    store = store.Store(runs)
-    wanted = merge_runs([task for one in made for task in one.tasks])
-    if given.missing:
-        homes = {task.name: one for one in made for task in one.tasks}
-        wanted = [task for task in wanted if ledger.published_record(task, homes[task.name]) is None]
-    wanted.sort(key=lambda task: task.seed)  # whole seeds of every table first, the most wanted tables leading
-    left = [task for task in wanted if not is_complete(task, store)]
-    announce(given, made, left_out, wanted, left)
-    if given.dry_run:
+
+def reproduce(settings: argparse.Namespace) -> None:
+    """One table, or "all" of them with shared runs done once: request, plan, train, compare, results, pages."""
+    if settings.table is None:
+        return show_lists()
+    from sslrepro.base.paths import RUNS
+    from sslrepro.study import ledger
+    from sslrepro.study import reproduce as conductor
+
+    train = "unpublished" if settings.missing else "anew"
+    request = conductor.Request.of(settings.table, settings.profile, settings.seeds, settings.dataset, settings.root,
+                                   settings.runs or RUNS, settings.jobs, settings.device, settings.compile, train,
+                                   own_first=not settings.publish, rows=settings.rows)  # fmt: skip
+    agenda = conductor.plan(request, read_images=not settings.dry_run)
+    announce(agenda, settings.dry_run)
+    if settings.dry_run:
         return None
-    require(made[0].profile.runnable, "reproduce", "profile", "smoke, cpu, night or gpu", made[0].profile.name,
-            "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
-    begun = time.perf_counter()
-    workers.carry_out(wanted, runs, given.root, given.device, given.jobs, compiling=given.compile)
-    trained = time.perf_counter() - begun
-    compared = [ledger.publish_ledger(one, runs) for one in made]  # all of them before any page: claims read several
-    pages = [present(one, runs, found, len(made) > 1) for one, found in zip(made, compared, strict=True)]
-    if left:
-        print(f"\n{trained / 60:.1f} minutes here, {given.jobs} runs side by side")
-    html = paths.PROJECT / "_build" / "html" / "executed"
-    built = {page: html / f"{page.stem}.html" for page in pages}
-    stale = [p for p, b in built.items() if not b.exists() or b.stat().st_mtime < p.stat().st_mtime]
-    if not given.no_book and made[0].profile.judged and stale:
-        build_book()
-    contents = (paths.PROJECT / "book" / "_toc.yml").read_text()
-    for page, place in built.items():
-        where = place if place.exists() else "run `make book`" if page.stem in contents else "not in the book"
-        print(f"page      {where if page.stem in str(where) else f'{page.stem}: {where}'}")
+    if not settings.compare:
+        conductor.train_missing(agenda)
+    compared = conductor.compare(agenda)
+    changes = [ledger.publish_plan(plan, request.folder) if settings.publish else None for plan in agenda.plans]
+    pages = []
+    tables = conductor.read(agenda)  # after all were published: claims read several
+    for results, cells, change in zip(tables, compared, changes, strict=True):
+        present(results, cells, change, request, briefly=len(tables) > 1)
+        if settings.publish_replication:
+            keep_replication(results, cells, request.folder)
+        if not (settings.compare or settings.no_page):
+            pages.append(make_page(results, request, settings.publish))
+    if settings.publish and pages:
+        say_where(pages, build=not settings.no_book and agenda.plans[0].profile.judged)
     return None
 
 
-def present(made: Any, runs: Path, compared: dict[str, Any], briefly: bool) -> Path:
-    """Make a table's page and print what it says: in full, or its finding and the counts of its verdicts."""
-    from sslrepro.report import publish, table_page
-    from sslrepro.report.presenters import presenter
-    from sslrepro.study.results import read_results
-
-    page = publish.publish(made)
-    found = read_results(made, runs)
-    if briefly:
-        print(f"\n{made.definition.id}: {presenter(made.definition).finding(found)}")
-        verdicts = [verdict.verdict for verdict in found.verdicts()]
-        if verdicts:
-            print("  " + ", ".join(f"{verdicts.count(one)} {one}" for one in dict.fromkeys(verdicts)))
-    else:
-        print(f"\n{printed(found)}\n")
-        print(f"cost      {table_page.cost(found)}")
-    print(f"ledger    {made.ledger}: {compared['agree']} runs with the numbers that stood there, "
-          f"{compared['differ']} differ (largest by {compared['largest']:.4f}), {compared['new']} new"
-          + (f", {compared['added']} with further evaluations" if compared["added"] else ""))  # fmt: skip
-    print(f"notebook  {page}")
-    return page
-
-
-def announce(given: argparse.Namespace, made: list[Any], left_out: dict[str, str], wanted: list[Any],
-             left: list[Any]) -> None:  # fmt: skip
-    """Say what will run and for how long, as far as the ledger tells; with --dry-run every run by name."""
+def announce(agenda: Any, by_name: bool) -> None:
+    """Say what will run and for how long, as far as the ledger tells; `by_name` lists every run."""
     from sslrepro.study.budget import estimate
 
-    ledgers = {task.name: one.ledger for one in made for task in one.tasks}
-    scale = f"at {made[0].profile.name} scale ({made[0].profile.where})"
-    counts = f"{len(wanted)} runs, {len(wanted) - len(left)} stored, {len(left)} to do"
-    if given.table == "all":
-        print(f"{len(made)} tables {scale}: {counts}")
-        for one in made:
-            without = f", without {', '.join(one.left_out)}" if one.left_out else ""
-            print(f"  {one.definition.id:20} {len(one.tasks):4} runs, {one.seeds} seeds{without}")
-        for table, reason in left_out.items():
+    request, ledgers, first = agenda.request, agenda.ledgers, agenda.plans[0]
+    unread = sorted({run.data.name for run in agenda.runs if first.profile.runnable and not run.data.fingerprint})
+    stored = f"{len(agenda.runs) - len(agenda.missing)} stored, {len(agenda.missing)} to do"
+    scale = f"at {first.profile.name} scale ({first.profile.where})"
+    counts = f"{len(agenda.runs)} runs, {stored}"
+    if request.table == "all":
+        print(f"{len(agenda.plans)} tables {scale}: {counts}")
+        for plan in agenda.plans:
+            without = f", without {', '.join(plan.left_out)}" if plan.left_out else ""
+            print(f"  {plan.definition.id:20} {len(plan.runs):4} runs, {plan.seeds} seeds{without}")
+        for table, reason in agenda.left_out.items():
             print(f"  {table:20} left out: {reason}")
-        print(f"  {sum(len(one.tasks) for one in made) - len(ledgers)} runs saved, because tables share them")
+        print(f"  {sum(len(plan.runs) for plan in agenda.plans) - len(ledgers)} runs saved, because tables share them")
     else:
-        print(f"{made[0].definition.id} {scale}: {counts}")
-        for row, reason in made[0].left_out.items():
+        print(f"{first.definition.id} {scale}: {counts}")
+        for row, reason in first.left_out.items():
             print(f"  {row} left out: {reason}")
-    if left:
-        parts = [estimate([task for task in left if ledgers[task.name] == folder], folder)
+    if unread:
+        print(f"images    {', '.join(unread)}: not read for a dry run, so what is stored of their runs is not counted")
+    if agenda.missing:
+        parts = [estimate([run for run in agenda.missing if ledgers[run.name] == folder], folder)
                  for folder in dict.fromkeys(ledgers.values())]  # fmt: skip
         if None in parts:
             print("time      unknown: nothing was measured at this scale")
         else:
             minutes = sum(parts) / 60
-            print(f"time      about {minutes:.0f} processor-minutes, {math.ceil(minutes / given.jobs)} minutes with "
-                  f"{given.jobs} runs side by side, as the ledger's took")  # fmt: skip
-    if given.dry_run:
-        for task in left:
-            print(f"  {task.name}  {task.steps:,} steps")
+            print(f"time      about {minutes:.0f} processor-minutes, {math.ceil(minutes / request.jobs)} minutes with "
+                  f"{request.jobs} runs side by side, as the ledger's took")  # fmt: skip
+    if by_name:
+        for run in agenda.missing:
+            name = run.name if run.data.name not in unread else run.name.rpartition("-")[0]
+            print(f"  {name}  {run.steps:,} steps")
+
+
+def present(results: Any, cells: list[Any], change: Any, request: Any, briefly: bool) -> None:
+    """Print what a table says, in full or its finding and the counts of its verdicts, and how it compares."""
+    from sslrepro.report import comparison, table_page
+    from sslrepro.report.presenters import presenter
+
+    plan = results.plan
+    if briefly:
+        print(f"\n{plan.definition.id}: {presenter(plan.definition).finding(results)}")
+        verdicts = [verdict.verdict for verdict in results.verdicts()]
+        if verdicts:
+            print("  " + ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts)))
+    else:
+        print(f"\n{printed(results)}\n")
+        print(f"cost      {table_page.cost(results)}")
+    print(comparison.text(results, cells, request.folder, briefly))
+    print(f"runs      {request.folder}")
+    if change is not None:
+        print(f"ledger    {plan.ledger}: {change.agree} runs with the numbers that stood there, "
+              f"{change.differ} differ (largest by {change.largest:.4f}), {change.new} new"
+              + (f", {change.added} with further evaluations" if change.added else ""))  # fmt: skip
+
+
+def keep_replication(results: Any, cells: list[Any], folder: Path) -> None:
+    """Put how the runs compare among the published replications."""
+    from sslrepro.study import replication
+    from sslrepro.study.results import own_results
+
+    kept = replication.publish_replication(replication.replication_of(own_results(results.plan, folder), cells))
+    print(f"kept      {kept}")
+
+
+def make_page(results: Any, request: Any, published: bool) -> Path:
+    """Execute the table's notebook: into the book where it is published, else beside the runs."""
+    from sslrepro.report import publish
+
+    own = {} if published else {"own": request.folder, "root": request.root}
+    page = publish.publish(results.plan, **own)
+    print(f"notebook  {page}")
+    return page
+
+
+def say_where(pages: list[Path], build: bool) -> None:
+    """Print where the book shows pages, after building it where it is older than they are."""
+    from sslrepro.base import paths
+
+    html = paths.PROJECT / "_build" / "html" / "executed"
+    built = {page: html / f"{page.stem}.html" for page in pages}
+    if build and any(not b.exists() or b.stat().st_mtime < p.stat().st_mtime for p, b in built.items()):
+        build_book()
+    contents = (paths.PROJECT / "book" / "_toc.yml").read_text(encoding="utf-8")
+    for page, place in built.items():
+        where = place if place.exists() else "run `make book`" if page.stem in contents else "not in the book"
+        print(f"page      {where if page.stem in str(where) else f'{page.stem}: {where}'}")
 
 
 def build_book() -> None:

@@ -1,32 +1,41 @@
 """`show`: a stored table and its verdicts."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from sslrepro.cli.options import table_options
 
-def show(given: argparse.Namespace) -> None:
+
+def add(commands: Any) -> None:
+    """The command's words."""
+    sub = commands.add_parser("show", help="print a stored table and its verdicts; trains nothing")
+    sub.add_argument("table")
+    table_options(sub)
+    sub.set_defaults(perform=show)
+
+
+def show(settings: argparse.Namespace) -> None:
     """Print what is known of a table."""
     from sslrepro.base.paths import RUNS
     from sslrepro.report import table_page
-    from sslrepro.study import plans
-    from sslrepro.study.results import read_results
+    from sslrepro.study import reproduce
 
-    made = plans.plan_table(given.table, given.profile, given.seeds, given.dataset, given.root)
-    found = read_results(made, Path(given.runs) if given.runs else RUNS)
-    if not any(found.rows.values()):
-        print(f"{given.table} has not been run at {made.profile.name} scale: "
-              f"make reproduce TABLE={given.table} PROFILE={given.profile}")  # fmt: skip
+    request = reproduce.Request.of(settings.table, settings.profile, settings.seeds, settings.dataset, settings.root,
+                                   settings.runs or RUNS)  # fmt: skip
+    (results,) = reproduce.read(reproduce.plan(request))
+    if not any(results.rows.values()):
+        print(f"{settings.table} has not been run at {results.plan.profile.name} scale: "
+              f"make reproduce TABLE={settings.table} PROFILE={settings.profile}")  # fmt: skip
         return
-    print(f"{printed(found)}\n\n{table_page.cost(found)}")
+    print(f"{printed(results)}\n\n{table_page.cost(results)}")
 
 
-def printed(found: Any) -> str:
+def printed(results: Any) -> str:
     """A table for the terminal, with its finding and, where a paper claims something, the verdicts."""
     from sslrepro.report import table_page
     from sslrepro.report.presenters import presenter
 
-    if found.definition.notebook != "table":
-        pages = presenter(found.definition)
-        return f"{pages.table(found)}\n\n{pages.headline(found)}"
-    return f"{table_page.table(found)}\n\n{table_page.finding(found)}\n\n{table_page.verdicts(found)}"
+    if results.definition.notebook != "table":
+        pages = presenter(results.definition)
+        return f"{pages.table(results)}\n\n{pages.headline(results)}"
+    return f"{table_page.table(results)}\n\n{table_page.finding(results)}\n\n{table_page.verdicts(results)}"

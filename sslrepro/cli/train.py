@@ -2,39 +2,71 @@
 
 import argparse
 import json
-from pathlib import Path
+import os
+from typing import Any
 
-from sslrepro.cli.parser import changes
+from sslrepro.cli.options import changes, root_option, runs_option, speed_options
 
 
-def train(given: argparse.Namespace) -> None:
+def add(commands: Any) -> None:
+    """The command's words."""
+    sub = commands.add_parser("train", help="train one run, or resume it, and evaluate it",
+                              formatter_class=argparse.RawDescriptionHelpFormatter,
+                              epilog="settings: any field of the run's configuration, e.g. plan.lr, plan.epochs, "
+                              "settings.temperature,\nviews.recipe, data.n_train, encoder. "
+                              "`--dry-run` prints them all.")  # fmt: skip
+    sub.add_argument("--method", required=True, help="nnclr, simclr, ... (see list)")
+    sub.add_argument(
+        "--data", help="digits, shapes, cifar10, ... or a folder's name in the root (default: the profile's)"
+    )
+    root_option(sub)
+    sub.add_argument("--profile", default="cpu", help="whose settings to start from (default cpu)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
+    speed_options(sub)
+    runs_option(sub)
+    sub.add_argument("--dry-run", action="store_true", help="print the resolved configuration, and stop")
+    sub.set_defaults(perform=train)
+
+
+def train(settings: argparse.Namespace) -> None:
     """One run, trained or resumed, then evaluated; under `torchrun` by several processes together."""
     from sslrepro.parts.distributed import process_group
+    from sslrepro.study.reproduce import usable_device
+    from sslrepro.study.workers import exit_with_parent
 
-    with process_group(given.device) as device:
-        train_one(given, device)
+    usable_device(settings.device, "train")
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        exit_with_parent(os.getppid())  # torchrun that was killed leaves no process behind
+    with process_group(settings.device) as device:
+        train_here(settings, device)
 
 
-def train_one(given: argparse.Namespace, device: str) -> None:
+def train_here(settings: argparse.Namespace, device: str) -> None:
     """The run of one process."""
     from dataclasses import asdict
 
     from sslrepro.base.paths import RUNS
+    from sslrepro.data.dataset import SHAPES
     from sslrepro.explore import compare
     from sslrepro.parts.distributed import rank
+    from sslrepro.study.profiles import on_dataset, profile
+    from sslrepro.study.reproduce import data_root
     from sslrepro.training.loop import threads
 
-    task = compare.single(given.method, given.profile, given.seed, given.data, given.root, changes(given.set))
+    images = on_dataset(profile(settings.profile), settings.data).data.name
+    root = data_root(settings.root, images not in (*SHAPES, "digits"), "train")
+    run = compare.single(settings.method, settings.profile, settings.seed, settings.data, root, changes(settings.set))
     if rank() == 0:
-        print(json.dumps(asdict(task.config), indent=1))
-    if given.dry_run:
+        print(json.dumps(asdict(run.config), indent=1))
+    if settings.dry_run:
         return
-    runs = Path(given.runs) if given.runs else RUNS
+    folder = settings.runs or RUNS
     with threads(1):
-        record = compare.perform_here(task, runs, given.root, device, given.compile)
+        record = compare.perform_here(run, folder, root, device, settings.compile)
     if rank() > 0:
         return
     for line in record["results"].values():
         for name, value in line["scores"].items():
             print(f"  {name:32} {value:.4f}" if isinstance(value, float) else f"  {name:32} {value}")
-    print(f"run       {runs / task.name}")
+    print(f"run       {folder / run.name}")

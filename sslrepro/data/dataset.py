@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Int, UInt8
-from sslrepro.base.values import NOT_NEGATIVE, check_values, setting
+from sslrepro.base.values import LESS_THAN_ALL, NOT_NEGATIVE, check_values, setting
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,8 @@ class DataConfig:
     classes   leaf classes of the `shapes` sets; other sets keep all of theirs (0)
     seed      which draw: of the images themselves (shapes), of the split (digits), of the subset (n_train > 0)
     fingerprint  filled in by `load`; a root whose content changed gives another run
+    held_out  share of the training images that is kept from training and stands in for the test split, which is then
+              not read: for choosing settings (study/trials.py)
     """
 
     name: str = "shapes"
@@ -136,6 +138,7 @@ class DataConfig:
     classes: int = setting(0, NOT_NEGATIVE)
     seed: int = setting(0, NOT_NEGATIVE)
     fingerprint: str = ""
+    held_out: float = setting(0.0, LESS_THAN_ALL, before=0.0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", set_name(self.name))

@@ -36,7 +36,7 @@ def whole_splits(config: DataConfig, root: str | Path | None = None) -> tuple[Da
     from sslrepro.data import folders, shapes
 
     if config.name in SHAPES:
-        (train, test), mark = shapes.make(replace(config, fingerprint="")), f"shapes-v{shapes.VERSION}"
+        (train, test), mark = shapes.make(replace(config, fingerprint="", held_out=0.0)), f"shapes-v{shapes.VERSION}"
     elif config.name == "digits":
         (train, test), mark = digits(config), "digits-v1"
     else:
@@ -59,6 +59,21 @@ def load(config: DataConfig, root: str | Path | None = None) -> tuple[Dataset, D
 
     Raises ValueError for an unknown name (with the nearest), a missing root, an empty class or an unreadable image.
     """
+    train, test = train_and_test(config, root)
+    return hold_out(train, config) if config.held_out else (train, test)
+
+
+def hold_out(train: Dataset, config: DataConfig) -> tuple[Dataset, Dataset]:
+    """The training images in two at random, whatever their labels: those kept, and the share `held_out`."""
+    n, n_apart = len(train), int(config.held_out * len(train))
+    allowed = f"a share that leaves images on both sides of {n}"
+    require(0 < n_apart < n, "data.load", "held_out", allowed, config.held_out)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(config.seed))
+    return train.rows(order[n_apart:].sort().values), train.rows(order[:n_apart].sort().values)
+
+
+def train_and_test(config: DataConfig, root: str | Path | None) -> tuple[Dataset, Dataset]:
+    """Both splits of a configuration, nothing held out."""
     train, test, _ = whole_splits(config, root)
     if config.name in SHAPES:
         return train, test

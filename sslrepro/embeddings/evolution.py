@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from sslrepro import papers
 from sslrepro.base.errors import one_of, require
-from sslrepro.base.paths import RUNS
+from sslrepro.base.paths import RUNS, data_root
 from sslrepro.data.datasets import load
 from sslrepro.embeddings import maps
 from sslrepro.embeddings.maps import ARMS, MAPS, TRUSTED, Atlas
@@ -132,7 +132,7 @@ a ranking.""",
         ),
         Definition(
             "nnclr_fig3",
-            "NNCLR: does the neighbour have the class?",
+            "NNCLR: is the neighbour of the same class?",
             "How often is the nearest neighbour in the queue of the image's class, and does accuracy rise with it?",
             ("nnclr",),
             """\
@@ -210,6 +210,7 @@ def figure(
     device: str = "cpu",
 ) -> Found:
     """A figure's runs: committed where they are, else trained (or resumed). What the notebook calls."""
+    root = data_root(root)
     definition = DEFINITIONS[one_of(name, DEFINITIONS, "evolution.figure", "name")]
     base = on_dataset(profile(profile_name), dataset)
     found = {arm: maps.kept(arm, base, seed, root) for arm in definition.arms}

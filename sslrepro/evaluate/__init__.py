@@ -1,24 +1,31 @@
 """Frozen encoder in, metrics out. Evaluations by file name: `knn` is `evaluate/knn.py`, one function `scores`.
 
 Most read the features of a trained encoder (`run`); those whose file says OF_RUN measure the run itself (`measure`).
+The room itself can be called, as `sslrepro.evaluate(encoder, data, "knn")`: see `frozen_scores`.
 """
 
 import hashlib
 import importlib
 import pkgutil
+import sys
 from dataclasses import asdict, fields, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
-from sslrepro.base.errors import known_keys, one_of
+from sslrepro.base.errors import known_keys, one_of, require
+from sslrepro.base.paths import data_root
 from sslrepro.base.types import Features
 from sslrepro.data.dataset import Dataset
+from sslrepro.methods.base import Method
 from sslrepro.parts.extract import encoded
 from sslrepro.training.config import RunConfig
+from sslrepro.training.stored import stored_method
 
-__all__ = ["digest", "features", "measure", "names", "of_run", "pixels", "protocol", "run"]
+__all__ = ["digest", "features", "frozen_scores", "measure", "names", "of_run", "pixels", "protocol", "run"]
 
 
 def names() -> list[str]:
@@ -82,3 +89,54 @@ def measure(name: str, config: RunConfig, data: Dataset, device: str, settings: 
     """
     chosen = _module(name).Protocol(**protocol(name, settings))
     return _module(name).scores(config, data, device, chosen)
+
+
+def frozen_scores(
+    encoder: nn.Module | str | Path,
+    data: tuple[Dataset, Dataset] | None = None,
+    name: str = "knn",
+    root: str | Path | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+    **settings: Any,
+) -> dict[str, float]:
+    """Scores of a frozen encoder by one evaluation: a flat dict, accuracies in [0, 1]. What `sslrepro.evaluate` calls.
+
+        encoder   a network, a `Method` (its encoder is used, not the head), or a stored run by folder or name
+        data      (train split, test split), as `sslrepro.load` returns them; default a stored run's own images
+        name      "knn", "linear", "linear_sgd", "few", "nmi"
+        root      folder of data sets, where a stored run's images are not embedded
+        seed      of the evaluation's own draws
+        settings  of the evaluation, such as k=5
+
+    Images are normalised as the training split is, not augmented. Raises ValueError for an unknown evaluation or
+    setting (with the nearest), a missing run, or no data; RuntimeError if the encoder changed under it.
+
+    >>> import sslrepro
+    >>> from sslrepro.parts.encoders import encoder
+    >>> scores = sslrepro.evaluate(encoder("conv-tiny"), sslrepro.load("digits", n_train=200), "knn", k=5)
+    >>> sorted(scores), scores["knn_top1"] > 0.5
+    (['knn_top1', 'knn_top5', 'neighbour_match'], True)
+    """
+    protocol(name, settings)
+    require(not of_run(name), "evaluate", "name", "an evaluation of features", name)
+    if isinstance(encoder, str | Path):
+        _, encoder, own = stored_method(encoder, data_root(root), device)
+        data = own if data is None else data
+    splits = isinstance(data, tuple) and len(data) == 2 and all(isinstance(split, Dataset) for split in data)
+    require(splits, "evaluate", "data", "(train split, test split)", type(data).__name__, "See sslrepro.load.")
+    train, test = (split.to(device) for split in data)
+    net = (encoder.encoder if isinstance(encoder, Method) else encoder).to(device)
+    normalise = tuple(tuple(part) for part in train.mean_std())
+    return run(name, features(net, train, normalise), features(net, test, normalise), settings, seed)
+
+
+class _Room(ModuleType):
+    """A module that can be called: `sslrepro.evaluate` is this room and the front door's function, however imported."""
+
+    def __call__(self, *words: Any, **named: Any) -> dict[str, float]:
+        return frozen_scores(*words, **named)
+
+
+_Room.__call__.__doc__ = frozen_scores.__doc__
+sys.modules[__name__].__class__ = _Room

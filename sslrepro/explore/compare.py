@@ -1,10 +1,12 @@
 """One method, one run, or one setting at several values: any method on any images with any setting changed.
 
-What `notebooks/method.ipynb` and `notebooks/change.ipynb` show.
+What `notebooks/method.ipynb`, `notebooks/change.ipynb` and `sslrepro.compare` show.
 """
 
 import html
-import os
+import itertools
+import math
+import statistics
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import NoneType, UnionType
@@ -15,23 +17,26 @@ from tqdm import tqdm
 
 from sslrepro import evaluate, methods
 from sslrepro.base.errors import known_keys, one_of, require
-from sslrepro.base.paths import RUNS
+from sslrepro.base.paths import RUNS, data_root
 from sslrepro.base.store import Store, read_lines
 from sslrepro.data.dataset import SHAPES
 from sslrepro.data.datasets import load, resolve
 from sslrepro.parts.distributed import barrier, rank
 from sslrepro.report.figures import MARKERS, PALETTE
-from sslrepro.report.formats import shown
+from sslrepro.report.formats import Shown as Display
+from sslrepro.report.formats import shown as format_cell
 from sslrepro.report.headings import spell_out
-from sslrepro.report.table_page import AGREEMENT, NAMES, Figure, Shown, html_table, number, style, text_table
-from sslrepro.study.profiles import Profile, images_in, on_dataset, profile
-from sslrepro.study.results import cell_of
+from sslrepro.report.table_page import AGREEMENT, NAMES, Figure, html_table, style, text_table
+from sslrepro.study.profiles import Profile, images_in, on_dataset
+from sslrepro.study.profiles import profile as scale
+from sslrepro.study.results import cell_of, paired_differences
 from sslrepro.study.run import Run, label, ledger_record, perform_run
 from sslrepro.training.config import RunConfig, flat, from_record
 from sslrepro.training.loop import initial_method, threads
 
 KINDS = {bool: bool, int: int, float: (int, float), str: str, tuple: (list, tuple), NoneType: NoneType}
-DRAWN = ("seed", "data.seed", "data.fingerprint")  # what seeds decide: not for a reader to change
+SEEDED = ("seed", "data.seed", "data.fingerprint")  # what seeds decide: not for a reader to change
+MOST_SEEDS = 1000  # that are worth naming
 
 
 def single(
@@ -47,7 +52,8 @@ def single(
     dataset   an embedded set, or a folder in `root`; default the profile's own images
     changes   dotted settings on top: {"settings.temperature": 0.2, "plan.epochs": 2}
     """
-    base = on_dataset(profile(profile_name), dataset)
+    root = data_root(root)
+    base = on_dataset(scale(profile_name), dataset)
     if base.data.name not in (*SHAPES, "digits"):
         images = load(base.data, root)[0]
         base = replace(base, n_images=len(images), n_classes=images.n_classes)
@@ -55,7 +61,7 @@ def single(
     of_their_kind(config, changes or {})
     config = config.with_changes(**(changes or {}))
     config = replace(config, data=resolve(config.data, root))
-    protocols = {name: evaluate.protocol(name, given) for name, given in base.evaluations.items()}
+    protocols = {name: evaluate.protocol(name, settings) for name, settings in base.evaluations.items()}
     return Run(config.data, config.seed, protocols, config)
 
 
@@ -83,40 +89,8 @@ def perform_here(
     return ledger_record(task, store) | {"log": read_lines(store.folder(task.name) / "log.jsonl")}
 
 
-def try_method(
-    method: str,
-    profile: str = "cpu",
-    seed: int = 0,
-    dataset: str | None = None,
-    root: str | Path | None = None,
-    changes: dict[str, Any] | None = None,
-    runs: str | Path = RUNS,
-    device: str = "cpu",
-) -> dict[str, Any]:
-    """Train any method on any images with any setting changed, or read the stored run. What the notebook calls."""
-    root = root or os.environ.get("SSLREPRO_DATA")
-    with threads(1):
-        return perform_here(single(method, profile, seed, dataset, root, changes), Path(runs), root, device)
-
-
-def of_their_kind(config: RunConfig, changes: dict[str, Any]) -> None:
-    """Raise ValueError for a change that is text where a number stands, and the like."""
-    now = flat(config)
-    types = {f"settings.{one.name}": one.type for one in fields(methods.settings(config.method))}
-    for name, value in changes.items():
-        written = types.get(name, type(now.get(name)))
-        kinds = [get_origin(one) or one for one in (get_args(written) if type(written) is UnionType else [written])]
-        if name in now and set(kinds) <= set(KINDS):
-            fits = any(isinstance(value, KINDS[kind]) and isinstance(value, bool) <= (kind is bool) for kind in kinds)
-            allowed = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
-            require(fits, "trial", name, f"of type {allowed}", value, f"Its usual value is {now[name]!r}.")
-
-
-# --- one setting at several values ----------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """Runs that differ in one thing.
 
     profile   at which they were run
@@ -128,12 +102,62 @@ class Compared:
     names: tuple[str, ...]
     records: dict[str, list[dict[str, Any]]]
 
+    @property
+    def seeds(self) -> int:
+        """Seeds of each value."""
+        return len(next(iter(self.records.values())))
 
-def tasks_of(
+
+def perform_all(
+    runs_by_words: dict[str, list[Run]], runs: str | Path, root: str | Path | None, device: str
+) -> dict[str, list[dict[str, Any]]]:
+    """The record of every run, one after the other in this process."""
+    with threads(1):
+        return {words: [perform_here(run, Path(runs), data_root(root), device) for run in group]
+                for words, group in runs_by_words.items()}  # fmt: skip
+
+
+def try_method(
+    method: str,
+    profile: str = "cpu",
+    seeds: int = 1,
+    dataset: str | None = None,
+    root: str | Path | None = None,
+    changes: dict[str, Any] | None = None,
+    runs: str | Path = RUNS,
+    device: str = "cpu",
+) -> Comparison:
+    """Train any method on any images with any setting changed, seeds 0..seeds-1, or read the stored runs.
+
+    What `notebooks/method.ipynb` calls. Raises ValueError for a name that does not exist and a value that cannot be.
+    """
+    require(isinstance(seeds, int) and seeds >= 1, "compare", "seeds", ">= 1", seeds)
+    of_seeds = [single(method, profile, seed, dataset, root, changes) for seed in range(seeds)]
+    records = perform_all({method: of_seeds}, runs, root, device)
+    return Comparison(on_dataset(scale(profile), dataset), ("method",), records)
+
+
+def of_their_kind(config: RunConfig, changes: dict[str, Any]) -> None:
+    """Raise ValueError for a change that is text where a number stands, and the like."""
+    now = flat(config)
+    types = {f"settings.{field.name}": field.type for field in fields(methods.settings(config.method))}
+    for name, value in changes.items():
+        written = types.get(name, type(now.get(name)))
+        kinds = [get_origin(kind) or kind for kind in (get_args(written) if type(written) is UnionType else [written])]
+        if name in now and set(kinds) <= set(KINDS):
+            fits = any(isinstance(value, KINDS[kind]) and isinstance(value, bool) <= (kind is bool) for kind in kinds)
+            allowed = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+            require(fits, "compare", name, f"of type {allowed}", value, f"Its usual value is {now[name]!r}.")
+
+
+# --- one setting at several values ----------------------------------------------------------------------------------
+
+
+def runs_of(
     method: str,
     parameter: Any,
     values: Any,
-    profile_name: str = "smoke",
+    profile: str = "smoke",
     seeds: int = 1,
     dataset: str | None = None,
     root: str | Path | None = None,
@@ -149,33 +173,33 @@ def tasks_of(
     Raises ValueError for a name that does not exist, listing those that do, and for a value that cannot be.
     """
     named = isinstance(parameter, str | list | tuple) and bool(parameter)
-    require(named, "trial", "parameter", 'the name of a setting, such as "plan.lr", or a list of names', parameter)
+    require(named, "compare", "parameter", 'the name of a setting, such as "plan.lr", or a list of names', parameter)
     names = [parameter] if isinstance(parameter, str) else list(parameter)
-    require(seeds >= 1, "trial", "seeds", ">= 1", seeds)
+    require(isinstance(seeds, int) and seeds >= 1, "compare", "seeds", ">= 1", seeds)
     several = isinstance(values, list | tuple) and 2 <= len(values) <= len(PALETTE)
-    require(several, "trial", "values", f"a list of two to {len(PALETTE)}", values)
+    require(several, "compare", "values", f"a list of two to {len(PALETTE)}", values)
+    changes = changes or {}
     out: dict[str, list[Run]] = {}
     for value in values:
         parts = [value] if isinstance(parameter, str) else value
         paired = isinstance(parts, list | tuple) and len(parts) == len(names)
-        require(paired, "trial", "values", f"lists of {len(names)}, one value for each of {names}", value)
-        given = dict(zip(names, parts, strict=True))
-        trained = given.pop("method", method)
-        start = on_dataset(profile(profile_name), dataset).config(
-            one_of(trained, methods.names(), "trial", "method"), 0
-        )
-        settable = [name for name in flat(start) if name not in (*DRAWN, "method")]
-        known_keys(given, ["method", *settable], "trial", "parameter")
-        known_keys(changes or {}, settable, "trial", "change")
-        made = [single(trained, profile_name, seed, dataset, root, (changes or {}) | given) for seed in range(seeds)]
-        config = made[0].config
+        require(paired, "compare", "values", f"lists of {len(names)}, one value for each of {names}", value)
+        settings = dict(zip(names, parts, strict=True))
+        trained = one_of(settings.pop("method", method), methods.names(), "compare", "method")
+        settable = [name for name in flat(on_dataset(scale(profile), dataset).config(trained, 0))
+                    if name not in (*SEEDED, "method")]  # fmt: skip
+        known_keys(settings, ["method", *settable], "compare", "parameter")
+        known_keys(changes, settable, "compare", "change")
+        group = [single(trained, profile, seed, dataset, root, changes | settings) for seed in range(seeds)]
+        config = group[0].config
         images = images_in(config.data) or 4096
-        require(2 <= config.plan.batch_size <= images, "trial", "plan.batch_size", f"2..{images}, the images",
+        require(2 <= config.plan.batch_size <= images, "compare", "plan.batch_size", f"2..{images}, the images",
                 config.plan.batch_size)  # fmt: skip
         initial_method(config, images)  # a method refuses here what it cannot do
         words = ", ".join(map(in_words, names, parts))
-        require(made[0].name not in [one[0].name for one in out.values()], "trial", "values", "all different", values)
-        out[words if words not in out else str(value)] = made
+        require(group[0].name not in [runs[0].name for runs in out.values()], "compare", "values", "all different",
+                values)  # fmt: skip
+        out[words if words not in out else str(value)] = group
     return out
 
 
@@ -191,22 +215,38 @@ def compare(
     method: str,
     parameter: Any,
     values: Any,
-    profile_name: str = "smoke",
+    profile: str = "smoke",
     seeds: int = 1,
     dataset: str | None = None,
     root: str | Path | None = None,
     changes: dict[str, Any] | None = None,
     runs: str | Path = RUNS,
     device: str = "cpu",
-) -> Compared:
-    """Train a method at each value of a setting, or read the stored runs. What the notebook calls; see `tasks_of`."""
-    root = root or os.environ.get("SSLREPRO_DATA")
-    tasks = tasks_of(method, parameter, values, profile_name, seeds, dataset, root, changes)
-    with threads(1):
-        records = {words: [perform_here(task, Path(runs), root, device) for task in group]
-                   for words, group in tasks.items()}  # fmt: skip
+) -> Comparison:
+    """Train a method at each value of a setting, seeds 0..seeds-1, or read the stored runs; `notebooks/change.ipynb`.
+
+        method      a method's name
+        parameter   a dotted setting ("settings.temperature", "plan.lr", "views.recipe", "encoder", ...), or "method";
+                    a list of settings where they only make sense together
+        values      two to eight, all different; each a list where `parameter` is one
+        profile     scale to start from: "smoke" (seconds a run), "cpu" (minutes), "gpu"
+        dataset     other images than the profile's: an embedded set, or a set in `root`
+        changes     dotted settings that all of the runs share
+        runs        folder of stored runs; a killed run resumes
+
+    `scores_of` shows the evaluations, `differences` the paired differences with their intervals, `curves_of` training.
+    Raises ValueError for a name that does not exist, listing those that do, and for a value that cannot be.
+
+    >>> import tempfile
+    >>> short = {"data.n_train": 64, "data.n_test": 32, "data.side": 8, "data.classes": 4, "plan.batch_size": 16}
+    >>> with tempfile.TemporaryDirectory() as runs:
+    ...     results = compare("nnclr", "settings.queue_size", [8, 16], changes=short, runs=runs)
+    >>> list(results.records), results.seeds
+    (['queue size 8', 'queue size 16'], 1)
+    """
+    groups = runs_of(method, parameter, values, profile, seeds, dataset, root, changes)
     names = (parameter,) if isinstance(parameter, str) else tuple(parameter)
-    return Compared(on_dataset(profile(profile_name), dataset), names, records)
+    return Comparison(on_dataset(scale(profile), dataset), names, perform_all(groups, runs, root, device))
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------
@@ -214,84 +254,117 @@ def compare(
 
 def panels(logs: list[list[dict[str, Any]]]) -> dict[str, str]:
     """What logs can show -> its title: loss, spread of the embedding, and how often what is mined shares the class."""
-    found = {"loss": "loss", "embedding_std": "spread of the embedding (0: collapsed, 1: healthy)"}
-    return found | {name: title for name, title in AGREEMENT.items() if any(name in one for log in logs for one in log)}
+    titles = {"loss": "loss", "embedding_std": "spread of the embedding (0: collapsed, 1: healthy)"}
+    return titles | {name: title for name, title in AGREEMENT.items()
+                     if any(name in line for log in logs for line in log)}  # fmt: skip
 
 
-def drawn(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
+def plot_logs(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
     """A picture of logs over epochs, a colour and a mark a group, a line a log; and what it says at the end."""
-    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.lines import Line2D
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    shown_here = panels([log for group in logs.values() for log in group])
-    plot, axes = plt.subplots(1, len(shown_here), figsize=(3.7 * len(shown_here), 2.8 if len(logs) == 1 else 3.2),
-                              layout="constrained", squeeze=False)  # fmt: skip
+    titles = panels([log for group in logs.values() for log in group])
+    plot = Canvas(figsize=(3.7 * len(titles), 2.8 if len(logs) == 1 else 3.2), layout="constrained")
+    FigureCanvasAgg(plot)  # its own canvas: the reader's backend stays
+    axes = list(plot.subplots(1, len(titles), squeeze=False)[0])
     handles, said = [], []
     for place, (words, group) in enumerate(logs.items()):
         look = dict(color=PALETTE[place], marker=MARKERS[place] if len(logs) > 1 else None, markersize=4, markevery=0.2)
-        for axis, name in zip(axes[0], shown_here, strict=True):
+        for axis, name in zip(axes, titles, strict=True):
             for log in group:
                 points = [(line["epoch"], line[name]) for line in log if name in line]
                 if points:
                     axis.plot(*zip(*points, strict=True), alpha=1 if len(group) == 1 else 0.6, linewidth=1.3, **look)
-        handles.append(plt.Line2D([], [], label=words, **(look | {"markevery": None})))
-        ends = {title: [log[-1][name] for log in group if name in log[-1]] for name, title in shown_here.items()}
+        handles.append(Line2D([], [], label=words, **(look | {"markevery": None})))
+        ends = {title: [log[-1][name] for log in group if name in log[-1]] for name, title in titles.items()}
         said.append(
             f"{words}{': ' if words else ''}"
             + ", ".join(f"{title} {', '.join(f'{v:.3f}' for v in end)}" for title, end in ends.items() if end)
         )
-    for axis, title in zip(axes[0], shown_here.values(), strict=True):
+    for axis, title in zip(axes, titles.values(), strict=True):
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("epoch", fontsize=9)
-    style(plot, list(axes[0]))
+    style(plot, axes)
     if len(logs) > 1:
         plot.legend(handles=handles, loc="outside upper center", ncols=min(4, len(logs)), fontsize=9, frameon=False)
     return plot, "; ".join(said)
 
 
-def curves(record: dict[str, Any]) -> Figure:
-    """A run's log over epochs: loss, spread of the embedding, and how often what it mines shares the class."""
-    plot, said = drawn({"": [record["log"]]})
-    points = len(record["log"])
-    return Figure(plot, f"Training of {record['config']['method']}, {points} points over epochs; at the end: {said}.")
-
-
-def curves_of(found: Compared) -> Figure:
+def curves_of(results: Comparison) -> Figure:
     """The logs of all values in one picture, a colour and a mark each, a line a seed."""
-    plot, said = drawn({words: [record["log"] for record in group] for words, group in found.records.items()})
-    return Figure(plot, f"Training over epochs, a line for each value of {' and '.join(found.names)}; "
+    plot, said = plot_logs({words: [record["log"] for record in group] for words, group in results.records.items()})
+    if len(results.records) == 1:
+        return Figure(plot, f"Training over epochs, a line a seed; at the end: {said}.")
+    return Figure(plot, f"Training over epochs, a line for each value of {' and '.join(results.names)}; "
                         f"at the end: {said}.")  # fmt: skip
 
 
-def scores_of(found: Compared) -> Shown:
-    """The evaluations of all values beside each other, accuracies in %; with several seeds mean and 95% interval."""
+COST = "processor-seconds of training"
 
-    def cells(words: str) -> dict[str, str]:
-        seen: dict[str, dict[int, float]] = {}
-        for record in found.records[words]:
+
+def scores_by_seed(results: Comparison) -> dict[str, dict[str, dict[int, float]]]:
+    """Value in words -> evaluation in words -> seed -> score in %, and the processor-seconds of training."""
+    out: dict[str, dict[str, dict[int, float]]] = {}
+    for words, group in results.records.items():
+        scores = out.setdefault(words, {})
+        for record in group:
+            seed = record["config"]["seed"]
             for line in record["results"].values():
                 for name, value in line["scores"].items():
                     if name in NAMES and name != "neighbour_match" and line["evaluation"] != "training":
-                        seen.setdefault(NAMES[name], {})[record["config"]["seed"]] = 100 * value
-            cost = record["results"]["training"]["scores"]["seconds"]
-            seen.setdefault("processor-seconds of training", {})[record["config"]["seed"]] = cost
-        return {name: shown(cell_of(values)) for name, values in seen.items()}
-
-    columns = {words: cells(words) for words in found.records}
-    rows = [*NAMES.values(), "processor-seconds of training"]
-    body = [[name, *(column.get(name, "–") for column in columns.values())] for name in rows if any(
-            name in column for column in columns.values())]  # fmt: skip
-    head = ["evaluation of the frozen encoder, %", *columns]
-    return Shown(html_table([html.escape(words) for words in head], body), text_table([head, *body]))
+                        scores.setdefault(NAMES[name], {})[seed] = 100 * value
+            scores.setdefault(COST, {})[seed] = record["results"]["training"]["scores"]["seconds"]
+    return out
 
 
-def onward(found: Compared) -> Shown:
+def scores_of(results: Comparison) -> Display:
+    """The evaluations of all values beside each other, accuracies in %; with several seeds mean and 95% interval."""
+    scores = scores_by_seed(results)
+    body = [[name, *(format_cell(cell_of(column[name])) if name in column else "–" for column in scores.values())]
+            for name in (*NAMES.values(), COST) if any(name in column for column in scores.values())]  # fmt: skip
+    what = "%" if results.seeds == 1 else f"%, mean ± 95% t-interval of {results.seeds} seeds"
+    head = [f"evaluation of the frozen encoder, {what}", *scores]
+    return Display(html_table([html.escape(words) for words in head], body), text_table([head, *body]))
+
+
+def seeds_to_tell(mean: float, sd: float) -> int | None:
+    """Seeds at which a paired difference of this mean and spread would have a 95% t-interval that leaves out 0.
+
+    The smallest n with t(0.975, n - 1) * sd / sqrt(n) < |mean|; None above 1,000. Taken from the seeds at hand, so a
+    rough guess while they are few.
+    """
+    from scipy.stats import t
+
+    return next((n for n in range(2, MOST_SEEDS + 1)
+                 if float(t.ppf(0.975, n - 1)) * sd / math.sqrt(n) < abs(mean)), None)  # fmt: skip
+
+
+def differences(results: Comparison) -> Display:
+    """Every pair of values: the difference of the first evaluation, paired over seeds, with its 95% t-interval.
+
+    And the number of seeds at which a difference of that mean and spread would stand out of the noise.
+    """
+    scores = scores_by_seed(results)
+    measure = next(name for name in NAMES.values() if all(name in column for column in scores.values()))
+    head = ["second minus first", f"{measure}, points", "seeds it would take"]
+    body = []
+    for first, second in itertools.combinations(scores, 2):
+        gap = paired_differences(scores[second][measure], scores[first][measure])
+        sd = statistics.stdev(gap.values()) if len(gap) > 1 else math.nan
+        n = seeds_to_tell(statistics.fmean(gap.values()), sd) if len(gap) > 1 else None
+        needed = "2 or more to say" if len(gap) < 2 else f"more than {MOST_SEEDS:,}" if n is None else str(n)
+        body.append([f"{second} minus {first}", format_cell(cell_of(gap), sign=True), needed])
+    return Display(html_table([html.escape(words) for words in head], [[html.escape(cell) for cell in line]
+                                                                       for line in body]),
+                   text_table([head, *body]))  # fmt: skip
+
+
+def onward(results: Comparison) -> Display:
     """What these runs can tell, and what to change to learn more."""
-    seeds = len(next(iter(found.records.values())))
-    name = found.profile.name.partition("-")[0]
-    if not found.profile.judged:
+    seeds, name = results.seeds, results.profile.base
+    if not results.profile.judged:
         text = (f"This is {name} scale: it shows that everything runs, and nothing is concluded from it, whatever the "
                 'numbers say. To go on, set profile = "cpu" and seeds = 3 above and run all cells: minutes, not '
                 "seconds.")  # fmt: skip
@@ -299,23 +372,17 @@ def onward(found: Compared) -> Shown:
         few = "one seed tells" if seeds == 1 else f"{seeds} seeds tell"
         text = f"Real training at {name} scale, but {few} little: set seeds = 3 or more above and run all cells."
     else:
-        text = (f"{seeds} seeds at {name} scale: values whose intervals overlap are not told apart, and what holds "
-                "here is about these images and this length of training.")  # fmt: skip
-    return Shown(f"<p>{html.escape(text, quote=False)}</p>", text)
+        text = (f"{seeds} seeds at {name} scale. Two values differ where the interval of their paired difference "
+                "leaves out 0; whether their own intervals overlap does not decide it, for a seed gives both the same "
+                "images. Each interval misses by chance once in twenty: with many pairs, expect one or two that do. "
+                "What holds here is about these images and this length of training.")  # fmt: skip
+    return Display(f"<p>{html.escape(text, quote=False)}</p>", text)
 
 
-def scores(record: dict[str, Any]) -> Shown:
-    """A run's evaluations, accuracies in %."""
-    lines = [line for line in record["results"].values() if line["evaluation"] != "training"]
-    body = [[NAMES[name], number(100 * value)] for line in lines for name, value in line["scores"].items()
-            if name in NAMES and name != "neighbour_match"]  # fmt: skip
-    body.append(["processor-seconds of training", number(record["results"]["training"]["scores"]["seconds"])])
-    head = ["evaluation of the frozen encoder", "%, last epoch"]
-    return Shown(html_table(head, body), text_table([head, *body]))
-
-
-def settings(record: dict[str, Any]) -> Shown:
-    """Every setting of a run by its dotted name: what `changes` can change."""
+def settings(results: Comparison) -> Display:
+    """Every setting of the first run by its dotted name: what `changes` and `parameter` can change."""
+    record = next(iter(results.records.values()))[0]
     body = [[name, str(value)] for name, value in flat(from_record(record["config"])).items()]
-    return Shown(f"<details><summary>{len(body)} settings</summary>{html_table(['setting', 'value'], body)}</details>",
-                 text_table([["setting", "value"], *body]))  # fmt: skip
+    head = ["setting", "value"]
+    return Display(f"<details><summary>{len(body)} settings</summary>{html_table(head, body)}</details>",
+                   text_table([head, *body]))  # fmt: skip

@@ -17,8 +17,9 @@ from sslrepro.base.errors import one_of
 from sslrepro.base.paths import NOTEBOOKS, PROJECT
 from sslrepro.base.store import write_atomic
 from sslrepro.base.values import Range
-from sslrepro.explore.compare import DRAWN
-from sslrepro.report.publish import dumped, normalised
+from sslrepro.explore.compare import SEEDED
+from sslrepro.report.publish import dumped as dump
+from sslrepro.report.publish import normalised as normalise
 from sslrepro.study.plans import plan_table, run_of
 from sslrepro.study.profiles import profile
 from sslrepro.tables.definition import Definition
@@ -31,7 +32,7 @@ HEADS = ("dim", "hidden", "hidden_predictor", "n_classes")  # what the scale or 
 
 
 @dataclass(frozen=True)
-class Ready:
+class StarterNotebook:
     """A notebook with its parameters.
 
     kind        "table" or "method"
@@ -62,13 +63,13 @@ class Ready:
     @property
     def asks(self) -> str:
         """What to change, from what to what: part of a sentence; settings stand in backquotes."""
-        given = self.parameters
-        if "table" in given:
+        parameters = self.parameters
+        if "table" in parameters:
             return f"`profile` from {SCALE!r} to 'cpu', or `seeds` from 1 to 3"
-        names = [given["parameter"]] if isinstance(given["parameter"], str) else given["parameter"]
-        first, *others = [spoken(value) for value in given["values"]]
+        names = [parameters["parameter"]] if isinstance(parameters["parameter"], str) else parameters["parameter"]
+        first, *others = [spoken(value) for value in parameters["values"]]
         what = " and ".join(f"`{name}`" for name in names)
-        who = "" if given["parameter"] == "method" else f" of {given['method']}"
+        who = "" if parameters["parameter"] == "method" else f" of {parameters['method']}"
         return f"{what}{who} from {first} to {' or '.join(others)}"
 
 
@@ -81,7 +82,7 @@ def spoken(value: Any) -> str:
 
 
 @functools.cache
-def of_table(table: str) -> Ready:
+def of_table(table: str) -> StarterNotebook:
     """The notebook of a table: what its rows or columns vary, as its own runs at smoke scale have it.
 
     A table whose runs differ in nothing, in too much, or have no two-cell effect gets its own notebook instead.
@@ -89,25 +90,25 @@ def of_table(table: str) -> Ready:
     definition = tables.definition(table)
     onward = (f"The table, with the paper's numbers, intervals and verdicts: `make reproduce TABLE={table}`, and its "
               "page in the book.")  # fmt: skip
-    found = varied(definition) if definition.ends else None
-    if found is None:
-        given = {"table": table, "profile": SCALE, "seeds": 1, "dataset": None}
-        return Ready("table", table, definition.title, definition.notebook, given, onward)
-    return Ready("table", table, definition.title, "change", found, onward)
+    setting = varied(definition) if definition.ends else None
+    if setting is None:
+        whole = {"table": table, "profile": SCALE, "seeds": 1, "dataset": None, "root": None, "own": None}
+        return StarterNotebook("table", table, definition.title, definition.notebook, whole, onward)
+    return StarterNotebook("table", table, definition.title, "change", setting, onward)
 
 
 @functools.cache
-def of_method(name: str) -> Ready:
+def of_method(name: str) -> StarterNotebook:
     """The notebook of a method: a setting that a table varies for it, else the first of its settings with a scale."""
     title = f"{title_of(name)}: one setting changed"
     onward = (f"Every other setting by name, and one run in full: `notebooks/method.ipynb`. The method's page in the "
               f"book has its equation and code. Its row among all: `make reproduce TABLE={ALL}`.")  # fmt: skip
-    for table in (one for one in papers.tables() if one in tables.names()):
-        given = of_table(table).parameters
-        if given.get("method") == name and str(given["parameter"]).startswith("settings."):
-            return Ready("method", name, title, "change", given, onward)
+    for table in (table for table in papers.tables() if table in tables.names()):
+        of_its_table = of_table(table).parameters
+        if of_its_table.get("method") == name and str(of_its_table["parameter"]).startswith("settings."):
+            return StarterNotebook("method", name, title, "change", of_its_table, onward)
     parameter, values = own_setting(profile(SCALE).config(name, 0))
-    return Ready("method", name, title, "change", parameters(name, parameter, values), onward)
+    return StarterNotebook("method", name, title, "change", parameters(name, parameter, values), onward)
 
 
 ALL = "all_methods"
@@ -132,8 +133,8 @@ def varied(definition: Definition) -> dict[str, Any] | None:
     Two cells are taken that differ in one setting, or in the method alone: those of the table's effect if they do,
     else those with the fewest settings off the method's own. A third value is a row between them.
     """
-    made = plan_table(definition.id, SCALE, 1)
-    runs = {key: tasks[0].config for key, tasks in made.cells.items() if key[0] in definition.ours}
+    plan = plan_table(definition.id, SCALE, 1)
+    runs = {key: group[0].config for key, group in plan.cells.items() if key[0] in definition.ours}
     pairs = list(combinations(runs, 2))
     effect = effect_of(definition)
     told = [(names, pair) for pair in pairs if (names := differing(runs[pair[0]], runs[pair[1]]))]
@@ -141,8 +142,8 @@ def varied(definition: Definition) -> dict[str, Any] | None:
     if not told:
         return None
 
-    def rank(one: tuple[list[str], tuple[Any, Any]]) -> tuple[Any, ...]:
-        names, pair = one
+    def rank(candidate: tuple[list[str], tuple[Any, Any]]) -> tuple[Any, ...]:
+        names, pair = candidate
         about = definition.method in [runs[key].method for key in pair]
         return len(names), set(pair) != set(effect), not about, len(own(runs[pair[0]]).keys() - set(names))
 
@@ -170,7 +171,7 @@ def effect_of(definition: Definition) -> tuple[tuple[str, str], tuple[str, str]]
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """A run's settings by dotted name, without what its seed decides."""
-    return {name: value for name, value in flat(config).items() if name not in DRAWN}
+    return {name: value for name, value in flat(config).items() if name not in SEEDED}
 
 
 def own(config: RunConfig) -> dict[str, Any]:
@@ -179,11 +180,11 @@ def own(config: RunConfig) -> dict[str, Any]:
     return {name: value for name, value in settings_of(config).items() if usual.get(name, ...) != value}
 
 
-def differing(one: RunConfig, other: RunConfig) -> list[str]:
+def differing(first: RunConfig, second: RunConfig) -> list[str]:
     """The settings in which two runs differ; ["method"] where that explains it all; [] where nothing simple does."""
-    here, there = settings_of(one), settings_of(other)
-    if one.method != other.method:
-        return ["method"] if own(one) == own(other) else []
+    here, there = settings_of(first), settings_of(second)
+    if first.method != second.method:
+        return ["method"] if own(first) == own(second) else []
     return [name for name in here if here[name] != there[name]] if here.keys() == there.keys() else []
 
 
@@ -201,20 +202,17 @@ def own_setting(config: RunConfig) -> tuple[str, list[Any]]:
         return f"settings.{name}", [max(1, value // 2), value] if value > 1 else [value, 2]
     bounded = methods.ranges(config.method).get(name, Range()).high < math.inf  # not to be doubled
     values = [value / 2, value] if bounded else [value / 2, value, 2 * value]
-    return f"settings.{name}", [float(f"{one:.4g}") for one in values]
+    return f"settings.{name}", [float(f"{value:.4g}") for value in values]
 
 
 # --- the notebook -------------------------------------------------------------------------------------------------
 
 
-def notebook(ready: Ready) -> str:
+def notebook(ready: StarterNotebook) -> str:
     """Its text: the source notebook, without output, with its own title and parameters; first what makes it start."""
-    made = json.loads((NOTEBOOKS / f"{ready.source}.ipynb").read_text())
-    if ready.source != "change":
-        cells = json.loads((NOTEBOOKS / "change.ipynb").read_text())["cells"]
-        made["cells"][1:1] = [cell for cell in cells if "start" in cell["metadata"].get("tags", [])]
+    source = json.loads((NOTEBOOKS / f"{ready.source}.ipynb").read_text())
     lines = "\n".join(f"{name} = {value!r}" for name, value in ready.parameters.items())
-    for cell in made["cells"]:
+    for cell in source["cells"]:
         tags = cell["metadata"].get("tags", [])
         if "parameters" in tags:
             cell["source"] = lines
@@ -223,10 +221,10 @@ def notebook(ready: Ready) -> str:
                 f"# {ready.title}\n\nChange one parameter: {ready.asks}. Run all cells, look, then put in others of "
                 f"your own. {ready.onward}"
             )
-    return dumped(normalised(made, keep_outputs=False))
+    return dump(normalise(source, keep_outputs=False))
 
 
-def write(ready: Ready) -> tuple[Path, bool]:
+def write(ready: StarterNotebook) -> tuple[Path, bool]:
     """Put the notebook among the runs; returns its path and whether it was written: one that is there is kept."""
     path = WRITTEN / ready.file
     if path.exists():  # a reader's, with edits and output, or as it was written
@@ -235,7 +233,7 @@ def write(ready: Ready) -> tuple[Path, bool]:
     return path, True
 
 
-def chosen(table: str | None, method: str | None) -> Ready:
+def chosen(table: str | None, method: str | None) -> StarterNotebook:
     """The notebook of a table or of a method; raises ValueError with the nearest name."""
     if method is not None:
         return of_method(one_of(method, methods.names(), "notebook", "method"))

@@ -19,6 +19,22 @@ class Method(nn.Module, abc.ABC):
     encoder        the network that every evaluation reads
     projector      the head of the loss, where there is one
     config         the frozen dataclass `Config` of the method's file, with the cited paper's defaults
+
+    >>> class Attract(Method):
+    ...     n_views = 2
+    ...     def __init__(self, encoder):
+    ...         super().__init__()
+    ...         self.encoder, self.projector = encoder, nn.Linear(encoder.dim, 8)
+    ...     def loss(self, batch, progress):
+    ...         z1, z2 = (self.embed(view) for view in batch.views)
+    ...         return Step(-(z1 * z2).sum(1).mean())
+    >>> from sslrepro import TrainingConfig, batches_for, fit, load
+    >>> from sslrepro.parts.encoders import encoder
+    >>> images, _ = load("digits", n_train=32)
+    >>> plan = TrainingConfig(epochs=1, batch_size=16)
+    >>> trained = fit(Attract(encoder("conv-tiny")), batches_for(Attract, images, batch_size=16), plan)
+    >>> trained.embed(batches_for(Attract, images, batch_size=16).at(0).views[0]).shape
+    torch.Size([16, 8])
     """
 
     needs_labels: bool = False  # True only for declared oracles: their batches are LabelledBatch

@@ -127,9 +127,12 @@ class NNCLR(Method):
         return terms
 
     def loss(self, batch: Batch, progress: float) -> Step:
-        raw = [self.projector(self.encoder(view)) for view in batch.views]
-        z = [unit(rows) for rows in raw]
-        p = [self.predict(rows) for rows in (raw if self.config.predictor_input == "raw" else z)]
+        if self.config.predictor_input == "unit":
+            z = [self.embed(view) for view in batch.views]
+            p = [self.predict(rows) for rows in z]
+        else:
+            raw = [self.projector(self.encoder(view)) for view in batch.views]
+            z, p = [unit(rows) for rows in raw], [self.predict(rows) for rows in raw]
         large = range(1 if self.config.symmetry in ("text", "none") else 2)  # neighbours of the large views only
         if self.config.teacher_momentum is None:
             query = z[:2]

@@ -79,6 +79,14 @@ def growth(
     return trend({math.log2(n): difference(found, pair, name, score, leave_out) for name, n in here.items()})
 
 
+def growth_so_far(found: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1") -> Trend | None:
+    """The same over the lengths that most seeds have, while other lengths lack seeds; None where that adds nothing."""
+    points = {math.log2(n): difference(found, pair, name, score) for name, n in lengths(found).items()}
+    most = max((len(values) for values in points.values()), default=0)
+    full = {x: values for x, values in points.items() if len(values) == most}
+    return trend(full) if most >= 2 and 2 <= len(full) < len(points) else None
+
+
 def right(found: Results, column: str, row: str = "nearest neighbour") -> Cell | None:
     """How often the neighbours of the last logged steps shared the class, in percent."""
     return cell_of(values(found, row, column, MINED))
@@ -116,22 +124,29 @@ def finding(found: Results) -> str:
     for n, name, cell in (told[0], told[-1])[: len(told)]:
         share = right(found, name)
         verdict = sign_word(cell)
-        text += (
-            f"After {plural(n, 'epoch')} the neighbour {verdict if verdict in ('pays', 'costs') else 'effect is'} "
-            f"{shown(cell, sign=True)} points against no lookup"
-        )
-        text += f" ({verdict}, n = {cell.n})" if verdict not in ("pays", "costs") else f" (n = {cell.n})"
+        verdict = {"open": "open: the interval holds zero", "one seed": "one seed"}.get(verdict, f"it {verdict}")
+        text += f"After {plural(n, 'epoch')} the neighbour changes the linear probe by {shown(cell, sign=True)} points "
+        text += f"against no lookup ({verdict}; n = {cell.n})"
         text += f" and is right in {shown(share)}% of lookups. " if share else ". "
     line = growth(found)
     if line is not None and line.n >= 2:
         text += f"The effect {told_growth(line)}. "
     elif line is not None:
         text += f"Whether it grows cannot be said: {plural(line.n, 'seed')} with every length. "
+        so_far = growth_so_far(found)
+        if so_far is not None and so_far.n >= 2:
+            ends = " to ".join(f"{2**x:.0f}" for x in (so_far.x[0], so_far.x[-1]))
+            text += (
+                f"Over {ends} epochs, which is not the question that was fixed, it changes by "
+                f"{shown(so_far.slope, sign=True)} points per doubling (n = {so_far.n}, probability of growth "
+                f"{so_far.rising:.2f}). "
+            )
     weak = [n for name, n in here.items() if right(found, name) and not passes_gate(found, name)]
     if weak:
+        where = ", ".join([*map(str, weak[:-1]), plural(weak[-1], "epoch")])
         text += (
-            f"At {', '.join(map(str, weak))} epochs neighbours are right less than {TIMES_CHANCE} times as often as "
-            f"chance ({chance(found):.1f}%): nothing about neighbours is tested there. "
+            f"After {where} neighbours are right less than {TIMES_CHANCE} times as often as chance "
+            f"({chance(found):.1f}%): nothing about neighbours is tested there. "
         )
     marked = [f"{row}, {here[name]} epochs, seed {seed}" for row in LEARNERS for name in here
               for seed in collapsed(found, row, name)]  # fmt: skip
@@ -330,12 +345,13 @@ def right_panel(found: Results, axis: Any) -> str:
 def public_panel(found: Results, axis: Any) -> str:
     """NNCLR minus SimCLR over training images seen: ours, and what others published, in gray."""
     axis.axhline(0, color="#555555", linewidth=1)
-    markers = {True: "o", False: "x"}
+    groups: dict[str, list[dict[str, Any]]] = {}
     for row in public_numbers():
-        seen = row["epochs"] * row["images"]
-        axis.plot(seen, row["difference"], markers[row["same_views"]], color="#8a8f98", markersize=6)
-        axis.annotate(row["label"], (seen, row["difference"]), xytext=(5, 2), textcoords="offset points", fontsize=7,
-                      color="#6b7079")  # fmt: skip
+        groups.setdefault(row["group"], []).append(row)
+    for (group, rows), marker in zip(groups.items(), "oxD", strict=False):
+        views = "" if all(row["same_views"] for row in rows) else ", other views"
+        axis.plot([row["epochs"] * row["images"] for row in rows], [row["difference"] for row in rows], marker,
+                  color="#8a8f98", markersize=6, label=f"{group}{views}")  # fmt: skip
     images = found.plan.profile.n_train
     cells = {n: cell_of(difference(found, EFFECTS["neighbour minus SimCLR"], name))
              for name, n in lengths(found).items()}  # fmt: skip
@@ -343,10 +359,9 @@ def public_panel(found: Results, axis: Any) -> str:
     axis.errorbar([n * images for n in known], [c.mean for c in known.values()], [half(c) for c in known.values()],
                   capsize=2, color=PALETTE[1], marker="s", markersize=5, linewidth=1.2, label="ours")  # fmt: skip
     axis.set_xscale("log")
-    axis.set_xlabel("training images seen (images x epochs); gray: public, one run each, x: other views", fontsize=8)
+    axis.set_xlabel("training images seen (images x epochs); gray: published, one run each", fontsize=9)
     axis.set_title("NNCLR minus SimCLR, points", fontsize=10)
-    low, high = axis.get_xlim()
-    axis.set_xlim(low, high * 6)
+    axis.legend(fontsize=8, frameon=False, loc="lower right")
     said = ", ".join(f"{row['source']} {row['epochs']} epochs {number(row['difference'], sign=True)}"
                      for row in public_numbers())  # fmt: skip
     return f"NNCLR minus SimCLR, public single runs: {said}."

@@ -19,6 +19,7 @@ from sslrepro.study.results import read_results, related_plans
 from sslrepro.tables.definition import Definition
 
 FAILED = PROJECT / "runs" / "failed"
+BY_HAND = {"start", "by-hand"}  # cells of a source notebook that no page has: finding the package, a table's own words
 
 
 def page_name(made: TablePlan) -> str:
@@ -26,10 +27,12 @@ def page_name(made: TablePlan) -> str:
     return f"{made.definition.id}-{made.profile.name}"
 
 
-def digest(made: TablePlan) -> str:
+def digest(made: TablePlan, own: Path | None = None) -> str:
     """SHA-256 over everything a page is made from: notebook, definition, transcription, ledger, and the code it runs.
 
     The code is what the notebook and the table's definition import, and what that imports, docstrings left out.
+
+    own   folder of runs that stand before the ledger's, of a reader's own page
     """
     found = hashlib.sha256()
     definition = made.definition
@@ -45,7 +48,9 @@ def digest(made: TablePlan) -> str:
     else:
         paths += sorted((PACKAGE / "papers").glob("*.yaml"))  # a table of ours may read any of them
     for one in (made, *related_plans(made)):  # its claims may read cells of other tables
-        paths += sorted(one.ledger / f"{task.name}.json" for task in one.tasks)
+        paths += sorted(one.ledger / f"{run.name}.json" for run in one.runs)
+        if own is not None:
+            paths += sorted(own / run.name / "results.jsonl" for run in one.runs)
     for path in paths:
         found.update(path.name.encode())
         found.update(path.read_bytes() if path.exists() else b"absent")
@@ -54,14 +59,14 @@ def digest(made: TablePlan) -> str:
 
 def by_name(made: TablePlan) -> list[tuple[str, str]]:
     """(room, module) of what a table's runs use by name, which no import statement tells."""
-    used = {("methods", task.config.method) for task in made.tasks if task.config is not None}
-    return sorted(used | {("evaluate", name) for task in made.tasks for name in task.evaluations})
+    used = {("methods", run.config.method) for run in made.runs if run.config is not None}
+    return sorted(used | {("evaluate", name) for run in made.runs for name in run.evaluations})
 
 
 def prose(made: TablePlan) -> dict[str, str]:
     """Markdown for the cells that papermill cannot parameterise, by their tag."""
     definition = made.definition
-    own = made.profile.name.partition("-")[2]
+    own = made.profile.dataset
     own = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "stl10": "STL-10", "tinyimagenet": "Tiny-ImageNet"}.get(
         own, own
     )
@@ -109,8 +114,9 @@ def _plain(text: str) -> str:
 
 
 def rendered(source: dict[str, Any], made: TablePlan) -> dict[str, Any]:
-    """The source notebook with the page's own prose in its tagged cells."""
+    """The source notebook with the page's own prose in its tagged cells, without those for who opens it by hand."""
     notebook = copy.deepcopy(source)
+    notebook["cells"] = [cell for cell in notebook["cells"] if not BY_HAND & set(cell["metadata"].get("tags", []))]
     texts = prose(made)
     for cell in notebook["cells"]:
         for tag in cell["metadata"].get("tags", []):
@@ -157,8 +163,17 @@ def dumped(notebook: dict[str, Any]) -> str:
     return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def publish(made: TablePlan, notebook: str | None = None, log: bool = False) -> Path:
+def publish(
+    made: TablePlan,
+    notebook: str | None = None,
+    log: bool = False,
+    own: Path | None = None,
+    root: Path | None = None,
+) -> Path:
     """Execute a notebook for a table and put the page in the book; returns its path.
+
+        own    a reader's folder of runs: they stand before the published ones, and the page goes to <own>/pages
+        root   folder of data sets, where a reader's page needs one
 
     Nothing is executed when the page is up to date. A failing cell raises RuntimeError with its last line, keeps
     the half-executed notebook under runs/failed/, and leaves the published page as it was.
@@ -167,16 +182,17 @@ def publish(made: TablePlan, notebook: str | None = None, log: bool = False) -> 
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    page = PAGES / f"{page_name(made)}.ipynb"
+    page = (PAGES if own is None else own / "pages") / f"{page_name(made)}.ipynb"
     notebook = notebook or made.definition.notebook
-    stamp = digest(made)
+    stamp = digest(made, own)
     if page.exists() and json.loads(page.read_text())["metadata"].get("sslrepro", {}).get("digest") == stamp:
         return page
     source = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text())
-    name, _, dataset = made.profile.name.partition("-")
-    parameters: dict[str, Any] = {"table": made.definition.id, "profile": name, "seeds": made.seeds}
-    if dataset:
-        parameters["dataset"] = dataset
+    parameters: dict[str, Any] = {"table": made.definition.id, "profile": made.profile.base, "seeds": made.seeds}
+    if made.profile.dataset:
+        parameters["dataset"] = made.profile.dataset
+    if own is not None:
+        parameters |= {"own": str(own.resolve()), "root": str(root.resolve()) if root else None}
     with tempfile.TemporaryDirectory() as folder:
         quiet = Path(folder) / "profile_default" / "ipython_kernel_config.py"
         quiet.parent.mkdir()

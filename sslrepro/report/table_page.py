@@ -109,8 +109,8 @@ def caption(found: Results) -> str:
     """Unit, protocol, data and n, in a few sentences made from the configurations."""
     definition, made = found.definition, found.plan.profile
     table = papers.table(definition.id)
-    configs = [task.config for row in definition.rows for column in definition.measured
-               for task in found.plan.of(row, column)[:1]]  # fmt: skip
+    configs = [run.config for row in definition.rows for column in definition.measured
+               for run in found.plan.of(row, column)[:1]]  # fmt: skip
     config = configs[0]
     data = sorted({one.data.name for one in configs})
     epochs = sorted({one.plan.epochs for one in configs} - {0})
@@ -241,22 +241,22 @@ def csv(found: Results) -> str:
     out = io.StringIO()
     write = lines_of.writer(out, lineterminator="\n").writerow
     write(["row", "score", "seed", "value"])
-    for name, tasks in groups(found):
-        for task in tasks:
-            for line in found.known[task.name]["results"].values():
+    for name, runs in groups(found):
+        for run in runs:
+            for line in found.known[run.name]["results"].values():
                 for score, value in sorted(line["scores"].items()):
                     if isinstance(value, float):
-                        write([name, score, task.seed, repr(value)])
+                        write([name, score, run.seed, repr(value)])
     return out.getvalue()
 
 
 def groups(found: Results) -> list[tuple[str, list[Any]]]:
-    """(name of a cell's run, its tasks that were run), each distinct run once."""
+    """(name of a cell's run, its runs that were done), each distinct run once."""
     seen, out = set(), []
-    for (row, column), tasks in found.plan.cells.items():
+    for (row, column), runs in found.plan.cells.items():
         name = row.removeprefix("control ") + (f":{column}" if column else "")
-        mine = [task for task in tasks if task.name in found.known and (name, task.name) not in seen]
-        seen |= {(name, task.name) for task in mine}
+        mine = [run for run in runs if run.name in found.known and (name, run.name) not in seen]
+        seen |= {(name, run.name) for run in mine}
         out.append((name, mine))
     return out
 
@@ -333,7 +333,7 @@ def machine(found: Results) -> str:
 def command(found: Results) -> str:
     """The command that makes this page again."""
     made = found.plan
-    name, _, dataset = made.profile.name.partition("-")
+    name, dataset = made.profile.base, made.profile.dataset
     words = ["make reproduce", f"TABLE={made.definition.id}", f"PROFILE={name}", f"SEEDS={made.seeds}"]
     return " ".join(words + ([f"DATASET={dataset}", "DATA=<dir>"] if dataset else []))
 
@@ -351,16 +351,16 @@ def provenance(found: Results) -> Shown:
     """Every run with its identity, seed and commit."""
     head = ["run", "seed", "commit", "clean tree", "images"]
     body = []
-    for name, tasks in groups(found):
-        for task in tasks:
-            record = found.known[task.name]
+    for name, runs in groups(found):
+        for run in runs:
+            record = found.known[run.name]
             config, place = record["config"], record["environment"]
             data = config.get("data") or config["pixels"]
             identity = from_record(config).identity if "method" in config else "–"
             body.append(
                 [
                     html.escape(f"{name} {identity}"),
-                    str(task.seed),
+                    str(run.seed),
                     (place["commit"] or "–")[:9],
                     "–" if place["dirty"] is None else "no" if place["dirty"] else "yes",
                     data["fingerprint"],

@@ -12,7 +12,7 @@ from sslrepro.study.run import Run
 
 def absent(found: Results) -> list[Run]:
     """The table's runs without results, in the order they would run."""
-    return [task for task in found.plan.tasks if task.name not in found.known]
+    return [run for run in found.plan.runs if run.name not in found.known]
 
 
 def note(found: Results) -> str:
@@ -21,13 +21,13 @@ def note(found: Results) -> str:
     if not left:
         return ""
     by_seed: dict[int, int] = {}
-    for task in left:
-        by_seed[task.seed] = by_seed.get(task.seed, 0) + 1
+    for run in left:
+        by_seed[run.seed] = by_seed.get(run.seed, 0) + 1
     seeds = ", ".join(f"{n} of seed {seed}" for seed, n in sorted(by_seed.items()))
     seconds = estimate(left, found.plan.ledger)
     time = "" if seconds is None else f", about {math.ceil(seconds / 60)} processor-minutes"
     return (
-        f"{plural(len(left), 'run')} of {len(found.plan.tasks)} {'is' if len(left) == 1 else 'are'} missing "
+        f"{plural(len(left), 'run')} of {len(found.plan.runs)} {'is' if len(left) == 1 else 'are'} missing "
         f"({seeds}){time}: `{command(found)} MISSING=1`. Every number says how many seeds it has."
     )
 

@@ -33,8 +33,9 @@ def _interval(gap: tuple[float, float, float] | None, unit: str) -> str:
 
 def _needed(verdict: Verdict) -> str:
     if verdict.verdict == "inconclusive":
-        return "more than 1,000" if verdict.seeds_needed is None else str(verdict.seeds_needed)
-    return "" if verdict.verdict != "not judged" else verdict.reason
+        needed = "more than 1,000" if verdict.seeds_needed is None else str(verdict.seeds_needed)
+        return verdict.reason or needed
+    return verdict.reason
 
 
 def probability(verdict: Verdict) -> str:
@@ -49,7 +50,7 @@ def probability(verdict: Verdict) -> str:
 def verdicts(found: Results) -> Shown:
     """Each claim with its verdict, probability, effect beside the paper's, and the seeds it would take."""
     head = ["claim", "what the paper says", "verdict", "probability", "our effect [95%]", "paper's effect",
-            "seeds it would take, or why not judged"]  # fmt: skip
+            "seeds it would take, or why not tested or judged"]  # fmt: skip
     plain, rich = [], []
     for verdict in found.verdicts():
         paper_gap = (
@@ -66,10 +67,10 @@ def verdicts(found: Results) -> Shown:
         rich.append(cells)
     scale = f"at {found.plan.profile.name} scale"
     note = (
-        f"Verdicts hold {scale}. Each cell is drawn from its t-distribution over seeds; the probability is the share "
-        "of draws in which the claim's expression is true: at least 0.95 holds, at most 0.05 contradicted. The "
-        "paper's effect is shown beside ours, not judged: the scales differ. Cells are drawn independently here, which "
-        "is the cautious reading; the finding above pairs its two cells by seed."
+        f"Verdicts hold {scale}. A claim is judged by the statistic its sentence is about, seed by seed where cells "
+        "share seeds. The probability is 1 minus the p-value of our data were the claim false: at least 0.95 holds. A "
+        "claim is contradicted only where its opposite has as much. The paper's effect is shown beside ours, not "
+        "judged: the scales differ."
     )
     note += steps(found) + undecided(found) + too_narrow(found)
     return Shown(
@@ -112,13 +113,9 @@ def undecided(found: Results) -> str:
         _, low, high = verdict.gap
         if low <= 0 <= high and low <= verdict.paper_gap <= high:
             paper_gap = number(verdict.paper_gap, 1, sign=True)
-            order = (
-                "a verdict on the order of all rows says that they do not rise one by one, not that the trend is false"
-            )
-            ending = f"; {order}" if _kind(verdict) == "monotone" else ""
             said.append(
                 f" {verdict.claim}: the interval of our effect holds both 0 and the paper's {paper_gap}, so at this "
-                f"scale these seeds cannot tell the paper's effect from none{ending}."
+                f"scale these seeds cannot tell the paper's effect from none."
             )
     return "".join(said)
 
@@ -128,17 +125,11 @@ def too_narrow(found: Results) -> str:
     said = []
     for verdict in found.verdicts():
         if verdict.if_equal is not None and verdict.if_equal < HOLDS:
-            weak = ", and that it is contradicted is weak evidence of a difference"
             said.append(
                 f" {verdict.claim}: were its cells equal, with spreads as they are, the probability would be "
-                f"{verdict.if_equal:.3f}, so with these seeds it cannot hold, whatever is true"
-                f"{weak if verdict.verdict == 'contradicted' else ''}."
+                f"{verdict.if_equal:.3f}, so with these seeds it cannot hold, whatever is true."
             )
     return "".join(said)
-
-
-def _kind(verdict: Verdict) -> str:
-    return (papers.claims()[verdict.claim].get("check") or {}).get("kind") or ""
 
 
 def finding(found: Results) -> str:

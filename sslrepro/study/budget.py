@@ -4,6 +4,7 @@ What is missing is taken in a stated order of value, seed by seed, so that a tab
 Every finished run is published at once; a run that the budget cuts off goes on from its checkpoint the next time.
 """
 
+import math
 import tarfile
 import tempfile
 import time
@@ -16,16 +17,17 @@ from tqdm import tqdm
 from sslrepro import tables
 from sslrepro.base.errors import require
 from sslrepro.base.paths import RUNS
-from sslrepro.base.store import read_json
+from sslrepro.base.store import Store, locked, read_json
 from sslrepro.data.dataset import SHAPES
+from sslrepro.data.datasets import load
 from sslrepro.study import ledger, plans, profiles
-from sslrepro.study.ledger import publish_task
 from sslrepro.study.plans import TablePlan
-from sslrepro.study.run import Run, label, merge_runs, perform_run
+from sslrepro.study.run import Run, label, merge_runs, perform_locked
+from sslrepro.training.loop import Report, threads
 
 # (table, other images than a profile's own where those are read from a root), most wanted first; tables that are not
 # listed come after, by name
-VALUE: tuple[tuple[str, str | None], ...] = (
+PRIORITY: tuple[tuple[str, str | None], ...] = (
     ("budget_sweep", None),
     ("nnclr_queue", None),
     ("nnclr_positives", None),
@@ -37,11 +39,15 @@ VALUE: tuple[tuple[str, str | None], ...] = (
 
 @dataclass
 class Tally:
-    """What a call did: names of finished runs, the run that was cut off, the runs that are still missing."""
+    """What a call did: names of finished runs, the run that was cut off, the runs that are still missing.
+
+    busy   runs that another process was at; they are counted among the missing
+    """
 
     finished: list[str] = field(default_factory=list)
     cut_off: str | None = None
     failed: dict[str, str] = field(default_factory=dict)
+    busy: list[str] = field(default_factory=list)
     missing: int = 0
     seconds: float = 0.0
 
@@ -51,34 +57,49 @@ class OutOfTime(Exception):
 
 
 def every_plan(
-    profile: str, root: str | Path | None = None, seeds: int | None = None, dataset: str | None = None
+    profile: str,
+    root: str | Path | None = None,
+    seeds: int | None = None,
+    dataset: str | None = None,
+    read_images: bool = True,
 ) -> tuple[list[TablePlan], dict[str, str]]:
     """Plans of every table at a scale, most wanted first; and why the other tables cannot be had there, by table.
 
-    dataset   other images than the profile's own, for all tables
+    dataset      other images than the profile's own, for all tables
+    read_images  as for `plans.plan_table`
     """
-    base = profiles.profile(profile)
-    listed = [pair for pair in VALUE if pair[0] in tables.names()]
+    scale = profiles.profile(profile)
+    listed = [pair for pair in PRIORITY if pair[0] in tables.names()]
     order = [*listed, *((name, None) for name in tables.names() if name not in {table for table, _ in listed})]
-    made, left_out = [], {}
+    possible, left_out = [], {}
     for table, wanted in order:
-        images = dataset or (wanted if base.runnable and base.data.name not in SHAPES else None)
+        images = dataset or (wanted if scale.runnable and scale.data.name not in SHAPES else None)
         reason = plans.lacking(table, profile, images, root)
         if reason:
             left_out[table] = reason
         else:
-            made.append(plans.plan_table(table, profile, seeds, images, root))
-    return made, left_out
+            possible.append((table, images))
+    return [plans.plan_table(table, profile, seeds, images, root, read_images) for table, images in possible], left_out
 
 
-def agenda(profile: str, root: str | Path | None = None, seeds: int | None = None) -> Iterator[tuple[TablePlan, Run]]:
-    """Every task of every table at a scale, in order of value, shared runs once, with the evaluations of all tables."""
-    made, _ = every_plan(profile, root, seeds)
-    whole = {task.name: task for task in merge_runs([task for one in made for task in one.tasks])}
-    for one in made:
-        for task in one.tasks:
-            if task.name in whole:
-                yield one, whole.pop(task.name)
+def agenda(
+    profile: str, root: str | Path | None = None, seeds: int | None = None, read_images: bool = True
+) -> Iterator[tuple[TablePlan, Run]]:
+    """Every run of every table at a scale, in order of value, shared runs once, with the evaluations of all tables."""
+    table_plans, _ = every_plan(profile, root, seeds, read_images=read_images)
+    whole = {run.name: run for run in merge_runs([run for plan in table_plans for run in plan.runs])}
+    for plan in table_plans:
+        for run in plan.runs:
+            if run.name in whole:
+                yield plan, whole.pop(run.name)
+
+
+def missing_runs(
+    profile: str, root: str | Path | None = None, seeds: int | None = None, read_images: bool = True
+) -> list[tuple[TablePlan, Run]]:
+    """What the ledger does not hold whole of the agenda, in its order."""
+    return [(plan, run) for plan, run in agenda(profile, root, seeds, read_images)
+            if ledger.published_record(run, plan) is None]  # fmt: skip
 
 
 def measured_costs(folder: Path) -> dict[str, list[tuple[float, float, float]]]:
@@ -86,7 +107,7 @@ def measured_costs(folder: Path) -> dict[str, list[tuple[float, float, float]]]:
 
     Encoders as initialised and pixels are under "".
     """
-    found: dict[str, list[tuple[float, float, float]]] = {}
+    costs: dict[str, list[tuple[float, float, float]]] = {}
     for path in sorted(folder.glob("*-s*.json")):
         record = read_json(path)
         lines = record["results"].values()
@@ -95,29 +116,29 @@ def measured_costs(folder: Path) -> dict[str, list[tuple[float, float, float]]]:
         images = steps * record["config"]["plan"]["batch_size"] if steps else 0
         spent = about.get("seconds", 0.0) + about.get("sampler_seconds", 0.0)
         evaluated = sum(line.get("seconds", 0.0) for line in lines)
-        found.setdefault(record["config"]["method"] if steps else "", []).append((spent, images, evaluated))
-    return found
+        costs.setdefault(record["config"]["method"] if steps else "", []).append((spent, images, evaluated))
+    return costs
 
 
-def estimate(tasks: list[Run], folder: Path) -> float | None:
-    """Processor-seconds that tasks will take, from what runs in a ledger folder took; None where it holds none.
+def estimate(runs: list[Run], folder: Path) -> float | None:
+    """Processor-seconds that runs will take, from what those in a ledger folder took; None where it holds none.
 
     A method that was measured costs what it did per image; another costs what a step costs on average over all.
     """
     known = measured_costs(folder)
-    trained = [run for runs in known.values() for run in runs if run[1]]
+    trained = [cost for costs in known.values() for cost in costs if cost[1]]
     if not trained:
         return None
-    everything = [run for runs in known.values() for run in runs]
-    evaluating = sum(run[2] for run in everything) / len(everything)
+    everything = [cost for costs in known.values() for cost in costs]
+    evaluating = sum(cost[2] for cost in everything) / len(everything)
     total = 0.0
-    for task in tasks:
+    for run in runs:
         total += evaluating
-        if task.config is None or task.config.plan.epochs == 0:
+        if run.config is None or run.config.plan.epochs == 0:
             continue
-        mine = [run for run in known.get(task.config.method, []) if run[1]] or trained
-        per_image = sum(run[0] for run in mine) / sum(run[1] for run in mine)
-        total += per_image * task.steps * task.config.plan.batch_size
+        mine = [cost for cost in known.get(run.config.method, []) if cost[1]] or trained
+        per_image = sum(cost[0] for cost in mine) / sum(cost[1] for cost in mine)
+        total += per_image * run.steps * run.config.plan.batch_size
     return total
 
 
@@ -125,7 +146,7 @@ def work_through(
     profile: str,
     budget_seconds: float,
     root: str | Path | None = None,
-    runs: Path = RUNS,
+    folder: Path = RUNS,
     device: str = "cpu",
     n_threads: int = 1,
     seeds: int | None = None,
@@ -138,56 +159,91 @@ def work_through(
         budget_seconds   > 0; no run begins after it, the current one stops within a step of it (its evaluation, a few
                          seconds, is not cut)
         root             folder of data sets, or one archive `<set>.tar.xz`, unpacked beside the runs
+        folder           of all runs; calls that share it share the work: each takes what no other is at, none waits
 
     A run that fails is noted and the next begins.
     """
-    require(budget_seconds > 0, "ledger.work", "budget", "> 0 seconds", budget_seconds)
-    root = unpack_root(root, runs)
+    finite = budget_seconds > 0 and math.isfinite(budget_seconds)
+    require(finite, "ledger.work", "budget", "> 0 seconds and finite", budget_seconds)
+    require(n_threads >= 1, "ledger.work", "threads", ">= 1", n_threads)
+    root = unpack_root(root, folder)
     begun, tally = clock(), Tally()
-    waiting = [
-        (made, task) for made, task in agenda(profile, root, seeds) if ledger.published_record(task, made) is None
-    ]
+    waiting = missing_runs(profile, root, seeds)
     tally.missing = len(waiting)
     title = f"ledger {profile}: {len(waiting)} runs missing"
     with tqdm(total=budget_seconds, unit="s", desc=title, disable=quiet) as bar:
-        for made, task in waiting:
+        for plan, run in waiting:
             if clock() - begun >= budget_seconds:
                 break
 
-            def report(step: int, steps: int, task: Run = task) -> None:
+            def report(step: int, steps: int, run: Run = run) -> None:
                 spent = clock() - begun
                 bar.update(min(spent, budget_seconds) - bar.n)
-                bar.set_postfix_str(f"{label(task)} {step}/{steps}", refresh=False)
+                bar.set_postfix_str(f"{label(run)} {step}/{steps}", refresh=False)
                 if spent >= budget_seconds:
                     raise OutOfTime
 
             try:
-                perform_run(task, runs, str(root) if root else None, device, n_threads, report, compiling)
+                if take_run(plan, run, folder, root, device, n_threads, report, compiling):
+                    tally.finished.append(run.name)
+                tally.missing -= 1
+            except BlockingIOError:
+                tally.busy.append(run.name)
             except OutOfTime:
-                tally.cut_off = task.name
+                tally.cut_off = run.name
                 break
             except (RuntimeError, ValueError, FloatingPointError) as error:
-                tally.failed[task.name] = str(error)
-                continue
-            publish_task(made, task, runs)
-            tally.finished.append(task.name)
-            tally.missing -= 1
+                tally.failed[run.name] = str(error)
     tally.seconds = clock() - begun
     return tally
 
 
-def unpack_root(root: str | Path | None, runs: Path) -> Path | None:
+def take_run(
+    plan: TablePlan,
+    run: Run,
+    folder: Path,
+    root: Path | None,
+    device: str,
+    n_threads: int,
+    report: Report | None,
+    compiling: str,
+) -> bool:
+    """Do a run and publish it, all under its lock; False where another process has published it meanwhile.
+
+    Raises BlockingIOError where another process is at it, or at the sampler that it needs.
+    """
+    store = Store(folder)
+    if ledger.published_record(run, plan) is not None:
+        return False
+    with threads(n_threads), locked(store.folder(run.name), wait=False):
+        if ledger.published_record(run, plan) is not None:
+            return False
+        if run.config is not None and run.config.sampler is not None:
+            with locked(store.folder(run.config.sampler.name), wait=False):
+                pass
+        splits = tuple(split.to(device) for split in load(run.data, root))
+        perform_locked(run, folder, splits, device, report, compiling)
+        ledger.publish_run(run, plan.ledger, folder)
+    return True
+
+
+def unpack_root(root: str | Path | None, folder: Path) -> Path | None:
     """The folder of data sets: `root` itself, or what the archive `root` holds, unpacked once beside the runs."""
     if root is None or Path(root).is_dir():
         return Path(root) if root else None
     archive = Path(root)
     require(archive.is_file(), "ledger", "root", "a folder of data sets or one archive <set>.tar.xz", str(root))
-    place = runs / "data" / archive.name.partition(".")[0]
+    place = folder / "data" / archive.name.partition(".")[0]
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as folder:
-            with tarfile.open(archive) as file:
-                file.extractall(folder, filter="data")
-            Path(folder).rename(place)
-            Path(folder).mkdir()  # the context removes what it made
+        with tempfile.TemporaryDirectory(dir=place.parent) as unpacked:
+            try:
+                with tarfile.open(archive) as file:
+                    file.extractall(unpacked, filter="data")
+            except (tarfile.TarError, EOFError, OSError) as error:
+                raise ValueError(
+                    f"ledger: root must be an archive that can be unpacked, got {root} ({error})."
+                ) from None
+            Path(unpacked).rename(place)
+            Path(unpacked).mkdir()  # the context removes what it made
     return place

@@ -4,13 +4,18 @@ import io
 import json
 import re
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from sslrepro.base.errors import require
-from sslrepro.base.store import read_json, write_atomic, write_json
+from sslrepro.base.errors import known_keys, require
+from sslrepro.base.store import locked, read_json, write_atomic, write_json
+from sslrepro.data.dataset import DataConfig
 from sslrepro.study import ledger, plans
+from sslrepro.study.run import Run
 from sslrepro.training.config import from_record
 
+MOST_BYTES = 512 * 2**20  # of a bundle's content: the whole ledger has a few MiB
 INSIDE = re.compile(r"\w[\w.-]*/(logs/)?\w[\w.-]*\.jsonl?")  # no part begins with a dot
 
 
@@ -19,6 +24,9 @@ def export_bundle(path: Path, profiles: list[str] | None = None) -> int:
 
     Written under another name and renamed, so that a bundle is whole or not there.
     """
+    require(
+        not path.is_dir(), "ledger.export", "path", "a file's", "a folder", f"Name a file in it: {path}/ledger.tar.gz."
+    )
     buffer = io.BytesIO()
     count = 0
     with tarfile.open(fileobj=buffer, mode="w:gz") as file:
@@ -45,36 +53,80 @@ def import_bundle(path: Path) -> dict[str, int]:
     (kept as they were). Raises ValueError for a file that is no bundle, or a result that does not fit its name.
     """
     counts = {"new": 0, "agree": 0, "differ": 0}
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
+    size = 0
     try:
         with tarfile.open(path) as file:
             for member in file:
                 require(bool(INSIDE.fullmatch(member.name)) and member.isfile(), "ledger.import", "member",
                         "<scale>/<run>.json", member.name)  # fmt: skip
-                found[member.name] = file.extractfile(member).read()
+                size += member.size
+                require(
+                    size <= MOST_BYTES, "ledger.import", "bundle", f"of at most {MOST_BYTES >> 20} MiB", member.name
+                )
+                contents[member.name] = file.extractfile(member).read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ValueError(f"ledger.import: {path} is not a bundle ({error}). Make one with --export.") from None
-    for name, content in found.items():  # all is checked before anything is written
-        if name.endswith(".json") and not name.endswith("/data.json"):
-            check_record(name, content)
-    for name, content in sorted(found.items()):
-        target = plans.LEDGER / name
-        if name.endswith("/data.json"):
-            write_json(target, json.loads(content) | (read_json(target) if target.exists() else {}))
-        elif name.endswith(".jsonl"):
-            if not target.exists():
-                write_atomic(target, content)
-        elif not target.exists():
-            write_atomic(target, content)
-            counts["new"] += 1
-        else:
-            before = read_json(target)
-            after, gaps = ledger.merge_records(before, json.loads(content))
-            same = max(gaps, default=0.0) == 0
-            counts["agree" if same else "differ"] += 1
-            if same and after != before:
-                write_json(target, after)
+    for name, content in contents.items():  # all is checked before anything is written
+        check_content(name, content)
+    for name, content in sorted(contents.items(), key=lambda pair: (pair[0].count("/") < 2, pair)):  # logs first
+        with locked(plans.LEDGER / name.partition("/")[0]):
+            outcome = import_file(plans.LEDGER / name, content)
+        if outcome:
+            counts[outcome] += 1
     return counts
+
+
+def import_file(target: Path, content: bytes) -> str:
+    """Merge one checked file into the ledger; a key of `import_bundle`'s counts, "" for what is no run's result."""
+    if target.name == "data.json":
+        write_json(target, json.loads(content) | (read_json(target) if target.exists() else {}))
+        return ""
+    if target.suffix == ".jsonl":
+        if not target.exists():
+            write_atomic(target, content)
+        return ""
+    if not target.exists():
+        write_atomic(target, content)
+        return "new"
+    before = read_json(target)
+    after, gaps = ledger.merge_records(before, json.loads(content))
+    same = max(gaps, default=0.0) == 0
+    if same and after != before:
+        write_json(target, after)
+    return "agree" if same else "differ"
+
+
+def check_content(name: str, content: bytes) -> None:
+    """Raise ValueError unless a bundle's file is what its name says: a result, a log, or the marks of a scale.
+
+    No text of it may hold what a page would take for HTML.
+    """
+    try:
+        values = [json.loads(line) for line in (content.splitlines() if name.endswith(".jsonl") else [content])]
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ValueError(f"ledger.import: {name} is not a ledger file.") from None
+    require(all(isinstance(value, dict) for value in values), "ledger.import", name, "JSON objects", "others")
+    text = next((text for value in values for text in texts(value) if re.search("[<>&]", text)), None)
+    require(text is None, "ledger.import", f"text in {name}", "plain", text)
+    if name.endswith("/data.json"):
+        plain = all(isinstance(mark, str) for mark in values[0].values())
+        require(plain, "ledger.import", name, "fingerprints by set", values[0])
+    elif name.endswith(".json"):
+        check_record(name, content)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)
 
 
 def check_record(name: str, content: bytes) -> None:
@@ -85,5 +137,12 @@ def check_record(name: str, content: bytes) -> None:
         config, results = record["config"], record["results"]
     except (json.JSONDecodeError, KeyError, TypeError):
         raise ValueError(f"ledger.import: {name} is not a ledger file.") from None
-    fits = "pixels" in config or from_record(config).name == run
+    if "pixels" in config:
+        require(config.keys() == {"pixels"}, "ledger.import", "configuration", "of pixels alone", sorted(config))
+        known_keys(config["pixels"], DataConfig.__dataclass_fields__, "ledger.import")
+        data = DataConfig(**config["pixels"])
+        seed = re.search(r"-s(\d+)-[0-9a-f]+$", run)
+        fits = seed is not None and Run(data, int(seed[1]), {}).name == run
+    else:
+        fits = from_record(config).name == run
     require(fits and isinstance(results, dict), "ledger.import", "file", "named for its configuration", name)

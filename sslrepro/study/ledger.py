@@ -1,13 +1,32 @@
 """The ledger: one small committed file per finished run, written here and nowhere else."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sslrepro.base.paths import RUNS
-from sslrepro.base.store import Store, read_json, read_lines, write_atomic, write_json
+from sslrepro.base.store import Store, locked, read_json, read_lines, write_atomic, write_json
 from sslrepro.study.plans import TablePlan
 from sslrepro.study.run import Run, has_every_result, is_complete, ledger_record
+
+LOG_LINES = 100  # of a run's training log that are kept beside its result
+
+
+@dataclass
+class Changes:
+    """How published runs compare with what the ledger held of them before.
+
+    agree      runs whose scores equal the ledger's before;  differ   the others;  new   runs it did not hold
+    added      runs of `agree` that brought further evaluations
+    largest    largest absolute difference of a score
+    """
+
+    agree: int = 0
+    differ: int = 0
+    new: int = 0
+    added: int = 0
+    largest: float = 0.0
 
 
 def merge_records(before: dict[str, Any], record: dict[str, Any]) -> tuple[dict[str, Any], list[float]]:
@@ -30,67 +49,69 @@ def merge_records(before: dict[str, Any], record: dict[str, Any]) -> tuple[dict[
     return first | {"results": dict(sorted(lines.items()))}, gaps
 
 
-def publish_ledger(made: TablePlan, runs: Path = RUNS) -> dict[str, Any]:
-    """Merge a plan's runs from the store into the ledger; returns how they compare with what stood there before.
+def publish_run(run: Run, ledger: Path, folder: Path = RUNS, changes: Changes | None = None) -> Path:
+    """Put a finished run of the store into a ledger folder: its results, thinned log, and images' fingerprint.
 
-    agree      runs whose scores equal the ledger's before;  differ   the others;  new   runs it did not hold
-    added      runs of `agree` that brought further evaluations
-    largest    largest absolute difference of a score
+        ledger    the folder of a scale (`TablePlan.ledger`)
+        folder    of all runs
+        changes   counts what became of it
+
+    The result is written last, so that what the ledger lists it has whole; several processes may publish at once.
     """
-    store = Store(runs)
-    noted = made.ledger / "data.json"
-    marks = {task.data.name: task.data.fingerprint for task in made.tasks}
-    write_json(noted, (read_json(noted) if noted.exists() else {}) | marks)
-    found = {"agree": 0, "differ": 0, "new": 0, "added": 0, "largest": 0.0}
-    for task in made.tasks:
-        if not is_complete(task, store):  # of an earlier machine: the ledger has it whole, or it stays missing
-            continue
-        path = made.ledger / f"{task.name}.json"
-        record = ledger_record(task, store)
-        if not path.exists():
-            found["new"] += 1
-            write_json(path, record)
-            continue
-        before = read_json(path)
-        after, gaps = merge_records(before, record)
+    store, changes = Store(folder), changes if changes is not None else Changes()
+    record, path = ledger_record(run, store), ledger / f"{run.name}.json"
+    with locked(ledger):
+        noted = ledger / "data.json"
+        marks = read_json(noted) if noted.exists() else {}
+        if marks.get(run.data.name) != run.data.fingerprint:
+            write_json(noted, marks | {run.data.name: run.data.fingerprint})
+        before = read_json(path) if path.exists() else None
+        after, gaps = (record, []) if before is None else merge_records(before, record)
         largest = max(gaps, default=0.0)
-        found["agree" if largest == 0 else "differ"] += 1
-        found["added"] += largest == 0 and len(after["results"]) > len(before["results"])
-        found["largest"] = max(found["largest"], largest)
+        log = ledger / "logs" / f"{run.name}.jsonl"
+        text = thinned_log(store.folder(run.name) / "log.jsonl")
+        if text and (before is None or largest > 0 or not log.exists()):
+            write_atomic(log, text)
         if after != before:
             write_json(path, after)
-    return found
-
-
-def published_record(task: Run, made: TablePlan) -> dict[str, Any] | None:
-    """A task's record in the ledger; None where it is absent or lacks an evaluation."""
-    path = made.ledger / f"{task.name}.json"
-    record = read_json(path) if path.exists() else {"results": {}}
-    return record if has_every_result(task, record["results"]) else None
-
-
-def find_record(task: Run, made: TablePlan, runs: Path) -> dict[str, Any] | None:
-    """A task's record: from the ledger, else from the store; None where it was not run."""
-    store = Store(runs)
-    return published_record(task, made) or (ledger_record(task, store) if is_complete(task, store) else None)
-
-
-LOG_LINES = 100  # of a run's training log that are kept beside its result
-
-
-def publish_task(made: TablePlan, task: Run, runs: Path) -> Path:
-    """Write a finished task's ledger file, its thinned log, and the fingerprint of its images."""
-    noted = made.ledger / "data.json"
-    marks = read_json(noted) if noted.exists() else {}
-    write_json(noted, marks | {task.data.name: task.data.fingerprint})
-    store = Store(runs)
-    lines = read_lines(store.folder(task.name) / "log.jsonl")
-    if lines:
-        every = -(-len(lines) // LOG_LINES)
-        thinned = lines[::-1][::every][::-1]  # the last line is always kept
-        text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in thinned)
-        write_atomic(made.ledger / "logs" / f"{task.name}.jsonl", text)
-    path = made.ledger / f"{task.name}.json"
-    record = ledger_record(task, store)
-    write_json(path, merge_records(read_json(path), record)[0] if path.exists() else record)
+    changes.new += before is None
+    changes.agree += before is not None and largest == 0
+    changes.differ += largest > 0
+    changes.added += before is not None and largest == 0 and len(after["results"]) > len(before["results"])
+    changes.largest = max(changes.largest, largest)
     return path
+
+
+def thinned_log(path: Path) -> str:
+    """At most `LOG_LINES` lines of a training log, evenly spaced, the last always among them; "" without one."""
+    lines = read_lines(path)
+    every = -(-len(lines) // LOG_LINES) or 1
+    return "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines[::-1][::every][::-1])
+
+
+def publish_plan(plan: TablePlan, folder: Path = RUNS) -> Changes:
+    """Put all finished runs of a plan into the ledger; what the store lacks there stays as it is."""
+    changes = Changes()
+    for run in plan.runs:
+        if is_complete(run, Store(folder)):
+            publish_run(run, plan.ledger, folder, changes)
+    return changes
+
+
+def published_record(run: Run, plan: TablePlan) -> dict[str, Any] | None:
+    """A run's record in the ledger; None where it is absent or lacks an evaluation."""
+    path = plan.ledger / f"{run.name}.json"
+    record = read_json(path) if path.exists() else {"results": {}}
+    return record if has_every_result(run, record["results"]) else None
+
+
+def stored_record(run: Run, folder: Path) -> dict[str, Any] | None:
+    """A run's record in the store; None where it was not run, or not to its end."""
+    return ledger_record(run, Store(folder)) if is_complete(run, Store(folder)) else None
+
+
+def find_record(run: Run, plan: TablePlan, folder: Path, own_first: bool = False) -> dict[str, Any] | None:
+    """A run's record: from the ledger, else from the store, or the other way round; None where neither has it."""
+    if own_first:
+        return stored_record(run, folder) or published_record(run, plan)
+    return published_record(run, plan) or stored_record(run, folder)

@@ -53,6 +53,16 @@ class Profile:
     levels: dict[str, int] = field(default_factory=dict)
 
     @property
+    def base(self) -> str:
+        """The scale's own name, whatever its images: cpu of cpu-cifar10."""
+        return self.name.partition("-")[0]
+
+    @property
+    def dataset(self) -> str | None:
+        """Other images than the scale's own: cifar10 of cpu-cifar10; else None."""
+        return self.name.partition("-")[2] or None
+
+    @property
     def classes(self) -> int:
         """Classes of the images; 1,000 where nobody can tell (counts of clusters then stay as printed)."""
         return self.n_classes or self.data.classes or CLASSES.get(self.data.name, 1000)
@@ -174,7 +184,8 @@ SIZES = {"digits": 1297, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, 
 def images_in(data: DataConfig) -> int:
     """Training images a configuration asks for, as far as its name tells; 0 for a folder of unknown size."""
     known = SIZES.get(data.name, data.n_train)
-    return min(data.n_train or known, known)
+    asked = min(data.n_train or known, known)
+    return asked - int(data.held_out * asked)
 
 
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "stl10": 10, "tinyimagenet": 200, "imagenet": 1000}

@@ -11,8 +11,8 @@ from typing import Any
 from sslrepro import papers, tables
 from sslrepro.base.paths import RUNS
 from sslrepro.claims import Cell, Verdict, judge
-from sslrepro.claims.facts import facts_of
-from sslrepro.study.ledger import find_record, published_record
+from sslrepro.study.facts import facts_of
+from sslrepro.study.ledger import find_record, published_record, stored_record
 from sslrepro.study.plans import TablePlan, control_key, plan_table
 from sslrepro.study.run import Run
 from sslrepro.tables.definition import Column, Definition
@@ -23,10 +23,13 @@ class Results:
     """A table with our numbers: what reports are made from.
 
     known   name of a run -> its record ({config, environment, results}); runs that were not done are absent
+    own     folder of runs that stand before the published ones also for other tables that claims read; None: the
+            ledger alone
     """
 
     plan: TablePlan
     known: dict[str, dict[str, Any]]
+    own: Path | None = None
 
     @property
     def definition(self) -> Definition:
@@ -34,10 +37,10 @@ class Results:
         return self.plan.definition
 
     def of(self, row: str, column: str = "") -> list[dict[str, Any]]:
-        """The records behind a cell (`Plan.of`), one per seed that was run; a control goes by its own name."""
-        return [self.known[task.name] for task in self._tasks(row, column) if task.name in self.known]
+        """The records behind a cell (`TablePlan.of`), one per seed that was run; a control goes by its own name."""
+        return [self.known[run.name] for run in self._runs(row, column) if run.name in self.known]
 
-    def _tasks(self, row: str, column: str = "") -> list[Run]:
+    def _runs(self, row: str, column: str = "") -> list[Run]:
         return self.plan.of(row if row in self.definition.ours else control_key(row), column)
 
     @property
@@ -48,18 +51,18 @@ class Results:
     @property
     def controls(self) -> dict[str, list[dict[str, Any]]]:
         """The same of the controls."""
-        return {name: [self.known[t.name] for t in self.plan.of(control_key(name)) if t.name in self.known]
+        return {name: [self.known[r.name] for r in self.plan.of(control_key(name)) if r.name in self.known]
                 for name in self.definition.controls}  # fmt: skip
 
     def by_seed(self, row: str, score: str, column: str = "", control: bool = False) -> dict[int, float]:
         """Seed -> a score of the run behind a cell, as stored (accuracies in [0, 1])."""
-        found = {}
-        for task in self.plan.of(control_key(row), column) if control else self._tasks(row, column):
-            for line in self.known.get(task.name, {"results": {}})["results"].values():
+        values = {}
+        for run in self.plan.of(control_key(row), column) if control else self._runs(row, column):
+            for line in self.known.get(run.name, {"results": {}})["results"].values():
                 if score in line["scores"]:
-                    found[task.seed] = line["scores"][score]
+                    values[run.seed] = line["scores"][score]
                     break
-        return found
+        return values
 
     def values(self, row: str, score: str) -> list[float]:
         """A score of a row's or control's own run, one value per seed, as stored."""
@@ -79,12 +82,12 @@ class Results:
 
     def seeded(self, row: str, column: str, control: bool = False) -> dict[int, float]:
         """Seed -> value of a cell in the column's unit; derived cells only for seeds that both of their ends have."""
-        given = self.definition.column(column)
-        if not given.derived:
+        about = self.definition.column(column)
+        if not about.derived:
             values = self.by_seed(row, self.score(row, column), column, control)
-            return {seed: given.factor * value for seed, value in values.items()}
-        ends = self._ends(given, row)
-        if ends is None or (given.minus_row and control):
+            return {seed: about.factor * value for seed, value in values.items()}
+        ends = self._ends(about, row)
+        if ends is None or (about.minus_row and control):
             return {}
         return paired_differences(*(self.seeded(*end, control) for end in ends))
 
@@ -95,19 +98,19 @@ class Results:
         return self.definition.column(column).score.format_map(told)
 
     @staticmethod
-    def _ends(given: Column, row: str) -> tuple[tuple[str, str], tuple[str, str]] | None:
-        if given.minus:
-            return (row, given.of), (row, given.minus)
-        return ((row, given.of), (given.minus_row[row], given.of)) if row in given.minus_row else None
+    def _ends(column: Column, row: str) -> tuple[tuple[str, str], tuple[str, str]] | None:
+        if column.minus:
+            return (row, column.of), (row, column.minus)
+        return ((row, column.of), (column.minus_row[row], column.of)) if row in column.minus_row else None
 
     def _source(self, row: str, column: str, control: bool) -> str:
         """What a cell was measured from: equal for cells of the same runs and score, in whatever table."""
-        given = self.definition.column(column)
-        if given.derived:
-            ends = self._ends(given, row) or ()
+        about = self.definition.column(column)
+        if about.derived:
+            ends = self._ends(about, row) or ()
             return " minus ".join(self._source(*end, control) for end in ends)
-        tasks = self.plan.of(control_key(row), column) if control else self._tasks(row, column)
-        return f"{self.score(row, column)} x {given.factor} of {', '.join(task.name for task in tasks)}"
+        runs = self.plan.of(control_key(row), column) if control else self._runs(row, column)
+        return f"{self.score(row, column)} x {about.factor} of {', '.join(run.name for run in runs)}"
 
     def difference(self, high: tuple[str, str], low: tuple[str, str]) -> Cell | None:
         """One cell minus another, (row, column) each, paired over the seeds that both have."""
@@ -115,42 +118,48 @@ class Results:
 
     def cells(self) -> dict[tuple[str, str, str], Cell]:
         """(table, row, column) -> cell, for claims: measured and derived columns of the paper's rows and ours."""
-        found = {
+        cells = {
             (self.definition.id, row, column): self.at(row, column)
             for row in self.definition.ours
             for column in self.definition.columns
         }
-        return {key: cell for key, cell in found.items() if cell is not None}
+        return {key: cell for key, cell in cells.items() if cell is not None}
 
     def measured_values(self) -> dict[tuple[str, str], Cell]:
         """(paper, name) -> cell, for claims that read numbers of the paper's text."""
         if not self.definition.values:
             return {}
         paper = papers.table(self.definition.id)["paper"]
-        found = {(paper, name): self.at(*where) for name, where in self.definition.values.items()}
-        return {key: cell for key, cell in found.items() if cell is not None}
+        cells = {(paper, name): self.at(*where) for name, where in self.definition.values.items()}
+        return {key: cell for key, cell in cells.items() if cell is not None}
 
     @cached_property
     def elsewhere(self) -> list["Results"]:
         """What is published, at the same scale, of the other tables that this one's claims read."""
-        return [Results(made, {t.name: record for t in made.tasks if (record := published_record(t, made)) is not None})
-                for made in related_plans(self.plan)]  # fmt: skip
+        if self.own is not None:
+            return [read_results(plan, self.own, own_first=True) for plan in related_plans(self.plan)]
+        return [published_results(plan) for plan in related_plans(self.plan)]
 
     def verdicts(self) -> list[Verdict]:
         """One per claim of the paper that rests on this table or reads a value it measures; none for a table of ours.
 
         Cells and values of other tables stand in from the ledger, where those tables are published at this scale.
         """
+        return list(self._verdicts)
+
+    @cached_property
+    def _verdicts(self) -> list[Verdict]:
         definition, cells, values, facts = self.definition, {}, {}, {}
-        for found in (*self.elsewhere, self):
-            cells, values, facts = cells | found.cells(), values | found.measured_values(), facts | facts_of(found)
+        for results in (*self.elsewhere, self):
+            cells, values = cells | results.cells(), values | results.measured_values()
+            facts |= facts_of(results)
         scale = self.plan.profile
         return [judge(claim, cells, values, scale.judged, definition.unrun, definition.adapted, facts,
                       sizes=scale.name == "paper") for claim in claims_of(definition)]  # fmt: skip
 
     def records(self) -> list[dict[str, Any]]:
         """All records, shared runs once."""
-        return [self.known[task.name] for task in self.plan.tasks if task.name in self.known]
+        return [self.known[run.name] for run in self.plan.runs if run.name in self.known]
 
     def cpu_seconds(self) -> float:
         """Processor time of training and evaluating everything on the table."""
@@ -163,9 +172,9 @@ def cell_of(values: dict[int, float], source: str = "") -> Cell | None:
     return Cell.of(values, source) if values else None
 
 
-def paired_differences(one: dict[int, float], other: dict[int, float]) -> dict[int, float]:
+def paired_differences(high: dict[int, float], low: dict[int, float]) -> dict[int, float]:
     """Seed -> difference, for the seeds that both have."""
-    return {seed: value - other[seed] for seed, value in one.items() if seed in other}
+    return {seed: value - low[seed] for seed, value in high.items() if seed in low}
 
 
 def claims_of(definition: Definition) -> list[dict[str, Any]]:
@@ -179,29 +188,46 @@ def claims_of(definition: Definition) -> list[dict[str, Any]]:
             if claim["id"] in resting or any(value in (papers.expression(claim) or "") for value in read)]  # fmt: skip
 
 
-def related_plans(made: TablePlan) -> list[TablePlan]:
+def related_plans(plan: TablePlan) -> list[TablePlan]:
     """Plans, at the same scale, of the other tables whose cells or values the claims of this one read."""
-    definition = made.definition
+    definition = plan.definition
     text = " ".join(definition.adapted.get(claim["id"]) or papers.expression(claim) or ""
                     for claim in claims_of(definition))  # fmt: skip
     named = set(re.findall(r"'(\w+)'", text))
     values = set(re.findall(r"v\('(\w+)','(\w+)'\)", text))
-    return list(_related_plans(made, named, values)) if text else []
+    return list(_related_plans(plan, named, values)) if text else []
 
 
-def _related_plans(made: TablePlan, named: set[str], values: set[tuple[str, str]]) -> Iterator[TablePlan]:
-    name, _, dataset = made.profile.name.partition("-")
+def _related_plans(plan: TablePlan, named: set[str], values: set[tuple[str, str]]) -> Iterator[TablePlan]:
     for table in tables.names():
-        if table == made.definition.id:
+        if table == plan.definition.id:
             continue
         other = tables.definition(table)
         paper = papers.table(table)["paper"] if other.values else ""
         if table in named or any((paper, value) in values for value in other.values):
             with contextlib.suppress(ValueError):  # its images are not at hand, so nothing of it is published
-                yield plan_table(table, name, None, dataset or None)
+                yield plan_table(table, plan.profile.base, None, plan.profile.dataset)
 
 
-def read_results(made: TablePlan, runs: Path = RUNS) -> Results:
-    """What is known of a plan; rows with a missing seed keep those they have."""
-    found = {task.name: find_record(task, made, runs) for task in made.tasks}
-    return Results(made, {name: record for name, record in found.items() if record is not None})
+def read_results(plan: TablePlan, folder: Path = RUNS, own_first: bool = False) -> Results:
+    """What is known of a plan; rows with a missing seed keep those they have.
+
+    folder     of all runs, read where the ledger has none
+    own_first  the other way round: the runs in `folder`, and the ledger where they lack one
+    """
+    records = {run.name: find_record(run, plan, folder, own_first) for run in plan.runs}
+    return Results(plan, _present(records), folder if own_first else None)
+
+
+def published_results(plan: TablePlan) -> Results:
+    """What the ledger alone holds of a plan."""
+    return Results(plan, _present({run.name: published_record(run, plan) for run in plan.runs}))
+
+
+def own_results(plan: TablePlan, folder: Path) -> Results:
+    """What a folder of runs alone holds of a plan."""
+    return Results(plan, _present({run.name: stored_record(run, folder) for run in plan.runs}), folder)
+
+
+def _present(records: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    return {name: record for name, record in records.items() if record is not None}

@@ -12,13 +12,14 @@ from typing import Any
 from sslrepro import evaluate
 from sslrepro.base.errors import require
 from sslrepro.base.store import Store, environment, locked, read_json, read_lines, result_key, write_json
-from sslrepro.data.dataset import DataConfig
+from sslrepro.base.values import identity_values
+from sslrepro.data.dataset import DataConfig, Dataset
 from sslrepro.data.datasets import load
-from sslrepro.parts.distributed import barrier, rank
+from sslrepro.parts.distributed import barrier, rank, world_size
 from sslrepro.study.profiles import images_in
 from sslrepro.training.checkpoint import header
 from sslrepro.training.config import RunConfig
-from sslrepro.training.loop import threads, train
+from sslrepro.training.loop import Report, threads, train
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ class Run:
         """Folder and ledger name."""
         if self.config is not None:
             return self.config.name
-        mark = hashlib.sha256(json.dumps(asdict(self.data), sort_keys=True).encode()).hexdigest()[:12]
+        mark = hashlib.sha256(json.dumps(identity_values(self.data), sort_keys=True).encode()).hexdigest()[:12]
         return f"pixels-{self.data.name}-s{self.seed}-{mark}"
 
     @property
     def steps(self) -> int:
-        """Training steps; 1 where nothing is trained, so that every task moves the bar."""
+        """Training steps; 1 where nothing is trained, so that every run moves the bar."""
         return 1 if self.config is None else max(1, self.config.plan.epochs * steps_per_epoch(self.config))
 
 
@@ -52,97 +53,126 @@ def steps_per_epoch(config: RunConfig) -> int:
     return images_in(config.data) // config.plan.batch_size
 
 
-def merge_runs(tasks: list[Run]) -> list[Run]:
-    """Tasks of the same run as one, with the evaluations of all, in the order of their first.
+def merge_runs(runs: list[Run]) -> list[Run]:
+    """Every run once, with the evaluations that any of its mentions asks for, in the order of their first.
 
     Raises ValueError where two of them ask for one evaluation by two protocols.
     """
     out: dict[str, Run] = {}
-    for task in tasks:
-        first = out.setdefault(task.name, task)
-        for name, protocol in task.evaluations.items():
+    for run in runs:
+        first = out.setdefault(run.name, run)
+        for name, protocol in run.evaluations.items():
             same = first.evaluations.get(name, protocol) == protocol
-            require(same, "tasks.united", f"protocol of {name}", "one for all tables", protocol)
-        if not task.evaluations.keys() <= first.evaluations.keys():
-            out[task.name] = replace(first, evaluations=first.evaluations | task.evaluations)
+            require(same, "study.merge_runs", f"protocol of {name}", "one for all tables", protocol)
+        if not run.evaluations.keys() <= first.evaluations.keys():
+            out[run.name] = replace(first, evaluations=first.evaluations | run.evaluations)
     return list(out.values())
 
 
-def ledger_record(task: Run, store: Store) -> dict[str, Any]:
-    """Everything about a finished task that is worth committing: one small JSON."""
-    folder = store.folder(task.name)
-    results = {key: line for key, line in sorted(store.results(task.name).items())}
+def ledger_record(run: Run, store: Store) -> dict[str, Any]:
+    """Everything about a finished run that is worth committing: one small JSON.
+
+    Raises ValueError where the store lacks its configuration or environment.
+    """
+    folder = store.folder(run.name)
+    for name in ("config.json", "environment.json"):
+        require((folder / name).is_file(), "study.run", f"{folder.name}/{name}", "there", "no file",
+                f"Delete {folder} to make the run anew.")  # fmt: skip
+    results = dict(sorted(store.results(run.name).items()))
     return {"config": read_json(folder / "config.json"), "environment": read_json(folder / "environment.json"),
             "results": results}  # fmt: skip
 
 
 def perform_run(
-    task: Run, runs: Path, root: str | None, device: str, n_threads: int, report=None, compiling: str = "no"
+    run: Run,
+    folder: Path,
+    root: str | Path | None,
+    device: str,
+    n_threads: int,
+    report: Report | None = None,
+    compiling: str = "no",
 ) -> None:
-    """Train (or resume) a task and run the evaluations it still lacks; safe to call from several processes."""
-    store = Store(runs)
-    folder = store.folder(task.name)
-    with threads(n_threads), locked(folder) if rank() == 0 else contextlib.nullcontext():
-        barrier()
-        done = store.results(task.name)
-        barrier()
-        missing = {e: p for e, p in task.evaluations.items() if result_key(e, p) not in done}
-        config = task.config
-        if not missing and "training" in done:
+    """Train (or resume) a run and do the evaluations it still lacks; safe to call from several processes.
+
+        folder   of all runs
+
+    Waits where another process is at this run, and then finds it done.
+    """
+    if world_size() == 1 and is_complete(run, Store(folder)):
+        return
+    with threads(n_threads):
+        splits = tuple(split.to(device) for split in load(run.data, root))  # before there is a folder to lock
+        with locked(Store(folder).folder(run.name)) if rank() == 0 else contextlib.nullcontext():
+            perform_locked(run, folder, splits, device, report, compiling)
+
+
+def perform_locked(
+    run: Run, folder: Path, splits: tuple[Dataset, Dataset], device: str, report: Report | None, compiling: str = "no"
+) -> None:
+    """The same by a process that holds the lock of the run's folder, with its images at hand."""
+    store = Store(folder)
+    place = store.folder(run.name)
+    barrier()
+    done = store.results(run.name)
+    barrier()
+    missing = {e: p for e, p in run.evaluations.items() if result_key(e, p) not in done}
+    config = run.config
+    if not missing and "training" in done:
+        return
+    normalise = tuple(tuple(part) for part in splits[0].mean_std())
+    if config is None:
+        write_json(place / "config.json", {"pixels": asdict(run.data)})
+        write_json(place / "environment.json", environment(device))
+        features = [evaluate.pixels(split) for split in splits]
+    else:
+        method = train(config, place, splits[0], device, report, compiling=compiling)
+        if rank() > 0:
             return
-        splits = tuple(split.to(device) for split in load(task.data, root))
-        normalise = tuple(tuple(part) for part in splits[0].mean_std())
-        if config is None:
-            write_json(folder / "config.json", {"pixels": asdict(task.data)})
-            write_json(folder / "environment.json", environment(device))
-            features = [evaluate.pixels(split) for split in splits]
+        features = [evaluate.features(method.encoder, split, normalise) for split in splits]
+    if "training" not in done:
+        cost = training_cost(run, place)
+        store.append_result(run.name, {"key": "training", "evaluation": "training", "scores": cost})
+    for name, protocol in missing.items():
+        begun = time.process_time()
+        if evaluate.of_run(name):
+            scores = evaluate.measure(name, config, splits[0], device, protocol)
         else:
-            method = train(config, folder, splits[0], device, report, compiling=compiling)
-            if rank() > 0:
-                return
-            features = [evaluate.features(method.encoder, split, normalise) for split in splits]
-        if "training" not in done:
-            store.append_result(
-                task.name, {"key": "training", "evaluation": "training", "scores": training_cost(task, folder)}
-            )
-        for name, protocol in missing.items():
-            begun = time.process_time()
-            if evaluate.of_run(name):
-                scores = evaluate.measure(name, config, splits[0], device, protocol)
-            else:
-                scores = evaluate.run(name, *features, protocol, task.seed)
-            record = {"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": scores,
-                      "seconds": round(time.process_time() - begun, 2)}  # fmt: skip
-            store.append_result(task.name, record)
+            scores = evaluate.run(name, *features, protocol, run.seed)
+        record = {"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": scores,
+                  "seconds": round(time.process_time() - begun, 2)}  # fmt: skip
+        store.append_result(run.name, record)
 
 
-def training_cost(task: Run, folder: Path) -> dict[str, Any]:
-    """What training took and how it ended: CPU-seconds, peak bytes, and the last logged metrics."""
-    if task.config is None:
+def training_cost(run: Run, place: Path) -> dict[str, Any]:
+    """What training took and how it ended: CPU-seconds, peak bytes, and the last logged metrics.
+
+    place   the run's own folder
+    """
+    if run.config is None:
         return {"seconds": 0.0, "steps": 0}
-    about = header(folder / "checkpoint.safetensors")
+    about = header(place / "checkpoint.safetensors")
     out = {"seconds": round(float(about["seconds"]), 2), "peak_bytes": int(about["peak_bytes"])}
     out["steps"] = int(about["step"])
-    if task.config.sampler is not None:
-        sampler = folder.parent / task.config.sampler.name / "checkpoint.safetensors"
+    if run.config.sampler is not None:
+        sampler = place.parent / run.config.sampler.name / "checkpoint.safetensors"
         out["sampler_seconds"] = round(float(header(sampler)["seconds"]), 2)
-    lines = read_lines(folder / "log.jsonl")
+    lines = read_lines(place / "log.jsonl")
     return out | ({k: v for k, v in lines[-1].items() if k not in ("step", "lr", "epoch")} if lines else {})
 
 
-def has_every_result(task: Run, results: dict[str, Any]) -> bool:
-    """Whether results have what training cost and every evaluation of a task."""
-    return "training" in results and all(result_key(e, p) in results for e, p in task.evaluations.items())
+def has_every_result(run: Run, results: dict[str, Any]) -> bool:
+    """Whether results have what training cost and every evaluation of a run."""
+    return "training" in results and all(result_key(e, p) in results for e, p in run.evaluations.items())
 
 
-def is_complete(task: Run, store: Store) -> bool:
-    """Whether the store holds every result of a task."""
-    return has_every_result(task, store.results(task.name))
+def is_complete(run: Run, store: Store) -> bool:
+    """Whether the store holds every result of a run."""
+    return has_every_result(run, store.results(run.name))
 
 
-def label(task: Run) -> str:
+def label(run: Run) -> str:
     """A run in a few words, for the bar."""
-    if task.config is None:
-        return f"pixels, seed {task.seed}"
-    rows = task.config.settings.get("queue_size")
-    return f"{task.config.method}{f' queue {rows}' if rows else ''}, seed {task.seed}"
+    if run.config is None:
+        return f"pixels, seed {run.seed}"
+    rows = run.config.settings.get("queue_size")
+    return f"{run.config.method}{f' queue {rows}' if rows else ''}, seed {run.seed}"

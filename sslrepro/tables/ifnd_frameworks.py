@@ -48,10 +48,10 @@ not one way of using them.""",
 q_i = \mathrm{Sinkhorn}\Bigl(C^\top \overline{z}_{\{j :\ y^*_j = y^*_i\}}\Bigr)""",
     reading="""\
 Each gain is a difference of two runs of the same code, which is what the paper's own table offers and its Table 1 does
-not: other papers print a better MoCo v2, by as much as the gain. Two things besides the labels differ on MoCo v2. IFND
-has a deeper projector, and it leaves out an anchor's own past rows; a variant has both and accepts no label, so the
-gain minus the variant's is what the labels add. On SwAV nothing but the labels differs. The claim asks for both gains;
-it counts as a sign, not as a size.
+not: other papers print a better MoCo v2, by as much as the gain. IFND on MoCo v2 has MoCo's head here, where the paper
+has a deeper one. One thing besides the labels still differs: it leaves out an anchor's own past rows. A variant does so
+and accepts no label, so the gain minus the variant's is what the labels add. On SwAV nothing but the labels differs.
+The claim asks for both gains; it counts as a sign, not as a size.
 
 All four rows stand on the page that compares all methods and were known when this was written, so the verdict is no
 prediction. The variants, but for IFND on SimCLR, were not known.""",

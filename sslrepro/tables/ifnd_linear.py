@@ -38,9 +38,9 @@ many more epochs. Most numbers of the paper are quoted, from other code and othe
 {\exp(z_i \cdot k_i / \tau) + \sum_{r \in Q,\ y^{*l}_r \ne y^{*l}_i} \exp(z_i \cdot r / \tau)}""",
     reading="""\
 The claims set IFND above all others of the upper group, and above PCL alone. Both were printed for three data sets; we
-judge the first column. The closest rival is MoCo v2, which IFND is but for the labels and a deeper projector: that
-difference is the effect. Other papers print a MoCo v2 that IFND as printed does not pass, so only a baseline of the
-same code counts.
+judge the first column. The closest rival is MoCo v2, which IFND is but for the labels (in the paper, and a deeper
+projector): that difference is the effect. Other papers print a MoCo v2 that IFND as printed does not pass, so only a
+baseline of the same code counts.
 
 Epochs are where this scale is unkind. The upper group's training becomes a few epochs, and IFND renews its labels
 between epochs: it gets to use them late and seldom, where the paper's run had two hundred renewals. A tie with MoCo v2

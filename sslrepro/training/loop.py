@@ -1,11 +1,9 @@
-"""The loop: the only place that steps an optimizer, logs, and saves."""
+"""The loop, read from top to bottom: `fit` steps an optimizer over a method; `train` makes a stored run of it."""
 
 import contextlib
 import json
-import time
-import warnings
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -14,23 +12,186 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from sslrepro import methods
-from sslrepro.base.errors import one_of, require
+from sslrepro.base.errors import require
 from sslrepro.base.store import append_line, environment, locked, read_lines, write_atomic, write_json
 from sslrepro.data.dataset import Dataset
-from sslrepro.data.views import Batches, recipe
+from sslrepro.data.views import Batches, ViewConfig, recipe
 from sslrepro.methods.base import Method
 from sslrepro.parts.distributed import barrier, rank, world_size, wrap_ddp
 from sslrepro.parts.encoders import encoder
 from sslrepro.parts.extract import encoded
 from sslrepro.parts.norm import synced_norms
 from sslrepro.parts.optim import optimizer, warmup_cosine
-from sslrepro.parts.teacher import MomentumTeacher
-from sslrepro.training.checkpoint import restore, save
-from sslrepro.training.config import RunConfig
-from sslrepro.training.monitor import COLLAPSED, Interval, all_have_gradients, class_agreement, peak_bytes
+from sslrepro.training.checkpoint import Checkpoints, restore, save
+from sslrepro.training.compiling import COMPILING, compile_encoders
+from sslrepro.training.config import RunConfig, TrainingConfig
+from sslrepro.training.monitor import Interval, StepDone, TrainingLog, all_have_gradients
+
+__all__ = ["COMPILING", "Report", "Watch", "batches_for", "batches_of", "compile_encoders", "fit", "initial_method",
+           "mine_pairs", "solver_of", "threads", "train"]  # fmt: skip
 
 Report = Callable[[int, int], None]  # (steps done, steps in all), called after every step
 Watch = Callable[[int, Method], None]  # (steps done, method), called before every step
+
+
+def fit(
+    method: Method,
+    batches: Batches,
+    plan: TrainingConfig,
+    on_step: Callable[[StepDone], None] | None = None,
+    device: torch.device | str | None = None,
+    *,
+    solver: torch.optim.Optimizer | None = None,
+    first: int = 0,
+    before_step: Watch | None = None,
+    compiling: str = "no",
+) -> Method:
+    """Train a method object in place and return it: `plan.epochs` passes over `batches`, one optimizer step a batch.
+
+        method        any `Method`, of the package or of a notebook cell
+        batches       what it sees: `batches_for(method, data, batch_size=plan.batch_size)`
+        plan          optimizer, peak learning rate, epochs, precision; its batch size must be that of `batches`
+        on_step       is told every step after it was taken; default a `TrainingLog` that nobody reads, which raises
+                      where the loss is not finite
+        device        where to train; default where the images are
+        solver        the optimizer, where its state is to go on; default a fresh one (`solver_of`)
+        first         steps that were taken before
+        before_step   sees the method before every step, after any refresh, and must leave it as it is
+        compiling     how the encoders run: see `compile_encoders`
+
+    Draws nothing itself: the batches are a pure function of their seed, the method of its own. Writes no file.
+    Raises ValueError where plan and batches disagree, RuntimeError for parameters that no gradient reaches, and
+    FloatingPointError (from the log) when the loss is not finite.
+
+    >>> import torch
+    >>> from sslrepro import TrainingConfig, batches_for, load
+    >>> from sslrepro.methods.simclr import Config, SimCLR
+    >>> from sslrepro.parts.encoders import encoder
+    >>> images, _ = load("digits", n_train=64)
+    >>> plan = TrainingConfig(epochs=1, batch_size=16)
+    >>> _ = torch.manual_seed(0)
+    >>> method = SimCLR(Config(dim=8, hidden=16), encoder("conv-tiny"), len(images))
+    >>> losses = []
+    >>> trained = fit(method, batches_for(method, images, batch_size=16), plan, lambda now: losses.append(now.out.loss))
+    >>> trained is method, len(losses)
+    (True, 4)
+    """
+    require(batches.batch_size == plan.batch_size, "fit", "batch_size of the batches", "the plan's",
+            batches.batch_size, f"The plan says {plan.batch_size}.")  # fmt: skip
+    device = torch.device(batches.data.device if device is None else device)
+    batches = batches if batches.data.device == device else replace(batches, data=batches.data.to(device))
+    method = compile_encoders(method.to(device).train(), compiling)
+    solver = solver_of(method, plan) if solver is None else solver
+    on_step = TrainingLog(batches.data, plan, first=first) if on_step is None else on_step
+    steps = plan.epochs * batches.per_epoch
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16")
+    loss = wrap_ddp(method)
+
+    for step in range(first, steps):
+        progress = step / steps
+        if compiling == "graphs":
+            torch.compiler.cudagraph_mark_step_begin()  # the last step's outputs may be overwritten from here on
+        if step % batches.per_epoch == 0:
+            method.refresh(lambda net: encoded(net, batches.data, batches.normalise), progress)
+        if before_step is not None:
+            before_step(step, method)
+        for group in solver.param_groups:
+            factor = 1.0 if group.get("constant") else warmup_cosine((step + 1) / (steps + 1), plan.warmup)
+            group["lr"] = plan.lr * factor
+        batch = batches.at(step)  # not under autocast: views are the same in every precision
+        with autocast:
+            out = loss(batch, progress)
+        out.loss.backward()
+        if step == 0:
+            all_have_gradients(method)
+        if method.clip_norm is not None:
+            nn.utils.clip_grad_norm_(method.parameters(), method.clip_norm)
+        solver.step()
+        solver.zero_grad(set_to_none=True)
+        method.after_step(out, progress)
+        on_step(StepDone(step + 1, steps, (step + 1) / batches.per_epoch, solver.param_groups[0]["lr"], out, method))
+    return method
+
+
+def train(
+    config: RunConfig,
+    folder: Path,
+    data: Dataset,
+    device: torch.device | str = "cpu",
+    report: Report | None = None,
+    log_every: int = 20,
+    checkpoint_seconds: float = 15.0,
+    compiling: str = "no",
+    watch: Watch | None = None,
+) -> Method:
+    """Train a run to its end in `folder`, from its last checkpoint where there is one, and return the method.
+
+        data                 the training split, on the CPU or on `device`
+        log_every            steps that a line of the log is the mean of
+        checkpoint_seconds   between checkpoints; several processes wait for the next log step
+        compiling            how the encoders run: see `compile_encoders`; recorded beside the run, no part of its
+                             identity
+        watch                sees the method before every step, after any refresh, and must leave it as it is. After a
+                             resume it sees the steps since the checkpoint again; it never sees the end, which is
+                             what is returned. On every process; its time counts as training's
+
+    On the CPU, with the same thread count, a run that was killed and resumed ends bit-identical to an unbroken one.
+    Raises FloatingPointError when the loss is not finite, ValueError for a checkpoint of another run.
+
+    >>> import tempfile
+    >>> from sslrepro import load
+    >>> from sslrepro.study.profiles import on_dataset, profile
+    >>> config = on_dataset(profile("smoke"), "digits").config("simclr", seed=0)
+    >>> config = config.with_changes(**{"data.n_train": 64, "plan.batch_size": 16, "data.side": 8})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     method = train(config, Path(folder) / config.name, load(config.data)[0])
+    ...     sorted(path.name for path in (Path(folder) / config.name).iterdir())
+    ['checkpoint.safetensors', 'config.json', 'environment.json', 'log.jsonl']
+    """
+    device, folder = torch.device(device), Path(folder)
+    if "n_classes" in config.settings:
+        n = config.settings["n_classes"]
+        require(
+            n >= data.n_classes, "train", "settings.n_classes", f">= {data.n_classes}, the classes of the images", n
+        )
+    data = data.to(device)
+    method = initial_method(config, len(data), device)
+    solver = solver_of(method, config.plan)
+    pairs, about_pairs = mine_pairs(config, folder, data, method, device, report)
+    batches = batches_of(config, data, method, pairs)
+    steps = config.plan.epochs * batches.per_epoch
+
+    checkpoint, log = folder / "checkpoint.safetensors", folder / "log.jsonl"
+    interval, first, seconds = Interval(data), 0, 0.0
+    if checkpoint.exists():
+        first, seconds = restore(checkpoint, config, method, solver, interval)
+        if first == steps:
+            return method
+    if rank() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "config.json", asdict(config))
+        about = environment(str(device)) | {"processes": world_size()}
+        write_json(folder / "environment.json", about | ({"compiling": compiling} if compiling != "no" else {}))
+        # lines of steps after the checkpoint will be written again
+        kept = [line for line in read_lines(log) if line["step"] <= first]
+        write_atomic(log, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
+
+    checkpoints = Checkpoints(checkpoint, config, solver, interval, checkpoint_seconds, seconds, device)
+    lines = TrainingLog(data, config.plan, log_every, first, interval, about_pairs,
+                        write=(lambda line: append_line(log, line)) if rank() == 0 else None)  # fmt: skip
+
+    def on_step(now: StepDone) -> None:
+        if report is not None:
+            report(now.step, now.steps)
+        lines(now)
+        checkpoints(now)
+
+    fit(method, batches, config.plan, on_step, device,
+        solver=solver, first=first, before_step=watch, compiling=compiling)  # fmt: skip
+    if steps == 0 and rank() == 0:
+        save(checkpoint, config, method, solver, 0, 0.0, 0)
+    barrier()
+    return method
 
 
 def initial_method(config: RunConfig, n_images: int | None = None, device: torch.device | str = "cpu") -> Method:
@@ -48,46 +209,52 @@ def initial_method(config: RunConfig, n_images: int | None = None, device: torch
     return made.to(device).train()
 
 
-COMPILING = ("no", "kernels", "graphs")
+def solver_of(method: Method, plan: TrainingConfig) -> torch.optim.Optimizer:
+    """The optimizer of a plan over what is trainable in a method; biases and norms are neither decayed nor adapted."""
+    return optimizer(plan.optimizer, method, plan.lr, plan.weight_decay, plan.momentum, method.constant_lr)
 
 
-def compile_encoders(method: Method, how: str) -> Method:
-    """The method with its encoders' forward and backward passes compiled; names of weights and checkpoints stay.
+def batches_for(
+    method: Method,
+    data: Dataset,
+    recipe_name: str = "moco2",
+    crop_min: float = 0.0,
+    batch_size: int = 64,
+    seed: int = 0,
+    pairs: torch.Tensor | None = None,
+) -> Batches:
+    """The batches a method sees of a training split: as many views as it wants, in recipe order, labels where declared.
 
-        how   "no"; "kernels": fused by torch.compile; "graphs": and replayed as CUDA graphs, so that a step of many
-              small kernels is no longer held up by their launches
+        recipe_name   a recipe of `data.views.RECIPES`, such as "moco2", "simclr", "byol"
+        crop_min      least share of the image's area in a large crop; 0: the recipe's own
+        batch_size    images (not views) a step, over all processes
+        seed          of order, crops and colours
+        pairs         [p 2] further rows of two images each (SePP-ID)
 
-    Numbers then agree with the plain run to rounding, no longer to the bit. Worth a minute of warm-up on a GPU; on the
-    CPU it needs a C++ compiler and gains little.
+    Raises ValueError for an unknown recipe or a batch that is larger than the set.
+
+    >>> from sslrepro import load
+    >>> from sslrepro.methods.base import Method
+    >>> images, _ = load("digits", n_train=64)
+    >>> batch = batches_for(Method, images, "simclr", batch_size=16).at(0)
+    >>> [tuple(view.shape) for view in batch.views], tuple(batch.index.shape)
+    ([(16, 3, 8, 8), (16, 3, 8, 8)], (16,))
     """
-    one_of(how, COMPILING, "train", "compiling")
-    if how == "no":
-        return method
-    for owner in method.modules():
-        nets = [
-            net for name, net in owner.named_children() if name in ("projector", "predictor") and [*net.parameters()]
-        ]
-        if isinstance(owner, Method):
-            nets.append(owner.encoder)
-        elif isinstance(owner, MomentumTeacher):
-            nets.append(owner)
-        for net in nets:
-            net.compile(dynamic=False, mode="reduce-overhead" if how == "graphs" else "default")
-    return method
+    n = world_size()
+    require(batch_size % n == 0, "train", "batch_size", f"a multiple of the {n} processes", batch_size)
+    views = recipe(ViewConfig(recipe_name, crop_min))
+    if method.n_views is not None:
+        views = tuple(views[place % len(views)] for place in range(method.n_views))
+    return Batches(data, views, batch_size, seed, method.needs_labels, method.n_support,
+                   normalise=tuple(tuple(part) for part in data.mean_std()), pairs=pairs,
+                   pair_weight=method.pair_weight,
+                   rank=rank(), world=n)  # fmt: skip
 
 
 def batches_of(config: RunConfig, train: Dataset, method: Method, pairs: torch.Tensor | None = None) -> Batches:
     """The batches of a run, shared out evenly over processes; as many views as the method wants, in recipe order."""
-    n = world_size()
-    size = config.plan.batch_size
-    require(size % n == 0, "train", "batch_size", f"a multiple of the {n} processes", size)
-    views = recipe(config.views)
-    if method.n_views is not None:
-        views = tuple(views[place % len(views)] for place in range(method.n_views))
-    return Batches(train, views, size, config.seed, method.needs_labels, method.n_support,
-                   normalise=tuple(tuple(part) for part in train.mean_std()), pairs=pairs,
-                   pair_weight=method.pair_weight,
-                   rank=rank(), world=n)  # fmt: skip
+    return batches_for(method, train, config.views.recipe, config.views.crop_min, config.plan.batch_size, config.seed,
+                       pairs)  # fmt: skip
 
 
 def mine_pairs(
@@ -124,120 +291,6 @@ def mine_pairs(
         about["pair_match"] = float((labels[found[:, 0]] == labels[found[:, 1]]).double().mean())
         about["pair_cosine"] = float(cosine.double().mean())
     return found.to(data.device), about
-
-
-def train(
-    config: RunConfig,
-    folder: Path,
-    data: Dataset,
-    device: torch.device | str = "cpu",
-    report: Report | None = None,
-    log_every: int = 20,
-    checkpoint_seconds: float = 15.0,
-    compiling: str = "no",
-    watch: Watch | None = None,
-) -> Method:
-    """Train a run to its end in `folder`, from its last checkpoint where there is one, and return the method.
-
-        data                 the training split, on the CPU or on `device`
-        checkpoint_seconds   least time between checkpoints, which fall on log steps
-        compiling            how the encoders run: see `compiled`; recorded beside the run, no part of its identity
-        watch                sees the method before every step, after any refresh, and must leave it as it is. After a
-                             resume it sees the steps since the checkpoint again; it never sees the end, which is
-                             what is returned. On every process; its time counts as training's
-
-    On the CPU, with the same thread count, a run that was killed and resumed ends bit-identical to an unbroken one.
-    Raises FloatingPointError when the loss is not finite, ValueError for a checkpoint of another run.
-    """
-    device = torch.device(device)
-    if "n_classes" in config.settings:
-        n = config.settings["n_classes"]
-        require(
-            n >= data.n_classes, "train", "settings.n_classes", f">= {data.n_classes}, the classes of the images", n
-        )
-    data = data.to(device)
-    method = compile_encoders(initial_method(config, len(data), device), compiling)
-    plan = config.plan
-    solver = optimizer(plan.optimizer, method, plan.lr, plan.weight_decay, plan.momentum, method.constant_lr)
-    pairs, about_pairs = mine_pairs(config, folder, data, method, device, report)
-    source = batches_of(config, data, method, pairs)
-    steps = plan.epochs * source.per_epoch
-    checkpoint, log = folder / "checkpoint.safetensors", folder / "log.jsonl"
-    first, seconds_before = 0, 0.0
-    if checkpoint.exists():
-        first, seconds_before = restore(checkpoint, config, method, solver)
-        if first == steps:
-            return method
-    if rank() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "config.json", asdict(config))
-        about = environment(str(device)) | {"processes": world_size()}
-        write_json(folder / "environment.json", about | ({"compiling": compiling} if compiling != "no" else {}))
-        # lines of steps after the checkpoint will be written again
-        kept = [line for line in read_lines(log) if line["step"] <= first]
-        write_atomic(log, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
-
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    begun_at = saved_at = time.perf_counter()
-    busy_before = time.process_time()
-    interval = Interval(data)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16")
-    warned = False
-    loss = wrap_ddp(method)
-    for step in range(first, steps):
-        progress = step / steps
-        if compiling == "graphs":
-            torch.compiler.cudagraph_mark_step_begin()  # the last step's outputs may be overwritten from here on
-        if step % source.per_epoch == 0:
-            method.refresh(lambda net: encoded(net, data, source.normalise), progress)
-        if watch is not None:
-            watch(step, method)
-        for group in solver.param_groups:
-            factor = 1.0 if group.get("constant") else warmup_cosine((step + 1) / (steps + 1), plan.warmup)
-            group["lr"] = plan.lr * factor
-        batch = source.at(step)  # not under autocast: views are the same in every precision
-        with autocast:
-            out = loss(batch, progress)
-        out.loss.backward()
-        if step == 0:
-            all_have_gradients(method)
-        if method.clip_norm is not None:
-            nn.utils.clip_grad_norm_(method.parameters(), method.clip_norm)
-        solver.step()
-        solver.zero_grad(set_to_none=True)
-        method.after_step(out, progress)
-        interval.add(out)
-        if report is not None:
-            report(step + 1, steps)
-
-        if (step + 1) % log_every == 0 or step == steps - 1:  # the only copies to the host that the loop itself makes
-            means = interval.means()
-            if not means["loss"] < float("inf"):
-                raise FloatingPointError(
-                    f"{type(method).__name__}: the loss is {means['loss']} within steps {step + 1 - interval.n_last}"
-                    f"..{step + 1} of {steps}. Lower lr (now {plan.lr}) or raise warmup; the last checkpoint is kept."
-                )
-            collapsed = means.get("embedding_std", 1.0) < COLLAPSED
-            if collapsed and not warned:
-                warned = True
-                warnings.warn(f"{type(method).__name__}: embeddings have collapsed by step {step + 1} (spread "
-                              f"{means['embedding_std']:.3f}, healthy is about 1).", stacklevel=2)  # fmt: skip
-            now = time.perf_counter()
-            line = {"step": step + 1, "epoch": (step + 1) / source.per_epoch, "lr": solver.param_groups[0]["lr"]}
-            line |= means | {"collapsed": collapsed} | about_pairs | class_agreement(method, data)
-            line["images_per_second"] = round((step + 1 - first) * plan.batch_size / (now - begun_at), 1)
-            if rank() == 0:
-                append_line(log, line)
-            if step == steps - 1 or now - saved_at >= checkpoint_seconds:
-                spent = seconds_before + time.process_time() - busy_before
-                if rank() == 0:
-                    save(checkpoint, config, method, solver, step + 1, spent, peak_bytes(device))
-                saved_at = time.perf_counter()
-    if steps == 0 and rank() == 0:
-        save(checkpoint, config, method, solver, 0, 0.0, 0)
-    barrier()
-    return method
 
 
 @contextlib.contextmanager

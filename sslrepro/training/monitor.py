@@ -1,13 +1,91 @@
 """What is measured while a method trains: means of an interval, agreement with the classes, memory."""
 
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 
+from sslrepro.base.types import Step
 from sslrepro.data.dataset import Dataset
 from sslrepro.methods.base import Method
 from sslrepro.parts.distributed import all_reduce, world_size
 from sslrepro.parts.metrics import group_rates, relation_match
+from sslrepro.training.config import TrainingConfig
 
 COLLAPSED = 0.05  # embedding_std below this share of a healthy spread: all embeddings are nearly equal
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One step of training that was just taken.
+
+    step     steps done, this one counted
+    steps    in all
+    epoch    passes over the data done, in fractions
+    lr       learning rate of the step
+    out      what the method's `loss` returned
+    method   as the step left it
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    lr: float
+    out: Step
+    method: Method
+
+
+class TrainingLog:
+    """A log of training, told of every step: a line of means every `every` steps and at the last one.
+
+    data       the training images, whose labels tell how often mined positives share the class
+    first      steps that were taken before, for the rate
+    interval   of steps since the last line; default an empty one
+    extra      goes into every line
+    write      is given each line; `lines` holds them all
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        plan: TrainingConfig,
+        every: int = 20,
+        first: int = 0,
+        interval: "Interval | None" = None,
+        extra: dict[str, float] | None = None,
+        write: Callable[[dict[str, Any]], None] | None = None,
+    ):
+        self.data, self.plan, self.every, self.first = data, plan, every, first
+        self.interval = Interval(data) if interval is None else interval
+        self.extra, self.write = extra or {}, write
+        self.lines: list[dict[str, Any]] = []
+        self.begun_at, self.warned = time.perf_counter(), False
+
+    def __call__(self, now: StepDone) -> None:
+        """Take a step in; raises FloatingPointError at a line whose loss is not finite, warns once of collapse."""
+        self.interval.add(now.out)
+        if now.step % self.every and now.step != now.steps:
+            return
+        means, owner = self.interval.means(), type(now.method).__name__  # the only copies to the host of the loop
+        if not abs(means["loss"]) < float("inf"):
+            raise FloatingPointError(
+                f"{owner}: the loss is {means['loss']} within steps {now.step - self.interval.n_last + 1}..{now.step} "
+                f"of {now.steps}. Lower lr (now {self.plan.lr}) or raise warmup."
+            )
+        collapsed = means.get("embedding_std", 1.0) < COLLAPSED
+        if collapsed and not self.warned:
+            self.warned = True
+            warnings.warn(f"{owner}: embeddings have collapsed by step {now.step} (spread "
+                          f"{means['embedding_std']:.3f}, healthy is about 1).", stacklevel=2)  # fmt: skip
+        rate = (now.step - self.first) * self.plan.batch_size / (time.perf_counter() - self.begun_at)
+        line = {"step": now.step, "epoch": now.epoch, "lr": now.lr} | means | {"collapsed": collapsed}
+        line |= self.extra | class_agreement(now.method, self.data) | {"images_per_second": round(rate, 1)}
+        self.lines.append(line)
+        if self.write is not None:
+            self.write(line)
 
 
 def class_agreement(method: Method, data: Dataset) -> dict[str, float]:
@@ -35,7 +113,11 @@ class Interval:
         self.sums: dict[str, torch.Tensor] = {}
         self.counts: dict[str, int] = {}
 
-    def add(self, out) -> None:
+    def finite(self) -> bool:
+        """Whether the losses so far are finite numbers; reads the device."""
+        return not self.n or bool(torch.isfinite(self.sums["loss"]))
+
+    def add(self, out: Step) -> None:
         """Add the scalars of one step, and how often its mined positives share the anchor's class."""
         found = {"loss": out.loss.detach()} | out.metrics
         if out.mined is not None:

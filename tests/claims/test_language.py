@@ -1,16 +1,15 @@
-"""Claims: the transcriptions against their own tables, the expression language, and verdicts on known cells."""
+"""The transcriptions against their own tables, the expression language, and cells."""
 
 import itertools
 import math
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import stats
 
 from sslrepro import claims, papers
-from sslrepro.claims import CONTRADICTED, HOLDS, Cell, Missing, Reader, holds_in_paper, judge, seeds_needed
-from sslrepro.report import verdicts
-from sslrepro.study.results import Results
+from sslrepro.claims import Cell, Missing, Reader, holds_in_paper
+from sslrepro.claims.language import NAMES
 
 EVALUABLE = [claim for claim in papers.claims().values() if (claim.get("check") or {}).get("expr")]
 WITH_GAP = [claim for claim in EVALUABLE if claim["check"].get("gap_expr")]
@@ -232,7 +231,7 @@ def plain_world(cell, value):
         "min": min, "max": max, "round": round, "inc": steps(lambda p, q: p < q), "dec": steps(lambda p, q: p > q),
         "ninc": steps(lambda p, q: p >= q), "spread": lambda given: round(max(given) - min(given), 9), "rowids": rows,
         "col": lambda table, column: [cell(table, row, column) for row in rows(table)], "beats": beats, "wins": wins,
-        "T12D": claims.NAMES["T12D"],
+        "T12D": NAMES["T12D"],
     }  # fmt: skip
 
 
@@ -328,12 +327,6 @@ def test_a_function_of_several_values_is_not_run_over_the_draws_of_one():
             read(text)
 
 
-def test_the_claim_on_the_number_of_positives_is_not_judged_by_one_value():
-    """invp_c04 is a spread over 30..70 positives; one measured number cannot contradict it."""
-    found = judge(papers.claims()["invp_c04"], {}, {("invp", "top1_for_positives_30_to_70"): Cell(60.0, 0.2, 5)})
-    assert found.verdict == "not judged" and found.probability is None
-
-
 # --- cells ------------------------------------------------------------------------------------------------------
 
 
@@ -345,279 +338,28 @@ def test_half_width_is_scipys_t_interval(n):
     assert cell.half_width == pytest.approx((high - low) / 2, rel=1e-9)
 
 
-def test_one_seed_has_no_interval_and_no_draws():
+def test_one_seed_has_no_interval():
     assert math.isnan(Cell(70.0).half_width)
-    with pytest.raises(ValueError, match=r"Cell.draws: n must be >= 2 seeds, got 1"):
-        Cell(70.0).draws(np.random.default_rng(0), 10)
 
 
 def test_no_spread_no_width():
     assert Cell(70.0, 0.0, 3).half_width == 0
-    assert (Cell(70.0, 0.0, 3).draws(np.random.default_rng(0), 10) == 70).all()
 
 
-@pytest.mark.parametrize("seeds", [None, 2, 9])
-def test_draws_follow_the_t_distribution_of_the_mean(seeds):
-    drawn = Cell(70.0, 2.0, 4).draws(np.random.default_rng(0), 20_000, seeds)
-    n = seeds or 4
-    assert stats.kstest(drawn, stats.t(n - 1, loc=70, scale=2 / math.sqrt(n)).cdf).pvalue > 0.01
+def test_a_cell_of_seeds_is_their_mean_and_spread():
+    values = {4: 70.0, 0: 71.5, 2: 68.0}
+    cell = Cell.of(values, "runs")
+    assert (cell.mean, cell.n, cell.source, cell.by_seed) == (pytest.approx(69.8333, abs=1e-4), 3, "runs", values)
+    assert cell.sd == pytest.approx(np.std([70, 71.5, 68], ddof=1))
+    assert Cell.of({0: 1.0}).sd == 0.0
+    with pytest.raises(ValueError, match="Cell.of: values must be of at least one seed"):
+        Cell.of({})
 
 
-# --- verdicts ---------------------------------------------------------------------------------------------------
-
-
-def test_the_rule_is_the_one_of_the_decision_record():
-    assert (HOLDS, CONTRADICTED, claims.LEAST_SEEDS) == (0.95, 0.05, 3)
-
-
-def test_clearly_apart_holds():
-    found = judge(claim_of(f"{a} > {b}", f"d({a}, {b})", paper_gap=2.5, gap_unit="pts"),
-                  {A: Cell(80, 0.5, 5), B: Cell(60, 0.5, 5)})  # fmt: skip
-    assert found.verdict == "holds" and found.probability > 0.999
-    assert found.gap[0] == pytest.approx(20, abs=0.05) and 18 < found.gap[1] < 20 < found.gap[2] < 22
-    assert (found.paper_gap, found.gap_unit, found.seeds_needed, found.reason) == (2.5, "pts", None, "")
-    assert (found.claim, found.text) == ("x_c01", "some text")
-
-
-def test_reversed_is_contradicted():
-    found = judge(claim_of(f"{a} > {b}"), {A: Cell(60, 0.5, 5), B: Cell(80, 0.5, 5)})
-    assert found.verdict == "contradicted" and found.probability < 0.001 and found.seeds_needed is None
-
-
-def test_equal_cells_are_a_coin():
-    found = judge(claim_of(f"{a} > {b}"), {A: Cell(70, 1, 5), B: Cell(70, 1, 5)})
-    assert found.verdict == "inconclusive" and found.probability == pytest.approx(0.5, abs=0.015)
-    assert found.seeds_needed is None, "no number of seeds tells equal means apart"
-
-
-@pytest.mark.parametrize("mean, sd, n", [(70.4, 1, 3), (70.4, 1, 5), (69.5, 2, 4), (70.1, 0.5, 10)])
-def test_probability_of_one_cell_against_a_number_is_the_t_distribution(mean, sd, n):
-    found = judge(claim_of(f"{a} > 70"), {A: Cell(mean, sd, n)})
-    assert found.probability == pytest.approx(stats.t.cdf((mean - 70) / (sd / math.sqrt(n)), n - 1), abs=0.012)
-
-
-@pytest.mark.parametrize("one, other", [
-    (Cell(70.5, 1, 5), Cell(70, 1, 5)), (Cell(70.5, 1, 3), Cell(70, 0.2, 8)), (Cell(69.8, 0.1, 4), Cell(70, 0.6, 4)),
-])  # fmt: skip
-def test_probability_of_an_order_is_the_integral_over_both_cells(one, other):
-    found = judge(claim_of(f"{a} > {b}"), {A: one, B: other})
-    p, q = (stats.t(x.n - 1, loc=x.mean, scale=x.sd / math.sqrt(x.n)) for x in (one, other))
-    exact, _ = integrate.quad(lambda x: p.pdf(x) * q.cdf(x), one.mean - 40, one.mean + 40, points=[one.mean], limit=400)
-    assert found.probability == pytest.approx(exact, abs=0.012)
-
-
-def test_probability_of_a_longer_claim_is_that_of_a_simulation():
-    cells = {A: Cell(70.6, 1, 5), B: Cell(70, 0.8, 4), C: Cell(69.8, 0.5, 3)}
-    rng = np.random.default_rng(99)
-    x, y, z = (cell.mean + cell.sd / cell.n**0.5 * rng.standard_t(cell.n - 1, 400_000) for cell in cells.values())
-    for text, share in [
-        (f"{a} > {b} > {c}", (x > y) & (y > z)),
-        (f"d({a}, {b}) > d({b}, {c})", x - y > y - z),
-        (f"abs(d({a}, {b})) <= 0.5", abs(x - y) <= 0.5),
-        (f"{a} > {b} or {c} > {b}", (x > y) | (z > y)),
-        ("wins('t','a',['b','c'],['x']) == 1", (x > y) & (x > z)),
-    ]:
-        assert judge(claim_of(text), cells).probability == pytest.approx(share.mean(), abs=0.012), text
-
-
-def test_a_cell_read_twice_is_drawn_once():
-    cells = {A: Cell(70, 5, 3)}
-    assert judge(claim_of(f"{a} > {a}"), cells).probability == 0
-    assert judge(claim_of(f"{a} == {a}"), cells).probability == 1
-    assert judge(claim_of(f"d({a}, {a}) == 0"), cells).verdict == "holds"
-
-
-def test_cells_are_drawn_independently():
-    other = ("t", "a", "y")  # another column of the same row
-    cells = {key: Cell(70, 1, 5) for key in (A, B, C, other)}
-    both = judge(claim_of(f"{a} > 70 and c('t','a','y') > 70"), cells).probability
-    assert both == pytest.approx(0.25, abs=0.012)
-    assert judge(claim_of(f"{a} > {b} and {a} > {c}"), cells).probability == pytest.approx(1 / 3, abs=0.012)
-
-
-def test_values_of_a_text_are_drawn_as_cells_are():
-    given = {("nnclr", "z"): Cell(71, 1, 5)}
-    found = judge(claim_of(f"v('nnclr','z') > {a}"), {A: Cell(70, 0.0, 5)}, given)
-    assert found.probability == pytest.approx(stats.t.cdf(math.sqrt(5), 4), abs=0.012)
-
-
-def test_a_claim_of_no_difference_says_what_equal_cells_would_give():
-    claim = claim_of(f"abs(d({a}, {b})) <= 0.3", kind="within_tolerance")
-    wide = judge(claim, {A: Cell(70.0, 1.5, 3), B: Cell(73.0, 1.5, 3)})
-    equal = judge(claim, {A: Cell(70.0, 1.5, 3), B: Cell(70.0, 1.5, 3)})
-    assert wide.verdict == "contradicted" and equal.probability < 0.25
-    assert wide.if_equal == pytest.approx(equal.probability, abs=0.02)
-    assert judge(claim, {A: Cell(70.0, 0.01, 5), B: Cell(73.0, 0.01, 5)}).if_equal > HOLDS
-
-
-@pytest.mark.parametrize(
-    "claim",
-    [
-        claim_of(f"{a} > {b}", kind="ordering"),
-        claim_of(f"abs({a} - 2 * {b}) <= 0.3", kind="within_tolerance"),  # a tolerance around another relation
-    ],
-)
-def test_other_claims_do_not(claim):
-    assert judge(claim, {A: Cell(70.0, 1.5, 3), B: Cell(73.0, 1.5, 3)}).if_equal is None
-
-
-def test_the_same_cells_give_the_same_verdict():
-    cells = {A: Cell(70.4, 1, 5), B: Cell(70, 1, 5)}
-    assert judge(claim_of(f"{a} > {b}", a), cells) == judge(claim_of(f"{a} > {b}", a), cells)
-
-
-@pytest.mark.parametrize("true, verdict", [
-    (20_000, "holds"), (19_000, "holds"), (18_999, "inconclusive"), (10_000, "inconclusive"),
-    (1_001, "inconclusive"), (1_000, "contradicted"), (0, "contradicted"),
-])  # fmt: skip
-def test_exactly_at_the_thresholds(monkeypatch, true, verdict):
-    monkeypatch.setattr(Cell, "draws", lambda self, rng, n, seeds=None: np.where(np.arange(n) < true, 1.0, -1.0))
-    found = judge(claim_of(f"{a} > 0"), {A: Cell(70, 1, 3)})
-    assert found.probability == true / 20_000 and found.verdict == verdict
-
-
-@pytest.mark.parametrize("n", [3, 5, 20])
-def test_the_gaps_interval_is_the_cells_t_interval(n):
-    cell = Cell(70.0, 2.0, n)
-    middle, low, high = judge(claim_of(f"{a} > 0", a), {A: cell}).gap
-    assert middle == pytest.approx(70, abs=0.05 * cell.half_width)
-    assert low == pytest.approx(70 - cell.half_width, abs=0.06 * cell.half_width)
-    assert high == pytest.approx(70 + cell.half_width, abs=0.06 * cell.half_width)
-
-
-@pytest.mark.parametrize("n", [2, 3, 5])
-def test_the_middle_of_a_difference_is_the_difference_of_the_means(n):
-    """Shown beside the cells, so it must agree with them: to a tenth of the seeds' own spread."""
-    found = judge(claim_of(f"{a} > {b}", f"d({a}, {b})"), {A: Cell(60, 1, n), B: Cell(59, 1, n)})
-    assert found.gap[0] == pytest.approx(1, abs=0.1)
-
-
-# --- not judged -------------------------------------------------------------------------------------------------
-
-
-def test_two_seeds_are_shown_but_not_judged():
-    found = judge(claim_of(f"{a} > {b}", f"d({a}, {b})"), {A: Cell(80, 0.1, 2), B: Cell(60, 0.1, 5)})
-    assert found.verdict == "not judged" and found.reason == "2 seeds, at least 3 are needed"
-    assert found.probability > 0.99 and found.gap is not None and found.seeds_needed is None
-
-
-def test_one_seed_is_not_judged():
-    found = judge(claim_of(f"{a} > {b}"), {A: Cell(80), B: Cell(60, 0.1, 5)})
-    assert found.verdict == "not judged" and found.reason == "1 seed, at least 3 are needed"
-    assert found.probability is None
-
-
-def test_three_seeds_are_enough_and_cells_that_are_not_read_do_not_count():
-    cells = {A: Cell(80, 0.1, 3), B: Cell(60, 0.1, 3), C: Cell(50), D: Cell(50, 1, 2)}
-    assert judge(claim_of(f"{a} > {b}"), cells).verdict == "holds"
-
-
-def test_nothing_is_concluded_at_a_scale_that_is_not_judged():
-    cells = {A: Cell(80, 0.1, 5), B: Cell(60, 0.1, 5)}
-    found = judge(claim_of(f"{a} > {b}", f"d({a}, {b})"), cells, judged=False)
-    assert found.verdict == "not judged" and found.reason == "nothing is concluded at this scale"
-    assert found.probability > 0.999 and found.gap[0] == pytest.approx(20, abs=0.1)
-
-
-@pytest.mark.parametrize("text", [f"{a} > {b}", f"{b} > {a}", f"inc([{a}, {b}])", "wins('t','a',['b'],['x']) == 1",
-                                  "all(c('t',r,'x') > 0 for r in ['a', 'b'])"])  # fmt: skip
-def test_a_missing_cell_is_named(text):
-    found = judge(claim_of(text), {A: Cell(80, 1, 5)})
-    assert found.verdict == "not judged" and found.reason == "not run: t.b.x" and found.probability is None
-
-
-def test_a_missing_value_is_named():
-    found = judge(claim_of(f"{a} > v('nnclr','abstract_1pct_to')"), {A: Cell(80, 1, 5)})
-    assert found.verdict == "not judged" and found.reason == "not run: nnclr.abstract_1pct_to"
-
-
-def test_what_the_paper_prints_never_fills_in_for_what_was_not_run():
-    claim = papers.claims()["nnclr_c28"]
-    assert holds_in_paper(claim) is True
-    found = judge(claim, {("nnclr_softnn", "hard", "top1"): Cell(60, 1, 5)})
-    assert found.verdict == "not judged" and found.reason == "not run: nnclr_softnn.soft.top1"
-
-
-def test_a_claim_that_cannot_be_written_is_not_judged():
-    for claim in (claim_of(None), {"id": "x_c01", "text": "some text"}):
-        found = judge(claim, {})
-        assert found.verdict == "not judged" and "cannot be written" in found.reason
-
-
-def test_a_claim_that_reads_no_cell_is_not_judged():
-    assert judge(claim_of("1 < 2"), {}).verdict == "not judged"
-
-
-def test_unrun_claims_give_the_definitions_reason():
-    cells = {A: Cell(80, 0.1, 5), B: Cell(60, 0.1, 5)}
-    found = judge(claim_of(f"{a} > {b}"), cells, unrun={"x_c01": "needs ImageNet"})
-    assert (found.verdict, found.reason, found.probability) == ("not judged", "needs ImageNet", None)
-    assert judge(claim_of(f"{a} > {b}"), cells, unrun={"x_c02": "needs ImageNet"}).verdict == "holds"
-
-
-def test_an_expression_outside_the_language_is_never_a_verdict():
-    with pytest.raises(ValueError, match="claims"):
-        judge(claim_of("__import__('os')"), {A: Cell(80, 1, 5)})
-
-
-# --- how many seeds it would take -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("least", [4, 5, 6, 7, 12, 37, 64, 65, 500, 999, 1000])
-@pytest.mark.parametrize("side", [0.96, 0.95, 0.05, 0.01])
-def test_seeds_needed_is_the_least_number_that_settles(least, side):
-    asked = []
-
-    def probability(n):
-        asked.append(n)
-        return side if n >= least else 0.8
-
-    assert seeds_needed(probability, 3) == least
-    assert max(asked) <= 1000 and len(asked) < 25
-
-
-@pytest.mark.parametrize("start", [3, 5, 20, 999, 1000])
-def test_seeds_needed_is_none_when_a_thousand_do_not_settle(start):
-    assert seeds_needed(lambda n: 0.96 if n > 1000 else 0.94, start) is None
-    assert seeds_needed(lambda n: 0.06, start) is None
-    assert seeds_needed(lambda n: 0.96 if n > 10 else 0.94, 10, most=10) is None
-
-
-def gap_needs(gap: float, sd: float = 1.0, n: int = 3) -> int | None:
-    found = judge(claim_of(f"{a} > {b}"), {A: Cell(70 + gap, sd, n), B: Cell(70, sd, n)})
-    assert found.verdict == "inconclusive"
-    return found.seeds_needed
-
-
-def test_smaller_gaps_and_wider_spreads_need_more_seeds():
-    by_gap = [gap_needs(gap) for gap in (1.0, 0.7, 0.4, 0.2)]
-    assert by_gap == sorted(by_gap) and by_gap[0] < by_gap[-1] and by_gap[0] > 3
-    by_spread = [gap_needs(0.7, sd) for sd in (0.8, 1.2, 2.0)]
-    assert by_spread == sorted(set(by_spread))
-    assert gap_needs(0.01) is None
-
-
-@pytest.mark.parametrize("gap", [0.8, 0.4, -0.4])
-def test_seeds_needed_settles_where_it_promises(gap):
-    needed = gap_needs(gap)
-
-    def verdict(n):
-        return judge(claim_of(f"{a} > {b}"), {A: Cell(70 + gap, 1, n), B: Cell(70, 1, n)}).verdict
-
-    assert verdict(needed) == ("holds" if gap > 0 else "contradicted")
-    assert verdict(needed - 1) == "inconclusive"
-
-
-def test_seeds_needed_agrees_with_the_normal_formula():
-    exact = 2 * (stats.norm.ppf(0.95) / 0.2) ** 2  # sd sqrt(2 / n) z = gap
-    assert gap_needs(0.2) == pytest.approx(exact, rel=0.1)
-
-
-def test_seeds_needed_is_more_than_there_are():
-    """An inconclusive claim is never told that the seeds it has would settle it."""
-    cells = {A: Cell(60, 0.01, 3), B: Cell(60, 10, 2000)}
-    found = judge(claim_of(f"abs(d({a}, {b})) <= 0.3"), cells)
-    assert found.verdict == "inconclusive" and (found.seeds_needed is None or found.seeds_needed > 3)
+def test_a_cell_without_some_seeds():
+    cell = Cell.of({0: 1.0, 1: 2.0, 2: 6.0}, "runs")
+    assert cell.without([2]) == Cell.of({0: 1.0, 1: 2.0}, "runs") and cell.without([0, 1, 2]) is None
+    assert Cell(1.0, 1.0, 3).without([0]) == Cell(1.0, 1.0, 3), "its seeds are not known"
 
 
 # --- which claims a table answers -------------------------------------------------------------------------------
@@ -658,32 +400,3 @@ def test_unknown_papers_and_tables_name_the_nearest():
         papers.paper("nnlcr")
     with pytest.raises(ValueError, match="Did you mean 'nnclr_queue'"):
         papers.table("nnclr_que")
-
-
-# --- what a page adds to them -----------------------------------------------------------------------------------
-
-
-class Judged(Results):
-    """Results of which only a verdict is known."""
-
-    def __init__(self, verdict):
-        object.__setattr__(self, "verdict", verdict)
-
-    def verdicts(self):
-        return [self.verdict]
-
-
-def noted(claim, **given):
-    found = Judged(claims.Verdict(claim, "t", "contradicted", 0.03, **given))
-    return verdicts.undecided(found), verdicts.too_narrow(found)
-
-
-@pytest.mark.parametrize("claim, order", [("nnclr_c26", True), ("nnclr_c15", False), ("nnclr_c32", False)])
-def test_only_of_an_order_is_it_said_that_rows_do_not_rise(claim, order):
-    undecided, _ = noted(claim, gap=(1.0, -1.0, 3.0), paper_gap=1.5)
-    assert "cannot tell" in undecided and ("order of all rows" in undecided) is order
-
-
-def test_a_tolerance_that_equal_cells_would_miss_is_named():
-    assert noted("nnclr_c32", if_equal=0.119)[1].startswith(" nnclr_c32: were its cells equal")
-    assert noted("nnclr_c32", if_equal=0.99)[1] == noted("nnclr_c13")[1] == ""

@@ -1,7 +1,16 @@
 """`list`: everything that has a name."""
 
+import argparse
+from typing import Any
 
-def show_lists() -> None:
+
+def add(commands: Any) -> None:
+    """The command's words."""
+    sub = commands.add_parser("list", help="tables, methods, evaluations, data sets and profiles by name")
+    sub.set_defaults(perform=show_lists)
+
+
+def show_lists(settings: argparse.Namespace | None = None) -> None:
     """Everything that has a name."""
     from sslrepro import evaluate, methods, tables
     from sslrepro.data.views import RECIPES

@@ -1,0 +1,72 @@
+"""Options that several commands share, and what their words may be."""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+
+def path(word: str) -> Path:
+    """A path, `~` expanded (the shell leaves it alone in --root=~/x)."""
+    return Path(word).expanduser()
+
+
+def count(word: str) -> int:
+    """A whole number >= 1."""
+    number = int(word) if word.lstrip("+-").isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {word!r}")
+    return number
+
+
+def seconds(word: str) -> float:
+    """A finite number of seconds > 0."""
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not (number > 0 and math.isfinite(number)):
+        raise argparse.ArgumentTypeError(f"must be > 0 seconds and finite, got {word!r}")
+    return number
+
+
+def table_options(sub: argparse.ArgumentParser) -> None:
+    """Which runs of a table: scale, seeds, images, where they are kept."""
+    sub.add_argument("--profile", default="cpu", help="scale: smoke, cpu, night, gpu or paper (default cpu)")
+    sub.add_argument("--seeds", type=int, help="seeds 0..N-1 per cell (default: the profile's)")
+    sub.add_argument("--dataset", help="other images than the profile's: cifar10, cifar100, ... from --root")
+    root_option(sub)
+    runs_option(sub)
+
+
+def root_option(sub: argparse.ArgumentParser, more: str = "") -> None:
+    """The folder of data sets."""
+    sub.add_argument("--root", type=path, metavar="DIR", help=f"folder of data sets{more} (default: $SSLREPRO_DATA)")
+
+
+def runs_option(sub: argparse.ArgumentParser) -> None:
+    """The folder of runs."""
+    sub.add_argument("--runs", type=path, metavar="DIR", help="where runs are stored (default: runs/)")
+
+
+def speed_options(sub: argparse.ArgumentParser) -> None:
+    """Where and how encoders run."""
+    sub.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    sub.add_argument("--compile", default="no", choices=("no", "kernels", "graphs"),
+                     help="encoders plain, fused by torch.compile, or as CUDA graphs (default no)")  # fmt: skip
+
+
+def changes(words: list[str]) -> dict[str, Any]:
+    """NAME=VALUE words as a dict; values are JSON where they parse, else text."""
+    from sslrepro.base.errors import require
+
+    out = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        require(bool(equals), "--set", "value", "NAME=VALUE", word)
+        try:
+            out[name] = json.loads(value)
+        except json.JSONDecodeError:
+            out[name] = value
+    return out

@@ -1,0 +1,51 @@
+"""A figure of embeddings over training for several seeds: one is drawn, the numbers are of all."""
+
+import html
+from pathlib import Path
+
+from sslrepro.base.errors import require
+from sslrepro.base.paths import RUNS
+from sslrepro.embeddings import evolution
+from sslrepro.report.formats import Shown as Display
+from sslrepro.report.formats import html_table, text_table
+from sslrepro.report.formats import shown as format_cell
+from sslrepro.study.results import cell_of
+
+
+def figures(
+    name: str,
+    profile: str = "cpu",
+    seeds: int = 1,
+    dataset: str | None = None,
+    root: str | Path | None = None,
+    runs: str | Path = RUNS,
+    device: str = "cpu",
+) -> list[evolution.Found]:
+    """The figure for each of the seeds 0..seeds-1: committed where it is, else trained (or resumed)."""
+    require(isinstance(seeds, int) and seeds >= 1, "evolution", "seeds", ">= 1", seeds)
+    return [evolution.figure(name, profile, seed, dataset, root, runs, device) for seed in range(seeds)]
+
+
+def measures(results: list[evolution.Found]) -> Display:
+    """Scores of every run at its last epoch: of one seed as the figure's page has them, of several mean ± interval."""
+    if len(results) == 1:
+        return evolution.measures(results[0])
+    first = results[0]
+    scores = [name for name in (*evolution.NAMES, "accepted", "precision")
+              if any(atlas.score(name)[-1] is not None for atlas in first.atlases.values())]  # fmt: skip
+    words = evolution.NAMES | {"accepted": "pseudo-labels accepted",
+                               "precision": "pairs of one pseudo-label that share the class"}  # fmt: skip
+    body = []
+    for arm in first.atlases:
+        cells = []
+        for name in scores:
+            ends = {result.seed: result.atlases[arm].score(name)[-1] for result in results}
+            cells.append(cell_of({seed: 100 * value for seed, value in ends.items() if value is not None}))
+        body.append([first.definition.label(arm), *map(format_cell, cells)])
+    head = ["run", *(words[name] for name in scores)]
+    note = f"In %, at the last epoch, mean ± half the 95% t-interval of {len(results)} seeds. The picture shows seed 0."
+    return Display(
+        html_table([html.escape(cell) for cell in head], [[html.escape(cell) for cell in line] for line in body])
+        + f'\n<p class="caption">{note}</p>',
+        text_table([head, *body]) + "\n" + note,
+    )
