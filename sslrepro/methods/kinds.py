@@ -79,7 +79,7 @@ def share(default: float | None, allowed: Range = SHARE, **about: Any) -> Any:
     return setting(default, allowed, **about)
 
 
-def count(default: int | None, allowed: Range = COUNT, **about: Any) -> Any:
+def count(default: int | tuple[int, ...] | None, allowed: Range = COUNT, **about: Any) -> Any:
     """How many."""
     return setting(default, allowed, **about)
 
