@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-SMOKE_RUNS = os.environ.pop("SSLREPRO_RUNS", None)  # for `smoke_runs` alone: a test's own project has runs of its own
 
 import pytest
 import torch
@@ -53,7 +52,7 @@ def smoke_runs(tmp_path_factory) -> Path:
 
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    folder = Path(SMOKE_RUNS or shared / "smoke-runs")
+    folder = Path(os.environ.get("SMOKE_RUNS") or shared / "smoke-runs")
     wanted = merge_runs([run for name in tables.names() for run in plans.plan_table(name, "smoke", 1).runs])
     made = plans.plan_table("nnclr_queue", "smoke", 1)
     wanted = [run for run in wanted if ledger.published_record(run, made) is None]
