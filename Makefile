@@ -76,10 +76,10 @@ lint: $(ENV)  ## ruff: format and rules
 
 test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@$(MAKE) --no-print-directory lint check
-	@SSLREPRO_RUNS=$$(mktemp -d) && export SSLREPRO_RUNS && trap 'rm -rf "$$SSLREPRO_RUNS"' EXIT && \
+	@SMOKE_RUNS=$$(mktemp -d) && export SMOKE_RUNS && trap 'rm -rf "$$SMOKE_RUNS"' EXIT && \
 	$(PY) -m pytest -q -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES) && \
 	$(PY) tests/processors.py && \
-	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
+	SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
 	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
 
 test-fast: $(ENV)  ## every room's tests that cost little, in two minutes; `make test` is complete

@@ -52,7 +52,7 @@ def smoke_runs(tmp_path_factory) -> Path:
 
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    folder = Path(os.environ.get("SSLREPRO_RUNS") or shared / "smoke-runs")
+    folder = Path(os.environ.get("SMOKE_RUNS") or shared / "smoke-runs")
     wanted = merge_runs([run for name in tables.names() for run in plans.plan_table(name, "smoke", 1).runs])
     made = plans.plan_table("nnclr_queue", "smoke", 1)
     wanted = [run for run in wanted if ledger.published_record(run, made) is None]

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def command(*words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-    given = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "SSLREPRO_RUNS": ""} | environment
+    given = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
     done = subprocess.run([sys.executable, "-m", "sslrepro", *words], capture_output=True, text=True, env=given,
                           cwd=ROOT)  # fmt: skip
     assert not check or done.returncode == 0, done.stderr

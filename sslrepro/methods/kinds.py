@@ -74,12 +74,12 @@ def cosine(default: float, **about: Any) -> Any:
     return setting(default, COSINE, **about)
 
 
-def share(default: float, allowed: Range = SHARE, **about: Any) -> Any:
+def share(default: float | None, allowed: Range = SHARE, **about: Any) -> Any:
     """Of training, of images, of an old value: a number from 0 to 1."""
     return setting(default, allowed, **about)
 
 
-def count(default: int | None, allowed: Range = COUNT, **about: Any) -> Any:
+def count(default: int | tuple[int, ...] | None, allowed: Range = COUNT, **about: Any) -> Any:
     """How many."""
     return setting(default, allowed, **about)
 
