@@ -177,6 +177,15 @@ def test_the_break_even_is_where_the_gain_is_zero():
     assert neighbour_map.rise(found, "farthest").zero == pytest.approx(neighbour_map.rise(found).zero + 0.05, abs=0.02)
 
 
+def test_break_evens_are_of_both_baselines_and_scores():
+    head, body = neighbour_map.break_even_rows(mapped())
+    assert len(body) == 12 and head.index("break-even") == 5
+    by = {tuple(line[:3]): line[5] for line in body}
+    assert by["nearest", "no lookup", "linear probe"] == "20%"
+    assert by["nearest", "no lookup, no gradient", "linear probe"] == "below 0%"  # which has 40 points less
+    assert neighbour_map.break_evens(mapped(keep=lambda task: False)).text == "No seed has a whole curve yet."
+
+
 def test_distances_are_compared_over_the_shares_above_none():
     found = mapped()
     assert neighbour_map.distance_effect(found, "random", "nearest").mean == pytest.approx(-1.0)

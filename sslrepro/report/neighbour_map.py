@@ -18,6 +18,7 @@ from sslrepro.report.trends import Trend, first_crossing, sign_word, trend
 from sslrepro.study.results import Results, cell_of, paired_differences
 
 BASE = "no lookup"
+BASES = (BASE, "no lookup, no gradient")
 SCORES = {"linear_top1": "linear probe", "knn_top1": "20-NN"}
 LOOKS = dict(zip(DISTANCES, zip(PALETTE[:3], "osD", strict=True), strict=True))
 
@@ -250,6 +251,28 @@ def rows_of(found: Results) -> tuple[list[str], list[list[str]], list[list[str]]
     return head, body, [line(CONTROLS[name], name, True) for name in found.definition.controls]
 
 
+def break_even_rows(found: Results) -> tuple[list[str], list[list[str]]]:
+    """Slope and break-even of every distance, by score and by what the gain is over."""
+    head = ["right neighbours", "gain over", "score", "points per 10% right", "probability of a rise", "break-even",
+            "95% set", "points cross at", "n"]  # fmt: skip
+    body = []
+    for right in DISTANCES:
+        for base in BASES:
+            for score, label in SCORES.items():
+                line = rise(found, right, score, base)
+                if not line.n:
+                    continue
+                slope, ends, bent = line.slope, line.zero_set, bent_crossing(found, right, score, base)
+                rises = line.verdict == "rises"
+                body.append([
+                    right, base, label, shown(Cell(slope.mean / 10, slope.sd / 10, slope.n), sign=True),
+                    "" if line.rising is None else f"{line.rising:.3f}", percent(line.zero) if rises else "not stated",
+                    f"{percent(ends[0])} to {percent(ends[1])}" if rises and ends else "",
+                    percent(bent) if bent is not None else "nowhere", str(line.n),
+                ])  # fmt: skip
+    return head, body
+
+
 def miner_rows(found: Results) -> tuple[list[str], list[list[str]]]:
     """Real miners beside the map's prediction, by their share of right lookups."""
     head = ["miner", "right at the end, %", "gain, points", "the map says", "error", "n"]
@@ -287,11 +310,19 @@ def accuracies(found: Results) -> Shown:
     return Shown(table_html(head, body, foot), text_table([head, *body, *foot]))
 
 
+def break_evens(found: Results) -> Shown:
+    """Where each distance breaks even, by score and by what the gain is over."""
+    head, body = break_even_rows(found)
+    if not body:
+        return Shown("<p>No seed has a whole curve yet.</p>", "No seed has a whole curve yet.")
+    return Shown(table_html(head, body), text_table([head, *body]))
+
+
 def placement(found: Results) -> Shown:
     """Real miners beside the map's prediction."""
     head, body = miner_rows(found)
     if not body:
-        return Shown("<p>No seed has the whole curve yet.</p>", "No seed has the whole curve yet.")
+        return Shown("<p>No seed has a whole curve yet.</p>", "No seed has a whole curve yet.")
     return Shown(table_html(head, body), text_table([head, *body]))
 
 
