@@ -238,5 +238,7 @@ def test_the_lengths_that_reach_the_break_even_are_named():
     reached = when.together(swept(lambda n, s: 1.0, match=0.3), mapped()).text
     assert "break even at 20%" in reached and "at the end of runs of 8 epochs or more" in reached
     short = when.together(swept(lambda n, s: 1.0, match=0.1), mapped()).text
-    assert "do not get there" in short and "10.0" in short
+    assert "do not get there" in short and "they are right in 10.0 ± 0.0% of lookups" in short
+    assert "the map's line says −3.0 points there and the neighbour did +1.0 ± 0.7 (outside its 95% interval" in short
+    assert "(inside its 95% interval, n = 3)" in when.together(swept(lambda n, s: 3.1, match=0.3), mapped()).text
     assert "No break-even is stated" in when.together(swept(lambda n, s: 1.0), mapped(slope=0.0)).text

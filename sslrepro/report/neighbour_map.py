@@ -136,13 +136,14 @@ def miners(found: Results, score: str = "linear_top1") -> list[Placed]:
 class Prediction:
     """How well the map predicts the miners, in points.
 
-    error      root mean square of gain minus prediction;  bias   mean of the same
+    error      root mean square of gain minus prediction;  bias   mean of the same;  spread   around that mean
     baseline   root mean square of gain minus the miners' own mean gain, which knows them
     """
 
     n: int
     error: float
     bias: float
+    spread: float
     baseline: float
 
     @property
@@ -157,7 +158,8 @@ def prediction(found: Results, score: str = "linear_top1") -> Prediction | None:
     if len(placed) < 2:
         return None
     errors, gains = np.array([one.error for one in placed]), np.array([one.gain.mean for one in placed])
-    return Prediction(len(placed), float(np.sqrt((errors**2).mean())), float(errors.mean()), float(gains.std()))
+    error = float(np.sqrt((errors**2).mean()))
+    return Prediction(len(placed), error, float(errors.mean()), float(errors.std()), float(gains.std()))
 
 
 # --- words ------------------------------------------------------------------------------------------------------
@@ -185,7 +187,8 @@ def finding(found: Results) -> str:
             f" {errors.n} real miners, none of which took part in the curve: the map's prediction from their share of "
             f"right lookups errs by {errors.error:.1f} points (root mean square; mean error "
             f"{number(errors.bias, sign=True)}), their own mean by {errors.baseline:.1f}: the map "
-            f"{'explains' if errors.explains else 'does not explain'} the differences between them."
+            f"{'explains' if errors.explains else 'does not explain'} them. Around their mean the errors spread by "
+            f"{errors.spread:.1f} points, which the rule does not ask."
         )
     return text.strip() + ("" if found.plan.profile.judged else " Nothing is concluded at this scale.")
 
@@ -356,6 +359,8 @@ def gain_panel(found: Results, axis: Any, score: str) -> str:
     said = []
     for place, (right, (colour, marker)) in enumerate(LOOKS.items()):
         cells = {share: cell for share, by in curve(found, right, score=score).items() if (cell := cell_of(by))}
+        if len(cells) < 2:  # no right neighbours at all: a point that all distances share
+            continue
         x = [100 * share + place - 1 for share in cells]
         axis.errorbar(x, [c.mean for c in cells.values()], [half(c) for c in cells.values()], color=colour,
                       marker=marker, markersize=5, linewidth=1.2, capsize=2, elinewidth=0.9,
@@ -364,8 +369,9 @@ def gain_panel(found: Results, axis: Any, score: str) -> str:
         said.append(f"{right} {values or 'not run'}")
     random = {share: cell for share, by in curve(found, wrong="random", score=score).items()
               if share < 1 and (cell := cell_of(by))}  # fmt: skip
-    axis.plot([100 * share for share in random], [cell.mean for cell in random.values()], "^:", color=PALETTE[3],
-              markersize=5, linewidth=1.2, label="nearest, wrong at random")  # fmt: skip
+    if random:
+        axis.plot([100 * share for share in random], [cell.mean for cell in random.values()], "^:", color=PALETTE[3],
+                  markersize=5, linewidth=1.2, label="nearest, wrong at random")  # fmt: skip
     placed = miners(found, score)
     axis.plot([100 * one.share for one in placed], [one.gain.mean for one in placed], "x", color="#6b7079",
               markersize=5, label="real miners")  # fmt: skip
@@ -383,10 +389,13 @@ def prediction_panel(found: Results, axis: Any) -> str:
     """Real miners: the map's prediction against the measured gain."""
     placed = miners(found)
     axis.errorbar([one.predicted for one in placed], [one.gain.mean for one in placed],
-                  [half(one.gain) for one in placed], fmt="x", color="#6b7079", elinewidth=0.7)  # fmt: skip
+                  [half(one.gain) for one in placed], fmt="x", color="#6b7079", elinewidth=0.6)  # fmt: skip
     ends = [value for one in placed for value in (one.predicted, one.gain.mean)] or [0.0, 1.0]
-    axis.plot([min(ends), max(ends)], [min(ends), max(ends)], color="#555555", linestyle="--", linewidth=1)
-    axis.set_xlabel("gain that the map says, points", fontsize=9)
+    low, high = min(ends) - 2, max(ends) + 2
+    axis.plot([low, high], [low, high], color="#555555", linestyle="--", linewidth=1)
+    axis.set_xlim(low, high)
+    axis.set_ylim(low, high)
+    axis.set_xlabel("gain that the map says, points (dashed: equal; long bars are cut)", fontsize=9)
     axis.set_title("real miners: measured gain, points", fontsize=10)
     said = ", ".join(f"{one.row} {number(one.predicted, sign=True)} and {number(one.gain.mean, sign=True)}"
                      for one in placed)  # fmt: skip
