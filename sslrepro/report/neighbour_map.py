@@ -361,7 +361,7 @@ def gain_panel(found: Results, axis: Any, score: str) -> str:
         cells = {share: cell for share, by in curve(found, right, score=score).items() if (cell := cell_of(by))}
         if len(cells) < 2:  # no right neighbours at all: a point that all distances share
             continue
-        x = [100 * share + place - 1 for share in cells]
+        x = [100 * share + 0.7 * (place - 1) for share in cells]
         axis.errorbar(x, [c.mean for c in cells.values()], [half(c) for c in cells.values()], color=colour,
                       marker=marker, markersize=5, linewidth=1.2, capsize=2, elinewidth=0.9,
                       label=f"{right} right neighbours")  # fmt: skip
@@ -378,7 +378,7 @@ def gain_panel(found: Results, axis: Any, score: str) -> str:
     line = rise(found, score=score)
     if line.verdict == "rises" and line.zero_set and math.isfinite(line.zero_set[0]):
         low, high = (100 * min(max(end, 0.0), 1.0) for end in line.zero_set)
-        axis.axvspan(low, high, color=PALETTE[0], alpha=0.1, linewidth=0)
+        axis.axvspan(low, high, color=PALETTE[0], alpha=0.1, linewidth=0, label="break-even of the nearest, 95%")
     axis.set_xlabel("lookups that share the class, %", fontsize=9)
     axis.set_title(f"{SCORES[score]}: gain over no lookup, points", fontsize=10)
     axis.legend(fontsize=7.5, frameon=False, loc="best")
@@ -395,7 +395,7 @@ def prediction_panel(found: Results, axis: Any) -> str:
     axis.plot([low, high], [low, high], color="#555555", linestyle="--", linewidth=1)
     axis.set_xlim(low, high)
     axis.set_ylim(low, high)
-    axis.set_xlabel("gain that the map says, points (dashed: equal; long bars are cut)", fontsize=9)
+    axis.set_xlabel("gain that the map says, points (dashed: equal; long bars are cut)", fontsize=8)
     axis.set_title("real miners: measured gain, points", fontsize=10)
     said = ", ".join(f"{one.row} {number(one.predicted, sign=True)} and {number(one.gain.mean, sign=True)}"
                      for one in placed)  # fmt: skip
