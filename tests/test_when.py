@@ -177,6 +177,15 @@ def test_the_break_even_is_where_the_gain_is_zero():
     assert neighbour_map.rise(found, "farthest").zero == pytest.approx(neighbour_map.rise(found).zero + 0.05, abs=0.02)
 
 
+def test_break_evens_are_of_both_baselines_and_scores():
+    head, body = neighbour_map.break_even_rows(mapped())
+    assert len(body) == 12 and head.index("break-even") == 5
+    by = {tuple(line[:3]): line[5] for line in body}
+    assert by["nearest", "no lookup", "linear probe"] == "20%"
+    assert by["nearest", "no lookup, no gradient", "linear probe"] == "below 0%"  # which has 40 points less
+    assert neighbour_map.break_evens(mapped(keep=lambda task: False)).text == "No seed has a whole curve yet."
+
+
 def test_distances_are_compared_over_the_shares_above_none():
     found = mapped()
     assert neighbour_map.distance_effect(found, "random", "nearest").mean == pytest.approx(-1.0)
@@ -229,5 +238,7 @@ def test_the_lengths_that_reach_the_break_even_are_named():
     reached = when.together(swept(lambda n, s: 1.0, match=0.3), mapped()).text
     assert "break even at 20%" in reached and "at the end of runs of 8 epochs or more" in reached
     short = when.together(swept(lambda n, s: 1.0, match=0.1), mapped()).text
-    assert "do not get there" in short and "10.0" in short
+    assert "do not get there" in short and "they are right in 10.0 ± 0.0% of lookups" in short
+    assert "the map's line says −3.0 points there and the neighbour did +1.0 ± 0.7 (outside its 95% interval" in short
+    assert "(inside its 95% interval, n = 3)" in when.together(swept(lambda n, s: 3.1, match=0.3), mapped()).text
     assert "No break-even is stated" in when.together(swept(lambda n, s: 1.0), mapped(slope=0.0)).text

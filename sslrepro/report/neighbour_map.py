@@ -20,6 +20,7 @@ from sslrepro.report.trends import Trend, first_crossing, sign_word, trend
 from sslrepro.study.results import Results, cell_of, paired_differences
 
 BASE = "no lookup"
+BASES = (BASE, "no lookup, no gradient")
 SCORES = ("linear_top1", "knn_top1")
 LOOKS = dict(zip(DISTANCES, zip(PALETTE[:3], "osD", strict=True), strict=True))
 
@@ -141,13 +142,14 @@ def miners(results: Results, score: str = "linear_top1") -> list[Placed]:
 class Prediction:
     """How well the map predicts the miners, in points.
 
-    error      root mean square of gain minus prediction;  bias   mean of the same
+    error      root mean square of gain minus prediction;  bias   mean of the same;  spread   around that mean
     baseline   root mean square of gain minus the miners' own mean gain, which knows them
     """
 
     n: int
     error: float
     bias: float
+    spread: float
     baseline: float
 
     @property
@@ -162,7 +164,8 @@ def prediction(results: Results, score: str = "linear_top1") -> Prediction | Non
     if len(placed) < 2:
         return None
     errors, gains = np.array([one.error for one in placed]), np.array([one.gain.mean for one in placed])
-    return Prediction(len(placed), float(np.sqrt((errors**2).mean())), float(errors.mean()), float(gains.std()))
+    error = float(np.sqrt((errors**2).mean()))
+    return Prediction(len(placed), error, float(errors.mean()), float(errors.std()), float(gains.std()))
 
 
 # --- words ------------------------------------------------------------------------------------------------------
@@ -190,7 +193,8 @@ def finding(results: Results) -> str:
             f" {errors.n} real miners, none of which took part in the curve: the map's prediction from their share of "
             f"right lookups errs by {errors.error:.1f} points (root mean square; mean error "
             f"{number(errors.bias, sign=True)}), their own mean by {errors.baseline:.1f}: the map "
-            f"{'explains' if errors.explains else 'does not explain'} the differences between them."
+            f"{'explains' if errors.explains else 'does not explain'} them. Around their mean the errors spread by "
+            f"{errors.spread:.1f} points, which the rule does not ask."
         )
     return text.strip() + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
 
@@ -261,6 +265,28 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str
     return head, body, [line(CONTROLS[name], name, True) for name in results.definition.controls]
 
 
+def break_even_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Slope and break-even of every distance, by score and by what the gain is over."""
+    head = ["right neighbours", "gain over", "score", "points per 10% right", "probability of a rise", "break-even",
+            "95% set", "points cross at", "n"]  # fmt: skip
+    body = []
+    for right in DISTANCES:
+        for base in BASES:
+            for score, label in short_names(results, SCORES).items():
+                line = rise(results, right, score, base)
+                if not line.n:
+                    continue
+                slope, ends, bent = line.slope, line.zero_set, bent_crossing(results, right, score, base)
+                rises = line.verdict == "rises"
+                body.append([
+                    right, base, label, format_cell(Cell(slope.mean / 10, slope.sd / 10, slope.n), sign=True),
+                    "" if line.rising is None else f"{line.rising:.3f}", percent(line.zero) if rises else "not stated",
+                    f"{percent(ends[0])} to {percent(ends[1])}" if rises and ends else "",
+                    percent(bent) if bent is not None else "nowhere", str(line.n),
+                ])  # fmt: skip
+    return head, body
+
+
 def miner_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Real miners beside the map's prediction, by their share of right lookups."""
     head = ["miner", "right at the end, %", "gain, points", "the map says", "error", "n"]
@@ -298,11 +324,19 @@ def accuracies(results: Results) -> Display:
     return Display(table_html(head, body, foot), text_table([head, *body, *foot]))
 
 
+def break_evens(results: Results) -> Display:
+    """Where each distance breaks even, by score and by what the gain is over."""
+    head, body = break_even_rows(results)
+    if not body:
+        return Display("<p>No seed has a whole curve yet.</p>", "No seed has a whole curve yet.")
+    return Display(table_html(head, body), text_table([head, *body]))
+
+
 def placement(results: Results) -> Display:
     """Real miners beside the map's prediction."""
     head, body = miner_rows(results)
     if not body:
-        return Display("<p>No seed has the whole curve yet.</p>", "No seed has the whole curve yet.")
+        return Display("<p>No seed has a whole curve yet.</p>", "No seed has a whole curve yet.")
     return Display(table_html(head, body), text_table([head, *body]))
 
 
@@ -332,7 +366,9 @@ def gain_panel(results: Results, axis: Any, score: str) -> str:
     said = []
     for place, (right, (colour, marker)) in enumerate(LOOKS.items()):
         cells = {share: cell for share, by in curve(results, right, score=score).items() if (cell := cell_of(by))}
-        x = [100 * share + place - 1 for share in cells]
+        if len(cells) < 2:  # no right neighbours at all: a point that all distances share
+            continue
+        x = [100 * share + 0.7 * (place - 1) for share in cells]
         axis.errorbar(x, [c.mean for c in cells.values()], [half(c) for c in cells.values()], color=colour,
                       marker=marker, markersize=5, linewidth=1.2, capsize=2, elinewidth=0.9,
                       label=f"{right} right neighbours")  # fmt: skip
@@ -340,15 +376,16 @@ def gain_panel(results: Results, axis: Any, score: str) -> str:
         said.append(f"{right} {values or 'not run'}")
     random = {share: cell for share, by in curve(results, wrong="random", score=score).items()
               if share < 1 and (cell := cell_of(by))}  # fmt: skip
-    axis.plot([100 * share for share in random], [cell.mean for cell in random.values()], "^:", color=PALETTE[3],
-              markersize=5, linewidth=1.2, label="nearest, wrong at random")  # fmt: skip
+    if random:
+        axis.plot([100 * share for share in random], [cell.mean for cell in random.values()], "^:", color=PALETTE[3],
+                  markersize=5, linewidth=1.2, label="nearest, wrong at random")  # fmt: skip
     placed = miners(results, score)
     axis.plot([100 * one.share for one in placed], [one.gain.mean for one in placed], "x", color="#6b7079",
               markersize=5, label="real miners")  # fmt: skip
     line = rise(results, score=score)
     if line.verdict == "rises" and line.zero_set and math.isfinite(line.zero_set[0]):
         low, high = (100 * min(max(end, 0.0), 1.0) for end in line.zero_set)
-        axis.axvspan(low, high, color=PALETTE[0], alpha=0.1, linewidth=0)
+        axis.axvspan(low, high, color=PALETTE[0], alpha=0.1, linewidth=0, label="break-even of the nearest, 95%")
     axis.set_xlabel("lookups that share the class, %", fontsize=9)
     axis.set_title(f"{short_names(results, SCORES)[score]}: gain over no lookup, points", fontsize=10)
     axis.legend(fontsize=7.5, frameon=False, loc="best")
@@ -359,10 +396,13 @@ def prediction_panel(results: Results, axis: Any) -> str:
     """Real miners: the map's prediction against the measured gain."""
     placed = miners(results)
     axis.errorbar([one.predicted for one in placed], [one.gain.mean for one in placed],
-                  [half(one.gain) for one in placed], fmt="x", color="#6b7079", elinewidth=0.7)  # fmt: skip
+                  [half(one.gain) for one in placed], fmt="x", color="#6b7079", elinewidth=0.6)  # fmt: skip
     ends = [value for one in placed for value in (one.predicted, one.gain.mean)] or [0.0, 1.0]
-    axis.plot([min(ends), max(ends)], [min(ends), max(ends)], color="#555555", linestyle="--", linewidth=1)
-    axis.set_xlabel("gain that the map says, points", fontsize=9)
+    low, high = min(ends) - 2, max(ends) + 2
+    axis.plot([low, high], [low, high], color="#555555", linestyle="--", linewidth=1)
+    axis.set_xlim(low, high)
+    axis.set_ylim(low, high)
+    axis.set_xlabel("gain that the map says, points (dashed: equal; long bars are cut)", fontsize=8)
     axis.set_title("real miners: measured gain, points", fontsize=10)
     said = ", ".join(f"{one.row} {number(one.predicted, sign=True)} and {number(one.gain.mean, sign=True)}"
                      for one in placed)  # fmt: skip

@@ -1,5 +1,6 @@
 """When do other images help? What the budget sweep and the neighbour map say together, from their results."""
 
+from sslrepro.claims import Cell
 from sslrepro.report import budget_sweep, neighbour_map
 from sslrepro.report.formats import Display, format_cell, html_table, number, text_table
 from sslrepro.report.neighbour_map import percent
@@ -27,15 +28,31 @@ def sentence(sweep: Results, map_: Results) -> str:
     ends = line.zero_set
     text = f"On the map near right neighbours break even at {percent(line.zero)}"
     text += f" (95% set {percent(ends[0])} to {percent(ends[1])}). " if ends else ". "
-    known = [(n, share) for name, n in budget_sweep.lengths(sweep).items()
-             if (share := budget_sweep.right(sweep, name))]  # fmt: skip
-    reached = [n for n, share in known if share.mean >= 100 * line.zero]
+    here = budget_sweep.lengths(sweep)
+    known = [(n, name, share) for name, n in here.items() if (share := budget_sweep.right(sweep, name))]
+    reached = [n for n, _, share in known if share.mean >= 100 * line.zero]
     if not known:
         return text.strip()
-    if not reached:
-        n, share = known[-1]
-        return f"{text}NNCLR's own neighbours do not get there: {format_cell(share)}% after {n} epochs."
-    return f"{text}NNCLR's own neighbours are as right as that at the end of runs of {reached[0]} epochs or more."
+    if reached:
+        text += f"NNCLR's own neighbours are as right as that at the end of runs of {reached[0]} epochs or more. "
+    else:
+        text += "NNCLR's own neighbours do not get there. "
+    n, name, share = known[-1]
+    effect = cell_of(budget_sweep.difference(sweep, budget_sweep.PRIMARY, name))
+    says = line.at(share.mean / 100)
+    text += f"After {n} epochs they are right in {format_cell(share)}% of lookups; the map's line says "
+    text += f"{number(says, sign=True)} points there"
+    return text + (
+        "." if effect is None else f" and the neighbour did {format_cell(effect, sign=True)} ({held(says, effect)})."
+    )
+
+
+def held(says: float, effect: Cell) -> str:
+    """Whether what the map says lies in an effect's interval."""
+    if effect.n < 2:
+        return "one seed"
+    inside = abs(says - effect.mean) <= effect.half_width
+    return f"{'inside' if inside else 'outside'} its 95% interval, n = {effect.n}"
 
 
 def together(sweep: Results, map_: Results) -> Display:
