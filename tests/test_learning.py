@@ -43,6 +43,7 @@ def test_simclr_beats_the_random_encoder_and_pixels(setting, tmp_path):
 LONGER = {
     "nnsiam": {"settings.queue_size": 96},
     "instdisc": {},
+    "ifnd_swav": {},  # pseudo-labels after an epoch of random prototypes hold it back: a lift of 0.005 in six epochs
     "isl": {},
     "la": {"settings.warm": 0.5},
     "invp": {"settings.gate": 0.5, "settings.hidden": 0},
