@@ -1,4 +1,4 @@
-"""CPU-seconds of tests, their processes included: `python -m pytest -p tests.costs tests/test_study.py`.
+"""CPU-seconds of tests, their processes included: `python -m pytest -p tests.costs tests/study/test_end_to_end.py`.
 
 Wall time says little on a shared machine. Fixtures count for the test that asks for them first. With --renew-slow the
 lines of tests/slow.txt that belong to the files at hand are written anew: `make test-fast` leaves out the test

@@ -4,7 +4,7 @@ Processors choose among kernels that round in their own ways. Environment variab
 far as the processor at hand allows, and `OtherOrder` stands in for kernels that it does not have. No test may rely on
 numbers that hold on one processor alone.
 
-    python tests/processors.py [words for pytest]     other tests than the chosen ones, such as `tests/test_norm.py -x`
+    python tests/processors.py [words for pytest]     other tests than the chosen ones, such as `tests/parts/test_norm.py -x`
 """
 
 import contextlib
@@ -36,12 +36,12 @@ SETTINGS: dict[str, dict[str, str]] = {
 
 # Equality to the bit, and tolerances near rounding, across calls that show a kernel other numbers of rows.
 CHOSEN = [
-    "tests/test_views.py::test_blocks_leave_no_trace", "tests/test_views.py::test_no_order_of_summation_shows_in_a_view",
-    "tests/test_augment.py::test_products_are_exact", "tests/test_augment.py::test_levels_of_8_bits_are_not_rounded",
-    "tests/test_augment.py::test_horizontal_flip",
-    "tests/test_distributed.py::test_two_processes_see_the_halves_of_every_batch",
-    "tests/test_distributed.py::test_a_run_is_that_of_one_process[nnsiam]",
-    "tests/test_norm.py", "tests/test_moco_norms.py", "tests/test_losses.py", "tests/test_prototypes.py",
+    "tests/data/test_views.py::test_blocks_leave_no_trace", "tests/data/test_views.py::test_no_order_of_summation_shows_in_a_view",
+    "tests/data/test_augment.py::test_products_are_exact", "tests/data/test_augment.py::test_levels_of_8_bits_are_not_rounded",
+    "tests/data/test_augment.py::test_horizontal_flip",
+    "tests/training/test_two_processes.py::test_two_processes_see_the_halves_of_every_batch",
+    "tests/training/test_two_processes.py::test_a_run_is_that_of_one_process[nnsiam]",
+    "tests/parts/test_norm.py", "tests/methods/test_moco_norms.py", "tests/parts/test_losses.py", "tests/parts/test_prototypes.py",
 ]  # fmt: skip
 
 
@@ -135,9 +135,9 @@ def main(words: list[str]) -> int:
     """Runs the tests under each setting in a process of its own; the number of settings under which one failed."""
     failures = 0
     for name, setting in SETTINGS.items():
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests'}"} | setting
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)} | setting
         begun = time.perf_counter()
-        run = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "processors", *(words or CHOSEN)]
+        run = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "tests.processors", *(words or CHOSEN)]
         failed = subprocess.run(run, env=environment, cwd=PROJECT).returncode != 0
         failures += failed
         told = " ".join(f"{variable}={value}" for variable, value in setting.items())

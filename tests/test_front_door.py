@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import tiny
 
 import sslrepro
 from sslrepro.data.dataset import DataConfig
 from sslrepro.parts.encoders import encoder
 from sslrepro.training.loop import train
+from tests.conftest import tiny
 
 ROOT = Path(__file__).parent.parent
 

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from processors import EFFECT, SETTINGS, OtherOrder
 from torch.nn import functional as F
+
+from tests.processors import EFFECT, SETTINGS, OtherOrder
 
 
 def random(*shape: int) -> torch.Tensor:

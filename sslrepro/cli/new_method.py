@@ -25,7 +25,7 @@ def new_method(settings: argparse.Namespace) -> None:
         print(f"written   {path.relative_to(PROJECT)}")
     print(f"\nThey are {settings.like} under another name, and work. Change the code and the oracle, each from the "
           "equation; then\n"
-          f"  python -m pytest -q tests/test_equations.py tests/test_method_contract.py -k {settings.name}\n"
+          f"  python -m pytest -q tests/methods/test_equations.py tests/methods/test_contract.py -k {settings.name}\n"
           f"  python -m sslrepro train --method {settings.name} --profile smoke")  # fmt: skip
 
 

@@ -9,7 +9,7 @@ matrix products do not keep that: which of their kernels runs, and so how sums a
 call. Here products are exact (`product`), or written out as multiplications and additions, which IEEE 754 rounds alike
 wherever in a tensor they stand; exponentials, whose last bit libraries leave open, are taken over whole batches.
 
-Departures from torchvision v2, measured in tests/test_augment.py: the colour changes come in a fixed order
+Departures from torchvision v2, measured in tests/data/test_augment.py: the colour changes come in a fixed order
 (brightness, contrast, saturation, hue), and the first three are clamped once, after the last of them.
 """
 

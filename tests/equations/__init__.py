@@ -1,6 +1,6 @@
 """Oracles: each method's loss a second time, from its paper, in plain Python on lists of floats, in float64.
 
-`tests/test_equations.py` finds `tests/equations/<method>.py` by name and compares loss (to 1e-9) and state. An oracle
+`tests/methods/test_equations.py` finds `tests/equations/<method>.py` by name and compares loss (to 1e-9) and state. An oracle
 of a method whose views attract each other, all of it:
 
     \"""Attract (an example): minus the cosine of two views.\"""

@@ -1,0 +1,238 @@
+"""The papers' parts of the book: numbers come from the transcriptions, ids lead somewhere, drawings can be read."""
+
+import importlib
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+
+from sslrepro import papers
+from sslrepro.claims import Missing, Verdict
+
+BOOK = Path(__file__).parents[2] / "book"
+WRITTEN = [*sorted((BOOK / "papers").glob("*.md")), BOOK / "contradictions.md"]
+ROLE = re.compile(r"\{(printed|stated|setting)\}`([^`]+)`")
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """The book's extensions by file name, imported as Sphinx does: from their own folder."""
+    sys.path.insert(0, str(BOOK / "_ext"))
+    names = [path.stem for path in (BOOK / "_ext").glob("*.py")]
+    yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
+    sys.path.remove(str(BOOK / "_ext"))
+
+
+def test_roles_show_what_the_paper_prints(pages):
+    rows = {row["row"]: row for row in papers.table("nnclr_queue")["rows"]}
+    assert pages.paper_numbers.cell("nnclr_queue.q8192.top1") == str(rows["q8192"]["top1"])
+    gap = rows["q98304"]["top1"] - rows["q8192"]["top1"]
+    assert pages.paper_numbers.cell("nnclr_queue.q98304.top1 - nnclr_queue.q8192.top1") == f"{gap:.1f}"
+    assert pages.paper_numbers.value("nnclr.crop_1000ep") == str(papers.text_value("nnclr", "crop_1000ep"))
+    assert pages.paper_numbers.setting("nnclr.headline_run.queue") == "98,304"
+    assert pages.paper_numbers.setting("nnclr_linear.multi_crop_epochs") == str(
+        papers.settings("nnclr_linear")["multi_crop_epochs"]
+    )
+
+
+def test_a_number_says_in_words_where_it_is_from(pages):
+    numbers = pages.paper_numbers
+    assert numbers.cell_source("nnclr_queue.q8192.top1") == "NNCLR, Table 7a: 8192, Top-1"
+    assert numbers.cell_source("nnclr_queue.q98304.top1 - nnclr_queue.q8192.top1").count("Table 7a") == 2
+    assert numbers.value_source("nnclr.nn_match_end").startswith("NNCLR, 4.5: accuracy of the NN")
+    assert numbers.setting_source("nnclr.headline_run.queue") == "NNCLR, settings: headline run, queue"
+
+
+@pytest.mark.parametrize("read, text", [
+    ("cell", "nnclr_queue.q1.top1"), ("cell", "nnclr_nnsiam.simsiam.top5"), ("value", "nnclr.nothing"),
+    ("setting", "nnclr.headline_run.nothing"),
+])  # fmt: skip
+def test_a_number_that_is_not_printed_is_an_error(pages, read, text):
+    with pytest.raises(Missing):
+        getattr(pages.paper_numbers, read)(text)
+
+
+def test_every_role_on_the_written_pages_can_be_read(pages):
+    readers = {
+        "printed": pages.paper_numbers.cell,
+        "stated": pages.paper_numbers.value,
+        "setting": pages.paper_numbers.setting,
+    }
+    found = [match for page in WRITTEN for match in ROLE.findall(page.read_text())]
+    assert len(found) > 30 and all(readers[name](text) for name, text in found)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)
+def test_no_result_is_typed(page):
+    assert re.findall(r"\d\.\d", ROLE.sub("", page.read_text())) == []
+
+
+def test_every_contradiction_concerns_something_known(pages):
+    empty = [name for name, ids in pages.relations.concerned().items() if not ids]
+    assert empty == [] and set(pages.relations.concerned()) == set(pages.relations.contradictions())
+
+
+def test_a_note_on_nothing_is_refused(pages, monkeypatch, tmp_path):
+    (tmp_path / "contradictions.md").write_text("nnclr_x01: nnclr_queu\n")
+    monkeypatch.setattr(pages.relations, "BOOK", tmp_path)
+    with pytest.raises(ValueError, match="nnclr_x01: id must be a table, figure or claim, got 'nnclr_queu'"):
+        pages.relations.concerned.__wrapped__()
+
+
+def test_readers_see_no_line_numbers_of_a_source_they_do_not_have(pages):
+    texts = [pages.relations.readable(str(one[key])) for one in pages.relations.contradictions().values()
+             for key in ("statement_a", "statement_b", "analysis", "use")]  # fmt: skip
+    lines = [text for text in texts if re.search(r"\blines? \d", re.sub(r"Algorithm 1 \(lines? [\d-]+\)", "", text))]
+    assert lines == [] and any("Algorithm 1 (line 10)" in text for text in texts)
+
+
+def test_ids_become_links_only_where_they_are_words(pages):
+    known = {"nnclr_c01": "claims.html"}
+    assert pages.id_links.link_ids("<td>nnclr_c01</td>", "../", known) == (
+        '<td><a class="id" href="../claims.html#nnclr_c01">nnclr_c01</a></td>'
+    )
+    for same in ('<a href="#x">nnclr_c01</a>', '<img alt="nnclr_c01">', "<pre>x <b>nnclr_c01</b></pre>", "nnclr_c99",
+                 "my_nnclr_c01", "nnclr_c012"):  # fmt: skip
+        assert pages.id_links.link_ids(same, "../", known) == same
+    assert pages.id_links.link_ids("<pre>a</pre>nnclr_c01", "", known).endswith("</a>")
+
+
+def test_drawings_are_whole_described_and_used(pages):
+    for name, draw in pages.diagrams.DRAWINGS.items():
+        tree = ElementTree.fromstring(draw())
+        assert tree.get("role") == "img" and len(tree.get("aria-label")) > 80
+        _, _, width, height = map(float, tree.get("viewBox").split())
+        heads = {f"url(#{one.get('id')})" for one in tree.iter("marker")}
+        for one in tree.iter():
+            for end in ("marker-start", "marker-end"):
+                assert one.get(end) is None or one.get(end) in heads
+        words = [one for one in tree.iter("text")]
+        assert words and not any(re.search(r"\d\.?\d", one.text) for one in words)
+        assert all(0 <= float(one.get("x")) < width and 0 < float(one.get("y")) < height for one in words)
+        assert f"```{{diagram}} {name}\n" in (BOOK / "papers" / f"{name.split('_')[0]}.md").read_text()
+        assert name in pages.relations.figures()
+
+
+def listing(pages, kind):
+    """A directive outside a build."""
+    made = type("Alone", (kind,), {"env": SimpleNamespace(docname="claims")})
+    return made.__new__(made)
+
+
+def test_every_claim_has_its_entry_and_anchor(pages):
+    sections = listing(pages, pages.claims_list.ClaimsList).run()[1:]
+    anchors = [one["ids"][0] for section in sections for one in section.children[1:]]
+    assert sorted(anchors) == sorted(papers.claims())
+
+
+def test_a_claim_says_what_would_settle_it(pages):
+    def said(**given):
+        return "".join(pages.claims_list.ClaimsList.settled(Verdict("c", "text", **given)))
+
+    assert "17 seeds per cell would settle it" in said(verdict="inconclusive", probability=0.6, seeds_needed=17)
+    assert "larger scale" in said(verdict="inconclusive", probability=0.6)
+    assert said(verdict="holds", probability=0.97) == ", probability 0.970"
+    assert said(verdict="not judged", reason="not run: x") == ": not run: x"
+
+
+def test_the_better_known_verdict_of_a_profile_is_shown(pages, monkeypatch):
+    def result(table):
+        return SimpleNamespace(plan=SimpleNamespace(profile=SimpleNamespace(name="cpu")),
+                               definition=SimpleNamespace(id=table))  # fmt: skip
+
+    judged = Verdict("nnclr_c01", "t", "holds", 0.99)
+    unjudged = Verdict("nnclr_c01", "t", "not judged", reason="not run")
+    rows = (("a-cpu", result("a"), (unjudged,)), ("b-cpu", result("b"), (judged,)), ("c-cpu", result("c"), (unjudged,)))
+    monkeypatch.setattr(pages.claims_list, "judged", lambda: rows)
+    assert pages.claims_list.ClaimsList.known.__wrapped__("nnclr_c01") == {"cpu": ("b-cpu", "b", judged)}
+
+
+def test_what_is_not_run_stands_as_printed(pages):
+    assert pages.printed_table.rest_of(papers.table("ifnd_linear")) == [
+        "voc",
+        "places",
+    ] and not pages.printed_table.rest_of(papers.table("nnclr_queue"))
+    for name in ("nnclr_semisup", "nnclr_transfer", "ifnd_semisup", "ifnd_coco"):
+        table, shown = papers.table(name), pages.printed_table.as_printed(papers.table(name))
+        assert shown.count("<td>not run yet</td>") == len(table["rows"])
+        for score in table["metric"]:
+            values = [line[score] for line in table["rows"] if line.get(score) is not None]
+            assert all(f">{value:.1f}<" in shown for value in values)
+            assert f"<strong>{max(values):.1f}</strong>" in shown
+    places = pages.printed_table.as_printed(papers.table("ifnd_linear"), ["voc", "places"])
+    assert "VOC, %, not run yet" in places and "ImageNet, %" not in places
+
+
+def test_the_page_of_a_table_is_completed(pages):
+    margin = "```{margin} **x**: within the paper\nLine 203: a number.\n```\n\n## What is varied"
+    cells = [{"cell_type": "markdown", "source": [margin]}, {"cell_type": "code", "source": ["line 203"]}]
+    for name, ids in (("executed/ifnd_linear-cpu", ["scale-strip", "code-behind", "paper-columns"]),
+                      ("executed/nnclr_queue-cpu", ["scale-strip", "code-behind"]),
+                      ("executed/all_methods-cpu", ["code-behind"]), ("rule", [])):  # fmt: skip
+        source = [json.dumps({"cells": cells})]
+        pages.table_page.complete(None, name, source)
+        made = json.loads(source[0])["cells"]
+        assert [cell["id"] for cell in made if "id" in cell] == ids
+        notes, code = (cell for cell in made if "id" not in cell)
+        assert code == cells[1]  # code is never touched
+        assert ("Line 203" in "".join(notes["source"])) == ("scale-strip" not in ids)
+
+
+def test_every_contradiction_of_a_table_stands_in_its_margin(pages):
+    for table, made in pages.relations.definitions().items():
+        notes = pages.margin.further_notes(table)
+        told = {*made.margin, *re.findall(r"\w+_x\d\d", notes)}
+        assert {name for name, ids in pages.relations.concerned().items() if table in ids} <= told
+        assert not any(f"**{name}**" in notes for name in made.margin)  # none twice
+
+
+def test_the_pictures_of_a_page_have_ids_of_their_own(pages):
+    ids = [one for draw in pages.diagrams.DRAWINGS.values() for one in re.findall(r'id="([^"]+)"', draw())]
+    assert len(ids) == len(set(ids)) > 4
+    for draw in pages.diagrams.DRAWINGS.values():
+        assert set(re.findall(r"url\(#([^)]+)\)", draw())) <= set(re.findall(r'id="([^"]+)"', draw()))
+
+
+def test_an_open_claim_says_what_it_takes(pages):
+    open_one = Verdict("nnclr_c01", "t", "inconclusive", 0.5, seeds_needed=1234)
+    assert "1,234 seeds" in pages.claims_list.settles(open_one)
+    assert "larger scale" in pages.claims_list.settles(Verdict("nnclr_c01", "t", "inconclusive", 0.5))
+
+
+def test_scripts_that_fetch_others_are_dropped(pages):
+    inline = SimpleNamespace(filename=None, attributes={"body": 'const THEBE_JS_URL = "https://unpkg.com/thebe"'})
+    kept = SimpleNamespace(filename="_static/tables.js", attributes={"defer": "defer"})
+    assert pages.local_assets.fetches(inline) and not pages.local_assets.fetches(kept)
+    assert pages.local_assets.fetches("_static/sphinx-thebe.js") and pages.local_assets.fetches(
+        "https://cdn.example/x.js"
+    )
+
+
+def test_a_thumbnail_is_small(pages):
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.effect_noise((1400, 500), 60).save(buffer, format="png")
+    small = pages.thumbnails.thumbnail(buffer.getvalue())
+    assert Image.open(io.BytesIO(small)).width == 480 and len(small) < len(buffer.getvalue()) / 4
+
+
+def test_the_gallery_takes_pictures_from_the_pages(pages):
+    published = sorted(page for page in (BOOK / "executed").glob("*.ipynb") if not page.stem.endswith("-smoke"))
+    for page in published:
+        title, png, alt = pages.thumbnails.pictured(page)
+        assert title and not title.startswith("#")
+        if page.stem.partition("-")[0] in papers.tables():
+            assert png[:4] == b"\x89PNG" and len(alt) > 40
+
+
+def test_a_method_page_gets_the_tables_that_train_it(pages):
+    for name, grows in (("methods/nnclr", True), ("methods/nothing", False), ("rule", False), ("papers/nnclr", False)):
+        source = ["# Title\n"]
+        pages.related.with_claims(None, name, source)
+        assert ("```{method-tables} nnclr\n```" in source[0]) == grows and source[0].startswith("# Title\n")

@@ -1,0 +1,74 @@
+"""A method of somebody else's: three new files, none edited, and the tests that every method has."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sslrepro.cli.new_method import class_name, write
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the sources, without results."""
+    place = tmp_path_factory.mktemp("fork") / "tree"
+    without = shutil.ignore_patterns("__pycache__", "executed", "cpu*", "night", "*.png")
+    for name in ("sslrepro", "tests", "notebooks", "book"):
+        shutil.copytree(ROOT / name, place / name, ignore=without)
+    shutil.copy(ROOT / "pyproject.toml", place)
+    return place
+
+
+def run(tree: Path, *words: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    environment.pop("SSLREPRO_HOME", None)
+    return subprocess.run([sys.executable, "-m", *words], cwd=tree, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("name", "like"), [("agree", "msf"), ("my_clusters", "deepcluster")])
+def test_three_files_that_pass_as_written(tree, name, like):
+    before = {
+        path: path.stat().st_mtime_ns for path in tree.rglob("*") if path.is_file() and "__pycache__" not in str(path)
+    }
+    made = run(tree, "sslrepro", "new", "method", name, "--like", like)
+    assert made.returncode == 0 and made.stdout.count("written") == 3, made.stderr
+    after = {path for path in tree.rglob("*") if path.is_file() and "__pycache__" not in str(path)} - before.keys()
+    assert {str(path.relative_to(tree)) for path in after} == {
+        f"sslrepro/methods/{name}.py", f"tests/equations/{name}.py", f"book/methods/{name}.md"}  # fmt: skip
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items()), "no other file is touched"
+    checks = ["tests/methods/test_equations.py", "tests/methods/test_contract.py", "tests/training/test_every_method.py"]
+    checks = checks if like == "msf" else checks[:1]
+    tested = run(tree, "pytest", "-q", *checks, "-k", name)
+    assert tested.returncode == 0 and " passed" in tested.stdout and "failed" not in tested.stdout, tested.stdout[
+        -3000:
+    ]
+    if like != "msf":
+        return
+    lists = ["tests/methods/test_gradients_and_state.py::test_heads_have_the_papers_layers", "tests/test_layers.py",
+             "tests/methods/test_gradients_and_state.py::test_what_the_loop_does_for_single_methods",
+             "tests/test_identity.py::test_planned_runs_keep_their_names", "tests/methods/test_contract.py",
+             "tests/book/test_sources.py::test_every_method_has_a_page_that_includes_its_code"]  # fmt: skip
+    tested = run(tree, "pytest", "-q", *lists, "-k", "heads or loop or planned or page or imports or no_method or room")
+    assert "failed" not in tested.stdout and " passed" in tested.stdout, tested.stdout[-3000:]
+    assert name in run(tree, "sslrepro", "list").stdout
+    page = (tree / "book" / "methods" / f"{name}.md").read_text()
+    assert f"# {class_name(name)}\n" in page and f"{class_name(name)}.loss" in page and f"{like}.py" not in page
+
+
+@pytest.mark.parametrize(("name", "like", "said"), [
+    ("Agree", "msf", "name must be small letters"), ("nnclr", "msf", "name must be one that is not taken"),
+    ("agree2", "nnclr", "--like must be one of .*msf"), ("agree2", "mfs", "Did you mean 'msf'"),
+])  # fmt: skip
+def test_wrong_words_are_one_error(tree, name, like, said):
+    with pytest.raises(ValueError, match=said):
+        write(name, like, tree)
+
+
+def test_outside_of_a_checkout_it_says_so(tmp_path):
+    with pytest.raises(ValueError, match="folder must be a checkout of the repository"):
+        write("agree2", "msf", tmp_path)
