@@ -17,7 +17,7 @@ from sslrepro import evaluate
 from sslrepro.base.types import Features
 from sslrepro.data.datasets import load, resolve
 from sslrepro.evaluate.knn import neighbour_match
-from sslrepro.parts.extract import encoded
+from sslrepro.parts.extract import encode_images
 from sslrepro.study.profiles import profile
 from sslrepro.training.loop import train
 
@@ -48,7 +48,7 @@ def measured(seed: int) -> dict[str, float]:
         name = "random encoder" if epochs == 0 else type(made).__name__
         found[f"{name}, linear"] = accuracy
         if name == "SimCLR":
-            z = encoded(nn.Sequential(made.encoder, made.projector), splits[0], normalise)
+            z = encode_images(nn.Sequential(made.encoder, made.projector), splits[0], normalise)
             match = neighbour_match(Features(z, splits[0].labels))
             found["SimCLR, nearest neighbour in the embedding has the class"] = 100 * match
     pixels = [evaluate.pixels(split) for split in splits]

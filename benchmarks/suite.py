@@ -22,11 +22,11 @@ from benchmarks.peers import HAS_LIGHTLY, LightlyStep, endless, lightly_transfor
 from sslrepro.base.store import environment, write_json
 from sslrepro.base.types import Features
 from sslrepro.data import load
-from sslrepro.data.views import augmented, recipe
+from sslrepro.data.views import augment_images, recipe
 from sslrepro.evaluate import knn, linear
 from sslrepro.parts.cluster import HAS_FAISS, kmeans
 from sslrepro.parts.encoders import encoder
-from sslrepro.parts.extract import encoded
+from sslrepro.parts.extract import encode_images
 from sslrepro.parts.memory import unit
 from sslrepro.parts.mining import nearest, similar_pairs
 from sslrepro.parts.optim import optimizer
@@ -111,7 +111,7 @@ def views(cpu: Profile, device: str) -> Iterator[dict]:
 
         def ours(train=train, view=view, generator=generator, index=index) -> None:
             for _ in range(2):
-                augmented(train.take(index).float().div_(255), view, generator)
+                augment_images(train.take(index).float().div_(255), view, generator)
 
         pipeline, pictures = torchvision_pipeline(view, side), list(train.images[:64].cpu())
 
@@ -177,7 +177,7 @@ def renewals(cpu: Profile, device: str) -> Iterator[dict]:
 
     def renew() -> None:
         net.pseudo.at.zero_()  # or it would not be due again
-        net.refresh(lambda part: encoded(part, train, source.normalise), 0.5)
+        net.refresh(lambda part: encode_images(part, train, source.normalise), 0.5)
 
     clusterings = len(config.settings["clusters"])
     row = compared(f"pseudo-labels of {len(train):,} images, {clusterings} clusterings", "passes/s",

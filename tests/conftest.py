@@ -46,7 +46,7 @@ def smoke_runs(tmp_path_factory) -> Path:
     `make test` names the folder, a fresh one, so that the notebooks read the same runs.
     """
     from sslrepro import tables
-    from sslrepro.base.store import locked
+    from sslrepro.base.store import lock_folder
     from sslrepro.study import ledger, plans, workers
     from sslrepro.study.run import merge_runs
 
@@ -56,7 +56,7 @@ def smoke_runs(tmp_path_factory) -> Path:
     wanted = merge_runs([run for name in tables.names() for run in plans.plan_table(name, "smoke", 1).runs])
     made = plans.plan_table("nnclr_queue", "smoke", 1)
     wanted = [run for run in wanted if ledger.published_record(run, made) is None]
-    with locked(shared / "smoke-runs-lock"):
+    with lock_folder(shared / "smoke-runs-lock"):
         workers.carry_out(wanted, folder, progress=False)
     return folder
 

@@ -80,7 +80,7 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, wait: bool = True) -> Iterator[None]:
+def lock_folder(folder: Path, wait: bool = True) -> Iterator[None]:
     """Hold a folder for this process; another one waits. The lock goes with the process, however it ends.
 
     wait   False: raises BlockingIOError at once where another process holds the folder

@@ -109,7 +109,7 @@ class Drawn(NamedTuple):
         return Drawn(box, to_device(self.factors[rows], device), self.coins[rows], blur)
 
 
-def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
+def draw_transforms(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
     """Parameters for `n` images of `side` px; every image gets its own draw, on the CPU whatever the device."""
     box = augment.crop_boxes(n, side, view.crop, view.ratio, generator)
     coins = torch.rand(n, 5, generator=generator)
@@ -128,7 +128,7 @@ def drawn(view: View, n: int, side: int, generator: torch.Generator) -> Drawn:
     return Drawn(box, factors, coins, blur)
 
 
-def rendered(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[Tensor, "b 3 p q"]:
+def render_views(images: Float[Tensor, "b 3 h w"], view: View, how: Drawn) -> Float[Tensor, "b 3 p q"]:
     """One view of a float batch in [0, 1] with the given parameters."""
     side, out = images.shape[2], view.side(images.shape[2])
     (top, left, height, width), coins, device = how.box, how.coins, images.device
@@ -155,10 +155,12 @@ def blocks(n: int, side: int, device: torch.device) -> list[slice]:
     return [slice(first, min(first + size, n)) for first in range(0, n, size)]
 
 
-def augmented(images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Generator) -> Float[Tensor, "b 3 p q"]:
+def augment_images(
+    images: Float[Tensor, "b 3 h w"], view: View, generator: torch.Generator
+) -> Float[Tensor, "b 3 p q"]:
     """One view of a float batch in [0, 1]; every image gets its own draw from `generator` (on the CPU)."""
-    how = drawn(view, len(images), images.shape[2], generator)
-    parts = [rendered(images[rows], view, how.of(rows, images.device))
+    how = draw_transforms(view, len(images), images.shape[2], generator)
+    parts = [render_views(images[rows], view, how.of(rows, images.device))
              for rows in blocks(len(images), images.shape[2], images.device)]  # fmt: skip
     return torch.cat(parts)
 
@@ -222,13 +224,13 @@ class Batches:
         """A view, ready for the encoder, of rows start, start + 1, ... of a batch of `total` shared out over processes:
         draws are made for all of it, so that views do not depend on the number of processes."""
         device, side = index.device, self.data.images.shape[2]
-        how, out = drawn(view, total or len(index), side, generator), view.side(side)
+        how, out = draw_transforms(view, total or len(index), side, generator), view.side(side)
         form = torch.channels_last if self.channels_last else torch.contiguous_format
         made = torch.empty(len(index), 3, out, out, device=device, memory_format=form)
         for rows in blocks(len(index), side, device):
             images = self.data.take(index[rows]).float().div_(255)
-            x = rendered(images, view, how.of(slice(start + rows.start, start + rows.stop), device))
-            prepared(x, self.normalise, self.channels_last, made[rows])
+            x = render_views(images, view, how.of(slice(start + rows.start, start + rows.stop), device))
+            prepare_views(x, self.normalise, self.channels_last, made[rows])
         return made
 
     def _images(self, row: Int[Tensor, " b"]) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -266,7 +268,7 @@ class Batches:
         return LabelledBatch(**common, label=self.data.labels[index]) if self.labelled else Batch(**common)
 
 
-def prepared(
+def prepare_views(
     images: Float[Tensor, "b 3 h w"],
     normalise: tuple[tuple[float, ...], tuple[float, ...]],
     channels_last: bool = True,

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sslrepro import evaluate
 from sslrepro.base.errors import require
-from sslrepro.base.store import locked, write_atomic
+from sslrepro.base.store import lock_folder, write_atomic
 from sslrepro.base.types import Float, Int
 from sslrepro.data.dataset import Dataset, balanced_subset
 from sslrepro.data.datasets import load
@@ -27,7 +27,7 @@ from sslrepro.evaluate.nmi import normalised_mutual_information
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import kmeans
 from sslrepro.parts.distributed import world_size
-from sslrepro.parts.extract import encoded
+from sslrepro.parts.extract import encode_images
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import group_rates
 from sslrepro.parts.mining import nearest
@@ -216,7 +216,7 @@ def take(
         groups["pseudo"] = match_to_classes(pseudo, label)
     counts = {name: max(n_classes, int(group.max()) + 1) for name, group in groups.items()}
     near = {name: near_centroids(x, group, shown, counts[name]) for name, group in groups.items()}
-    z = unit(encoded(method, train_set, normalise)) if hasattr(method, "projector") else x
+    z = unit(encode_images(method, train_set, normalise)) if hasattr(method, "projector") else x
     query = queries(label, shown)
     neighbours = _neighbours(z, query, z, train_set.index)
     queued, queue = torch.full_like(neighbours, -1), getattr(method, "queue", None)
@@ -280,7 +280,7 @@ def along(
             snapshot = take(method, train_set, test_set, shown, evaluations, config.seed, step, step / per_epoch)
             write_atomic(kept[step], snapshot.pack())
 
-    with locked(folder):
+    with lock_folder(folder):
         absent = [step for step, path in kept.items() if not path.exists()]
         if absent:
             checkpoint = folder / "checkpoint.safetensors"

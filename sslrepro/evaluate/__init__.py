@@ -21,7 +21,7 @@ from sslrepro.base.paths import data_root
 from sslrepro.base.types import Features
 from sslrepro.data.dataset import Dataset
 from sslrepro.methods.base import Method
-from sslrepro.parts.extract import encoded
+from sslrepro.parts.extract import encode_images
 from sslrepro.training.config import RunConfig
 from sslrepro.training.stored import stored_method
 
@@ -61,7 +61,7 @@ def digest(net: nn.Module) -> str:
 def features(encoder: nn.Module, data: Dataset, normalise: tuple[tuple[float, ...], tuple[float, ...]]) -> Features:
     """Features of a split in eval mode; raises RuntimeError if making them changed the encoder."""
     before = digest(encoder)
-    x = encoded(encoder, data, normalise)
+    x = encode_images(encoder, data, normalise)
     if digest(encoder) != before:
         raise RuntimeError("evaluate.features: the encoder changed while it was evaluated.")
     return Features(x, data.labels)

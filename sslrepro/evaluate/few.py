@@ -7,7 +7,7 @@ import torch
 from sslrepro.base.errors import require
 from sslrepro.base.types import Features
 from sslrepro.evaluate.knn import topk_accuracy
-from sslrepro.evaluate.linear import fit, predicted, standardised
+from sslrepro.evaluate.linear import fit, predict, standardise
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
     allowed = f"1..{smallest}, the images of the smallest class"
     require(1 <= settings.per_class <= smallest, "evaluate.few", "per_class", allowed, settings.per_class)
     require(settings.draws >= 1, "evaluate.few", "draws", ">= 1", settings.draws)
-    x, x_test = standardised(train, test)
+    x, x_test = standardise(train, test)
     generator = torch.Generator().manual_seed(seed)
     accuracies = []
     for _ in range(settings.draws):
         order = torch.randperm(len(x), generator=generator).to(x.device)
         rows = torch.cat([order[train.y[order] == c][: settings.per_class] for c in range(n_classes)])
         w = fit(x[rows], train.y[rows], n_classes, settings.penalty, settings.iterations)
-        accuracies.append(topk_accuracy(predicted(x_test, w), test.y))
+        accuracies.append(topk_accuracy(predict(x_test, w), test.y))
     top1 = torch.tensor([score["top1"] for score in accuracies])
     means = {f"few_{name}": sum(score[name] for score in accuracies) / len(accuracies) for name in accuracies[0]}
     return means | {"few_std": top1.std().item() if len(top1) > 1 else 0.0}

@@ -17,7 +17,7 @@ class Protocol:
     iterations: int = 100  # L-BFGS iterations per fit, warm-started from the stronger penalty
 
 
-def standardised(train: Features, *others: Features) -> tuple[Tensor, ...]:
+def standardise(train: Features, *others: Features) -> tuple[Tensor, ...]:
     """Features with the mean and deviation of train removed; constant features become 0."""
     mean, std = train.x.mean(0), train.x.std(0)
     scale = torch.where(std > 1e-6, 1 / std, torch.zeros_like(std))
@@ -49,7 +49,7 @@ def fit(
     return w.detach()
 
 
-def predicted(x: Float[Tensor, "n f"], w: Float[Tensor, "c g"]) -> Float[Tensor, "n c"]:
+def predict(x: Float[Tensor, "n f"], w: Float[Tensor, "c g"]) -> Float[Tensor, "n c"]:
     """Logits."""
     return torch.addmm(w[:, -1], x, w[:, :-1].T)
 
@@ -64,17 +64,17 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
     require(0 < held < n, "evaluate.linear", "held_out", f"a share that leaves rows on both sides of {n}",
             settings.held_out)  # fmt: skip
     n_classes = int(max(train.y.max(), test.y.max())) + 1
-    x, x_test = standardised(train, test)
+    x, x_test = standardise(train, test)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).to(x.device)
     chooses, fits = order[:held], order[held:]
     best = (-1.0, 0.0)
     w = None
     for penalty in sorted(settings.penalties, reverse=True):
         w = fit(x[fits], train.y[fits], n_classes, penalty, settings.iterations, w)
-        held_out = topk_accuracy(predicted(x[chooses], w), train.y[chooses])["top1"]
+        held_out = topk_accuracy(predict(x[chooses], w), train.y[chooses])["top1"]
         best = max(best, (held_out, penalty))  # ties go to the stronger penalty
     w = fit(x, train.y, n_classes, best[1], settings.iterations, w)
-    accuracy = topk_accuracy(predicted(x_test, w), test.y)
+    accuracy = topk_accuracy(predict(x_test, w), test.y)
     return {f"linear_{name}": value for name, value in accuracy.items()} | {
         "linear_penalty": best[1],
         "linear_held_out": best[0],

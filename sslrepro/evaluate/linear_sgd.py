@@ -11,7 +11,7 @@ from torch import Tensor
 from sslrepro.base.errors import require
 from sslrepro.base.types import Features, Float, Int
 from sslrepro.evaluate.knn import topk_accuracy
-from sslrepro.evaluate.linear import predicted, standardised
+from sslrepro.evaluate.linear import predict, standardise
 from sslrepro.parts.optim import warmup_cosine
 
 
@@ -40,7 +40,7 @@ def fit(
         rows = order[place * batch_size : (place + 1) * batch_size]
         solver.param_groups[0]["lr"] = rate * warmup_cosine(step / steps, 0.0)
         solver.zero_grad()
-        torch.nn.functional.cross_entropy(predicted(x[rows], w), y[rows]).backward()
+        torch.nn.functional.cross_entropy(predict(x[rows], w), y[rows]).backward()
         solver.step()
     return w.detach()
 
@@ -52,13 +52,13 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
     require(0 < held < n, "evaluate.linear_sgd", "held_out", f"a share that leaves rows on both sides of {n}",
             settings.held_out)  # fmt: skip
     n_classes = int(max(train.y.max(), test.y.max())) + 1
-    x, x_test = standardised(train, test)
+    x, x_test = standardise(train, test)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).to(x.device)
     chooses, fits = order[:held], order[held:]
     tried: list[tuple[float, float]] = []
     for rate in settings.rates:
         w = fit(x[fits], train.y[fits], n_classes, rate, settings, seed)
-        tried.append((topk_accuracy(predicted(x[chooses], w), train.y[chooses])["top1"], rate))
+        tried.append((topk_accuracy(predict(x[chooses], w), train.y[chooses])["top1"], rate))
     rate = max(tried)[1]
-    accuracy = topk_accuracy(predicted(x_test, fit(x, train.y, n_classes, rate, settings, seed)), test.y)
+    accuracy = topk_accuracy(predict(x_test, fit(x, train.y, n_classes, rate, settings, seed)), test.y)
     return {f"linear_{name}": value for name, value in accuracy.items()} | {"linear_rate": rate}

@@ -12,7 +12,7 @@ from sslrepro.base.types import Float
 from sslrepro.data.dataset import DataConfig, Dataset, fingerprint
 from sslrepro.data.datasets import load as load_splits
 from sslrepro.methods.base import Method
-from sslrepro.parts.extract import encoded
+from sslrepro.parts.extract import encode_images
 from sslrepro.training.stored import stored_method
 
 
@@ -75,4 +75,4 @@ def embed(
     net = (encoder.encoder if isinstance(encoder, Method) else encoder).to(device)
     mean, std = images.mean_std() if normalise is None else normalise
     std = [s if s > 0 else 1.0 for s in std]  # images of one colour
-    return encoded(net, images.to(device), (tuple(mean), tuple(std))).cpu()
+    return encode_images(net, images.to(device), (tuple(mean), tuple(std))).cpu()

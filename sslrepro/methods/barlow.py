@@ -38,13 +38,13 @@ class BarlowTwins(Method):
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim, last_bias=False)
 
-    def standardised(self, view: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+    def standardise(self, view: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
         """Embeddings of all processes, each dimension with mean 0 and variance 1 over the batch (eps 1e-5)."""
         z = all_gather(precise(self.projector(self.encoder(view))))
         return (z - z.mean(0)) / (z.var(0, correction=0) + 1e-5).sqrt()
 
     def loss(self, batch: Batch, progress: float) -> Step:
-        a, b = (self.standardised(view) for view in batch.views)
+        a, b = (self.standardise(view) for view in batch.views)
         with torch.autocast(a.device.type, enabled=False):
             correlation = a.T @ b / len(a)  # Eq. 2
         diagonal = correlation.diagonal()

@@ -15,7 +15,7 @@ from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import momentum, width
 from sslrepro.parts.heads import mlp
-from sslrepro.parts.losses import averaged, cosine
+from sslrepro.parts.losses import cosine, weighted_mean
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.teacher import MomentumTeacher, rising
@@ -49,7 +49,7 @@ class BYOL(Method):
         target = [self.teacher(view) for view in batch.views]
         # Eq. 2, both directions: |p - z'|^2 of unit rows is 2 - 2 cos
         rows = (2 - 2 * cosine(p[0], target[1])) + (2 - 2 * cosine(p[1], target[0]))
-        return Step(averaged(rows), {"embedding_std": spread(unit(z[0]))})
+        return Step(weighted_mean(rows), {"embedding_std": spread(unit(z[0]))})
 
     def after_step(self, step: Step, progress: float) -> None:
         momentum = rising(self.config.teacher_momentum, progress)

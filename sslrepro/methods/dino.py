@@ -16,7 +16,7 @@ from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import above_zero, momentum, per_class, share, width
 from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import Unit, mlp
-from sslrepro.parts.losses import averaged, soft_cross_entropy
+from sslrepro.parts.losses import soft_cross_entropy, weighted_mean
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.prototypes import Prototypes
 from sslrepro.parts.teacher import MomentumTeacher, rising
@@ -69,7 +69,7 @@ class DINO(Method):
         taught = [self.teacher(view) for view in batch.views[:2]]
         target = [((rows - self.centre) / self.teacher_temperature(progress)).softmax(1) for rows in taught]
         terms = [soft_cross_entropy(target[t], scores[v]) for t in (0, 1) for v in range(len(z)) if v != t]
-        loss = averaged(torch.stack(terms).mean(0), batch.weight)  # Eq. 3
+        loss = weighted_mean(torch.stack(terms).mean(0), batch.weight)  # Eq. 3
         return Step(loss, {"embedding_std": spread(z[0])}, (torch.cat(taught),))
 
     def after_step(self, step: Step, progress: float) -> None:

@@ -33,7 +33,7 @@ from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank, cosines
 from sslrepro.parts.metrics import spread
-from sslrepro.parts.mining import extreme, listed, nearest
+from sslrepro.parts.mining import extreme, list_pairs, nearest
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class InvP(Method):
         everyone = torch.arange(len(rows), device=z.device)
         neighbours = nearest(z.detach(), rows, config.n_neighbours, batch.index, everyone)[1]
         metrics = {"embedding_std": spread(z), "hard_positives": hard.float().sum(1).mean()}
-        mined = listed(batch.index, hard, everyone, config.n_positives) if progress >= config.gate else None
+        mined = list_pairs(batch.index, hard, everyone, config.n_positives) if progress >= config.gate else None
         return Step(loss, metrics, (z.detach(), batch.index, neighbours), mined)
 
     def after_step(self, step: Step, progress: float) -> None:

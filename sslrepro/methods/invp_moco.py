@@ -23,7 +23,7 @@ from sslrepro.parts.losses import nce
 from sslrepro.parts.masks import own_key
 from sslrepro.parts.memory import Queue, cosines, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.parts.mining import distinct_nearest, extreme, listed
+from sslrepro.parts.mining import distinct_nearest, extreme, list_pairs
 from sslrepro.parts.teacher import MomentumTeacher
 
 
@@ -77,7 +77,7 @@ class InvPMoCo(Method):
             candidate = torch.where(none, spare, (near & ~reached) | hard)
             positive = torch.where(none, spare, hard)
             loss = loss + config.weight * nce(z, rows, positive, candidate, config.temperature, mode="in")
-            mined = listed(batch.index, hard, stored, config.n_positives)
+            mined = list_pairs(batch.index, hard, stored, config.n_positives)
             metrics["hard_positives"] = hard.float().sum(1).mean()
         neighbours = distinct_nearest(similarity, stored, other & (stored >= 0), config.n_neighbours)
         return Step(loss, metrics, (key, batch.index, neighbours), mined)

@@ -36,7 +36,7 @@ from sslrepro.methods.kinds import (
     width,
 )
 from sslrepro.parts.distributed import all_gather_detached
-from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grown
+from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grow
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -119,7 +119,7 @@ class ISL(Method):
             return unit(encode(net)) if self.config.own == "encoder" else rows
 
         written = self.written if self.config.mine_from == "written" else None
-        grown(self.frontier, self.affinity, self.mining, self.config.rounds, progress, rows, own, written)
+        grow(self.frontier, self.affinity, self.mining, self.config.rounds, progress, rows, own, written)
 
     @property
     def relations(self) -> Tensor:

@@ -34,7 +34,7 @@ from sslrepro.methods.kinds import (
     width,
 )
 from sslrepro.parts.distributed import all_gather_detached
-from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grown
+from sslrepro.parts.frontier import COUNTS, Frontier, Mining, grow
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -111,7 +111,7 @@ class ISLMoCo(Method):
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         rows = self.bank.entries
         written = self.written if self.config.mine_from == "written" else None
-        grown(self.frontier, self.affinity, self.mining, self.config.rounds, progress, rows,
+        grow(self.frontier, self.affinity, self.mining, self.config.rounds, progress, rows,
               lambda: unit(encode(self.teacher)), written)  # fmt: skip
 
     @property

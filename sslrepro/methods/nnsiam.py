@@ -19,7 +19,7 @@ from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import bottleneck, passing_over_self, rows, width
 from sslrepro.parts.distributed import all_gather_detached
 from sslrepro.parts.heads import mlp
-from sslrepro.parts.losses import averaged, cosine
+from sslrepro.parts.losses import cosine, weighted_mean
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
@@ -59,7 +59,7 @@ class NNSiam(Method):
         rows = -(cosine(p[0], target[1]) + cosine(p[1], target[0])) / 2
         anchor, neighbour = batch.index.repeat(2), self.queue.index[torch.cat(slots)]
         metrics = {"embedding_std": spread(unit(z[0])), "self_hit": (anchor == neighbour).float().mean()}
-        return Step(averaged(rows), metrics, (unit(z[0].detach()), batch.index), (anchor, neighbour))
+        return Step(weighted_mean(rows), metrics, (unit(z[0].detach()), batch.index), (anchor, neighbour))
 
     def after_step(self, step: Step, progress: float) -> None:
         self.queue.push(*(all_gather_detached(tensor) for tensor in step.carry))

@@ -14,7 +14,7 @@ from sslrepro.base.types import Batch, Step
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import bottleneck, width
 from sslrepro.parts.heads import mlp
-from sslrepro.parts.losses import averaged, cosine
+from sslrepro.parts.losses import cosine, weighted_mean
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
 
@@ -45,4 +45,4 @@ class SimSiam(Method):
         z = [self.projector(self.encoder(view)) for view in batch.views]
         p = [self.predictor(rows) for rows in z]
         rows = -(cosine(p[0], z[1].detach()) + cosine(p[1], z[0].detach())) / 2  # Eq. 4
-        return Step(averaged(rows, batch.weight), {"embedding_std": spread(unit(z[0]))})
+        return Step(weighted_mean(rows, batch.weight), {"embedding_std": spread(unit(z[0]))})

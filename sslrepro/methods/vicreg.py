@@ -15,7 +15,7 @@ from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import not_negative, width
 from sslrepro.parts.distributed import all_gather
 from sslrepro.parts.heads import mlp
-from sslrepro.parts.losses import averaged, spread_penalties
+from sslrepro.parts.losses import spread_penalties, weighted_mean
 from sslrepro.parts.memory import precise, unit
 from sslrepro.parts.metrics import spread
 
@@ -44,7 +44,7 @@ class VICReg(Method):
     def loss(self, batch: Batch, progress: float) -> Step:
         config = self.config
         a, b = (precise(self.projector(self.encoder(view))) for view in batch.views)
-        agree = averaged((a - b).square().mean(1), batch.weight)
+        agree = weighted_mean((a - b).square().mean(1), batch.weight)
         (var_a, cov_a), (var_b, cov_b) = (spread_penalties(all_gather(z)) for z in (a, b))
         loss = config.invariance * agree + config.variance * (var_a + var_b) / 2 + config.covariance * (cov_a + cov_b)
         return Step(loss, {"embedding_std": spread(unit(a)), "invariance": agree.detach()})

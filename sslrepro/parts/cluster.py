@@ -120,7 +120,7 @@ def density(
 
 
 @torch.no_grad()
-def accepted(labels: Int[Tensor, " n"], score: Float[Tensor, " n"], rate: float) -> Int[Tensor, " n"]:
+def accept_labels(labels: Int[Tensor, " n"], score: Float[Tensor, " n"], rate: float) -> Int[Tensor, " n"]:
     """Pseudo-labels: the cluster of the floor(rate * n) images of largest score, `own_label` for the others (IFND)."""
     require(0 <= rate <= 1, "cluster.accepted", "rate", "in [0, 1]", rate)
     out = own_label(len(labels)).to(labels.device)
@@ -194,7 +194,7 @@ class PseudoLabels(nn.Module):
                 score = confidence(x, labels, centroids, temperature)
             else:
                 score = -density(x, labels, centroids)[labels]
-            self.label[level] = accepted(labels, score, rate)
+            self.label[level] = accept_labels(labels, score, rate)
             if len(self.centroids):
                 self.centroids[level].copy_(unit(centroids))
                 self.density[level].copy_(temperature * density(x, labels, centroids))

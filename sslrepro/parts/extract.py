@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sslrepro.base.types import Float
 from sslrepro.data.dataset import Dataset
-from sslrepro.data.views import plain_batches, prepared
+from sslrepro.data.views import plain_batches, prepare_views
 
 
 @contextlib.contextmanager
@@ -24,9 +24,9 @@ def evaluating(net: nn.Module) -> Iterator[nn.Module]:
             module.training = mode
 
 
-def encoded(
+def encode_images(
     net: nn.Module, data: Dataset, normalise: tuple[tuple[float, ...], tuple[float, ...]], batch_size: int = 1024
 ) -> Float[Tensor, "n d"]:
     """Outputs for all images, un-augmented, in data-set order, float32, on the data's device."""
     with evaluating(net):
-        return torch.cat([net(prepared(x, normalise)).float() for x in plain_batches(data, batch_size)])
+        return torch.cat([net(prepare_views(x, normalise)).float() for x in plain_batches(data, batch_size)])

@@ -84,7 +84,7 @@ class Frontier(nn.Module):
 
         self.requires_grad_(False)  # trained between rounds, by optimizers of their own
 
-    def redrawn(self, generator: torch.Generator) -> None:
+    def redraw(self, generator: torch.Generator) -> None:
         """New weights, uniform within 1 / sqrt(inputs) as torch draws them."""
         with torch.no_grad():
             for part in (*self.generator, *self.discriminator):
@@ -155,7 +155,7 @@ def fit(
     net.requires_grad_(True)
     solvers = [torch.optim.Adam(part.parameters(), lr=how.gan_lr) for part in (net.discriminator, net.generator)]
     losses: list[float] = []
-    while len(losses) < how.max_gan_epochs and not ended(losses, first):
+    while len(losses) < how.max_gan_epochs and not may_stop(losses, first):
         total, batches = 0.0, in_random_order(len(own), written, generator, own.device).split(how.mining_batch)
         for index in batches:
             a, p, n = triplets(index, own, bank, affinity, how, generator, written)
@@ -185,7 +185,7 @@ def in_random_order(
     return order if written is None else written[order]
 
 
-def ended(losses: list[float], first: bool) -> bool:
+def may_stop(losses: list[float], first: bool) -> bool:
     """Whether the adversarial training may stop; see `fit`."""
     if len(losses) < (10 if first else 4) or min(losses) > 1 or (first and losses[-1] > 1):
         return False
@@ -230,7 +230,7 @@ def mine(
     return counts | {"members": members()}
 
 
-def grown(
+def grow(
     net: Frontier,
     affinity: Affinity,
     how: Mining,
@@ -250,7 +250,7 @@ def grown(
     if done + 1 >= rounds or progress < (done + 1) / rounds - 1e-9:
         return None
     generator = torch.Generator().manual_seed((int(net.seed) + 7919 * done) % 2**32)
-    net.redrawn(generator)
+    net.redraw(generator)
     dtype = next(net.parameters()).dtype
     anchors, bank = own().to(dtype), bank.to(dtype)
     rows = None if written is None else written.nonzero()[:, 0]

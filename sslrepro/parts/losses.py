@@ -45,10 +45,10 @@ def nce(
             pull = (s * positive).sum(1) / positive.sum(1)
         else:
             pull = s.masked_fill(~positive, LOWEST).logsumexp(1)
-        return averaged(denominator - pull, weight)
+        return weighted_mean(denominator - pull, weight)
 
 
-def averaged(per_row: Float[Tensor, " b"], weight: Float[Tensor, " b"] | None = None) -> Float[Tensor, ""]:
+def weighted_mean(per_row: Float[Tensor, " b"], weight: Float[Tensor, " b"] | None = None) -> Float[Tensor, ""]:
     """Mean over rows; with weights the weighted sum over the number of rows."""
     return (per_row if weight is None else per_row * weight).mean()
 

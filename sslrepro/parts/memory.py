@@ -46,7 +46,7 @@ class Queue(nn.Module):
         rows, index = rows[-self.size :], index[-self.size :]
         n, written = len(rows), self.written
         if self.eviction == "random" and written == self.size:
-            slots = shuffled(self.size, self.pushes, index.sum())[:n]
+            slots = shuffle_order(self.size, self.pushes, index.sum())[:n]
         else:  # random eviction fills the empty rows in order first
             slots = (self.cursor + torch.arange(n, device=rows.device)) % self.size
             self.cursor.copy_((self.cursor + n) % self.size)
@@ -97,7 +97,7 @@ class Bank(nn.Module):
         self.entries[index] = unit(mixed).to(self.entries.dtype)
 
 
-def shuffled(n: int, *marks: Int[Tensor, ""]) -> Int[Tensor, " n"]:
+def shuffle_order(n: int, *marks: Int[Tensor, ""]) -> Int[Tensor, " n"]:
     """0..n-1 in an order that follows from `marks` alone: sorted by an integer hash, without a copy to the host."""
     key = torch.arange(n, device=marks[0].device)
     for mark in (*marks, torch.zeros_like(marks[0])):

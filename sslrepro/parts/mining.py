@@ -128,7 +128,7 @@ def extreme(
 
 
 @torch.no_grad()
-def listed(
+def list_pairs(
     anchor: Int[Tensor, " a"], chosen: Bool[Tensor, "a k"], key: Int[Tensor, " k"], n: int
 ) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"]]:
     """(anchor, key) of what was found, as a list of a * n pairs whose length no value decides; key -1 where none is.

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from sslrepro import tables
 from sslrepro.base.errors import require
 from sslrepro.base.paths import RUNS
-from sslrepro.base.store import Store, locked, read_json
+from sslrepro.base.store import Store, lock_folder, read_json
 from sslrepro.data.dataset import SHAPES
 from sslrepro.data.datasets import load
 from sslrepro.study import ledger, plans, profiles
@@ -215,11 +215,11 @@ def take_run(
     store = Store(folder)
     if ledger.published_record(run, plan) is not None:
         return False
-    with threads(n_threads), locked(store.folder(run.name), wait=False):
+    with threads(n_threads), lock_folder(store.folder(run.name), wait=False):
         if ledger.published_record(run, plan) is not None:
             return False
         if run.config is not None and run.config.sampler is not None:
-            with locked(store.folder(run.config.sampler.name), wait=False):
+            with lock_folder(store.folder(run.config.sampler.name), wait=False):
                 pass
         splits = tuple(split.to(device) for split in load(run.data, root))
         perform_locked(run, folder, splits, device, report, compiling)

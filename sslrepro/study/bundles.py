@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sslrepro.base.errors import known_keys, require
-from sslrepro.base.store import locked, read_json, write_atomic, write_json
+from sslrepro.base.store import lock_folder, read_json, write_atomic, write_json
 from sslrepro.data.dataset import DataConfig
 from sslrepro.study import ledger, plans
 from sslrepro.study.run import Run
@@ -70,7 +70,7 @@ def import_bundle(path: Path) -> dict[str, int]:
     for name, content in contents.items():  # all is checked before anything is written
         check_content(name, content)
     for name, content in sorted(contents.items(), key=lambda pair: (pair[0].count("/") < 2, pair)):  # logs first
-        with locked(plans.LEDGER / name.partition("/")[0]):
+        with lock_folder(plans.LEDGER / name.partition("/")[0]):
             outcome = import_file(plans.LEDGER / name, content)
         if outcome:
             counts[outcome] += 1

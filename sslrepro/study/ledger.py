@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sslrepro.base.paths import RUNS
-from sslrepro.base.store import Store, locked, read_json, read_lines, write_atomic, write_json
+from sslrepro.base.store import Store, lock_folder, read_json, read_lines, write_atomic, write_json
 from sslrepro.study.plans import TablePlan
 from sslrepro.study.run import Run, has_every_result, is_complete, ledger_record
 
@@ -60,7 +60,7 @@ def publish_run(run: Run, ledger: Path, folder: Path = RUNS, changes: Changes | 
     """
     store, changes = Store(folder), changes if changes is not None else Changes()
     record, path = ledger_record(run, store), ledger / f"{run.name}.json"
-    with locked(ledger):
+    with lock_folder(ledger):
         noted = ledger / "data.json"
         marks = read_json(noted) if noted.exists() else {}
         if marks.get(run.data.name) != run.data.fingerprint:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sslrepro import evaluate
 from sslrepro.base.errors import require
-from sslrepro.base.store import Store, environment, locked, read_json, read_lines, result_key, write_json
+from sslrepro.base.store import Store, environment, lock_folder, read_json, read_lines, result_key, write_json
 from sslrepro.base.values import identity_values
 from sslrepro.data.dataset import DataConfig, Dataset
 from sslrepro.data.datasets import load
@@ -102,7 +102,7 @@ def perform_run(
         return
     with threads(n_threads):
         splits = tuple(split.to(device) for split in load(run.data, root))  # before there is a folder to lock
-        with locked(Store(folder).folder(run.name)) if rank() == 0 else contextlib.nullcontext():
+        with lock_folder(Store(folder).folder(run.name)) if rank() == 0 else contextlib.nullcontext():
             perform_locked(run, folder, splits, device, report, compiling)
 
 

@@ -13,13 +13,13 @@ from torch import nn
 
 from sslrepro import methods
 from sslrepro.base.errors import require
-from sslrepro.base.store import append_line, environment, locked, read_lines, write_atomic, write_json
+from sslrepro.base.store import append_line, environment, lock_folder, read_lines, write_atomic, write_json
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.views import Batches, ViewConfig, recipe
 from sslrepro.methods.base import Method
 from sslrepro.parts.distributed import barrier, rank, world_size, wrap_ddp
 from sslrepro.parts.encoders import encoder
-from sslrepro.parts.extract import encoded
+from sslrepro.parts.extract import encode_images
 from sslrepro.parts.norm import synced_norms
 from sslrepro.parts.optim import optimizer, warmup_cosine
 from sslrepro.training.checkpoint import Checkpoints, restore, save
@@ -92,7 +92,7 @@ def fit(
         if compiling == "graphs":
             torch.compiler.cudagraph_mark_step_begin()  # the last step's outputs may be overwritten from here on
         if step % batches.per_epoch == 0:
-            method.refresh(lambda net: encoded(net, batches.data, batches.normalise), progress)
+            method.refresh(lambda net: encode_images(net, batches.data, batches.normalise), progress)
         if before_step is not None:
             before_step(step, method)
         for group in solver.param_groups:
@@ -271,12 +271,12 @@ def mine_pairs(
     normalise = tuple(tuple(part) for part in data.mean_std())
     if not kept.exists():
         beside = folder.parent / sampler_config.name
-        with locked(beside) if rank() == 0 else contextlib.nullcontext():
+        with lock_folder(beside) if rank() == 0 else contextlib.nullcontext():
             barrier()  # for the lock, and so that no process sees the pairs before all have looked for them
             sampler = train(sampler_config, beside, data, device, report)
 
         def encode(index: torch.Tensor) -> torch.Tensor:
-            return encoded(sampler, data.rows(index), normalise)
+            return encode_images(sampler, data.rows(index), normalise)
 
         found, cosine = method.pairs(encode, len(data))
         if rank() == 0:

@@ -6,8 +6,8 @@ import pickle
 import torch
 
 from sslrepro.base.device import CachedRead
-from sslrepro.parts.memory import Queue, shuffled
-from sslrepro.parts.mining import listed
+from sslrepro.parts.memory import Queue, shuffle_order
+from sslrepro.parts.mining import list_pairs
 
 
 class Reads:
@@ -53,9 +53,9 @@ def test_a_queue_knows_how_many_rows_it_holds_however_it_came_by_them():
 
 def test_shuffled_is_a_fair_permutation_that_follows_from_its_marks():
     marks = [torch.tensor([a, b]).unbind() for a in range(60) for b in range(50)]
-    drawn = torch.stack([shuffled(8, *mark) for mark in marks])
+    drawn = torch.stack([shuffle_order(8, *mark) for mark in marks])
     assert torch.equal(drawn.sort(1).values, torch.arange(8).expand_as(drawn))
-    assert torch.equal(drawn[7], shuffled(8, *marks[7])) and not torch.equal(drawn[7], drawn[8])
+    assert torch.equal(drawn[7], shuffle_order(8, *marks[7])) and not torch.equal(drawn[7], drawn[8])
     counts = torch.stack([torch.bincount(drawn[:, place], minlength=8) for place in range(8)]).double()
     expected = len(marks) / 8
     assert float(((counts - expected) ** 2 / expected).sum()) < 85  # chi-squared, 49 degrees of freedom, p = 0.001
@@ -66,7 +66,7 @@ def test_listed_holds_what_was_found_and_nothing_else():
     anchor, key = torch.arange(10, 15), torch.arange(100, 109)
     n = int(found.sum(1).max())
     for most in (n, n + 3, 20):
-        row, seen = listed(anchor, found, key, most)
+        row, seen = list_pairs(anchor, found, key, most)
         assert len(row) == len(seen) == 5 * min(most, 9)
         pairs = [(int(a), int(k)) for a, k in zip(row, seen, strict=True) if k >= 0]
         expected = [(10 + i, 100 + j) for i, j in found.nonzero().tolist()]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sslrepro.base import store
-from sslrepro.base.store import Store, append_line, locked, read_json, read_lines, write_atomic, write_json
+from sslrepro.base.store import Store, append_line, lock_folder, read_json, read_lines, write_atomic, write_json
 
 # A forked child has everything imported already. Children end with os._exit or a signal, never by running pytest on.
 FORK = multiprocessing.get_context("fork")
@@ -246,7 +246,7 @@ def test_killed_appenders_lose_nothing_they_had_finished(tmp_path, start):
 
 
 def _hold(folder: Path, mark: Path, until: Path) -> None:
-    with locked(folder):
+    with lock_folder(folder):
         mark.touch()
         while not until.exists():
             time.sleep(0.005)
@@ -288,7 +288,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path, start):
 
 
 def test_the_lock_is_free_after_an_exception(tmp_path, start):
-    with pytest.raises(RuntimeError), locked(tmp_path / "run"):
+    with pytest.raises(RuntimeError), lock_folder(tmp_path / "run"):
         raise RuntimeError
     (tmp_path / "go").touch()
     start(_hold, tmp_path / "run", tmp_path / "mine", tmp_path / "go")
@@ -297,7 +297,7 @@ def test_the_lock_is_free_after_an_exception(tmp_path, start):
 
 def _count(folder: Path, name: int, times: int) -> None:
     for _ in range(times):
-        with locked(folder):
+        with lock_folder(folder):
             path = folder / "log.jsonl"
             append_line(path, {"n": len(read_lines(path)), "by": name})
 

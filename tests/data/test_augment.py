@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as reference
 
 from sslrepro.data import augment, load
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import View, ViewConfig, augmented, recipe
+from sslrepro.data.views import View, ViewConfig, augment_images, recipe
 
 SIDE, N = 32, 16
 
@@ -122,13 +122,13 @@ def test_a_view_is_that_crop(images, size, cubic, monkeypatch):
     boxes = random_boxes(N, 5)
     monkeypatch.setattr(augment, "crop_boxes", lambda *given: boxes)
     out = round(SIDE * size)
-    mine = augmented(images, View(flip=0.0, size=size, cubic=cubic), generator())
+    mine = augment_images(images, View(flip=0.0, size=size, cubic=cubic), generator())
     assert worst(mine, cropped_by_torchvision(images, boxes, out, cubic).clamp(0, 1)) < RESIZE
 
 
 def test_horizontal_flip(images):
-    assert torch.equal(augmented(images, View(**WHOLE, flip=0.0), generator()), images)
-    assert torch.equal(augmented(images, View(**WHOLE, flip=1.0), generator()), reference.horizontal_flip(images))
+    assert torch.equal(augment_images(images, View(**WHOLE, flip=0.0), generator()), images)
+    assert torch.equal(augment_images(images, View(**WHOLE, flip=1.0), generator()), reference.horizontal_flip(images))
 
 
 def test_levels_of_8_bits_are_not_rounded():
@@ -154,8 +154,8 @@ def test_products_are_exact():
 
 def test_flip_comes_after_the_crop(images):
     plain = View(flip=0.0, jitter=(0.4, 0.4, 0.4, 0.1), jitter_chance=0.8, gray=0.2, blur=0.5)
-    flipped = reference.horizontal_flip(augmented(images, plain, generator(3)))
-    assert worst(augmented(images, replace(plain, flip=1.0), generator(3)), flipped) < RESIZE
+    flipped = reference.horizontal_flip(augment_images(images, plain, generator(3)))
+    assert worst(augment_images(images, replace(plain, flip=1.0), generator(3)), flipped) < RESIZE
 
 
 # ---- blur ----------------------------------------------------------------------------------------------------------
@@ -183,14 +183,14 @@ def test_each_image_has_its_own_blur_and_0_is_none(images):
 def test_blur_of_a_view_scales_with_the_image(side, kernel):
     """Widths are px at 224 px; the kernel is about a tenth of the side, as in SimCLR."""
     images = noise(2, side)
-    mine = augmented(images, View(**WHOLE, flip=0.0, blur=1.0, blur_sigma=(1.5, 1.5)), generator())
+    mine = augment_images(images, View(**WHOLE, flip=0.0, blur=1.0, blur_sigma=(1.5, 1.5)), generator())
     width = [1.5 * side / 224] * 2
     assert worst(mine, reference.gaussian_blur(images, [kernel, kernel], width)) < BLUR
 
 
 def test_blur_of_a_small_crop_scales_with_the_crop():
     images = noise(2, 224)
-    mine = augmented(images, View(**WHOLE, flip=0.0, blur=1.0, blur_sigma=(1.5, 1.5), size=3 / 7), generator())
+    mine = augment_images(images, View(**WHOLE, flip=0.0, blur=1.0, blur_sigma=(1.5, 1.5), size=3 / 7), generator())
     small = reference.resize(images, [96, 96], antialias=True)
     width = [1.5 * 96 / 224] * 2
     assert worst(mine, reference.gaussian_blur(small, [11, 11], width)) < BLUR
@@ -378,7 +378,7 @@ def test_a_whole_recipe_is_torchvisions_in_distribution(name, number):
         torch.manual_seed(0)
         expected = [statistics(torch.stack([compose(image) for image in given])) for _ in range(3)]
     g = generator()
-    mine = [statistics(augmented(given, view, g)) for _ in range(10)]
+    mine = [statistics(augment_images(given, view, g)) for _ in range(10)]
     difference = summary(torch.cat(mine, 1)) - summary(torch.cat(expected, 1))
     assert difference[0].abs().max() < STATISTIC, difference
     assert difference[1:].abs().max() < STATISTIC_QUANTILE, difference
@@ -398,12 +398,12 @@ def test_equal_images_in_a_batch_get_different_views():
         "blur": View(**WHOLE, flip=0.0, blur=1.0, blur_sigma=(2.0, 9.0)),
     }
     for name, view in alone.items():
-        out = augmented(twins, view, generator()).flatten(1)
+        out = augment_images(twins, view, generator()).flatten(1)
         assert len(torch.unique(out, dim=0)) >= 60, name
     coins = {"flip": View(**WHOLE, flip=0.5), "gray": View(**WHOLE, flip=0.0, gray=0.5),
              "solarise": View(**WHOLE, flip=0.0, solarise=0.5)}  # fmt: skip
     for name, view in coins.items():
-        out = augmented(twins, view, generator()).flatten(1)
+        out = augment_images(twins, view, generator()).flatten(1)
         assert len(torch.unique((out * 1e4).round(), dim=0)) == 2, name
 
 
@@ -419,7 +419,7 @@ def test_flip_gray_and_solarise_have_their_chances_and_are_independent():
     image[1], image[2] = 0.2, 0.3
     image[:, -1] = 0.9  # a bright row shows solarisation, gray or not
     view = View(**WHOLE, flip=0.5, gray=0.2, solarise=0.3)
-    out = augmented(image.expand(n, -1, -1, -1).contiguous(), view, generator())
+    out = augment_images(image.expand(n, -1, -1, -1).contiguous(), view, generator())
     flipped = out[:, 0, 0, 0] > out[:, 0, 0, -1]
     gray = (out[:, 0] - out[:, 2]).abs().amax((1, 2)) < 1e-4
     solarised = out[:, 0, -1, 0] < 0.5
@@ -436,7 +436,7 @@ def test_jitter_and_blur_have_their_chances_and_are_independent():
     image = torch.full((3, side, side), 0.2)
     image[:, :, side // 2 :] = 0.4
     view = View(**WHOLE, flip=0.0, jitter=(0.5, 0, 0, 0), jitter_chance=0.8, blur=0.4, blur_sigma=(7.0, 14.0))
-    out = augmented(image.expand(n, -1, -1, -1).contiguous(), view, generator())
+    out = augment_images(image.expand(n, -1, -1, -1).contiguous(), view, generator())
     jittered = (out[:, 0, 0, 0] - 0.2).abs() > 1e-5
     blurred = (out[:, 0, 0, side // 2 - 1] / out[:, 0, 0, 0] - 1) > 1e-3
     for a in (False, True):
@@ -463,7 +463,7 @@ def test_jitter_strengths_go_to_their_own_change():
     red[:, 0] = 0.5
 
     def made(given: torch.Tensor, *jitter: float) -> torch.Tensor:
-        return augmented(given, View(**WHOLE, flip=0.0, jitter=jitter, jitter_chance=1.0), generator())
+        return augment_images(given, View(**WHOLE, flip=0.0, jitter=jitter, jitter_chance=1.0), generator())
 
     uniform(made(flat, 0.4, 0, 0, 0)[:, 0, 0, 0] / 0.3, 0.6, 1.4)
     out = made(half, 0, 0.5, 0, 0)
@@ -479,11 +479,11 @@ def test_jitter_strengths_go_to_their_own_change():
 def test_a_strength_above_1_never_gives_a_negative_factor():
     flat = torch.full((500, 3, 8, 8), 0.2)
     view = View(**WHOLE, flip=0.0, jitter=(2.0, 0, 0, 0), jitter_chance=1.0)
-    out = augmented(flat, view, generator())[:, 0, 0, 0]
+    out = augment_images(flat, view, generator())[:, 0, 0, 0]
     within((out == 0).float().mean().item(), 0.25, 500)
     half = flat.clone()
     half[:, :, :4] = 0.3
-    out = augmented(half, View(**WHOLE, flip=0.0, jitter=(0, 2.0, 0, 0), jitter_chance=1.0), generator())
+    out = augment_images(half, View(**WHOLE, flip=0.0, jitter=(0, 2.0, 0, 0), jitter_chance=1.0), generator())
     assert (out[:, 0, 0, 0] - out[:, 0, -1, 0]).min() > -1e-5
 
 
@@ -493,7 +493,7 @@ def test_blur_widths_are_uniform():
     impulse[:, :, 10, 10] = 1
     low, high = 0.5, 1.5  # px in this image
     scaled = tuple(value * 224 / side for value in (low, high))
-    out = augmented(impulse, View(**WHOLE, flip=0.0, blur=1.0, blur_sigma=scaled), generator())[:, 0, 10, 10]
+    out = augment_images(impulse, View(**WHOLE, flip=0.0, blur=1.0, blur_sigma=scaled), generator())[:, 0, 10, 10]
     for quantile in (0.0, 0.25, 0.5, 0.75, 1.0):
         width = low + quantile * (high - low)
         peak = reference.gaussian_blur(impulse[:1], [3, 3], [width, width])[0, 0, 10, 10].item()
@@ -505,14 +505,14 @@ def test_views_are_drawn_from_the_generator_alone(images):
     view = recipe(ViewConfig("byol"))[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        first = augmented(images, view, generator(1))
+        first = augment_images(images, view, generator(1))
         torch.manual_seed(1)
-        assert torch.equal(augmented(images, view, generator(1)), first)
-    assert not torch.equal(augmented(images, view, generator(2)), first)
+        assert torch.equal(augment_images(images, view, generator(1)), first)
+    assert not torch.equal(augment_images(images, view, generator(2)), first)
 
 
 def test_images_are_not_written_to(images):
     before = images.clone()
     for view in recipe(ViewConfig("byol")):
-        augmented(images, view, generator())
+        augment_images(images, view, generator())
     assert torch.equal(images, before)

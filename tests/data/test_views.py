@@ -10,7 +10,7 @@ from sslrepro.base.types import Batch, LabelledBatch
 from sslrepro.data import load
 from sslrepro.data import views as room
 from sslrepro.data.dataset import DataConfig, Dataset
-from sslrepro.data.views import RECIPES, Batches, View, ViewConfig, augmented, plain_batches, prepared, recipe
+from sslrepro.data.views import RECIPES, Batches, View, ViewConfig, augment_images, plain_batches, prepare_views, recipe
 from tests.processors import OtherOrder
 
 N, SIDE, SIZE = 50, 16, 16
@@ -235,7 +235,7 @@ def test_crops_of_several_sizes(name, views, large, small):
 def test_every_recipe_gives_finite_views_at_any_side(name, side):
     images = torch.rand(6, 3, side, side, generator=torch.Generator().manual_seed(0))
     for view in RECIPES[name]:
-        out = augmented(images, view, torch.Generator().manual_seed(0))
+        out = augment_images(images, view, torch.Generator().manual_seed(0))
         assert out.isfinite().all() and out.min() >= -1e-6 and out.max() <= 1 + 1e-6
 
 
@@ -255,7 +255,7 @@ def test_the_memory_format_changes_no_value(data):
 def test_prepared_normalises_each_channel(data):
     images = data.images[:5].float() / 255
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.4, 0.2)
-    out = prepared(images, (mean, std))
+    out = prepare_views(images, (mean, std))
     for channel in range(3):
         assert torch.equal(out[:, channel], (images[:, channel] - mean[channel]) / std[channel])
 
@@ -347,7 +347,7 @@ def test_crop_min_reaches_the_boxes():
     images[:, :, :, :] = (torch.arange(32) / 31)[None, None, None]
     for least in (0.1, 0.5, 0.9):
         view = dataclasses.replace(UNCHANGED, crop=recipe(ViewConfig("byol", least))[0].crop)
-        out = augmented(images, view, torch.Generator().manual_seed(0))
+        out = augment_images(images, view, torch.Generator().manual_seed(0))
         share = (out[:, 0, 0, -1] - out[:, 0, 0, 0]) ** 2  # of the area: square boxes, a ramp along the rows
         assert abs(share.min().item() - least) < 0.12
 

@@ -214,7 +214,7 @@ def test_the_probe_minimises_what_scikit_learn_minimises(penalty, apart):
     best = objective(train.x, train.y, np.concatenate([other.coef_, other.intercept_[:, None]], 1), penalty)
     assert objective(train.x, train.y, w, penalty) == pytest.approx(best, rel=1e-4)
     assert np.allclose(w[:, :-1].numpy(), other.coef_, atol=0.02)
-    ours = (linear.predicted(test.x, w).argmax(1) == test.y).double().mean().item()
+    ours = (linear.predict(test.x, w).argmax(1) == test.y).double().mean().item()
     assert ours == pytest.approx(other.score(test.x.double().numpy(), test.y.numpy()), abs=0.0051)
 
 
@@ -287,7 +287,7 @@ def test_ties_go_to_the_stronger_penalty():
 
 def test_standardised_by_train_alone():
     train, test = blobs(50, seed=0), Features(blobs(50, seed=1).x * 9 + 4, blobs(50).y)
-    x, x_test = linear.standardised(train, test)
+    x, x_test = linear.standardise(train, test)
     assert x.mean(0).abs().max() < 1e-5 and x.std(0).allclose(torch.ones(8), atol=1e-4)
     assert x_test.allclose((test.x - train.x.mean(0)) / train.x.std(0), atol=1e-4)
 
@@ -298,7 +298,7 @@ def test_constant_features_change_nothing(name):
     given = {"linear_sgd": {"epochs": 5}, "few": {"draws": 3}}.get(name)
     wide = [Features(torch.cat([split.x, torch.full((len(split.x), 2), value)], 1), split.y)
             for split, value in ((train, 3.7), (test, 8.1))]  # fmt: skip
-    x, x_test = linear.standardised(*wide)
+    x, x_test = linear.standardise(*wide)
     assert (x[:, 8:] == 0).all() and (x_test[:, 8:] == 0).all()
     plain, found = evaluate.run(name, train, test, given), evaluate.run(name, *wide, given)
     assert found == pytest.approx(plain, abs=0.026)
@@ -387,7 +387,7 @@ def fits(monkeypatch):
 def test_few_uses_exactly_the_labels_it_says(fits, per_class, draws):
     train, test = blobs(60), blobs(40, seed=1)
     evaluate.run("few", train, test, {"per_class": per_class, "draws": draws})
-    standard, _ = linear.standardised(train, test)
+    standard, _ = linear.standardise(train, test)
     rows = [tuple(row) for row in standard.tolist()]
     assert len(fits) == draws
     chosen = []
@@ -409,11 +409,11 @@ def test_few_draws_reach_every_image(fits):
 def test_few_means_and_deviation_over_draws(fits):
     train, test = blobs(80, apart=0.5), blobs(100, apart=0.5, seed=1)
     found = evaluate.run("few", train, test, {"per_class": 2, "draws": 5})
-    _, x_test = linear.standardised(train, test)
+    _, x_test = linear.standardise(train, test)
     each = []
     for x, y in list(fits):
         w = linear.fit(x, y, 4, few.Protocol().penalty, few.Protocol().iterations)
-        each.append((linear.predicted(x_test, w).argmax(1) == test.y).double().mean().item())
+        each.append((linear.predict(x_test, w).argmax(1) == test.y).double().mean().item())
     assert found["few_top1"] == pytest.approx(np.mean(each), abs=1e-6)
     assert found["few_std"] == pytest.approx(np.std(each, ddof=1), abs=1e-6) and found["few_std"] > 0
     assert evaluate.run("few", train, test, {"draws": 1})["few_std"] == 0

@@ -8,7 +8,7 @@ import torch
 
 from sslrepro import methods
 from sslrepro.data import load
-from sslrepro.parts.extract import encoded
+from sslrepro.parts.extract import encode_images
 from sslrepro.parts.memory import unit
 from sslrepro.training.loop import batches_of, initial_method
 from tests.conftest import tiny
@@ -36,7 +36,7 @@ def case(request):
     method = initial_method(config)
     source = batches_of(config, train, method)
     for progress in (0.0, 0.5):  # as the loop does before an epoch
-        method.refresh(lambda net: encoded(net, train, source.normalise), progress)
+        method.refresh(lambda net: encode_images(net, train, source.normalise), progress)
     return config, method, source
 
 

@@ -10,10 +10,10 @@ from torch import nn
 from sslrepro.base.store import read_lines
 from sslrepro.data import load
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import Batches, View, prepared
+from sslrepro.data.views import Batches, View, prepare_views
 from sslrepro.methods import method_class, names
 from sslrepro.parts.cluster import density, kmeans
-from sslrepro.parts.frontier import Frontier, Mining, discriminator_loss, fit, generator_loss, grown, mine, triplets
+from sslrepro.parts.frontier import Frontier, Mining, discriminator_loss, fit, generator_loss, grow, mine, triplets
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import group_rates, relation_match
@@ -375,7 +375,7 @@ def test_members_are_counted(name):
 ])  # fmt: skip
 def test_isl_hands_its_settings_and_anchors_to_the_mining(name, given, monkeypatch):
     seen = []
-    monkeypatch.setattr(f"sslrepro.methods.{name}.grown", lambda *told: seen.append(told))
+    monkeypatch.setattr(f"sslrepro.methods.{name}.grow", lambda *told: seen.append(told))
     told = {"score_threshold": 0.1, "radius": 0.2, "growth": 0.3, "n_proxy_neighbours": 4, "max_gan_epochs": 6,
             "max_passes": 7}  # fmt: skip
     method = built(name, rounds=3, n_strangers=5, mining_batch=8, gan_lr=0.9, **told, **given)
@@ -505,7 +505,7 @@ def test_rounds_are_counted_for_the_net_and_for_the_mining(monkeypatch):
     monkeypatch.setattr("sslrepro.parts.frontier.mine", lambda *told, written: seen.append(told[-1]) or counts)
     net, how = Frontier(6), Mining(0.3, 0.3, 0.5, 5, 4096, 2, 3, 30, 1e-2, "own")
     for progress in (0.25, 0.5, 0.75):
-        grown(net, Affinity(30, 2), how, 4, progress, drawn(30, 6), lambda: drawn(30, 6))
+        grow(net, Affinity(30, 2), how, 4, progress, drawn(30, 6), lambda: drawn(30, 6))
     assert seen == [True, 0, False, 1, False, 2]
 
 
@@ -516,7 +516,7 @@ def test_pair_rows_show_one_image_and_then_the_other(weight):
     pairs = [[3, 7], [3, 9], [29, 1], [0, 2]]
     source = Batches(data, (View(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0),) * 3, 2, 0, pairs=torch.tensor(pairs),
                      pair_weight=weight)  # fmt: skip
-    shown = prepared(data.take(data.index).float() / 255, source.normalise)
+    shown = prepare_views(data.take(data.index).float() / 255, source.normalise)
     listed = [(i, i) for i in range(30)] + [tuple(pair) for pair in pairs]
     weights = oracle("seppid").weights([False] * 30 + [True] * 4, 30, 4, weight or 1.0)
     assert source.n_rows == 34 and source.per_epoch == 17 and sorted(source.order(0).tolist()) == list(range(34))
@@ -550,7 +550,7 @@ def test_pairs_are_mined_once_by_the_trained_sampler(tmp_path):
     method = initial_method(config, len(data))
     found, about = mine_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)
     sampler = train(config.sampler, tmp_path / "again", data).eval()
-    images = prepared(data.take(data.index).float() / 255, tuple(map(tuple, data.mean_std())))
+    images = prepare_views(data.take(data.index).float() / 255, tuple(map(tuple, data.mean_std())))
     with torch.no_grad():
         x = sampler.embed(images)
     asked = []

@@ -41,7 +41,11 @@ def test_three_files_that_pass_as_written(tree, name, like):
     assert {str(path.relative_to(tree)) for path in after} == {
         f"sslrepro/methods/{name}.py", f"tests/equations/{name}.py", f"book/methods/{name}.md"}  # fmt: skip
     assert all(path.stat().st_mtime_ns == when for path, when in before.items()), "no other file is touched"
-    checks = ["tests/methods/test_equations.py", "tests/methods/test_contract.py", "tests/training/test_every_method.py"]
+    checks = [
+        "tests/methods/test_equations.py",
+        "tests/methods/test_contract.py",
+        "tests/training/test_every_method.py",
+    ]
     checks = checks if like == "msf" else checks[:1]
     tested = run(tree, "pytest", "-q", *checks, "-k", name)
     assert tested.returncode == 0 and " passed" in tested.stdout and "failed" not in tested.stdout, tested.stdout[

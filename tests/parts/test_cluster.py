@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sslrepro.parts.cluster import PseudoLabels, acceptance, accepted, confidence, density, kmeans
+from sslrepro.parts.cluster import PseudoLabels, accept_labels, acceptance, confidence, density, kmeans
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import group_rates, relation_match
 
@@ -176,7 +176,7 @@ def test_accepted_against_sorting(rate):
     labels, score = torch.arange(100) % 7, drawn(100, 1)[:, 0]
     best = sorted(range(100), key=lambda i: -float(score[i]))[: round(rate * 100 - 0.49)]
     expected = [int(labels[i]) if i in best else -1 - i for i in range(100)]
-    assert accepted(labels, score, rate).tolist() == expected
+    assert accept_labels(labels, score, rate).tolist() == expected
     assert sum(x >= 0 for x in expected) == {0: 0, 0.1: 10, 0.29: 29, 0.5: 50, 0.999: 99, 1: 100}[rate]
 
 
@@ -184,7 +184,7 @@ def test_accepted_sets_are_nested_and_own_labels_are_shared_with_nobody():
     labels, score = torch.arange(50) % 3, (drawn(50, 1)[:, 0] * 2).round()  # many equal scores
     smaller: set[int] = set()
     for step in range(26):
-        found = accepted(labels, score, step / 25).tolist()
+        found = accept_labels(labels, score, step / 25).tolist()
         inside = {i for i, label in enumerate(found) if label >= 0}
         own = [label for label in found if label < 0]
         assert smaller <= inside and len(inside) == 2 * step and len(set(own)) == len(own)
@@ -193,7 +193,7 @@ def test_accepted_sets_are_nested_and_own_labels_are_shared_with_nobody():
 
 def test_a_rate_above_one_says_so():
     with pytest.raises(ValueError, match=r"cluster\.accepted: rate must be in \[0, 1\], got 1\.5"):
-        accepted(torch.zeros(3, dtype=torch.int64), torch.zeros(3), 1.5)
+        accept_labels(torch.zeros(3, dtype=torch.int64), torch.zeros(3), 1.5)
 
 
 def test_acceptance_schedules():

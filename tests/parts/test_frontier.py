@@ -12,10 +12,10 @@ from sslrepro.parts.frontier import (
     Frontier,
     Mining,
     discriminator_loss,
-    ended,
     fit,
     generator_loss,
-    grown,
+    grow,
+    may_stop,
     mine,
     radius_of,
     triplets,
@@ -102,7 +102,7 @@ def test_proxies_are_unit_rows_and_scores_shares():
 def test_redrawn_weights_depend_on_the_generator_alone():
     nets = [Frontier(DIM) for _ in range(3)]
     for net, seed in zip(nets, (5, 5, 6), strict=True):
-        net.redrawn(seeded(seed))
+        net.redraw(seeded(seed))
     first, same, other = ([p.clone() for p in net.parameters()] for net in nets)
     assert all(torch.equal(a, b) for a, b in zip(first, same, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
@@ -145,15 +145,15 @@ def test_negatives_are_the_hardest_of_a_random_few(n_negatives):
 def test_when_the_net_may_stop():
     falling = [0.9 - 0.01 * i for i in range(12)]
     risen = [0.5, 0.4, 0.7, 0.8, 0.9]  # last is not the best of three, the best of all lies before them
-    assert ended(risen, first=False) and not ended(risen, first=True)  # 10 epochs in the first round
-    assert not ended(risen[:3], first=False) and not ended([], first=False)
-    assert not ended(falling, first=False) and not ended(falling, first=True)
-    assert not ended([0.5, 0.7, 0.4, 0.8, 0.9], first=False)  # the best of all is among the last three
-    assert not ended([0.5, 0.4, 0.9, 0.8, 0.7], first=False)  # the last is the best of three
-    assert not ended([1.5, 1.4, 1.7, 1.8, 1.9], first=False)  # never at most 1
-    assert ended([0.5, 0.4, 0.7, 1.1, 1.2], first=False)  # a last loss above 1 counts in the first round only
+    assert may_stop(risen, first=False) and not may_stop(risen, first=True)  # 10 epochs in the first round
+    assert not may_stop(risen[:3], first=False) and not may_stop([], first=False)
+    assert not may_stop(falling, first=False) and not may_stop(falling, first=True)
+    assert not may_stop([0.5, 0.7, 0.4, 0.8, 0.9], first=False)  # the best of all is among the last three
+    assert not may_stop([0.5, 0.4, 0.9, 0.8, 0.7], first=False)  # the last is the best of three
+    assert not may_stop([1.5, 1.4, 1.7, 1.8, 1.9], first=False)  # never at most 1
+    assert may_stop([0.5, 0.4, 0.7, 1.1, 1.2], first=False)  # a last loss above 1 counts in the first round only
     long = [0.6] * 5 + risen
-    assert ended(long, first=True) and not ended([*long[:-1], 1.2], first=True)
+    assert may_stop(long, first=True) and not may_stop([*long[:-1], 1.2], first=True)
 
 
 def test_fit_trains_both_nets_and_leaves_them_frozen():
@@ -169,7 +169,9 @@ def test_fit_trains_both_nets_and_leaves_them_frozen():
 
 def test_fit_ends_by_the_rule(monkeypatch):
     seen = []
-    monkeypatch.setattr("sslrepro.parts.frontier.ended", lambda losses, first: seen.append(first) or len(losses) == 4)
+    monkeypatch.setattr(
+        "sslrepro.parts.frontier.may_stop", lambda losses, first: seen.append(first) or len(losses) == 4
+    )
     losses = fit(Frontier(DIM), rows(), rows(), Affinity(N, 3), settings(max_gan_epochs=50), seeded(), first=True)
     assert len(losses) == 4 and seen == [True] * 5
 
@@ -249,11 +251,11 @@ def test_mining_respects_caps_and_keeps_what_is_known(cap):
 def test_rounds_grow_once_each_and_the_last_does_not():
     net, affinity, own, grew = Frontier(DIM), Affinity(N, 5), rows(), []
     for step in range(17):
-        counts = grown(net, affinity, settings(), 4, step / 16, own, lambda: own)
+        counts = grow(net, affinity, settings(), 4, step / 16, own, lambda: own)
         grew += [] if counts is None else [step]
         assert counts is None or counts["gan_epochs"] == 2
     assert grew == [4, 8, 12] and net.rounds_done == 3 and net.counts[0] == 2  # passes of the net, kept for the log
-    assert grown(Frontier(DIM), affinity, settings(), 1, 1.0, own, lambda: own) is None
+    assert grow(Frontier(DIM), affinity, settings(), 1, 1.0, own, lambda: own) is None
 
 
 def test_growth_depends_on_the_saved_seed_alone():
@@ -263,7 +265,7 @@ def test_growth_depends_on_the_saved_seed_alone():
         net, affinity = Frontier(DIM), Affinity(N, 5)
         net.seed.fill_(seed)
         before = torch.get_rng_state()
-        rounds = [grown(net, affinity, how, 3, progress, own, lambda: own) for progress in (0.4, 0.7)]
+        rounds = [grow(net, affinity, how, 3, progress, own, lambda: own) for progress in (0.4, 0.7)]
         assert torch.equal(before, torch.get_rng_state())
         found.append((affinity.members, rounds, [p.clone() for p in net.parameters()]))
     assert torch.equal(found[0][0], found[1][0]) and found[0][1] == found[1][1]
@@ -277,7 +279,7 @@ def test_sets_are_nested_from_round_to_round():
     how = settings(score_threshold=0.0, radius=-1.0, n_proxy_neighbours=1, max_passes=1, growth=100.0)
     sizes, before = [], affinity.of(torch.arange(N))
     for progress in (0.25, 0.5, 0.75):
-        grown(net, affinity, how, 4, progress, own, lambda: own)
+        grow(net, affinity, how, 4, progress, own, lambda: own)
         now = affinity.of(torch.arange(N))
         assert (now | ~before).all() and torch.equal(now, now.T)
         before, sizes = now, [*sizes, int(now.sum())]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sslrepro.parts.losses import averaged, cosine, nce, soft_cross_entropy, spread_penalties
+from sslrepro.parts.losses import cosine, nce, soft_cross_entropy, spread_penalties, weighted_mean
 from sslrepro.parts.masks import same_image
 from sslrepro.parts.memory import unit
 
@@ -18,8 +18,10 @@ def drawn(*shape: int, seed: int = 0, kind: torch.dtype = torch.float64) -> torc
 
 def test_averaged():
     rows = torch.tensor([1.0, 2.0, 6.0])
-    assert averaged(rows).item() == 3
-    assert averaged(rows, torch.tensor([1.0, 0.0, 0.5])).item() == pytest.approx(4 / 3)  # over rows, not over weights
+    assert weighted_mean(rows).item() == 3
+    assert weighted_mean(rows, torch.tensor([1.0, 0.0, 0.5])).item() == pytest.approx(
+        4 / 3
+    )  # over rows, not over weights
 
 
 def test_cosine_against_a_loop():

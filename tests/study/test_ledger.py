@@ -11,7 +11,7 @@ import pytest
 
 from sslrepro import tables
 from sslrepro.base import store
-from sslrepro.base.store import locked, read_json
+from sslrepro.base.store import lock_folder, read_json
 from sslrepro.study import budget, bundles, ledger, plans
 from sslrepro.study.run import perform_locked
 
@@ -147,7 +147,7 @@ def test_a_ledger_file_that_lacks_an_evaluation_is_made_whole(here):
 
 def test_what_another_process_is_at_is_left_to_it(here):
     _, first = next(budget.agenda("smoke"))
-    with locked(here / "runs" / first.name):
+    with lock_folder(here / "runs" / first.name):
         tally = budget.work_through("smoke", 600.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     assert tally.busy == [first.name] and tally.finished and first.name not in tally.finished
     assert first.name not in names(here) and tally.missing == 9 - len(tally.finished)
@@ -157,7 +157,7 @@ def test_a_run_whose_sampler_another_process_trains_is_left_to_it(here, monkeypa
     monkeypatch.setattr(budget, "PRIORITY", (("all_methods", None),))
     monkeypatch.setattr(tables, "names", lambda: ["all_methods"])
     plan, run = next(pair for pair in budget.agenda("smoke") if pair[1].config and pair[1].config.sampler)
-    with locked(here / "runs" / run.config.sampler.name), pytest.raises(BlockingIOError):
+    with lock_folder(here / "runs" / run.config.sampler.name), pytest.raises(BlockingIOError):
         budget.take_run(plan, run, here / "runs", None, "cpu", 1, None, "no")
 
 

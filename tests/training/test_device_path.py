@@ -27,7 +27,7 @@ from sslrepro import methods
 from sslrepro.data import load
 from sslrepro.data.dataset import DataConfig, Dataset
 from sslrepro.data.views import RECIPES, Batches
-from sslrepro.parts.extract import encoded
+from sslrepro.parts.extract import encode_images
 from sslrepro.training import loop
 from sslrepro.training.config import RunConfig
 from sslrepro.training.loop import batches_of, initial_method, train
@@ -447,7 +447,7 @@ def stirred(place: int):
     method = initial_method(config)
     source = batches_of(config, images, method)
     for progress in (0.0, 0.5):
-        method.refresh(lambda net: encoded(net, images, source.normalise), progress)
+        method.refresh(lambda net: encode_images(net, images, source.normalise), progress)
     for step in range(4):
         method.after_step(method.loss(source.at(step), 0.5), 0.5)
     return method, source.at(4)

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from sslrepro import methods
-from sslrepro.base.store import locked, read_json, read_lines
+from sslrepro.base.store import lock_folder, read_json, read_lines
 from sslrepro.base.types import LabelledBatch
 from sslrepro.cli.main import main
 from sslrepro.data import load
@@ -315,7 +315,7 @@ def test_processes_wait_together_for_a_sampler_that_another_run_trains(pair, tmp
     config = run("seppid")
     beside = tmp_path / config.sampler.name
     with ThreadPoolExecutor(1) as pool:
-        with locked(beside):
+        with lock_folder(beside):
             found = pool.submit(pair, jobs.trained, asdict(config), tmp_path / "run", seconds=8.0)
             time.sleep(1.5)
             train(config.sampler, beside, load(config.data)[0])
