@@ -34,7 +34,7 @@ def test_lengths_take_turns_and_warm_up_first(monkeypatch):
 
     def stepper(config, data, device):
         size = config.settings["queue_size"]
-        return overhead.initialised(config), lambda: taken.append(
+        return overhead.initial_method(config), lambda: taken.append(
             (size, config.plan.batch_size, config.settings["dim"])
         )
 
