@@ -6,6 +6,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import jaxtyping
 import pytest
 import torch
 
@@ -59,6 +60,14 @@ def smoke_runs(tmp_path_factory) -> Path:
     with lock_folder(shared / "smoke-runs-lock"):
         workers.carry_out(wanted, folder, progress=False)
     return folder
+
+
+@pytest.fixture
+def own_messages():
+    """Arguments of a wrong type reach the package's own checks, not those of the shape checker that tests run under."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,8 @@ from sslrepro.parts.encoders import encoder
 from sslrepro.training.loop import train
 from tests.conftest import tiny
 
+pytestmark = pytest.mark.usefixtures("own_messages")
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -108,7 +108,7 @@ class Rates:
         return max(self.wrong_holds, self.wrong_contradicted)
 
 
-def p_values_of(tree: Tree, runs: np.ndarray, shared: bool) -> np.ndarray:
+def p_values_of(tree: Tree, runs: np.ndarray, shared: bool) -> np.ndarray | tuple:
     """[experiments, 2]: as `statistics.p_values`, of many experiments at once. runs [experiments, seeds, rows]."""
     if not isinstance(tree, Contrast):
         parts = np.stack([p_values_of(part, runs, shared) for part in tree.parts], axis=-2)

@@ -55,7 +55,7 @@ class Statistic:
 # --- operands --------------------------------------------------------------------------------------------------------
 
 
-def linear(text: str, at: str = "") -> Contrast:
+def linear(text: str | float, at: str = "") -> Contrast:
     """A sum and difference of operands: "a - b", "2 * a + 3.5"; an operand is table/row/column or paper/name.
 
     at   a pattern with a star that stands for operands without a slash

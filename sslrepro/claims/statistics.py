@@ -30,6 +30,7 @@ LEVEL = 0.05  # of either wrong verdict
 
 Key = tuple[str, ...]  # (table, row, column), or (paper, name) of a value of its text
 Look = Callable[[Key], Cell]
+Numbers = np.ndarray | float  # one experiment, or many at once
 
 
 # --- two building blocks ---------------------------------------------------------------------------------------------
@@ -110,14 +111,14 @@ class Estimate:
         return self.mean, self.mean - half, self.mean + half
 
 
-def upper_tail(mean: np.ndarray, error: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+def upper_tail(mean: Numbers, error: Numbers, freedom: Numbers) -> Numbers:
     """P(T >= mean / error) of Student's t; without any spread 0, 1/2 or 1 by the sign of the mean."""
     sure = np.where(np.abs(mean) < 1e-9, 0.5, np.where(mean > 0, 0.0, 1.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(error > 0, stdtr(freedom, -mean / error), sure)
 
 
-def at_least(p: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def at_least(p: Any, count: int) -> tuple[Numbers, Numbers]:
     """P-values of "at least `count` of n" from those of the parts, along the last axis.
 
     p   [..., n, 2]: of each part, against the claim and for its opposite

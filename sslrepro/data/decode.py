@@ -42,7 +42,7 @@ def eight_bit(image: Image.Image, path: Path) -> Image.Image:
         return image
     values = np.array(image, dtype=np.float64)
     low, high = values.min(), values.max()
-    fits = 0 <= low and high <= 65_535
+    fits = bool(0 <= low and high <= 65_535)
     require(fits, "data.read", f"image {path}", "with values in 0..65535", f"{low:.0f}..{high:.0f}", remedy)
     return Image.fromarray((values / 257).round().astype(np.uint8))
 

@@ -44,7 +44,7 @@ def table(results: Results, cells: list[CellComparison]) -> str:
             about += f" (a new run: ±{number(cell.high, digits + 1)})"
         elif cell.low < cell.high:
             about += f" [{number(cell.low, digits + 1, sign=True)}, {number(cell.high, digits + 1, sign=True)}]"
-        body.append([row, heading(definition, cell.column), number(cell.own.mean, digits),
+        body.append([row, heading(results, cell.column), number(cell.own.mean, digits),
                      number(cell.published.mean, digits), about if cell.outcome != "same" else "0", str(cell.n),
                      SHORT[cell.outcome]])  # fmt: skip
     head = ["row", "column", "yours", "published", "difference [95%]", "seeds", "verdict"]

@@ -22,6 +22,8 @@ from sslrepro.data.views import View, ViewConfig
 from sslrepro.study.profiles import PROFILES, profile
 from sslrepro.training.config import RunConfig, TrainingConfig, from_record
 
+pytestmark = pytest.mark.usefixtures("own_messages")
+
 NEW_METHOD = '''"""A method of a reader's own, arXiv:0000.00000."""
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from sslrepro.base.store import Store, result_key
 from sslrepro.cli.main import main
 from sslrepro.data import load
 from sslrepro.data.dataset import DataConfig
-from sslrepro.study import trials
+from sslrepro.study import profiles, trials
 from sslrepro.study.profiles import profile
 from sslrepro.study.run import Run
 
@@ -139,7 +139,7 @@ def test_a_missing_run_or_method_is_one_line(store):
 
 def test_the_command_carries_out_what_is_missing_and_freezes(tmp_path, monkeypatch, capsys):
     small = replace(profile(SCALE).data, n_train=96, n_test=48, side=8)
-    monkeypatch.setitem(trials.profile.__globals__["PROFILES"], SCALE, replace(profile(SCALE), data=small))
+    monkeypatch.setitem(profiles.PROFILES, SCALE, replace(profile(SCALE), data=small))
     monkeypatch.setattr(trials, "FROZEN", tmp_path / "trials")
     words = ["trials", "--profile", SCALE, "--method", "simclr", "--runs", str(tmp_path / "runs")]
     assert main([*words, "--dry-run"]) == 0

@@ -14,6 +14,8 @@ from sslrepro.training.loop import batches_of, initial_method, train
 from sslrepro.training.monitor import TrainingLog
 from tests.conftest import tiny
 
+pytestmark = pytest.mark.usefixtures("own_messages")
+
 
 def equal(a: dict, b: dict) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
