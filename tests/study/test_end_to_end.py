@@ -154,7 +154,7 @@ def published(home):
 
 def test_reproduce_prints_table_verdicts_cost_and_places(home):
     folder, done = home
-    for words in ("8,192", "98,304", "73.6", "SimCLR, same images", "pixels, no encoder", "nnclr_c23", "not judged",
+    for words in ("8,192", "98,304", "73.6", "SimCLR: same images", "pixels, no encoder", "nnclr_c23", "not judged",
                   "processor-minutes", f"notebook  {folder / 'runs' / 'pages' / 'nnclr_queue-smoke.ipynb'}",
                   "nothing is published of nnclr_queue at smoke scale"):  # fmt: skip
         assert words in done.stdout, words
