@@ -9,6 +9,8 @@ if __name__ == "__main__":
     print(counts_markdown(lines))
     print(markdown(lines))
     wrong = expected(judged)
-    print(f"{wrong.judged} judged, {wrong.decided} decided: were every claim on the edge, at most {wrong.mean:.1f} "
-          f"verdicts would be wrong on average, {wrong.most} with 95% confidence.")  # fmt: skip
+    print(
+        f"{wrong.judged} judged, {wrong.decided} decided: were every claim on the edge, at most {wrong.mean:.1f} "
+        f"verdicts would be wrong on average, {wrong.most} with 95% confidence."
+    )
     print(markdown(changes(rejudge("cpu", "cifar10"))))

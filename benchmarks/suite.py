@@ -180,8 +180,7 @@ def renewals(cpu: Profile, device: str) -> Iterator[dict]:
         net.refresh(lambda part: encode_images(part, train, source.normalise), 0.5)
 
     clusterings = len(config.settings["clusters"])
-    row = compared(f"pseudo-labels of {len(train):,} images, {clusterings} clusterings", "passes/s",
-                   1, renew, device)  # fmt: skip
+    row = compared(f"pseudo-labels of {len(train):,} images, {clusterings} clusterings", "passes/s", 1, renew, device)
     each = statistics.median(seconds(step, device) for _ in range(20))
     every = max(1, round(config.settings["every"] * config.plan.epochs)) * source.per_epoch
     yield row | {"training_share": 1 / row["ours"] / (1 / row["ours"] + every * each)}

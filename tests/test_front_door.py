@@ -49,9 +49,11 @@ ORDERS = ["import sslrepro.evaluate", "from sslrepro import evaluate", "import s
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(ORDERS, 2))[::3])
 def test_evaluate_is_room_and_function_whatever_comes_first(first, second):
-    out = python(f"{first}\n{second}\nimport sslrepro, sslrepro.evaluate.linear\nfrom sslrepro import evaluate\n"
-                 "import sys\nassert sslrepro.evaluate is evaluate is sys.modules['sslrepro.evaluate']\n"
-                 "print(callable(evaluate), 'knn' in evaluate.names(), evaluate.linear.__name__)")  # fmt: skip
+    out = python(
+        f"{first}\n{second}\nimport sslrepro, sslrepro.evaluate.linear\nfrom sslrepro import evaluate\n"
+        "import sys\nassert sslrepro.evaluate is evaluate is sys.modules['sslrepro.evaluate']\n"
+        "print(callable(evaluate), 'knn' in evaluate.names(), evaluate.linear.__name__)"
+    )
     assert out == "True True sslrepro.evaluate.linear"
 
 

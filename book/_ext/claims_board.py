@@ -46,8 +46,10 @@ def square(claim: dict[str, str], known: list[Known]) -> str:
     scale = f" at {known[0][1]} scale" if verdict != "not judged" else ""
     would = f", {settles(known[0][0])}" if verdict == "inconclusive" else ""
     title = html.escape(f"{claim['id']}: {claim['text']} ({verdict}{scale}{would})", quote=True)
-    return (f'<a href="claims.html#{claim["id"]}" class="square {classes_of(verdict)}" title="{title}"'
-            f' aria-label="{title}"></a>')  # fmt: skip
+    return (
+        f'<a href="claims.html#{claim["id"]}" class="square {classes_of(verdict)}" title="{title}"'
+        f' aria-label="{title}"></a>'
+    )
 
 
 class ClaimsBoard(Directive):
@@ -77,8 +79,10 @@ class ClaimsBoard(Directive):
         table = html_table(["paper", "scale", *names], body) if body else ""
         fold = ""
         if undecided:
-            fold = (f"<details><summary>How many more seeds the {len(undecided)} inconclusive verdicts need</summary>"
-                    f"<ul>{''.join(undecided)}</ul></details>")  # fmt: skip
+            fold = (
+                f"<details><summary>How many more seeds the {len(undecided)} inconclusive verdicts need</summary>"
+                f"<ul>{''.join(undecided)}</ul></details>"
+            )
         board = f'<div class="board">{"".join(lines)}<p class="counts">{counts}</p>{table}{fold}</div>'
         return [nodes.raw("", board, format="html")]
 
@@ -86,8 +90,10 @@ class ClaimsBoard(Directive):
     def line(claim: dict[str, str], known: Known) -> str:
         """What an undecided claim needs."""
         verdict, scale, page = known
-        return (f'<li><a href="claims.html#{claim["id"]}">{claim["id"]}</a> {html.escape(claim["text"])} '
-                f'<a href="executed/{page}.html">At {scale} scale</a>: {settles(verdict)}.</li>')  # fmt: skip
+        return (
+            f'<li><a href="claims.html#{claim["id"]}">{claim["id"]}</a> {html.escape(claim["text"])} '
+            f'<a href="executed/{page}.html">At {scale} scale</a>: {settles(verdict)}.</li>'
+        )
 
 
 def setup(app: Sphinx) -> dict:

@@ -88,8 +88,10 @@ def nnclr_fig1() -> str:
         kinds = ("square", "kite", "square", "kite", "square", "kite", "square")
         colours = (ORANGE, PINK, PINK, YELLOW, YELLOW, ORANGE, GREEN)
         if place == 0:
-            parts += [tile(px - 13, py - 13, shape, colour, 26) for (px, py), shape, colour in
-                      zip(others, kinds, colours, strict=True)]  # fmt: skip
+            parts += [
+                tile(px - 13, py - 13, shape, colour, 26)
+                for (px, py), shape, colour in zip(others, kinds, colours, strict=True)
+            ]
             parts += [tile(150, 112, "triangle", BLUE, 34), tile(206, 126, "triangle", BLUE, 34, 25, YELLOW)]
             parts += [arrow("M184 132H204", GREEN, both=True)]
             parts += [arrow("M146 108L128 66", dashed=True), arrow("M150 152L132 198", dashed=True),
@@ -98,8 +100,9 @@ def nnclr_fig1() -> str:
         else:
             stored = [(58, 78, "square", ORANGE), (112, 50, "kite", PINK), (314, 62, "square", PINK),
                       (292, 158, "kite", YELLOW), (66, 190, "kite", ORANGE), (150, 204, "square", GREEN)]  # fmt: skip
-            parts += [f'<g opacity=".75">{tile(px - 13, py - 13, shape, colour, 26)}</g>'
-                      for px, py, shape, colour in stored]  # fmt: skip
+            parts += [
+                f'<g opacity=".75">{tile(px - 13, py - 13, shape, colour, 26)}</g>' for px, py, shape, colour in stored
+            ]
             parts += [tile(118, 96, "triangle", BLUE, 34), tile(196, 84, "triangle", ORANGE, 30, -15, PINK),
                       f'<circle cx="211" cy="99" r="23" fill="none" stroke="{GREEN}" stroke-width="2.4"/>',
                       tile(186, 172, "triangle", BLUE, 34, 25, YELLOW)]  # fmt: skip
@@ -126,8 +129,10 @@ def nnclr_fig2() -> str:
         text(608, 72, "queue of past", "soft"),
         text(608, 88, "embeddings", "soft"),
     ]
-    parts += [dot(x, y, faint=True, radius=6) for x, y in
-              ((420, 50), (470, 48), (532, 54), (574, 80), (540, 104), (428, 106), (490, 106))]  # fmt: skip
+    parts += [
+        dot(x, y, faint=True, radius=6)
+        for x, y in ((420, 50), (470, 48), (532, 54), (574, 80), (540, 104), (428, 106), (490, 106))
+    ]
     parts += [arrow("M312 74H452", dashed=True), text(324, 66, "nearest"), dot(464, 76, GREEN, 8)]
     parts += [
         arrow("M312 202H350"),
@@ -148,8 +153,10 @@ def nnclr_fig2() -> str:
 
 def nnclr_fig6() -> str:
     """Figure 6 of NNCLR: four methods on two axes."""
-    parts = [text(212, 16, "the positive: the image's other view", "head", "middle"),
-             text(548, 16, "the positive: a neighbour of it", "head", "middle")]  # fmt: skip
+    parts = [
+        text(212, 16, "the positive: the image's other view", "head", "middle"),
+        text(548, 16, "the positive: a neighbour of it", "head", "middle"),
+    ]
     for row, words in enumerate((("repels", "the batch"), ("repels", "nobody"))):
         parts += [text(2, 96 + 158 * row, words[0], "head"), text(2, 112 + 158 * row, words[1], "head")]
     for place, name in enumerate(("SimCLR", "NNCLR", "SimSiam", "NNSiam")):
@@ -220,8 +227,10 @@ def ifnd_fig2() -> str:
               text(374, 252, "same pseudo-label:", "soft"), text(374, 268, "left out", "soft"),
               text(374, 354, "left out", "soft")]  # fmt: skip
     parts += [arrow("M254 304H556"), text(402, 298, "other labels: repelled", "soft")]
-    parts += [tile(562, y, shape, colour, 32) for y, shape, colour in
-              ((244, "square", ORANGE), (288, "kite", PINK), (332, "square", YELLOW))]  # fmt: skip
+    parts += [
+        tile(562, y, shape, colour, 32)
+        for y, shape, colour in ((244, "square", ORANGE), (288, "kite", PINK), (332, "square", YELLOW))
+    ]
     parts += [dot(x, 304, faint=True, radius=3) for x in (622, 636, 650)]
     return drawing(720, 390, "Above, three stages of training: early no image carries its cluster's label, half way "
                    "those near a centroid do, late all do, and clusters are tighter. Below, an anchor attracts its "

@@ -18,8 +18,9 @@ def escaped(line: str) -> str:
     if len(parts) % 2 == 0:  # an odd backtick is no pair
         return re.sub(r"([*|_`\\])", r"\\\1", line)
     plain = [re.sub(r"([*|_\\])", r"\\\1", part) for part in parts[::2]]
-    return "".join(text + (f"``{parts[2 * place + 1]}``" if 2 * place + 1 < len(parts) else "")
-                   for place, text in enumerate(plain))  # fmt: skip
+    return "".join(
+        text + (f"``{parts[2 * place + 1]}``" if 2 * place + 1 < len(parts) else "") for place, text in enumerate(plain)
+    )
 
 
 def entries(paragraph: list[str]) -> list[tuple[str, str]] | None:

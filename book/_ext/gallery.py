@@ -85,8 +85,10 @@ class Gallery(Block):
         for name, page, title, picture, words in entries():
             total += len(picture)
             where = "../" * self.env.docname.count("/") + page
-            card = (f'<a class="card-page thumb" href="{where}">{picture}<b>{html.escape(title)}</b>'
-                    f"<span>{words}</span></a>")  # fmt: skip
+            card = (
+                f'<a class="card-page thumb" href="{where}">{picture}<b>{html.escape(title)}</b>'
+                f"<span>{words}</span></a>"
+            )
             known = (papers.tables() | figures()).get(name)
             cards.setdefault(known["paper"] if known else "", []).append((order.index(name) if known else 0, card))
         if total > MOST_BYTES:

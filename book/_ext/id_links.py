@@ -22,8 +22,9 @@ def link_ids(body: str, up: str, known: dict[str, str]) -> str:
             if tag and tag[1].lower() in QUIET and not part.endswith("/>"):
                 quiet += -1 if part.startswith("</") else 1
         elif not quiet:
-            part = IDS.sub(lambda m: f'<a class="id" href="{up}{known[m[0]]}#{m[0]}">{m[0]}</a>' if m[0] in known
-                           else m[0], part)  # fmt: skip
+            part = IDS.sub(
+                lambda m: f'<a class="id" href="{up}{known[m[0]]}#{m[0]}">{m[0]}</a>' if m[0] in known else m[0], part
+            )
         out.append(part)
     return "".join(out)
 

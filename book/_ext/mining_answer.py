@@ -83,16 +83,22 @@ def figure(made: tuple[Gain, ...], paper_share: float) -> str:
         for one in (one for one in made if one.family in families):
             x, y, share, gain = across(one.share.mean), up(one.gain.mean), one.share, one.gain
             left, right = across(share.mean - share.half_width), across(share.mean + share.half_width)
-            bars = f"M{left:.1f} {y:.1f}H{right:.1f}M{x:.1f} {up(gain.mean - gain.half_width):.1f}" \
-                   f"V{up(gain.mean + gain.half_width):.1f}"  # fmt: skip
+            bars = (
+                f"M{left:.1f} {y:.1f}H{right:.1f}M{x:.1f} {up(gain.mean - gain.half_width):.1f}"
+                f"V{up(gain.mean + gain.half_width):.1f}"
+            )
             words = f"{one.pair.name}: {format_cell(share)}% share the class; "
             words += f"gain {format_cell(gain, sign=True)} points"
-            parts.append(f'<g><title>{html.escape(words)}</title><path class="bar" style="stroke:{colour}" d="{bars}"/>'
-                         f"{mark(kind, x, y, colour)}</g>")  # fmt: skip
+            parts.append(
+                f'<g><title>{html.escape(words)}</title><path class="bar" style="stroke:{colour}" d="{bars}"/>'
+                f"{mark(kind, x, y, colour)}</g>"
+            )
     shares, points = [one.share.mean for one in made], [one.gain.mean for one in made]
-    alt = (f"{len(made)} comparisons. Across: share of mined items of the anchor's class, {min(shares):.0f} to "
-           f"{max(shares):.0f}%. Upward: gain over the same method without mining, {min(points):.0f} to "
-           f"{max(points):.0f} points.")  # fmt: skip
+    alt = (
+        f"{len(made)} comparisons. Across: share of mined items of the anchor's class, {min(shares):.0f} to "
+        f"{max(shares):.0f}%. Upward: gain over the same method without mining, {min(points):.0f} to "
+        f"{max(points):.0f} points."
+    )
     head = (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="{html.escape(alt, quote=True)}">'
     )
@@ -114,9 +120,11 @@ def every_row(made: tuple[Gain, ...]) -> str:
              format_cell(one.gain, sign=True), str(one.gain.n), html.escape(one.pair.why)]
             for one in sorted(made, key=lambda one: -one.gain.mean)]  # fmt: skip
     left_out = "; ".join(f"{name}: {why}" for name, why in mining_gain.UNPAIRED.items())
-    return (f"<details><summary>All {len(made)} comparisons, and the methods that have none</summary>"
-            f'{html_table(head, body)}<p class="caption">Without a baseline of their own: {html.escape(left_out)}.</p>'
-            "</details>")  # fmt: skip
+    return (
+        f"<details><summary>All {len(made)} comparisons, and the methods that have none</summary>"
+        f'{html_table(head, body)}<p class="caption">Without a baseline of their own: {html.escape(left_out)}.</p>'
+        "</details>"
+    )
 
 
 class MiningAnswer(Directive):
@@ -126,13 +134,17 @@ class MiningAnswer(Directive):
         made = gains()
         share = papers.text_value("nnclr", "nn_match_end")
         sentences = mining_gain.answer(list(made), share, in_words("cpu"))
-        caution = ("Each point is a row of a table at cpu scale: its mean over seeds, with the 95% interval of both "
-                   "numbers (cut at the left end of the axis). Rows are not independent: many share a baseline, a "
-                   "method, images and seeds, so a trend over points is not a test, and an interval is for one row. "
-                   "Eliminated images count as mined too. Hover over a point for its name.")  # fmt: skip
-        shown_html = (f'<div class="answer">{"".join(f"<p>{html.escape(one)}</p>" for one in sentences)}</div>'
-                      f'<figure class="diagram"><div class="scroll">{figure(made, share)}</div>{legend(made)}'
-                      f"<figcaption>{html.escape(caution)}</figcaption></figure>{every_row(made)}")  # fmt: skip
+        caution = (
+            "Each point is a row of a table at cpu scale: its mean over seeds, with the 95% interval of both "
+            "numbers (cut at the left end of the axis). Rows are not independent: many share a baseline, a "
+            "method, images and seeds, so a trend over points is not a test, and an interval is for one row. "
+            "Eliminated images count as mined too. Hover over a point for its name."
+        )
+        shown_html = (
+            f'<div class="answer">{"".join(f"<p>{html.escape(one)}</p>" for one in sentences)}</div>'
+            f'<figure class="diagram"><div class="scroll">{figure(made, share)}</div>{legend(made)}'
+            f"<figcaption>{html.escape(caution)}</figcaption></figure>{every_row(made)}"
+        )
         return [nodes.raw("", shown_html, format="html")]
 
 

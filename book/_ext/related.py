@@ -21,8 +21,10 @@ class FigureClaims(PaperFigures):
         ran = list(dict.fromkeys(maps.ARMS[arm].method for arm in shown))
         if ran:
             home += nodes.Text(" · runs of ")
-            home += [one if isinstance(one, nodes.Node) else nodes.Text(one)
-                     for one in listed([[self.link(method, f"methods/{method}.html")] for method in ran])]  # fmt: skip
+            home += [
+                one if isinstance(one, nodes.Node) else nodes.Text(one)
+                for one in listed([[self.link(method, f"methods/{method}.html")] for method in ran])
+            ]
         return [home, *self.rest(name, claims, None)]
 
 

@@ -19,8 +19,10 @@ def strip(theirs: tuple[str, ...], ours: tuple[str, ...], scale: str) -> str:
         return f'<tr><th scope="row"><span class="who {kind}">{html.escape(who)}</span></th>{cells}</tr>'
 
     head = "".join(f'<th scope="col">{word}</th>' for word in ("", "data", "encoder", "epochs", "batch"))
-    return (f'<div class="scale-strip"><table><thead><tr>{head}</tr></thead><tbody>{line("paper", "paper", theirs)}'
-            f"{line(f'ours ({scale})', 'ours', ours)}</tbody></table></div>")  # fmt: skip
+    return (
+        f'<div class="scale-strip"><table><thead><tr>{head}</tr></thead><tbody>{line("paper", "paper", theirs)}'
+        f"{line(f'ours ({scale})', 'ours', ours)}</tbody></table></div>"
+    )
 
 
 class ScaleStrip(Block):

@@ -163,8 +163,10 @@ def simulation(experiments: int = EXPERIMENTS, seed: int = 0) -> list[Rates]:
 def stored() -> list[Rates]:
     """The committed simulation."""
     text = resources.files(__package__).joinpath("error_rates.json").read_text()
-    return [Rates(**{name: tuple(value) if isinstance(value, list) else value for name, value in line.items()})
-            for line in json.loads(text)["rates"]]  # fmt: skip
+    return [
+        Rates(**{name: tuple(value) if isinstance(value, list) else value for name, value in line.items()})
+        for line in json.loads(text)["rates"]
+    ]
 
 
 def as_json(lines: Iterable[Rates], experiments: int) -> str:
@@ -182,10 +184,14 @@ def as_markdown(lines: Iterable[Rates]) -> str:
     out = ["| kind | simulated | seeds | wrongly holds | wrongly contradicted | holds at 0.5 / 1 / 2 sd | "
            "contradicted at 0.5 / 1 / 2 sd |", "|---|---|---|---|---|---|---|"]  # fmt: skip
     for line in lines:
-        power = [" / ".join(f"{100 * share:.0f}" for share in shares)
-                 for shares in (line.power_holds, line.power_contradicted)]  # fmt: skip
-        out.append(f"| {line.kind} | {line.told} | {line.n} | {100 * line.wrong_holds:.1f} | "
-                   f"{100 * line.wrong_contradicted:.1f} | {power[0]} | {power[1]} |")  # fmt: skip
+        power = [
+            " / ".join(f"{100 * share:.0f}" for share in shares)
+            for shares in (line.power_holds, line.power_contradicted)
+        ]
+        out.append(
+            f"| {line.kind} | {line.told} | {line.n} | {100 * line.wrong_holds:.1f} | "
+            f"{100 * line.wrong_contradicted:.1f} | {power[0]} | {power[1]} |"
+        )
     return "\n".join(out) + "\n"
 
 

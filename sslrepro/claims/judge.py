@@ -242,8 +242,9 @@ class Case:
         wanted = self.told.get("premise")
         if wanted:
             paper = self.claim.get("paper") or self.claim["id"].partition("_")[0]
-            late, said = gates.premise(keys, self.facts, paper, wanted == "mined in the best row",
-                                       self.told.get("paper_match"))  # fmt: skip
+            late, said = gates.premise(
+                keys, self.facts, paper, wanted == "mined in the best row", self.told.get("paper_match")
+            )
             stop, notes = stop or late, [*notes, *said]
         base = replace(base, notes=tuple(notes))
         if stop is None and base.verdict == "holds":

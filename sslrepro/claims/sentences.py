@@ -217,8 +217,9 @@ def best(reading: Reading) -> Statistic:
     rivals = reading.measured(statement["rivals"])
     require(bool(rivals), reading.owner, "rivals", "at least one that is measured", statement["rivals"])
     cell = statement["cell"]
-    parts = [reading.operand(cell).minus(reading.operand(rival), f"{reading.shown(cell)} above {rival}")
-             for rival in rivals]  # fmt: skip
+    parts = [
+        reading.operand(cell).minus(reading.operand(rival), f"{reading.shown(cell)} above {rival}") for rival in rivals
+    ]
     return Statistic("best", every(parts), parts[0] if len(parts) == 1 else None, reading.absent(statement["rivals"]))
 
 

@@ -150,8 +150,9 @@ def estimate(contrast: Contrast, look: Look, seeds: int | None = None) -> Estima
         return Estimate(constant, 0.0, math.inf, 0)
     shared = shared_seeds(cells.values())
     if len(shared) >= min(LEAST_SEEDS, max(2, min(cell.n for cell in cells.values()))):
-        values = np.array([sum(weight * dict(cells[key].seeds)[seed] for key, weight in contrast.weights.items())
-                           for seed in shared])  # fmt: skip
+        values = np.array(
+            [sum(weight * dict(cells[key].seeds)[seed] for key, weight in contrast.weights.items()) for seed in shared]
+        )
         n = seeds or len(values)
         spread = float(values.std(ddof=1))
         spread = 0.0 if spread < 1e-9 else spread

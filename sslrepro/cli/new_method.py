@@ -23,10 +23,12 @@ def new_method(settings: argparse.Namespace) -> None:
     paths = write(settings.name, settings.like, PROJECT)
     for path in paths:
         print(f"written   {path.relative_to(PROJECT)}")
-    print(f"\nThey are {settings.like} under another name, and work. Change the code and the oracle, each from the "
-          "equation; then\n"
-          f"  python -m pytest -q tests/methods/test_equations.py tests/methods/test_contract.py -k {settings.name}\n"
-          f"  python -m sslrepro train --method {settings.name} --profile smoke")  # fmt: skip
+    print(
+        f"\nThey are {settings.like} under another name, and work. Change the code and the oracle, each from the "
+        "equation; then\n"
+        f"  python -m pytest -q tests/methods/test_equations.py tests/methods/test_contract.py -k {settings.name}\n"
+        f"  python -m sslrepro train --method {settings.name} --profile smoke"
+    )
 
 
 def class_name(name: str) -> str:

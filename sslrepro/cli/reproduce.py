@@ -27,8 +27,9 @@ def add(commands: Any) -> None:
     sub.add_argument(
         "--publish", action="store_true", help="put the results into the ledger and the page into the book"
     )
-    sub.add_argument("--publish-replication", action="store_true",
-                     help="keep how these runs compare among book/replications/")  # fmt: skip
+    sub.add_argument(
+        "--publish-replication", action="store_true", help="keep how these runs compare among book/replications/"
+    )
     sub.add_argument("--no-page", action="store_true", help="make no page")
     sub.add_argument("--no-book", action="store_true", help="with --publish: do not build the book around the page")
     sub.set_defaults(perform=reproduce)
@@ -91,14 +92,18 @@ def announce(agenda: Any, by_name: bool) -> None:
     if unread:
         print(f"images    {', '.join(unread)}: not read for a dry run, so what is stored of their runs is not counted")
     if agenda.missing:
-        parts = [estimate([run for run in agenda.missing if ledgers[run.name] == folder], folder)
-                 for folder in dict.fromkeys(ledgers.values())]  # fmt: skip
+        parts = [
+            estimate([run for run in agenda.missing if ledgers[run.name] == folder], folder)
+            for folder in dict.fromkeys(ledgers.values())
+        ]
         if None in parts:
             print("time      unknown: nothing was measured at this scale")
         else:
             minutes = sum(parts) / 60
-            print(f"time      about {minutes:.0f} processor-minutes, {math.ceil(minutes / request.jobs)} minutes with "
-                  f"{request.jobs} runs side by side, as the ledger's took")  # fmt: skip
+            print(
+                f"time      about {minutes:.0f} processor-minutes, {math.ceil(minutes / request.jobs)} minutes with "
+                f"{request.jobs} runs side by side, as the ledger's took"
+            )
     if by_name:
         for run in agenda.missing:
             name = run.name if run.data.name not in unread else run.name.rpartition("-")[0]
@@ -122,9 +127,11 @@ def present(results: Any, cells: list[Any], change: Any, request: Any, briefly: 
     print(comparison.text(results, cells, request.folder, briefly))
     print(f"runs      {request.folder}")
     if change is not None:
-        print(f"ledger    {plan.ledger}: {change.agree} runs with the numbers that stood there, "
-              f"{change.differ} differ (largest by {change.largest:.4f}), {change.new} new"
-              + (f", {change.added} with further evaluations" if change.added else ""))  # fmt: skip
+        print(
+            f"ledger    {plan.ledger}: {change.agree} runs with the numbers that stood there, "
+            f"{change.differ} differ (largest by {change.largest:.4f}), {change.new} new"
+            + (f", {change.added} with further evaluations" if change.added else "")
+        )
 
 
 def keep_replication(results: Any, cells: list[Any], folder: Path) -> None:

@@ -20,12 +20,15 @@ def show(settings: argparse.Namespace) -> None:
     from sslrepro.report import table_page
     from sslrepro.study import reproduce
 
-    request = reproduce.Request.of(settings.table, settings.profile, settings.seeds, settings.dataset, settings.root,
-                                   settings.runs or RUNS)  # fmt: skip
+    request = reproduce.Request.of(
+        settings.table, settings.profile, settings.seeds, settings.dataset, settings.root, settings.runs or RUNS
+    )
     (results,) = reproduce.read(reproduce.plan(request))
     if not any(results.rows.values()):
-        print(f"{settings.table} has not been run at {results.plan.profile.name} scale: "
-              f"make reproduce TABLE={settings.table} PROFILE={settings.profile}")  # fmt: skip
+        print(
+            f"{settings.table} has not been run at {results.plan.profile.name} scale: "
+            f"make reproduce TABLE={settings.table} PROFILE={settings.profile}"
+        )
         return
     print(f"{printed(results)}\n\n{table_page.cost(results)}")
 

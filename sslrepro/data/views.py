@@ -160,8 +160,10 @@ def augment_images(
 ) -> Float[Tensor, "b 3 p q"]:
     """One view of a float batch in [0, 1]; every image gets its own draw from `generator` (on the CPU)."""
     how = draw_transforms(view, len(images), images.shape[2], generator)
-    parts = [render_views(images[rows], view, how.of(rows, images.device))
-             for rows in blocks(len(images), images.shape[2], images.device)]  # fmt: skip
+    parts = [
+        render_views(images[rows], view, how.of(rows, images.device))
+        for rows in blocks(len(images), images.shape[2], images.device)
+    ]
     return torch.cat(parts)
 
 
@@ -261,8 +263,10 @@ class Batches:
             support_index = to_device(chosen, self.data.device)
             support = self._view(support_index, self.views[0], generator)
         seen = [index] + [index if partner is None else partner] * (len(self.views) - 1)
-        views = tuple(self._view(which, view, generator, start, self.batch_size)
-                      for which, view in zip(seen, self.views, strict=True))  # fmt: skip
+        views = tuple(
+            self._view(which, view, generator, start, self.batch_size)
+            for which, view in zip(seen, self.views, strict=True)
+        )
         common = dict(views=views, index=index, seed=seed + self.rank, support=support, support_index=support_index,
                       partner=partner, weight=weight)  # fmt: skip
         return LabelledBatch(**common, label=self.data.labels[index]) if self.labelled else Batch(**common)

@@ -389,8 +389,9 @@ def neighbours(results: FigureResults) -> Figure:
     spacing = {"width_ratios": [1, *([0.5, *[1] * k] * len(frames))], "wspace": 0.14, "hspace": 0.14, "left": 0.01,
                "right": 0.99, "bottom": 0.06 / height, "top": 1 - 0.3 / height}  # fmt: skip
     width = 0.54 * (1 + len(frames) * (k + 0.5))
-    plot, axes = new_plot(n_query, 1 + len(frames) * (k + 1), size=(width, height), layout=None, squeeze=False,
-                          gridspec_kw=spacing)  # fmt: skip
+    plot, axes = new_plot(
+        n_query, 1 + len(frames) * (k + 1), size=(width, height), layout=None, squeeze=False, gridspec_kw=spacing
+    )
     said = []
     for row, query in zip(axes, atlas.queries, strict=True):
         for axis in row:
@@ -430,8 +431,9 @@ def rerun(results: FigureResults) -> Display:
     places = [atlas.about["environment"] for atlas in results.atlases.values()]
     commits = ", ".join(sorted({str(where["commit"])[:10] for where in places}))
     note = f"Run on {places[0]['device']} with torch {places[0]['torch']}, commit {commits}."
-    return Display(f'<div class="rerun"><pre>{html.escape(command)}</pre><p>{html.escape(note)}</p></div>',
-                 f"{command}\n{note}")  # fmt: skip
+    return Display(
+        f'<div class="rerun"><pre>{html.escape(command)}</pre><p>{html.escape(note)}</p></div>', f"{command}\n{note}"
+    )
 
 
 class Text:

@@ -110,8 +110,9 @@ def _umap(frames: list[np.ndarray], seed: int) -> list[np.ndarray]:
 
     n_neighbors = min(NEIGHBOURS, len(frames[0]) - 1)
     same = {place: place for place in range(len(frames[0]))}
-    solver = umap.AlignedUMAP(n_neighbors=n_neighbors, random_state=seed, alignment_regularisation=PULL,
-                              alignment_window_size=2)  # fmt: skip
+    solver = umap.AlignedUMAP(
+        n_neighbors=n_neighbors, random_state=seed, alignment_regularisation=PULL, alignment_window_size=2
+    )
     with threads(torch.get_num_threads()):  # numba sets the thread count of the whole process
         solver.fit(frames, relations=[same] * (len(frames) - 1))
     return [np.asarray(positions, dtype=np.float64) for positions in solver.embeddings_]

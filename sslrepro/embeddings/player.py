@@ -222,8 +222,9 @@ def strip(panels: list[Panel], first: str) -> bytes:
 
     kind, columns = kinds(panels)[0], stills(len(panels[0].atlas.epochs))
     size = 2.05
-    plot, axes = new_plot(len(panels), len(columns), squeeze=False,
-                          size=(size * len(columns), (size + 0.18) * len(panels)))  # fmt: skip
+    plot, axes = new_plot(
+        len(panels), len(columns), squeeze=False, size=(size * len(columns), (size + 0.18) * len(panels))
+    )
     half = reach(panels, kind)
     for row, panel in zip(axes, panels, strict=True):
         colour = panel.colour or first

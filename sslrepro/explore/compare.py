@@ -111,8 +111,10 @@ def perform_all(
 ) -> dict[str, list[dict[str, Any]]]:
     """The record of every run, one after the other in this process."""
     with threads(1):
-        return {words: [perform_here(run, Path(runs), data_root(root), device) for run in group]
-                for words, group in runs_by_words.items()}  # fmt: skip
+        return {
+            words: [perform_here(run, Path(runs), data_root(root), device) for run in group]
+            for words, group in runs_by_words.items()
+        }
 
 
 def try_method(
@@ -195,8 +197,9 @@ def runs_of(
                 config.plan.batch_size)  # fmt: skip
         initial_method(config, images)  # a method refuses here what it cannot do
         words = ", ".join(map(in_words, names, parts))
-        require(group[0].name not in [runs[0].name for runs in out.values()], "compare", "values", "all different",
-                values)  # fmt: skip
+        require(
+            group[0].name not in [runs[0].name for runs in out.values()], "compare", "values", "all different", values
+        )
         out[words if words not in out else str(value)] = group
     return out
 
@@ -253,8 +256,9 @@ def compare(
 def panels(logs: list[list[dict[str, Any]]]) -> dict[str, str]:
     """What logs can show -> its title: loss, spread of the embedding, and how often what is mined shares the class."""
     titles = {"loss": "loss", "embedding_std": "spread of the embedding (0: collapsed, 1: healthy)"}
-    return titles | {name: title for name, title in AGREEMENT.items()
-                     if any(name in line for log in logs for line in log)}  # fmt: skip
+    return titles | {
+        name: title for name, title in AGREEMENT.items() if any(name in line for log in logs for line in log)
+    }
 
 
 @own_style()
@@ -294,8 +298,9 @@ def curves_of(results: Comparison) -> Figure:
     plot, said = plot_logs({words: [record["log"] for record in group] for words, group in results.records.items()})
     if len(results.records) == 1:
         return Figure(plot, f"Training over epochs, a line a seed; at the end: {said}.")
-    return Figure(plot, f"Training over epochs, a line for each value of {' and '.join(results.names)}; "
-                        f"at the end: {said}.")  # fmt: skip
+    return Figure(
+        plot, f"Training over epochs, a line for each value of {' and '.join(results.names)}; at the end: {said}."
+    )
 
 
 COST = "processor-seconds of training"
@@ -325,8 +330,10 @@ def evaluations_in(scores: dict[str, dict[str, dict[int, float]]]) -> list[str]:
 def scores_of(results: Comparison) -> Display:
     """The evaluations of all values beside each other, accuracies in %; with several seeds mean and 95% interval."""
     scores = scores_by_seed(results)
-    body = [[name, *(format_cell(cell_of(column[name])) if name in column else "–" for column in scores.values())]
-            for name in evaluations_in(scores)]  # fmt: skip
+    body = [
+        [name, *(format_cell(cell_of(column[name])) if name in column else "–" for column in scores.values())]
+        for name in evaluations_in(scores)
+    ]
     what = "%" if results.seeds == 1 else f"%, mean ± 95% t-interval of {results.seeds} seeds"
     head = [f"evaluation of the frozen encoder, {what}", *scores]
     return Display(html_table([html.escape(words) for words in head], body), text_table([head, *body]))
@@ -340,8 +347,9 @@ def seeds_to_tell(mean: float, sd: float) -> int | None:
     """
     from scipy.stats import t
 
-    return next((n for n in range(2, MOST_SEEDS + 1)
-                 if float(t.ppf(0.975, n - 1)) * sd / math.sqrt(n) < abs(mean)), None)  # fmt: skip
+    return next(
+        (n for n in range(2, MOST_SEEDS + 1) if float(t.ppf(0.975, n - 1)) * sd / math.sqrt(n) < abs(mean)), None
+    )
 
 
 def differences(results: Comparison) -> Display:
@@ -359,26 +367,31 @@ def differences(results: Comparison) -> Display:
         n = seeds_to_tell(statistics.fmean(gap.values()), sd) if len(gap) > 1 else None
         needed = "2 or more to say" if len(gap) < 2 else f"more than {MOST_SEEDS:,}" if n is None else str(n)
         body.append([f"{second} minus {first}", format_cell(cell_of(gap), sign=True), needed])
-    return Display(html_table([html.escape(words) for words in head], [[html.escape(cell) for cell in line]
-                                                                       for line in body]),
-                   text_table([head, *body]))  # fmt: skip
+    return Display(
+        html_table([html.escape(words) for words in head], [[html.escape(cell) for cell in line] for line in body]),
+        text_table([head, *body]),
+    )
 
 
 def onward(results: Comparison) -> Display:
     """What these runs can tell, and what to change to learn more."""
     seeds, name = results.seeds, results.profile.base
     if not results.profile.judged:
-        text = (f"This is {name} scale: it shows that everything runs, and nothing is concluded from it, whatever the "
-                'numbers say. To go on, set profile = "cpu" and seeds = 3 above and run all cells: minutes, not '
-                "seconds.")  # fmt: skip
+        text = (
+            f"This is {name} scale: it shows that everything runs, and nothing is concluded from it, whatever the "
+            'numbers say. To go on, set profile = "cpu" and seeds = 3 above and run all cells: minutes, not '
+            "seconds."
+        )
     elif seeds < 3:
         few = "one seed tells" if seeds == 1 else f"{seeds} seeds tell"
         text = f"Real training at {name} scale, but {few} little: set seeds = 3 or more above and run all cells."
     else:
-        text = (f"{seeds} seeds at {name} scale. Two values differ where the interval of their paired difference "
-                "leaves out 0; whether their own intervals overlap does not decide it, for a seed gives both the same "
-                "images. Each interval misses by chance once in twenty: with many pairs, expect one or two that do. "
-                "What holds here is about these images and this length of training.")  # fmt: skip
+        text = (
+            f"{seeds} seeds at {name} scale. Two values differ where the interval of their paired difference "
+            "leaves out 0; whether their own intervals overlap does not decide it, for a seed gives both the same "
+            "images. Each interval misses by chance once in twenty: with many pairs, expect one or two that do. "
+            "What holds here is about these images and this length of training."
+        )
     return Display(f"<p>{html.escape(text, quote=False)}</p>", text)
 
 
@@ -387,5 +400,6 @@ def settings(results: Comparison) -> Display:
     record = next(iter(results.records.values()))[0]
     body = [[name, str(value)] for name, value in flat(from_record(record["config"])).items()]
     head = ["setting", "value"]
-    return Display(f"<details><summary>{len(body)} settings</summary>{html_table(head, body)}</details>",
-                   text_table([head, *body]))  # fmt: skip
+    return Display(
+        f"<details><summary>{len(body)} settings</summary>{html_table(head, body)}</details>", text_table([head, *body])
+    )

@@ -87,8 +87,10 @@ def of_table(table: str) -> StarterNotebook:
     A table whose runs differ in nothing, in too much, or have no two-cell effect gets its own notebook instead.
     """
     definition = tables.definition(table)
-    onward = (f"The table, with the paper's numbers, intervals and verdicts: `make reproduce TABLE={table}`, and its "
-              "page in the book.")  # fmt: skip
+    onward = (
+        f"The table, with the paper's numbers, intervals and verdicts: `make reproduce TABLE={table}`, and its "
+        "page in the book."
+    )
     setting = varied(definition) if definition.ends else None
     if setting is None:
         whole = {"table": table, "profile": SCALE, "seeds": 1, "dataset": None, "root": None, "own": None}
@@ -100,8 +102,10 @@ def of_table(table: str) -> StarterNotebook:
 def of_method(name: str) -> StarterNotebook:
     """The notebook of a method: a setting that a table varies for it, else the first of its settings with a scale."""
     title = f"{title_of(name)}: one setting changed"
-    onward = (f"Every other setting by name, and one run in full: `notebooks/method.ipynb`. The method's page in the "
-              f"book has its equation and code. Its row among all: `make reproduce TABLE={ALL}`.")  # fmt: skip
+    onward = (
+        f"Every other setting by name, and one run in full: `notebooks/method.ipynb`. The method's page in the "
+        f"book has its equation and code. Its row among all: `make reproduce TABLE={ALL}`."
+    )
     for table in (table for table in papers.tables() if table in tables.names()):
         of_its_table = of_table(table).parameters
         if of_its_table.get("method") == name and str(of_its_table["parameter"]).startswith("settings."):
@@ -119,8 +123,9 @@ def title_of(method: str) -> str:
     return text.splitlines()[0].partition(":")[0].rstrip(".")
 
 
-def parameters(method: str, parameter: str | list[str], values: list[Any],
-               changes: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+def parameters(
+    method: str, parameter: str | list[str], values: list[Any], changes: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The parameters cell of change.ipynb."""
     return {"method": method, "parameter": parameter, "values": values, "profile": SCALE, "seeds": 1, "dataset": None,
             "root": None, "changes": changes or {}}  # fmt: skip

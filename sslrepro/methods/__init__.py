@@ -74,8 +74,10 @@ def settings(name: str, values: dict[str, Any] | None = None) -> Any:
 def identity_values(name: str, values: dict[str, Any]) -> dict[str, Any]:
     """The settings of a method as an identity is made of them: without younger ones that change nothing."""
     config = settings(name, values)
-    inner = {field: identity_values(getattr(config, method), getattr(config, field))
-             for field, method in settings_inside(name).items()}  # fmt: skip
+    inner = {
+        field: identity_values(getattr(config, method), getattr(config, field))
+        for field, method in settings_inside(name).items()
+    }
     return values_of_identity(config) | inner
 
 

@@ -46,8 +46,9 @@ class DINO(Method):
         super().__init__()
         self.config = config
         self.encoder = encoder
-        self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim, hidden_norm=False,
-                             activation=nn.GELU)  # fmt: skip
+        self.projector = mlp(
+            encoder.dim, config.hidden, config.hidden, config.dim, hidden_norm=False, activation=nn.GELU
+        )
         self.prototypes = Prototypes(config.dim, config.n_prototypes, weight_norm=True)
         self.teacher = MomentumTeacher(self.student())
         self.register_buffer("centre", torch.zeros(config.n_prototypes))
@@ -74,5 +75,6 @@ class DINO(Method):
 
     def after_step(self, step: Step, progress: float) -> None:
         self.teacher.move_towards(self.student(), rising(self.config.teacher_momentum, progress))
-        self.centre.lerp_(all_gather_detached(step.carry[0]).mean(0).to(self.centre.dtype),
-                          1 - self.config.centre_momentum)  # fmt: skip
+        self.centre.lerp_(
+            all_gather_detached(step.carry[0]).mean(0).to(self.centre.dtype), 1 - self.config.centre_momentum
+        )

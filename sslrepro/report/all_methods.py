@@ -100,8 +100,10 @@ def table(results: Results) -> Display:
         rich.append([link, *map(html.escape, line[1:])])
     note = f'<p class="caption">{html.escape(caption(results))}</p>'
     plain_foot = [[html.escape(cell) for cell in line] for line in foot]
-    return Display(html_table(head, rich, "results", plain_foot) + "\n" + note,
-                 text_table([head, *body, *foot]) + "\n" + caption(results))  # fmt: skip
+    return Display(
+        html_table(head, rich, "results", plain_foot) + "\n" + note,
+        text_table([head, *body, *foot]) + "\n" + caption(results),
+    )
 
 
 def finding(results: Results) -> str:
@@ -149,8 +151,9 @@ def figure(results: Results) -> Figure:
     random = results.cell("random", "linear_top1")
     if random:
         axes[0].axvline(random.mean, color="#d55e00", linestyle="--", linewidth=1)
-        axes[0].annotate("untrained", (random.mean, 0), xytext=(3, -2), textcoords="offset points", fontsize=8,
-                         color="#ffffff")  # fmt: skip
+        axes[0].annotate(
+            "untrained", (random.mean, 0), xytext=(3, -2), textcoords="offset points", fontsize=8, color="#ffffff"
+        )
     steps = [per_step(results, row) for row in rows]
     axes[1].barh(list(places), [step.mean if step else 0 for step in steps], color="#56b4e9")
     axes[1].set_title("processor-ms per step", fontsize=10)

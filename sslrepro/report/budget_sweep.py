@@ -184,8 +184,10 @@ def epochs(value: float) -> str:
 def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
     text, left = finding(results), unfinished.block(results)
-    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
-                 "\n".join([text, unfinished.note(results)]).strip())  # fmt: skip
+    return Display(
+        f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
+        "\n".join([text, unfinished.note(results)]).strip(),
+    )
 
 
 # --- tables -----------------------------------------------------------------------------------------------------
@@ -225,8 +227,9 @@ def effect_rows(results: Results) -> tuple[list[str], list[list[str]]]:
                 if line
                 else []
             )
-            body.append([label, name_of, *(format_cell(cell, sign=True) for cell in cells), *(told or ["", ""]),
-                         counts(cells)])  # fmt: skip
+            body.append(
+                [label, name_of, *(format_cell(cell, sign=True) for cell in cells), *(told or ["", ""]), counts(cells)]
+            )
     return head, body
 
 
@@ -253,8 +256,10 @@ def table(results: Results) -> Display:
     """Accuracies and right neighbours by length."""
     head, body, foot = rows_of(results)
     note = caption(results)
-    return Display(table_html(head, body, foot) + f'\n<p class="caption">{html.escape(note)}</p>',
-                 text_table([head, *body, *foot]) + "\n" + note)  # fmt: skip
+    return Display(
+        table_html(head, body, foot) + f'\n<p class="caption">{html.escape(note)}</p>',
+        text_table([head, *body, *foot]) + "\n" + note,
+    )
 
 
 def effects(results: Results) -> Display:
@@ -357,8 +362,9 @@ def public_panel(results: Results, axis: Any) -> str:
         axis.plot([row["epochs"] * row["images"] for row in rows], [row["difference"] for row in rows], marker,
                   color="#8a8f98", markersize=6, label=f"{group}{views}")  # fmt: skip
     images = results.plan.profile.n_train
-    cells = {n: cell_of(difference(results, EFFECTS["neighbour minus SimCLR"], name))
-             for name, n in lengths(results).items()}  # fmt: skip
+    cells = {
+        n: cell_of(difference(results, EFFECTS["neighbour minus SimCLR"], name)) for name, n in lengths(results).items()
+    }
     known = {n: cell for n, cell in cells.items() if cell is not None}
     axis.errorbar([n * images for n in known], [c.mean for c in known.values()], [half(c) for c in known.values()],
                   capsize=2, color=PALETTE[1], marker="s", markersize=5, linewidth=1.2, label="ours")  # fmt: skip
@@ -366,8 +372,9 @@ def public_panel(results: Results, axis: Any) -> str:
     axis.set_xlabel("training images seen (images x epochs); gray: published, one run each", fontsize=9)
     axis.set_title("NNCLR minus SimCLR, points", fontsize=10)
     axis.legend(fontsize=8, frameon=False, loc="lower right")
-    said = ", ".join(f"{row['source']} {row['epochs']} epochs {number(row['difference'], sign=True)}"
-                     for row in public_numbers())  # fmt: skip
+    said = ", ".join(
+        f"{row['source']} {row['epochs']} epochs {number(row['difference'], sign=True)}" for row in public_numbers()
+    )
     return f"NNCLR minus SimCLR, public single runs: {said}."
 
 

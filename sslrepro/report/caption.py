@@ -20,8 +20,10 @@ CLOSE = 0.1  # embedding_std below this is said in the caption; below half of it
 def lines_in_order(results: Results) -> list[tuple[str, str]]:
     """(kind, name) of every line of the body: the paper's rows, run or "quoted", then each "variant" of ours."""
     definition = results.definition
-    of_paper = [("row" if row in definition.rows and results.plan.of(row) else "quoted", row)
-                for row in rows_in_order(definition)]  # fmt: skip
+    of_paper = [
+        ("row" if row in definition.rows and results.plan.of(row) else "quoted", row)
+        for row in rows_in_order(definition)
+    ]
     return of_paper + [("variant", name) for name in definition.variants]
 
 
@@ -56,8 +58,10 @@ def caption(results: Results) -> str:
         text += " Rows below the paper's are variants of ours."
     marked = runs_near_collapse(results)
     if marked:
-        text += (f" Nearly collapsed at the end (spread of the embedding below {CLOSE} of a healthy 1), and kept like "
-                 f"every other run: {'; '.join(marked)}.")  # fmt: skip
+        text += (
+            f" Nearly collapsed at the end (spread of the embedding below {CLOSE} of a healthy 1), and kept like "
+            f"every other run: {'; '.join(marked)}."
+        )
     return text
 
 
@@ -66,8 +70,10 @@ def probe(results: Results) -> str:
     evaluation, protocol = protocol_of(results, "linear_top1")
     share = _share(protocol.get("held_out", 0.2))
     if evaluation == "linear_sgd":
-        text = (f"linear probe by SGD on frozen features ({plural(protocol['epochs'], 'epoch')}, batch "
-                f"{protocol['batch_size']}), its learning rate chosen on {share} of the training images")  # fmt: skip
+        text = (
+            f"linear probe by SGD on frozen features ({plural(protocol['epochs'], 'epoch')}, batch "
+            f"{protocol['batch_size']}), its learning rate chosen on {share} of the training images"
+        )
     else:
         text = f"linear probe by L-BFGS on frozen features, its penalty chosen on {share} of the training images"
     return f"{text}; the test images are read once, after the last epoch"

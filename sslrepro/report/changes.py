@@ -14,8 +14,9 @@ NOT_CHOICES = {"data.fingerprint", "data.seed", "seed"}
 def changes(results: Results) -> Display:
     """Our runs against the same table at `paper` scale: every setting that differs, made from the configurations."""
     definition = results.definition
-    row, column = next((row, column) for row in definition.rows for column in definition.measured
-                       if results.plan.of(row, column))  # fmt: skip
+    row, column = next(
+        (row, column) for row in definition.rows for column in definition.measured if results.plan.of(row, column)
+    )
     settings = definition.rows[row] | definition.column(column).sets
     method = settings.pop("method", definition.method)
     ours = flat(results.plan.of(row, column)[0].config)
@@ -31,8 +32,9 @@ def changes(results: Results) -> Display:
         columns = ", ".join(name.replace("_", " ") for name in sets)
         note += f" Shown for column {column_label(definition, column)}; columns set {columns}."
     marked = [[f"<code>{name}</code>", *values] for name, *values in body]
-    return Display(html_table(head, marked) + f'\n<p class="caption">{note}</p>',
-                   text_table([head, *body]) + "\n" + note)  # fmt: skip
+    return Display(
+        html_table(head, marked) + f'\n<p class="caption">{note}</p>', text_table([head, *body]) + "\n" + note
+    )
 
 
 def _format(name: str, value: Any) -> str:

@@ -60,8 +60,10 @@ def differences(results: Results, judged: list[tuple[Verdict, Effect | None]]) -
     unlike = [verdict.claim for verdict, effect in judged
               if effect and effect.paper and effect.low is not None and effect.high < 0 < effect.paper]  # fmt: skip
     if unlike:
-        out.append(f"Our interval lies on the other side of 0 in {', '.join(unlike)}: a longer run on larger images is "
-                   "the first thing to try before the paper is doubted.")  # fmt: skip
+        out.append(
+            f"Our interval lies on the other side of 0 in {', '.join(unlike)}: a longer run on larger images is "
+            "the first thing to try before the paper is doubted."
+        )
     return out
 
 
@@ -88,6 +90,8 @@ def turning_point(verdict: Verdict) -> str:
             return f"undecided because {verdict.reason}."
         if verdict.seeds_needed is None:
             return "not even 1,000 seeds per cell would settle it here; only another scale can."
-        return (f"{verdict.seeds_needed:,} seeds per cell would settle it at this scale if means and variances stayed "
-                "the same.")  # fmt: skip
+        return (
+            f"{verdict.seeds_needed:,} seeds per cell would settle it at this scale if means and variances stayed "
+            "the same."
+        )
     return f"a run that can test it; {verdict.verdict} here: {verdict.reason or 'no reason is recorded'}."

@@ -27,9 +27,11 @@ def text(results: Results, cells: list[CellComparison], folder: Path, briefly: b
     said = f"compared  {plural(len(cells), 'cell')} with the published ledger, which stays as it is: {counts}"
     own, published = processors(results, folder)
     if own != published:
-        said += (f"\n          made on {'; '.join(own)}, published from {'; '.join(published)}: on another processor "
-                 "sums are rounded in another order,\n          so cells agree within seed noise and not to the "
-                 "bit")  # fmt: skip
+        said += (
+            f"\n          made on {'; '.join(own)}, published from {'; '.join(published)}: on another processor "
+            "sums are rounded in another order,\n          so cells agree within seed noise and not to the "
+            "bit"
+        )
     return said if briefly else f"{table(results, cells)}\n\n{said}"
 
 

@@ -14,8 +14,10 @@ def cost(results: Results) -> Display:
     runs = sum(1 for scores in training if scores["steps"] > 0)
     peak = max((scores.get("peak_bytes", 0) for scores in training), default=0)
     longest = max((scores["seconds"] for scores in training), default=0.0)
-    text = (f"{runs} training runs, {results.cpu_seconds() / 60:.1f} processor-minutes in all; the longest run took "
-            f"{longest:.0f} s; peak memory of a process {peak / 2**30:.2f} GiB. {machine(results)}")  # fmt: skip
+    text = (
+        f"{runs} training runs, {results.cpu_seconds() / 60:.1f} processor-minutes in all; the longest run took "
+        f"{longest:.0f} s; peak memory of a process {peak / 2**30:.2f} GiB. {machine(results)}"
+    )
     return Display(f"<p>{html.escape(text)}</p>", text)
 
 
@@ -37,6 +39,8 @@ def rerun(results: Results) -> Display:
     """The command, with the time it took here on two cores."""
     minutes = math.ceil(results.cpu_seconds() / 60 / 2)
     text = f"{command(results)}\nabout {minutes} minutes on 2 cores, depending on the machine"
-    page = f'<div class="rerun"><pre>{html.escape(command(results))}</pre><p>About {minutes} minutes on 2 cores. An ' \
-           "interrupted call resumes where it stopped; a second call reads the stored results.</p></div>"  # fmt: skip
+    page = (
+        f'<div class="rerun"><pre>{html.escape(command(results))}</pre><p>About {minutes} minutes on 2 cores. An '
+        "interrupted call resumes where it stopped; a second call reads the stored results.</p></div>"
+    )
     return Display(page, text)

@@ -119,8 +119,9 @@ def line(results: Results) -> tuple[Any, str]:
     panels += [(axes[2], True, "ours: neighbour of the same class (%)", COLOURS["extra"])] if mines else []
     for axis, mined, title, colour in panels:
         cells = [results.cell(row, MINED) if mined else results.at(row, column) for row in rows]
-        axis.errorbar(places, [cell.mean for cell in cells], [half(cell) for cell in cells], fmt="o-", color=colour,
-                      capsize=3)  # fmt: skip
+        axis.errorbar(
+            places, [cell.mean for cell in cells], [half(cell) for cell in cells], fmt="o-", color=colour, capsize=3
+        )
         for place, row in enumerate(rows):
             seeds = results.values(row, MINED) if mined else list(results.seeded(row, column).values())
             values = [100 * value for value in seeds] if mined else seeds
@@ -152,8 +153,10 @@ def changes_panel(results: Results, axis: Any, column: str, rows: list[str], nam
     definition = results.definition
     share = definition.column(column).factor == 100
     unit = "points" if share else "%"
-    theirs = {row: change_of(printed_value(definition, row, column), printed_value(definition, rows[0], column), share)
-              for row in rows}  # fmt: skip
+    theirs = {
+        row: change_of(printed_value(definition, row, column), printed_value(definition, rows[0], column), share)
+        for row in rows
+    }
     first = results.seeded(rows[0], column) if rows else {}
     ours = {row: cell_of({seed: change_of(value, first[seed], share)
                           for seed, value in results.seeded(row, column).items() if seed in first})
@@ -169,8 +172,10 @@ def changes_panel(results: Results, axis: Any, column: str, rows: list[str], nam
     if not rows:
         return ""
     axis.set_title(f"{column_label(definition, column)}: change from {names[rows[0]]} ({unit})", fontsize=10)
-    said = ", ".join(f"{names[row]}: paper {number(theirs[row], 1, True)}, ours {format_cell(ours[row], 1, True)}"
-                     for row in rows[1:])  # fmt: skip
+    said = ", ".join(
+        f"{names[row]}: paper {number(theirs[row], 1, True)}, ours {format_cell(ours[row], 1, True)}"
+        for row in rows[1:]
+    )
     return f"Change from {names[rows[0]]} in {unit}: {said}."
 
 
@@ -212,8 +217,9 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
         rank = order.index(row)
         look = dict(color=PALETTE[rank % len(PALETTE)], marker=MARKERS[rank % len(MARKERS)], markersize=5,
                     linewidth=2.4 if row in main else 1.2)  # fmt: skip
-        theirs = [(x, value) for x, name in enumerate(columns)
-                  if (value := printed_value(definition, row, name)) is not None]  # fmt: skip
+        theirs = [
+            (x, value) for x, name in enumerate(columns) if (value := printed_value(definition, row, name)) is not None
+        ]
         ours = [(x, cell) for x, name in enumerate(columns) if (cell := results.at(row, name)) is not None]
         if theirs:
             axes[0].plot(*zip(*theirs, strict=True), linestyle="-" if row in definition.rows else ":", **look)
@@ -221,13 +227,16 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
             axes[1].errorbar([x + offsets[place] for x, _ in ours], [c.mean for _, c in ours],
                              [half(c) for _, c in ours], capsize=2, elinewidth=0.9, **look)  # fmt: skip
         handles.append(Line2D([], [], label=short(row_label(definition, row)), **look))
-        said.append(f"{row_label(definition, row)}: paper {', '.join(f'{value}' for _, value in theirs) or 'none'}; "
-                    f"ours {', '.join(format_cell(c) for _, c in ours) or 'not run'}")  # fmt: skip
+        said.append(
+            f"{row_label(definition, row)}: paper {', '.join(f'{value}' for _, value in theirs) or 'none'}; "
+            f"ours {', '.join(format_cell(c) for _, c in ours) or 'not run'}"
+        )
     floor(results, axes[1], columns[0], vertical=False)
     axes[0].set_title(f"{paper_on(results)} (%)", fontsize=10)
     axes[1].set_title(f"ours: {score_title(results, columns[0])} (%)", fontsize=10)
-    for axis, ticks in zip(axes, ([column_label(definition, c) for c in columns], [became.get(c, c) for c in columns]),
-                           strict=True):  # fmt: skip
+    for axis, ticks in zip(
+        axes, ([column_label(definition, c) for c in columns], [became.get(c, c) for c in columns]), strict=True
+    ):
         axis.set_xticks(range(len(columns)), ticks, fontsize=8)
     axes[1].set_xlabel(share_span(*axes, "y"), fontsize=9)
     style(plot, list(axes))
@@ -294,8 +303,7 @@ def dots(results: Results) -> tuple[Any, str]:
     said = []
     for row in rows:
         pairs = [(plainly(printed_value(definition, row, c)), format_cell(results.at(row, c))) for c in columns]
-        parts = [f"{heading(results, c)} {paper}, ours {ours}"
-                 for c, (paper, ours) in zip(columns, pairs, strict=True)]  # fmt: skip
+        parts = [f"{heading(results, c)} {paper}, ours {ours}" for c, (paper, ours) in zip(columns, pairs, strict=True)]
         said.append(f"{row_label(definition, row)}: {'; '.join(parts)}")
     return plot, f"Dots per row, the paper's numbers and ours with 95% intervals. {'. '.join(said)}."
 

@@ -12,15 +12,15 @@ TRAINING = {  # a line of log.jsonl; means over the steps since the last line un
     "lr": "Learning rate of the last step of the interval, after warm-up and cosine.",
     "loss": "The method's loss, as its page writes it. Losses of different methods cannot be compared.",
     "embedding_std": "Collapse monitor: standard deviation of the unit-norm embeddings over the batch, mean over "
-                     "dimensions, times √d. About 1 when they spread over the sphere, 0 when all are equal.",
+    "dimensions, times √d. About 1 when they spread over the sphere, 0 when all are equal.",
     "collapsed": "True where `embedding_std` is below 0.05.",
     "images_per_second": "Training images, not views, per second of wall time since training began or was resumed.",
     "mined_share": "Share of anchors for which something was mined.",
     "neighbour_match": "Of the mined items, the share whose image has the anchor's class. An item may be an older "
-                       "embedding of the anchor's own image, which always matches. Labels are read for this number "
-                       "only, never for the loss.",
+    "embedding of the anchor's own image, which always matches. Labels are read for this number "
+    "only, never for the loss.",
     "neighbour_match_without_self": "The same over items of other images: the number that says how good mining is. "
-                                    "Chance is the share of random pairs of one class.",
+    "Chance is the share of random pairs of one class.",
     "neighbour_cosine": "Cosine of an anchor and the neighbour that stands in for it, mean.",
     "neighbour_age_steps": "How many steps ago the neighbour entered the queue, mean.",
     "self_hit": "Share of lookups that return a row of the anchor's own image.",
@@ -33,11 +33,11 @@ TRAINING = {  # a line of log.jsonl; means over the steps since the last line un
     "sampler_seconds": "Processor seconds of training the sampler, which are not in `seconds`.",
     "accepted": "Share of images that carry their cluster's label, at a level of clusters; 0 is the coarsest.",
     "mtpr": "Mean true positive rate at a level: mean over images of the share of same-class images that have the "
-            "image's pseudo-label. In IFND's words, the false negatives found.",
+    "image's pseudo-label. In IFND's words, the false negatives found.",
     "mtnr": "Mean true negative rate at a level: mean over images of the share of other-class images that have "
-            "another pseudo-label. In IFND's words, the true negatives kept.",
+    "another pseudo-label. In IFND's words, the true negatives kept.",
     "precision": "Share of same-class pairs among all pairs of images with one pseudo-label, at a level; absent "
-                 "where there is no such pair.",
+    "where there is no such pair.",
     "strangers": "Other-class images that share an image's pseudo-label, mean over images, at a level.",
     "relation_match": "Share of the image pairs which a method keeps as alike (ISL's sets) that have one class.",
     "relation_degree": "Members per image in these sets, mean.",
@@ -52,7 +52,7 @@ TRAINING = {  # a line of log.jsonl; means over the steps since the last line un
     "empty": "Share of anchors none of whose nearest rows shares a cluster with them; they add nothing (LA).",
     "instance_loss": "The part of the loss without clusters or mined images: MoCo's in PCL, the instance loss in InvP.",
     "invariance": "VICReg's invariance term: mean squared distance between the embeddings of two views.",
-}  # fmt: skip
+}
 
 RUN = {  # of a finished run, beside the last line of its log
     "steps": "Optimizer steps of the whole run; 0 for an encoder as initialised.",
@@ -93,7 +93,7 @@ WORDS = {  # the field's terms, as this book uses them
     "negative": "A candidate that is no positive; it is pushed away.",
     "false negative": "A negative whose image has the anchor's class.",
     "mined item": "Another image, or a stored embedding of one, that a method takes for the anchor's kind: a nearest "
-                  "neighbour, a pair, a member of its cluster or set.",
+    "neighbour, a pair, a member of its cluster or set.",
     "student": "The network that is trained by gradient.",
     "teacher": "A slow copy of the student that follows it by a moving average and has no gradient.",
     "momentum": "Weight of the old value in that average, in [0, 1].",
@@ -112,7 +112,7 @@ WORDS = {  # the field's terms, as this book uses them
     "run": "One configuration with one seed.",
     "ledger": "The committed results: one small file per run, named by the hash of its configuration.",
     "collapse": "All images mapped to nearly the same embedding. `embedding_std` shows it.",
-}  # fmt: skip
+}
 
 _NUMBERED = re.compile(r"_\d+$")
 

@@ -119,8 +119,10 @@ def row_keys(definition: Definition) -> list[str]:
         rows = papers.table(definition.id)["rows"]
         beside = [key for key in columns if key not in definition.columns and key != "method"]
         tried = [["method"], *(["method", key] for key in beside)]
-        return next((keys for keys in tried if len({tuple(line.get(k) for k in keys) for line in rows}) == len(rows)),
-                    ["method"])  # fmt: skip
+        return next(
+            (keys for keys in tried if len({tuple(line.get(k) for k in keys) for line in rows}) == len(rows)),
+            ["method"],
+        )
     return [key for key, column in columns.items() if column["type"] != "number" and key not in definition.columns]
 
 
@@ -212,8 +214,9 @@ def mapped_setting(results: Results, row: str) -> str:
     if is_numeric(definition) and len(names) == 1 and row in definition.rows:
         return plainly(setting(config, names[0], scale))
     wanted = [name for name in (names if row in definition.rows else own) if name in own]
-    return ", ".join(config.method if name == "method" else spell_out(name, setting(config, name, scale))
-                     for name in wanted)  # fmt: skip
+    return ", ".join(
+        config.method if name == "method" else spell_out(name, setting(config, name, scale)) for name in wanted
+    )
 
 
 def mapped_columns(results: Results) -> dict[str, str]:

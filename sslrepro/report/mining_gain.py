@@ -231,18 +231,26 @@ def answer(made: list[Gain], paper_share: float, scale: str) -> list[str]:
     helps = (
         "does not help measurably" if not n["gains"] else "rarely helps" if n["gains"] < n["loses"] else "often helps"
     )
-    first = (f"At this scale ({scale}), mining other images without labels {helps}: of {len(mining)} variants of "
-             f"{families} methods, {n['gains'] or 'none'} gain over the same method without mining, {n['loses']} lose, "
-             f"and for {n['undecided']} the 95% interval of the difference includes zero.")  # fmt: skip
-    second = (f"What is mined is mostly wrong here: {low:.0f} to {high:.0f}% of mined items share the anchor's class, "
-              f"where chance is {chance:.0f}% and NNCLR reports about {paper_share:.0f}% on ImageNet.")  # fmt: skip
+    first = (
+        f"At this scale ({scale}), mining other images without labels {helps}: of {len(mining)} variants of "
+        f"{families} methods, {n['gains'] or 'none'} gain over the same method without mining, {n['loses']} lose, "
+        f"and for {n['undecided']} the 95% interval of the difference includes zero."
+    )
+    second = (
+        f"What is mined is mostly wrong here: {low:.0f} to {high:.0f}% of mined items share the anchor's class, "
+        f"where chance is {chance:.0f}% and NNCLR reports about {paper_share:.0f}% on ImageNet."
+    )
     third = "No run here says what right positives would be worth."
     if oracles:
         best = oracles[0]
-        third = (f"When labels choose the positives, every one right, the gain is {best.gain.mean:+.1f} ± "
-                 f"{best.gain.half_width:.1f} points, so other images do help if they are the right ones; whether "
-                 "mining finds enough of them at the papers' scale cannot be answered here.")  # fmt: skip
+        third = (
+            f"When labels choose the positives, every one right, the gain is {best.gain.mean:+.1f} ± "
+            f"{best.gain.half_width:.1f} points, so other images do help if they are the right ones; whether "
+            "mining finds enough of them at the papers' scale cannot be answered here."
+        )
         if best.direction != "gains":
-            third = (f"Even when labels choose the positives the gain is {best.gain.mean:+.1f} ± "
-                     f"{best.gain.half_width:.1f} points, so this scale cannot answer the question.")  # fmt: skip
+            third = (
+                f"Even when labels choose the positives the gain is {best.gain.mean:+.1f} ± "
+                f"{best.gain.half_width:.1f} points, so this scale cannot answer the question."
+            )
     return [first, second, third]

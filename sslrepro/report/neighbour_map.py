@@ -203,8 +203,10 @@ def told_rise(results: Results, right: str, line: Trend) -> str:
     """What the gain over the share of right lookups does for one distance, with the break-even where one is stated."""
     text = f"With {right} right neighbours the gain over no lookup "
     if line.n < 2:
-        return text + f"has one seed: {number(line.at(0), sign=True)} points at no, {number(line.at(1), sign=True)} " \
-                      "points at all right lookups on its line."  # fmt: skip
+        return (
+            text + f"has one seed: {number(line.at(0), sign=True)} points at no, {number(line.at(1), sign=True)} "
+            "points at all right lookups on its line."
+        )
     verb = {"rises": "rises", "falls": "falls", "open": "does not clearly change"}[line.verdict]
     slope = Cell(line.slope.mean / 10, line.slope.sd / 10, line.slope.n)
     text += f"{verb} by {format_cell(slope, sign=True)} points per ten percent of right lookups (n = {line.n})"
@@ -226,8 +228,10 @@ def percent(share: float) -> str:
 def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
     text, left = finding(results), unfinished.block(results)
-    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
-                 "\n".join([text, unfinished.note(results)]).strip())  # fmt: skip
+    return Display(
+        f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
+        "\n".join([text, unfinished.note(results)]).strip(),
+    )
 
 
 # --- tables -----------------------------------------------------------------------------------------------------
@@ -314,8 +318,10 @@ def table(results: Results) -> Display:
     """The map: gain by share of right lookups and distance."""
     head, body = map_rows(results)
     note = caption(results)
-    return Display(table_html(head, body) + f'\n<p class="caption">{html.escape(note)}</p>',
-                 text_table([head, *body]) + "\n" + note)  # fmt: skip
+    return Display(
+        table_html(head, body) + f'\n<p class="caption">{html.escape(note)}</p>',
+        text_table([head, *body]) + "\n" + note,
+    )
 
 
 def accuracies(results: Results) -> Display:
@@ -404,6 +410,7 @@ def prediction_panel(results: Results, axis: Any) -> str:
     axis.set_ylim(low, high)
     axis.set_xlabel("gain that the map says, points (dashed: equal; long bars are cut)", fontsize=8)
     axis.set_title("real miners: measured gain, points", fontsize=10)
-    said = ", ".join(f"{one.row} {number(one.predicted, sign=True)} and {number(one.gain.mean, sign=True)}"
-                     for one in placed)  # fmt: skip
+    said = ", ".join(
+        f"{one.row} {number(one.predicted, sign=True)} and {number(one.gain.mean, sign=True)}" for one in placed
+    )
     return f"Real miners, predicted and measured gain: {said or 'not placed yet'}."

@@ -106,8 +106,7 @@ def scale_line(results: Results, verdict: Verdict) -> str:
     """The runs that a verdict rests on, and the paper's, in HTML below its badge."""
     ours = claim_scale(results, papers.claims()[verdict.claim])
     theirs = paper_scale(results.definition.id)
-    return (f'<br><span class="scale-line">ours: {html.escape(str(ours))}<br>paper: {html.escape(str(theirs))}'
-            "</span>")  # fmt: skip
+    return f'<br><span class="scale-line">ours: {html.escape(str(ours))}<br>paper: {html.escape(str(theirs))}</span>'
 
 
 def verdict_note(results: Results, effects: list[tuple[Verdict, Effect | None]]) -> str:
@@ -218,5 +217,7 @@ def headline(results: Results) -> Display:
     judged = results.verdicts()
     badges = " ".join(f'{badge(v.verdict)} <span class="claim">{v.claim}</span>' for v in judged)
     text = finding(results)
-    return Display(f'<div class="headline">{badges}<p>{html.escape(text)}</p></div>',
-                   "; ".join(f"{v.claim}: {v.verdict}" for v in judged) + "\n" + text)  # fmt: skip
+    return Display(
+        f'<div class="headline">{badges}<p>{html.escape(text)}</p></div>',
+        "; ".join(f"{v.claim}: {v.verdict}" for v in judged) + "\n" + text,
+    )

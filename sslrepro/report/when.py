@@ -60,8 +60,10 @@ def together(sweep: Results, map_: Results) -> Display:
     head, body = rows_of(sweep, map_)
     text = sentence(sweep, map_)
     note = "The map is of the shortest length; that its line holds for longer runs is an assumption, tested here."
-    return Display(f"<p>{text}</p>{html_table(head, body, 'results')}<p class='caption'>{note}</p>",
-                 f"{text}\n{text_table([head, *body])}\n{note}")  # fmt: skip
+    return Display(
+        f"<p>{text}</p>{html_table(head, body, 'results')}<p class='caption'>{note}</p>",
+        f"{text}\n{text_table([head, *body])}\n{note}",
+    )
 
 
 def public() -> Display:

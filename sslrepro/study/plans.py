@@ -107,8 +107,10 @@ def plan_table(
     for name, settings in definition.evaluations.items():
         same = name not in scale.evaluations or scale.evaluations[name] == settings
         require(same, f"tables.{table}", "evaluations", f"others than those of {scale.name}", name)
-    protocols = {name: evaluate.protocol(name, settings)
-                 for name, settings in (scale.evaluations | definition.evaluations).items()}  # fmt: skip
+    protocols = {
+        name: evaluate.protocol(name, settings)
+        for name, settings in (scale.evaluations | definition.evaluations).items()
+    }
     marks: dict[str, str] = {}
     known: dict[str, list[Run]] = {}
 

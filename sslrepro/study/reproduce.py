@@ -187,8 +187,9 @@ def train_missing(agenda: Agenda) -> None:
     request, scale = agenda.request, agenda.plans[0].profile
     require(scale.runnable, "reproduce", "profile", "smoke, cpu, night or gpu", scale.name,
             "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
-    workers.carry_out(agenda.missing, request.folder, request.root, request.device, request.jobs,
-                      compiling=request.compiling)  # fmt: skip
+    workers.carry_out(
+        agenda.missing, request.folder, request.root, request.device, request.jobs, compiling=request.compiling
+    )
 
 
 def read(agenda: Agenda) -> list[Results]:
@@ -225,8 +226,9 @@ def reproduce(
     >>> reproduce("nnclr_queue").cell("q98304", "linear_top1").n
     5
     """
-    request = Request.of(table, profile, seeds, dataset, root, own or folder or RUNS, jobs, device,
-                         own_first=own is not None, rows=rows)  # fmt: skip
+    request = Request.of(
+        table, profile, seeds, dataset, root, own or folder or RUNS, jobs, device, own_first=own is not None, rows=rows
+    )
     agenda = plan(request)
     train_missing(agenda)
     return read(agenda)[0]

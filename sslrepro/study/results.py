@@ -51,8 +51,10 @@ class Results:
     @property
     def controls(self) -> dict[str, list[dict[str, Any]]]:
         """The same of the controls."""
-        return {name: [self.known[r.name] for r in self.plan.of(control_key(name)) if r.name in self.known]
-                for name in self.definition.controls}  # fmt: skip
+        return {
+            name: [self.known[r.name] for r in self.plan.of(control_key(name)) if r.name in self.known]
+            for name in self.definition.controls
+        }
 
     def by_seed(self, row: str, score: str, column: str = "", control: bool = False) -> dict[int, float]:
         """Seed -> a score of the run behind a cell, as stored (accuracies in [0, 1])."""
@@ -191,8 +193,9 @@ def claims_of(definition: Definition) -> list[dict[str, Any]]:
 def related_plans(plan: TablePlan) -> list[TablePlan]:
     """Plans, at the same scale, of the other tables whose cells or values the claims of this one read."""
     definition = plan.definition
-    text = " ".join(definition.adapted.get(claim["id"]) or papers.expression(claim) or ""
-                    for claim in claims_of(definition))  # fmt: skip
+    text = " ".join(
+        definition.adapted.get(claim["id"]) or papers.expression(claim) or "" for claim in claims_of(definition)
+    )
     named = set(re.findall(r"'(\w+)'", text))
     values = set(re.findall(r"v\('(\w+)','(\w+)'\)", text))
     return list(_related_plans(plan, named, values)) if text else []

@@ -16,8 +16,9 @@ def validate(made: Definition) -> Definition:
     owner = f"tables.{made.id}"
     for row, given in made.ours.items():
         check_settings(given, made.method, f"{owner}.{row}")
-    require(not set(made.variants) & set(made.rows), owner, "variants", "other names than the rows'",
-            sorted(made.variants))  # fmt: skip
+    require(
+        not set(made.variants) & set(made.rows), owner, "variants", "other names than the rows'", sorted(made.variants)
+    )
     for name in made.columns:
         check_column(made, name)
     for name, given in made.evaluations.items():

@@ -253,8 +253,9 @@ def batches_for(
 
 def batches_of(config: RunConfig, train: Dataset, method: Method, pairs: torch.Tensor | None = None) -> Batches:
     """The batches of a run, shared out evenly over processes; as many views as the method wants, in recipe order."""
-    return batches_for(method, train, config.views.recipe, config.views.crop_min, config.plan.batch_size, config.seed,
-                       pairs)  # fmt: skip
+    return batches_for(
+        method, train, config.views.recipe, config.views.crop_min, config.plan.batch_size, config.seed, pairs
+    )
 
 
 def mine_pairs(

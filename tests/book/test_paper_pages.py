@@ -142,8 +142,9 @@ def test_a_claim_says_what_would_settle_it(pages):
 
 def test_the_better_known_verdict_of_a_profile_is_shown(pages, monkeypatch):
     def result(table):
-        return SimpleNamespace(plan=SimpleNamespace(profile=SimpleNamespace(name="cpu")),
-                               definition=SimpleNamespace(id=table))  # fmt: skip
+        return SimpleNamespace(
+            plan=SimpleNamespace(profile=SimpleNamespace(name="cpu")), definition=SimpleNamespace(id=table)
+        )
 
     judged = Verdict("nnclr_c01", "t", "holds", 0.99)
     unjudged = Verdict("nnclr_c01", "t", "not judged", reason="not run")

@@ -63,8 +63,10 @@ def test_links_and_local_assets_are_not():
     offline = load("offline")
     assert offline.remote_assets.__doc__
     parser = offline.Remote()
-    parser.feed('<a href="https://arxiv.org/abs/2104.14548">x</a><script src="_static/x.js"></script>'
-                '<link rel="canonical" href="https://example.org"><img alt="" src="data:image/png;base64,AA">')  # fmt: skip
+    parser.feed(
+        '<a href="https://arxiv.org/abs/2104.14548">x</a><script src="_static/x.js"></script>'
+        '<link rel="canonical" href="https://example.org"><img alt="" src="data:image/png;base64,AA">'
+    )
     assert parser.found == []
 
 
@@ -85,8 +87,10 @@ def laid_out(text: str, thing=None) -> list[str]:
 
 
 def test_aligned_names_become_parameters_or_a_definition_list():
-    lines = laid_out("One line with a * star.\n\n    k   a `thing` that\n        goes on\n    n   another\n\nRaises x_.",
-                     lambda k, n: None)  # fmt: skip
+    lines = laid_out(
+        "One line with a * star.\n\n    k   a `thing` that\n        goes on\n    n   another\n\nRaises x_.",
+        lambda k, n: None,
+    )
     assert lines[0] == r"One line with a \* star."
     assert ":param k: a ``thing`` that goes on" in lines and ":param n: another" in lines and r"Raises x\_." in lines
     of_result = laid_out("What it gives.\n\nagree   equal runs;  differ   the others", lambda: None)

@@ -26,8 +26,9 @@ def seeds(*values: float, first: int = 0, source: str = "") -> Cell:
     return Cell.of(dict(enumerate(values, first)), source)
 
 
-def verdict(one: Cell, other: Cell, statistic: dict | None = None, claim: dict | None = None, told: dict | None = None,
-            **given):  # fmt: skip
+def verdict(
+    one: Cell, other: Cell, statistic: dict | None = None, claim: dict | None = None, told: dict | None = None, **given
+):
     judgement = ORDER | ({"statistic": ORDER["statistic"] | statistic} if statistic else {}) | (told or {})
     return judge(claim or claim_of(), {A: one, B: other}, judgement=judgement, **given)
 
@@ -353,8 +354,10 @@ def test_match_is_read_by_the_name_a_method_logs_it_under():
 
 
 def test_the_facts_of_a_record():
-    record = {"config": {"method": "nnclr", "plan": {"batch_size": 24}, "settings": {"positive": "nearest"}},
-              "results": {"training": {"scores": {"loss": 2.0, "embedding_std": 0.9, "neighbour_match": 0.3}}}}  # fmt: skip
+    record = {
+        "config": {"method": "nnclr", "plan": {"batch_size": 24}, "settings": {"positive": "nearest"}},
+        "results": {"training": {"scores": {"loss": 2.0, "embedding_std": 0.9, "neighbour_match": 0.3}}},
+    }
     assert run_of(record, 16, "n") == Run("n", "nnclr", 0.9, 2.0, math.log(24), 0.3, 1 / 16)
     record["config"]["settings"]["positive"] = "oracle"
     assert run_of(record, 16).match is None, "an oracle mines nothing"

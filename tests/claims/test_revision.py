@@ -46,8 +46,9 @@ def test_every_claim_that_the_first_rule_judged_is_judged_again():
     lines = changes(ledger())
     assert {(line.claim) for line in lines} == {claim for scale, _, claim in first_rule() if scale == "cpu"}
     assert all(line.why and line.name for line in lines)
-    assert [line.claim for line in lines] == sorted(
-        (line.claim for line in lines), key=list(papers.claims()).index), "in the papers' order"  # fmt: skip
+    assert [line.claim for line in lines] == sorted((line.claim for line in lines), key=list(papers.claims()).index), (
+        "in the papers' order"
+    )
 
 
 def test_a_longer_queue_is_not_contradicted_by_an_effect_like_the_papers():
@@ -80,7 +81,8 @@ def test_the_queue_on_cifar_is_not_tested():
 def test_the_comparison_on_the_first_runs_is_whole():
     lines = revision.on_the_first_runs()
     assert {(line.scale, line.claim): line.first for line in lines if line.scale == "cpu"} == {
-        ("cpu", line.claim): line.first for line in changes(ledger())}  # fmt: skip
+        ("cpu", line.claim): line.first for line in changes(ledger())
+    }
     after = board([line for line in lines if line.scale == "cpu"])
     total = {word: sum(own[word] for own in after.values()) for word in VERDICTS}
     assert total == {"holds": 6, "contradicted": 12, "inconclusive": 24, "not tested": 9, "not judged": 79}
@@ -110,9 +112,11 @@ def test_why_in_a_sentence(first, found, said):
     assert said in why(first, found)
 
 
-LINES = [Change("cpu", "t", "nnclr_c13", "NN <b> view", "contradicted", "inconclusive", "a & b"),
-         Change("cpu", "t", "nnclr_c14", "momentum", "holds", "holds", "same"),
-         Change("cpu", "t", "nnclr_c15", "neither", "not judged", "not judged", "not run")]  # fmt: skip
+LINES = [
+    Change("cpu", "t", "nnclr_c13", "NN <b> view", "contradicted", "inconclusive", "a & b"),
+    Change("cpu", "t", "nnclr_c14", "momentum", "holds", "holds", "same"),
+    Change("cpu", "t", "nnclr_c15", "neither", "not judged", "not judged", "not run"),
+]
 
 
 def test_the_table_of_changes():

@@ -172,7 +172,9 @@ def test_best_holds_by_the_nearest_rival_and_is_contradicted_by_holm():
     tree = compiled({"kind": "best", "cell": "a", "rivals": ["b", "c", "d"]} | AT).tree
     each = [stats.ttest_rel(values["a"], values[r], alternative="greater").pvalue for r in "bcd"]
     assert p_values(tree, table(**values)) == (
-        pytest.approx(max(each)), pytest.approx(min(1.0, 3 * min(1 - p for p in each))))  # fmt: skip
+        pytest.approx(max(each)),
+        pytest.approx(min(1.0, 3 * min(1 - p for p in each))),
+    )
 
 
 def test_no_difference_is_two_one_sided_tests():
@@ -182,7 +184,9 @@ def test_no_difference_is_two_one_sided_tests():
     low = stats.ttest_1samp(difference, -0.9, alternative="greater").pvalue
     high = stats.ttest_1samp(difference, 0.9, alternative="less").pvalue
     assert p_values(tree, table(**values)) == (
-        pytest.approx(max(low, high)), pytest.approx(min(1.0, 2 * min(1 - low, 1 - high))))  # fmt: skip
+        pytest.approx(max(low, high)),
+        pytest.approx(min(1.0, 2 * min(1 - low, 1 - high))),
+    )
 
 
 def test_rise_only_lets_it_fall():

@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 def command(*words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
     given = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
-    done = subprocess.run([sys.executable, "-m", "sslrepro", *words], capture_output=True, text=True, env=given,
-                          cwd=ROOT)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "sslrepro", *words], capture_output=True, text=True, env=given, cwd=ROOT
+    )
     assert not check or done.returncode == 0, done.stderr
     return done
 

@@ -172,8 +172,9 @@ def test_make_quotes_what_it_passes_on():
 
 
 # as from a shell, also where `make test` runs this
-OUTSIDE_MAKE = {name: value for name, value in os.environ.items()
-                if not name.startswith(("MAKE", "MFLAGS", "SSLREPRO", "VENV"))}  # fmt: skip
+OUTSIDE_MAKE = {
+    name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "SSLREPRO", "VENV"))
+}
 
 
 def test_make_hands_on_the_command_that_goes_on(tmp_path):

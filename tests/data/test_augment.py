@@ -348,15 +348,17 @@ def composed(view: View, side: int) -> v2.Compose:
     """torchvision's own version of a view, in the order of the papers' code."""
     kernel = 2 * max(1, round(side / 20)) + 1
     sigma = tuple(value * side / 224 for value in view.blur_sigma)
-    return v2.Compose([
-        v2.RandomResizedCrop(side, scale=view.crop, ratio=view.ratio, interpolation=BICUBIC[view.cubic]),
-        v2.Lambda(lambda x: x.clamp(0, 1)),  # as on 8-bit images; without it hue of a bicubic overshoot can be nan
-        v2.RandomHorizontalFlip(view.flip),
-        v2.RandomApply([v2.ColorJitter(*view.jitter)], p=view.jitter_chance),
-        v2.RandomGrayscale(view.gray),
-        v2.RandomApply([v2.GaussianBlur(kernel, sigma)], p=view.blur),
-        v2.RandomSolarize(0.5, view.solarise),
-    ])  # fmt: skip
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(side, scale=view.crop, ratio=view.ratio, interpolation=BICUBIC[view.cubic]),
+            v2.Lambda(lambda x: x.clamp(0, 1)),  # as on 8-bit images; without it hue of a bicubic overshoot can be nan
+            v2.RandomHorizontalFlip(view.flip),
+            v2.RandomApply([v2.ColorJitter(*view.jitter)], p=view.jitter_chance),
+            v2.RandomGrayscale(view.gray),
+            v2.RandomApply([v2.GaussianBlur(kernel, sigma)], p=view.blur),
+            v2.RandomSolarize(0.5, view.solarise),
+        ]
+    )
 
 
 def statistics(images: torch.Tensor) -> torch.Tensor:

@@ -31,9 +31,10 @@ def pixels(data: Dataset) -> list[bytes]:
 
 def same(a: Dataset, b: Dataset) -> bool:
     return (
-        torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels)
+        torch.equal(a.images, b.images)
+        and torch.equal(a.labels, b.labels)
         and (a.class_names, a.tree, a.fingerprint) == (b.class_names, b.tree, b.fingerprint)
-    )  # fmt: skip
+    )
 
 
 def fresh(config: DataConfig) -> tuple[Dataset, Dataset]:
@@ -157,8 +158,9 @@ def test_shapes_refuses(given, wording):
 
 
 def rows(data: Dataset) -> Counter:
-    return Counter((image[0].numpy().tobytes(), label) for image, label in
-                   zip(data.images, data.labels.tolist(), strict=True))  # fmt: skip
+    return Counter(
+        (image[0].numpy().tobytes(), label) for image, label in zip(data.images, data.labels.tolist(), strict=True)
+    )
 
 
 def test_digits_are_scikit_learns_in_a_split_that_follows_the_seed():
@@ -450,14 +452,16 @@ def test_a_rewritten_image_of_equal_size_renews_the_cache(root):
 def damaged(path: Path, how: str) -> None:
     raw = path.read_bytes()
     header = int.from_bytes(raw[:8], "little")
-    path.write_bytes({
-        "empty": b"",
-        "foreign": b"not a cache at all" * 20,
-        "cut": raw[:-40],
-        "header only": raw[: 8 + header],
-        "half a header": raw[: 8 + header // 2],
-        "pixels": raw[:-200] + bytes([raw[-200] ^ 255]) + raw[-199:],
-    }[how])  # fmt: skip
+    path.write_bytes(
+        {
+            "empty": b"",
+            "foreign": b"not a cache at all" * 20,
+            "cut": raw[:-40],
+            "header only": raw[: 8 + header],
+            "half a header": raw[: 8 + header // 2],
+            "pixels": raw[:-200] + bytes([raw[-200] ^ 255]) + raw[-199:],
+        }[how]
+    )
 
 
 @pytest.mark.parametrize("how", ["empty", "foreign", "cut", "header only", "half a header", "pixels"])
@@ -795,8 +799,10 @@ def test_a_decompression_bomb_is_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("given, name", [("holiday/", "holiday"), ("./holiday", "holiday"), ("my photos", "my photos"),
-                                         ("Ünïcode-2", "Ünïcode-2")])  # fmt: skip
+@pytest.mark.parametrize(
+    "given, name",
+    [("holiday/", "holiday"), ("./holiday", "holiday"), ("my photos", "my photos"), ("Ünïcode-2", "Ünïcode-2")],
+)
 def test_one_folder_has_one_name(given, name):
     assert DataConfig(given).name == name == DataConfig(name).name
 

@@ -254,9 +254,11 @@ def test_claims_that_need_the_row_are_not_judged(short, monkeypatch):
     made = plans.plan_table("ifnd_granularity", "smoke", 3, "zoo", short)
     judged = replace(made, profile=replace(made.profile, judged=True))
     found = Results(judged, {})
-    cells = {(made.definition.id, row, column): claims.Cell(value, 0.1, 3)
-             for row, value in (("imagenet_d3", 90.0), ("imagenet_d18", 50.0))
-             for column in made.definition.columns}  # fmt: skip
+    cells = {
+        (made.definition.id, row, column): claims.Cell(value, 0.1, 3)
+        for row, value in (("imagenet_d3", 90.0), ("imagenet_d18", 50.0))
+        for column in made.definition.columns
+    }
     monkeypatch.setattr(Results, "cells", lambda self: cells)
     monkeypatch.setattr(Results, "elsewhere", [])
     verdicts = {one.claim: one for one in found.verdicts()}

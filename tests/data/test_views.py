@@ -103,8 +103,10 @@ def test_seed_and_step_are_not_exchangeable(data):
     """The draws of (seed, stream, number) are all different: 3 seeds, 4 streams, 40 steps."""
     first = {
         tuple(torch.rand(2, generator=room._generator(seed, stream, number)).tolist())
-        for seed in range(3) for stream in range(4) for number in range(40)
-    }  # fmt: skip
+        for seed in range(3)
+        for stream in range(4)
+        for number in range(40)
+    }
     assert len(first) == 3 * 4 * 40
 
 

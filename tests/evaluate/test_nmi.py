@@ -81,8 +81,9 @@ def test_classes_far_apart_are_found_and_labels_dealt_anew_are_not():
 def test_images_that_all_look_alike_tell_nothing():
     y = drawn(50, 4, 0)
     assert evaluate.run("nmi", Features(torch.ones(50, 6), y), Features(torch.ones(5, 6), y[:5])) == {
-        "nmi": 0.0, "nmi_std": 0.0
-    }  # fmt: skip
+        "nmi": 0.0,
+        "nmi_std": 0.0,
+    }
 
 
 def test_as_many_clusters_as_classes_on_unit_features_of_the_training_images(monkeypatch):

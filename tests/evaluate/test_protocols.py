@@ -296,8 +296,10 @@ def test_standardised_by_train_alone():
 def test_constant_features_change_nothing(name):
     train, test = blobs(120), blobs(80, seed=1)
     given = {"linear_sgd": {"epochs": 5}, "few": {"draws": 3}}.get(name)
-    wide = [Features(torch.cat([split.x, torch.full((len(split.x), 2), value)], 1), split.y)
-            for split, value in ((train, 3.7), (test, 8.1))]  # fmt: skip
+    wide = [
+        Features(torch.cat([split.x, torch.full((len(split.x), 2), value)], 1), split.y)
+        for split, value in ((train, 3.7), (test, 8.1))
+    ]
     x, x_test = linear.standardise(*wide)
     assert (x[:, 8:] == 0).all() and (x_test[:, 8:] == 0).all()
     plain, found = evaluate.run(name, train, test, given), evaluate.run(name, *wide, given)

@@ -138,8 +138,10 @@ def synthetic(*values: list[float]) -> compare.Comparison:
     """Runs that were never trained: a list of accuracies, a seed each, for every value of a setting."""
 
     def record(seed: int, score: float) -> dict:
-        scores = {"knn": {"evaluation": "knn", "scores": {"knn_top1": score / 100}},
-                  "training": {"evaluation": "training", "scores": {"seconds": 1.0}}}  # fmt: skip
+        scores = {
+            "knn": {"evaluation": "knn", "scores": {"knn_top1": score / 100}},
+            "training": {"evaluation": "training", "scores": {"seconds": 1.0}},
+        }
         return {"config": {"seed": seed}, "results": scores, "log": []}
 
     records = {f"value {n}": [record(*pair) for pair in enumerate(scores)] for n, scores in enumerate(values)}

@@ -121,8 +121,10 @@ def left_behind(name: str, key: str, ours: torch.Tensor, theirs: torch.Tensor, t
     place = (ours.double() - theirs.double()).abs().flatten().argmax().item()
     where = torch.unravel_index(torch.tensor(place), ours.shape) if ours.ndim else ()
     source = "after() of the oracle says" if told else "the oracle's after() does not name it, so it must stay"
-    return (f"{name}: after_step leaves {key}{[int(i) for i in where]} = {ours.flatten()[place].item():.6g}, "
-            f"{source} {theirs.flatten()[place].item():.6g}")  # fmt: skip
+    return (
+        f"{name}: after_step leaves {key}{[int(i) for i in where]} = {ours.flatten()[place].item():.6g}, "
+        f"{source} {theirs.flatten()[place].item():.6g}"
+    )
 
 
 NUDGE = 1e-3
@@ -160,8 +162,10 @@ def slope(method, batch, progress, path: str, view: int, paths: list[str]) -> fl
     kept = {name: [] for name in later}
     with torch.no_grad():
         target = torch.tensor(through(method, " ".join(words), batch.views[view])).double()
-        hooks = [getattr(method, name).register_forward_hook(lambda m, i, o, name=name: kept[name].append(o))
-                 for name in later]  # fmt: skip
+        hooks = [
+            getattr(method, name).register_forward_hook(lambda m, i, o, name=name: kept[name].append(o))
+            for name in later
+        ]
         before = method.loss(batch, progress).loss.item()
         for hook in hooks:
             hook.remove()
@@ -173,8 +177,9 @@ def slope(method, batch, progress, path: str, view: int, paths: list[str]) -> fl
                 return output + NUDGE * signs
             return output
 
-        hooks = [getattr(method, name).register_forward_hook(lambda m, i, o, name=name: kept[name].pop(0))
-                 for name in later]  # fmt: skip
+        hooks = [
+            getattr(method, name).register_forward_hook(lambda m, i, o, name=name: kept[name].pop(0)) for name in later
+        ]
         hooks.append(getattr(method, words[-1]).register_forward_hook(nudge))
         after = method.loss(batch, progress).loss.item()
         for hook in hooks:
@@ -249,10 +254,11 @@ def test_a_mismatch_names_the_part_and_the_view(monkeypatch):
     assert head.startswith("simsiam: the loss is") and "the oracle's" in head
     verdict = {line.split(":")[0].strip(): line.rsplit(" ", 1)[1] for line in lines}
     assert verdict == {
-        "part 'z' (encoder projector), view 0": "DIFFER", "part 'z' (encoder projector), view 1": "agree",
+        "part 'z' (encoder projector), view 0": "DIFFER",
+        "part 'z' (encoder projector), view 1": "agree",
         "part 'p' (encoder projector predictor), view 0": "agree",
         "part 'p' (encoder projector predictor), view 1": "DIFFER",
-    }  # fmt: skip
+    }
 
 
 def test_state_that_is_left_otherwise_is_named(monkeypatch):
@@ -401,8 +407,9 @@ def test_view_1_without_gradient_moves_only_the_predictions():
     """The same value as with gradient; its gradient is that of a neighbour which happens to be view 1."""
     batch = doubled(a_batch())
     same = {"predictor": False, "symmetry": "none"}
-    free, fixed, nearest = (built("nnclr", positive=positive, queue_size=N, **same)
-                            for positive in ("view", "detached", "nearest"))  # fmt: skip
+    free, fixed, nearest = (
+        built("nnclr", positive=positive, queue_size=N, **same) for positive in ("view", "detached", "nearest")
+    )
     nearest.queue.push(nearest.embed(batch.views[0]), batch.index)
     losses = [method.loss(batch, 0.0).loss for method in (free, fixed, nearest)]
     gradients = []

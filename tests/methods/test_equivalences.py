@@ -208,8 +208,10 @@ def test_every_method_resumes_bit_for_bit(name, tmp_path):
     resumed = train(config, folder, data, log_every=3, checkpoint_seconds=0)
     first, second = whole.state_dict(), resumed.state_dict()
     assert all(torch.equal(first[k], second[k]) for k in first)
-    logs = [[json.loads(line) for line in (place / "log.jsonl").read_text().splitlines()]
-            for place in (tmp_path / "whole" / "run", folder)]  # fmt: skip
+    logs = [
+        [json.loads(line) for line in (place / "log.jsonl").read_text().splitlines()]
+        for place in (tmp_path / "whole" / "run", folder)
+    ]
     for line in (*logs[0], *logs[1]):
         line.pop("images_per_second")
     assert logs[0] == logs[1]

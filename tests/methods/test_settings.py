@@ -127,7 +127,7 @@ WRONG = [
     ("nnclr", {"seed": "1"}, "seed must be a whole number, got '1'"),
     ("nnclr", {"seed": True}, "seed must be a whole number, got True"),
     ("nnclr", {"seed": -1}, "seed must be >= 0, got -1"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("method", "changes", "message"), WRONG, ids=lambda value: str(value) if value else "")

@@ -120,8 +120,10 @@ def test_a_page_says_its_words_once(name):
 def test_no_notebook_or_room_sets_the_readers_backend():
     for path in (ROOT / "sslrepro" / "explore").glob("*.py"):
         assert "matplotlib.use" not in path.read_text() and "pyplot" not in path.read_text(), path.name
-    code = ("import matplotlib; matplotlib.use('svg'); from sslrepro.explore import compare; "
-            "plot, said = compare.plot_logs({'a': [[{'epoch': 1.0, 'loss': 2.0}]]}); print(matplotlib.get_backend(), said)")  # fmt: skip
+    code = (
+        "import matplotlib; matplotlib.use('svg'); from sslrepro.explore import compare; "
+        "plot, said = compare.plot_logs({'a': [[{'epoch': 1.0, 'loss': 2.0}]]}); print(matplotlib.get_backend(), said)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "svg a: loss 2.000\n", done.stderr
 

@@ -66,8 +66,10 @@ def test_the_set_holds_the_true_crossing_as_often_as_it_says():
     assert held / 1500 == pytest.approx(0.95, abs=0.02) and bounded > 1000
 
 
-@pytest.mark.parametrize(("slopes", "verdict"), [((2.0, 2.1, 1.9), "rises"), ((-2.0, -2.1, -1.9), "falls"),
-                                                 ((2.0, -2.1, 1.0), "open"), ((2.0,), "open")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("slopes", "verdict"),
+    [((2.0, 2.1, 1.9), "rises"), ((-2.0, -2.1, -1.9), "falls"), ((2.0, -2.1, 1.0), "open"), ((2.0,), "open")],
+)
 def test_verdicts(slopes, verdict):
     line = Trend((0.0, 1.0), {seed: (-1.0, slope) for seed, slope in enumerate(slopes)})
     assert line.verdict == verdict

@@ -124,8 +124,10 @@ def test_a_replication_is_kept_only_when_told_and_read_back(here, capsys):
     assert main([*words, "--publish-replication"]) == 0 and len(replication.read_replications()) == 1
     assert replication.read_replications("nnclr_queue") == []
     text = replication.agreement_of(replication.read_replications("nnclr_croponly", "cpu"))
-    assert text == (f"Derived again from scratch on 1 other machine: {cells} of {cells} cells agree within seed noise, "
-                    f"{cells} of them to the bit.")  # fmt: skip
+    assert text == (
+        f"Derived again from scratch on 1 other machine: {cells} of {cells} cells agree within seed noise, "
+        f"{cells} of them to the bit."
+    )
     assert replication.agreement_of([]) == ""
 
 

@@ -84,7 +84,8 @@ def test_trials_train_on_four_fifths_and_other_runs_keep_their_names():
     pixels = Run(replace(run.data, held_out=0.0), 0, {}).name
     assert pixels != Run(run.data, 0, {}).name
     assert replace(run.config, data=replace(run.data, held_out=0.0, fingerprint="")).identity == (
-        profile("cpu").fair().config("simclr", 100).identity)  # fmt: skip
+        profile("cpu").fair().config("simclr", 100).identity
+    )
 
 
 @pytest.fixture
@@ -106,7 +107,9 @@ def test_the_best_is_frozen_the_first_of_equal_ones(store):
     path = trials.freeze(SCALE, ["simclr", "byol"], store / "runs", folder=store)
     frozen = json.loads(path.read_text())
     assert [frozen["methods"][name]["chosen"] for name in ("byol", "simclr")] == [
-        {"settings": {}, "rate": 1.0}, {"settings": {"temperature": 0.5}, "rate": 1.0}]  # fmt: skip
+        {"settings": {}, "rate": 1.0},
+        {"settings": {"temperature": 0.5}, "rate": 1.0},
+    ]
     simclr = frozen["methods"]["simclr"]["trials"]
     assert [trial["mean"] for trial in simclr] == pytest.approx([0.3, 0.5, 0.5, 0.4])
     assert simclr[1]["accuracy"] == [0.375, 0.625] and len(simclr[1]["runs"]) == 2

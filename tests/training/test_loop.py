@@ -308,8 +308,9 @@ def test_the_schedule():
 
 def test_the_gradient_is_clipped_where_a_method_asks(tmp_path, monkeypatch):
     monkeypatch.setattr(NNCLR, "clip_norm", 1e-3)
-    config = tiny().with_changes(**{"plan.optimizer": "sgd", "plan.lr": 1.0, "plan.momentum": 0.0,
-                                    "plan.weight_decay": 0.0, "plan.warmup": 0.0})  # fmt: skip
+    config = tiny().with_changes(
+        **{"plan.optimizer": "sgd", "plan.lr": 1.0, "plan.momentum": 0.0, "plan.weight_decay": 0.0, "plan.warmup": 0.0}
+    )
     start = weights(initial_method(config))
     seen = {}
 
