@@ -82,7 +82,7 @@ test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
 	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
 
-test-fast: $(ENV)  ## every room's tests that cost little, in two minutes; `make test` is complete
+test-fast: $(ENV)  ## every room's tests that cost little, in two to three minutes; `make test` is complete
 	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests
 
 test-processors: $(ENV)  ## tests of exact numbers under settings that imitate other processors, about a minute
