@@ -9,6 +9,7 @@ from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, plural, text_table
 from sslrepro.report.headings import AGREEMENT, CONTROLS, protocol_of, score_name, short_names
 from sslrepro.report.plots import Figure, new_plot, own_style, style
+from sslrepro.study.equal_terms import frozen_entries
 from sslrepro.study.results import Results
 from sslrepro.training.config import RunConfig, from_record
 from sslrepro.training.loop import initial_method
@@ -74,15 +75,18 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str
 def caption(results: Results) -> str:
     """Unit, protocol, data and n, made from the configurations."""
     config, profile = results.plan.rows["simclr"][0].config, results.plan.profile
+    on_terms = results.definition.fair and frozen_entries(profile.name)
+    rate = "the learning rate that each method's trials chose" if on_terms else config.plan.lr
+    here = sorted({sets["method"] for sets in results.definition.rows.values()} & ORACLES)
     return (
         f"Every method at {profile.name} scale: {config.data.name}, {config.data.n_train or profile.n_train:,} "
         f"training images of {config.data.side or 'native'} px, encoder {config.encoder}, views {config.views.recipe}, "
         f"{plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}, {config.plan.optimizer} at "
-        f"{config.plan.lr}. Accuracy in %, mean ± half the 95% t-interval over n seeds"
+        f"{rate}. Accuracy in %, mean ± half the 95% t-interval over n seeds"
         f"{' (each draws its own images)' if profile.data_follows_seed else ''}; "
         "top-1, last epoch, test read once. Mined items of the same class: of the positives, pairs, clusters or sets "
         "that a method mines at the end of training, the share whose images are of one class (chance is one in "
-        f"{profile.classes}). Labels are used in training by {', '.join(sorted(ORACLES))} (upper bounds) and by no "
+        f"{profile.classes}). Labels are used in training by {', '.join(here)} (upper bounds) and by no "
         "other method. ms per step: processor time, including clustering and mining between epochs; state: memory held "
         "beside the encoder. SePP-ID's steps leave out the training of its sampler."
     )

@@ -2,10 +2,16 @@
 
 from types import ModuleType
 
-from sslrepro.report import all_methods, budget_sweep, neighbour_map, table_page
+from sslrepro.report import all_methods, budget_sweep, equal_terms, neighbour_map, table_page
 from sslrepro.tables.definition import Definition
 
-BY_NOTEBOOK = {"table": table_page, "methods": all_methods, "sweep": budget_sweep, "map": neighbour_map}
+BY_NOTEBOOK = {
+    "table": table_page,
+    "methods": all_methods,
+    "equal": equal_terms,
+    "sweep": budget_sweep,
+    "map": neighbour_map,
+}
 
 
 def presenter(definition: Definition) -> ModuleType:

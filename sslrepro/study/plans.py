@@ -13,6 +13,7 @@ from sslrepro.base.store import read_json
 from sslrepro.data import folders
 from sslrepro.data.dataset import SHAPES, DataConfig
 from sslrepro.data.datasets import resolve
+from sslrepro.study.equal_terms import config_of_row
 from sslrepro.study.profiles import Profile, on_dataset, profile
 from sslrepro.study.run import Run, merge_runs
 from sslrepro.tables.definition import RUN, Definition
@@ -121,7 +122,7 @@ def plan_table(
         return known[key]
 
     def run(method: str, seed: int, sets: dict[str, Any], pixels: bool) -> Run:
-        config = scale.config(method, seed, sets)
+        config = (config_of_row if definition.fair else Profile.config)(scale, method, seed, sets)
         if config.data.name not in marks:
             fingerprint = fingerprint_of if read_images else noted_fingerprint
             marks[config.data.name] = fingerprint(config.data, scale, root)

@@ -7,49 +7,31 @@ best trial is frozen with all others in book/trials/<profile>.json; what is froz
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sslrepro import evaluate, methods
 from sslrepro.base.errors import one_of, require
-from sslrepro.base.paths import PROJECT, RUNS
+from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store, environment, read_json, result_key, write_json
 from sslrepro.data.datasets import resolve
+from sslrepro.study.equal_terms import FROZEN, Trial
 from sslrepro.study.profiles import profile
 from sslrepro.study.run import Run
 from sslrepro.study.workers import carry_out
-from sslrepro.training.config import RunConfig
 
 SEEDS = (100, 101)  # of trials alone: tables count from 0
 TRIALS = 4  # per method
 HELD_OUT = 0.2  # of the training images
 RATES = (1.0, 0.5, 2.0, 0.25)  # times the scale's learning rate, in this order; as many as leave TRIALS in all
-FROZEN = PROJECT / "book" / "trials"
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One way to run a method at a scale, on equal terms (`Profile.fair`).
-
-    settings   over the method's own, in the paper's units; {} = its defaults
-    rate       times the scale's learning rate
-    """
-
-    method: str
-    settings: dict[str, Any]
-    rate: float
-
-    def config(self, scale: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
-        """Its run; `paper` is what a table sets beside, and over, the trial's own settings."""
-        config = profile(scale).fair().config(self.method, seed, self.settings | (paper or {}))
-        return replace(config, plan=replace(config.plan, lr=config.plan.lr * self.rate))
-
-    def run(self, scale: str, seed: int, root: str | Path | None = None) -> Run:
-        """Its run on four fifths of the training images, probed on the fifth."""
-        config = self.config(scale, seed)
-        config = replace(config, data=resolve(replace(config.data, held_out=HELD_OUT), root))
-        return Run(config.data, seed, {"linear": protocol(scale)}, config)
+def run_of(trial: Trial, scale: str, seed: int, root: str | Path | None = None) -> Run:
+    """A trial's run on four fifths of the training images, probed on the fifth."""
+    config = trial.config(profile(scale), seed)
+    config = replace(config, data=resolve(replace(config.data, held_out=HELD_OUT), root))
+    return Run(config.data, seed, {"linear": protocol(scale)}, config)
 
 
 def protocol(scale: str) -> dict[str, Any]:
@@ -76,7 +58,7 @@ def trials_of(method: str) -> list[Trial]:
 def runs_of(scale: str, chosen: list[str] | None = None, root: str | Path | None = None) -> list[Run]:
     """All runs of the trials of some methods (default all), the first seed of every trial before the second's."""
     trials = [trial for method in chosen or names() for trial in trials_of(method)]
-    return [trial.run(scale, seed, root) for seed in SEEDS for trial in trials]
+    return [run_of(trial, scale, seed, root) for seed in SEEDS for trial in trials]
 
 
 def perform(
@@ -104,7 +86,7 @@ def results(method: str, scale: str, runs: Path = RUNS, root: str | Path | None 
     store, key = Store(runs), result_key("linear", protocol(scale))
     out = []
     for trial in trials_of(method):
-        tasks = [trial.run(scale, seed, root) for seed in SEEDS]
+        tasks = [run_of(trial, scale, seed, root) for seed in SEEDS]
         lines = [store.results(task.name).get(key) for task in tasks]
         absent = [task.name for task, line in zip(tasks, lines, strict=True) if line is None]
         require(not absent, f"trials.{method}", "runs", "done before the best is chosen", absent,
@@ -140,17 +122,3 @@ def freeze(
     about = {"seeds": list(SEEDS), "trials_per_method": TRIALS, "held_out": HELD_OUT, "protocol": protocol(scale)}
     write_json(path, {"environment": environment("cpu")} | frozen | about)
     return path
-
-
-def frozen_trial(method: str, scale: str, folder: Path | None = None) -> Trial:
-    """The trial that was chosen for a method; raises ValueError where none was frozen."""
-    path = (folder or FROZEN) / f"{scale}.json"
-    entries = read_json(path)["methods"] if path.exists() else {}
-    require(method in entries, "trials", "method", f"one with frozen trials at {scale} scale", method,
-            f"`python -m sslrepro trials --profile {scale}` makes them.")  # fmt: skip
-    return Trial(method, **entries[method]["chosen"])
-
-
-def fair_config(method: str, scale: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
-    """A run on equal terms with the settings that its method's trials chose; `paper` is what a table sets over them."""
-    return frozen_trial(method, scale).config(scale, seed, paper)

@@ -75,6 +75,8 @@ class Definition:
     mapping    Markdown: how the paper's units become ours
     unrun      claim id -> why no run here can judge it
     controls   of the footer, with the settings of the run on which all rows agree, and each column's own
+    fair       whether rows are on equal terms (study/equal_terms.py): with the setting and learning rate of their
+               method's trials, or of the method that a row's "trial" names
     notebook   that presents it; all but "table" are for tables of ours, which no paper prints
     seeds      number of seeds, where it is not the profile's
     """
@@ -100,6 +102,7 @@ class Definition:
     mapping: str = ""
     unrun: dict[str, str] = field(default_factory=dict)
     controls: tuple[str, ...] = field(default=("simclr", "random", "pixels", "supcon"))
+    fair: bool = False
     notebook: str = "table"
     seeds: int | None = None
 

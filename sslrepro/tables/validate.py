@@ -23,9 +23,11 @@ def validate(made: Definition) -> Definition:
         check_column(made, name)
     for name, given in made.evaluations.items():
         evaluate.protocol(name, given)
+    for row, given in made.ours.items():
+        require(made.fair or "trial" not in given, f"{owner}.{row}", "trial", "set where `fair` is", given.get("trial"))
     for name in made.controls:
         one_of(name, ["pixels", "random", *methods.names()], owner, "control")
-    one_of(made.notebook, ["table", "methods", "sweep", "map"], owner, "notebook")
+    one_of(made.notebook, ["table", "methods", "equal", "sweep", "map"], owner, "notebook")
     require(len(made.effect) in (0, 2, 3), owner, "effect", "(row, row, column) or two (row, column)", made.effect)
     ends = made.ends or ()
     for where, (row, column) in [*(("effect", end) for end in ends), *made.values.items()]:
@@ -40,9 +42,11 @@ def validate(made: Definition) -> Definition:
 
 def check_settings(given: dict[str, Any], method: str, owner: str) -> None:
     """Raise ValueError unless a row or column sets what exists, of the run or of its method."""
-    inner = {name: value for name, value in given.items() if name not in (*RUN, "method")}
+    inner = {name: value for name, value in given.items() if name not in (*RUN, "method", "trial")}
     config = methods.settings(given.get("method", method))
-    known_keys(inner, [*RUN, "method", *(f.name for f in fields(config))], owner)
+    if "trial" in given:
+        one_of(given["trial"], methods.names(), owner, "trial")
+    known_keys(inner, [*RUN, "method", "trial", *(f.name for f in fields(config))], owner)
     if "recipe" in given:
         one_of(given["recipe"], RECIPES, owner, "recipe")
     for name, least in (("epochs", 0), ("batch_size", 1)):

@@ -11,7 +11,7 @@ from sslrepro.base.store import Store, result_key
 from sslrepro.cli.main import main
 from sslrepro.data import load
 from sslrepro.data.dataset import DataConfig
-from sslrepro.study import profiles, trials
+from sslrepro.study import equal_terms, profiles, trials
 from sslrepro.study.profiles import profile
 from sslrepro.study.run import Run
 
@@ -22,7 +22,7 @@ SCALE = "smoke"
 def test_every_method_has_as_many_trials_and_they_differ(method):
     of = trials.trials_of(method)
     assert len(of) == trials.TRIALS and (of[0].settings, of[0].rate) == ({}, 1.0)
-    runs = [trial.run(SCALE, seed) for trial in of for seed in trials.SEEDS]
+    runs = [trials.run_of(trial, SCALE, seed) for trial in of for seed in trials.SEEDS]
     assert len({run.name for run in runs}) == trials.TRIALS * len(trials.SEEDS)
     assert {run.config.plan.lr / profile(SCALE).plan.lr for run in runs} == {trial.rate for trial in of}
     assert len({trial.rate for trial in of}) * (1 + len(methods.method_class(method).alternatives)) == trials.TRIALS
@@ -44,12 +44,12 @@ def test_alternatives_that_do_not_divide_the_trials_say_so(monkeypatch):
 
 def test_a_trial_is_on_equal_terms_and_a_table_sets_over_it():
     trial = trials.Trial("invp", {"head": "linear", "temperature": 0.07}, 0.5)
-    config = trial.config("cpu", 3)
+    config = trial.config(profile("cpu"), 3)
     assert (config.plan.epochs, config.plan.lr, config.seed) == (16, 1e-3, 3)
     assert (config.settings["head"], config.settings["temperature"]) == ("linear", 0.07)
-    assert trial.config("cpu", 3, {"temperature": 0.3, "epochs": 250}).settings["temperature"] == 0.3
-    assert trial.config("cpu", 3, {"temperature": 0.3, "epochs": 250}).plan.epochs == 8
-    inner = trials.Trial("seppid", {"base_settings": {"temperature": 0.1}}, 1.0).config("cpu", 0).settings
+    assert trial.config(profile("cpu"), 3, {"temperature": 0.3, "epochs": 250}).settings["temperature"] == 0.3
+    assert trial.config(profile("cpu"), 3, {"temperature": 0.3, "epochs": 250}).plan.epochs == 8
+    inner = trials.Trial("seppid", {"base_settings": {"temperature": 0.1}}, 1.0).config(profile("cpu"), 0).settings
     moco = profile("cpu").config("mocov2", 0).settings
     assert inner["base_settings"] == moco | {"temperature": 0.1}, "scaled as MoCo v2 itself"
 
@@ -78,7 +78,7 @@ def test_a_share_that_leaves_nothing_on_a_side_says_so():
 
 
 def test_trials_train_on_four_fifths_and_other_runs_keep_their_names():
-    run = trials.trials_of("simclr")[0].run("cpu", 100)
+    run = trials.run_of(trials.trials_of("simclr")[0], "cpu", 100)
     assert run.data.held_out == 0.2 and run.steps == 8 * ((4608 - 921) // 24)
     assert profile("cpu").config("simclr", 100).identity != run.config.identity
     pixels = Run(replace(run.data, held_out=0.0), 0, {}).name
@@ -97,7 +97,7 @@ def store(tmp_path):
             for sign, seed in zip((-1, 1), trials.SEEDS, strict=True):
                 key = result_key("linear", trials.protocol(SCALE))
                 line = {"key": key, "scores": {"linear_top1": mean + sign * 0.125}}
-                name = trial.run(SCALE, seed).name
+                name = trials.run_of(trial, SCALE, seed).name
                 (tmp_path / "runs" / name).mkdir(parents=True)
                 Store(tmp_path / "runs").append_result(name, line)
     return tmp_path
@@ -114,7 +114,7 @@ def test_the_best_is_frozen_the_first_of_equal_ones(store):
     assert [trial["mean"] for trial in simclr] == pytest.approx([0.3, 0.5, 0.5, 0.4])
     assert simclr[1]["accuracy"] == [0.375, 0.625] and len(simclr[1]["runs"]) == 2
     assert frozen["seeds"] == [100, 101] and frozen["trials_per_method"] == 4
-    assert trials.frozen_trial("simclr", SCALE, store) == trials.Trial("simclr", {"temperature": 0.5}, 1.0)
+    assert equal_terms.frozen_trial("simclr", SCALE, store) == trials.Trial("simclr", {"temperature": 0.5}, 1.0)
     again = path.read_bytes()
     trials.freeze(SCALE, ["simclr"], store / "runs", folder=store)
     assert path.read_bytes() == again
@@ -124,7 +124,7 @@ def test_what_is_frozen_stands(store):
     path = trials.freeze(SCALE, ["simclr"], store / "runs", folder=store)
     before = path.read_bytes()
     key = result_key("linear", trials.protocol(SCALE))
-    run = trials.trials_of("simclr")[3].run(SCALE, 100)
+    run = trials.run_of(trials.trials_of("simclr")[3], SCALE, 100)
     Store(store / "runs").append_result(run.name, {"key": key, "scores": {"linear_top1": 0.99}})
     with pytest.raises(ValueError, match=r"trials\.simclr: trials must be those frozen in .* not chosen again"):
         trials.freeze(SCALE, ["simclr"], store / "runs", folder=store)
@@ -135,7 +135,7 @@ def test_a_missing_run_or_method_is_one_line(store):
     with pytest.raises(ValueError, match=r"trials\.mocov2: runs must be done .*trials --profile smoke"):
         trials.freeze(SCALE, ["mocov2"], store / "runs", folder=store)
     with pytest.raises(ValueError, match="trials: method must be one with frozen trials"):
-        trials.frozen_trial("mocov2", SCALE, store)
+        equal_terms.frozen_trial("mocov2", SCALE, store)
     with pytest.raises(ValueError, match="trials: method must be one of .*Did you mean 'simclr'"):
         trials.trials_of("simcrl")
 

@@ -1,0 +1,180 @@
+"""The page of all methods on equal terms: what each use of other images gains over the same method without it."""
+
+import html
+
+from sslrepro.claims import Cell
+from sslrepro.report import all_methods
+from sslrepro.report.copies import copies as copies_of
+from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
+from sslrepro.report.plots import Figure, new_plot, own_style, style
+from sslrepro.study.equal_terms import frozen_entries
+from sslrepro.study.results import Results
+
+HEAD = ["uses other images", "mined items right", "with", "switched off", "gain, points", "gain over random pairs",
+        "20-NN gain", "n"]  # fmt: skip
+
+
+def uses(results: Results) -> dict[str, str]:
+    """Row -> the row in which the same method has it switched off, as the table's column "gain" subtracts them."""
+    return results.definition.column("gain").minus_row
+
+
+def direction(cell: Cell) -> str:
+    """ "gains" or "loses" where the 95% interval leaves out 0, else "undecided"."""
+    if cell.n < 2 or not cell.half_width < abs(cell.mean):
+        return "undecided"
+    return "gains" if cell.mean > 0 else "loses"
+
+
+def known_gains(results: Results) -> dict[str, Cell]:
+    """Row -> its gain, largest first; rows that lack runs are left out."""
+    cells = {row: results.at(row, "gain") for row in uses(results)}
+    return dict(sorted(((row, cell) for row, cell in cells.items() if cell), key=lambda pair: -pair[1].mean))
+
+
+def gain_lines(results: Results) -> list[list[str]]:
+    """The body of the table of gains, largest gain first, as plain text."""
+    out = []
+    for row, cell in known_gains(results).items():
+        off = uses(results)[row]
+        right, _ = all_methods.agreement(results, row)
+        over_random = results.at(row, "gain_random")
+        knn = results.difference((row, "knn"), (off, "knn"))
+        out.append([row, format_cell(right), format_cell(results.at(row, "top1")), format_cell(results.at(off, "top1")),
+                    f"{format_cell(cell, sign=True)} ({direction(cell)})",
+                    format_cell(over_random, sign=True) if over_random else "",
+                    format_cell(knn, sign=True), str(cell.n)])  # fmt: skip
+    return out
+
+
+def caption(results: Results) -> str:
+    """Unit, protocol, data and n of the table of gains."""
+    config, profile = results.plan.rows["simclr"][0].config, results.plan.profile
+    return (
+        f"Linear probe, top-1 in %, last epoch; {config.data.name}, {config.data.n_train or profile.n_train:,} "
+        f"training images of {config.data.side or 'native'} px, encoder {config.encoder}, views {config.views.recipe}, "
+        f"{plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size} (twice the epochs for methods that "
+        "encode one view). Gain: with minus switched off, paired over n seeds, ± half the 95% t-interval; switched off "
+        "has the same heads, rows, order, setting and learning rate. Mined items right: share of one class at the end "
+        f"of training; chance is {number(100 / profile.classes)}%. Random pairs: as many further rows as SePP-ID adds."
+    )
+
+
+def gains(results: Results) -> Display:
+    """What each use of other images gains, largest first."""
+    lines = gain_lines(results)
+    note = f'<p class="caption">{html.escape(caption(results))}</p>'
+    rich = [[html.escape(text) for text in line] for line in lines]
+    return Display(
+        html_table(HEAD, rich, "results") + "\n" + note, text_table([HEAD, *lines]) + "\n" + caption(results)
+    )
+
+
+def finding(results: Results) -> str:
+    """How many gain and lose, and how right their mined items are, from the numbers."""
+    cells = known_gains(results)
+    if len(cells) < 2:
+        return "Not run yet."
+    words = {word: [row for row, cell in cells.items() if direction(cell) == word] for word in ("gains", "loses")}
+    right = {row: cell for row in cells if (cell := all_methods.agreement(results, row)[0])}
+    open_ones = len(cells) - len(words["gains"]) - len(words["loses"])
+    text = f"Of {len(cells)} uses of other images, {len(words['gains'])} gain over the same method without"
+    text += f" ({', '.join(words['gains'])})" if words["gains"] else ""
+    text += f", {len(words['loses'])} lose"
+    text += f" ({', '.join(words['loses'])})" if words["loses"] else ""
+    text += f", and for {open_ones} the 95% interval includes zero."
+    if right:
+        most, least = (pick(right, key=lambda row: right[row].mean) for pick in (max, min))
+        text += (
+            f" Mined items are right in {number(right[least].mean, 0)}% ({least}) to {number(right[most].mean, 0)}% "
+            f"({most}); chance is {number(100 / results.plan.profile.classes, 0)}%."
+        )
+    return text if results.plan.profile.judged else f"{text} Nothing is concluded at this scale."
+
+
+def headline(results: Results) -> Display:
+    """The finding, on a card."""
+    text = finding(results)
+    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>', text)
+
+
+@own_style()
+def figure(results: Results) -> Figure:
+    """Gain over switched off against the share of mined items that are right, both with intervals."""
+    points = [(row, right, cell) for row, cell in known_gains(results).items()
+              if (right := all_methods.agreement(results, row)[0])]  # fmt: skip
+    plot, axes = new_plot(size=(8, 5))
+    axes.axhline(0, color="#555555", linewidth=0.8)
+    axes.axvline(100 / results.plan.profile.classes, color="#8a8f98", linestyle=":", linewidth=1)
+    for row, right, cell in points:
+        colour = {"gains": "#009e73", "loses": "#d55e00", "undecided": "#8a8f98"}[direction(cell)]
+        error = [None if item.n < 2 else item.half_width for item in (right, cell)]
+        axes.errorbar(right.mean, cell.mean, xerr=error[0], yerr=error[1], fmt="o", color=colour, ecolor=colour,
+                      elinewidth=0.7, markersize=4)  # fmt: skip
+        axes.annotate(row, (right.mean, cell.mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
+    axes.set_xlabel("mined items that share the class (%); dotted: chance")
+    axes.set_ylabel("gain over switched off (points)")
+    style(plot, [axes])
+    values = "; ".join(f"{row} {number(right.mean, 0)}% right, {format_cell(cell, sign=True)}"
+                       for row, right, cell in points)  # fmt: skip
+    return Figure(plot, f"Gain over the same method switched off against the share right: {values}.")
+
+
+def trial_lines(scale: str) -> list[list[str]]:
+    """Method -> its four trials with their scores, the chosen one marked; [] where none were frozen."""
+    out = []
+    for method, entry in sorted(frozen_entries(scale).items()):
+        for trial in entry["trials"]:
+            chosen = {name: trial[name] for name in ("settings", "rate")} == entry["chosen"]
+            setting = ", ".join(f"{name} {value}" for name, value in trial["settings"].items()) or "default"
+            scores = ", ".join(number(100 * score) for score in trial["accuracy"])
+            out.append(
+                [method, setting, f"{trial['lr']:g}", scores, number(100 * trial["mean"]), "✓" if chosen else ""]
+            )
+    return out
+
+
+def trials(results: Results) -> Display:
+    """What every method tried on held-out training images, and what was chosen."""
+    head = ["method", "setting", "learning rate", "accuracy of each seed, %", "mean", "chosen"]
+    lines = trial_lines(results.plan.profile.name)
+    if not lines:
+        text = f"No trials were frozen at {results.plan.profile.name} scale: every method keeps its defaults."
+        return Display(f"<p>{text}</p>", text)
+    rich = [[html.escape(text) for text in line] for line in lines]
+    inner = html_table(head, rich, "results", kinds=["chosen" if line[-1] else "" for line in lines])
+    return Display(
+        f"<details><summary>All {len(lines)} trials of {len({line[0] for line in lines})} methods</summary>"
+        f"{inner}</details>",
+        text_table([head, *lines]),
+    )
+
+
+def chosen(results: Results) -> Display:
+    """The methods whose trials chose something else than the default at the scale's learning rate."""
+    entries = frozen_entries(results.plan.profile.name)
+    other = {method: entry["chosen"] for method, entry in sorted(entries.items())
+             if entry["chosen"] != {"settings": {}, "rate": 1.0}}  # fmt: skip
+    words = []
+    for method, choice in other.items():
+        parts = [f"{name} {value}" for name, value in choice["settings"].items()]
+        parts += [f"{choice['rate']:g} times the learning rate"] if choice["rate"] != 1 else []
+        words.append(f"{method}: {', '.join(parts)}")
+    text = (
+        f"{len(other)} of {len(entries)} methods do better on held-out training images with something else than their "
+        f"defaults: {'; '.join(words)}."
+        if entries
+        else ""
+    )
+    return Display(f"<p>{html.escape(text)}</p>", text)
+
+
+def table(results: Results) -> Display:
+    """All rows, sorted by the linear probe, as on the page of defaults."""
+    return all_methods.table(results)
+
+
+def copies(results: Results) -> Display:
+    """The table of gains for download."""
+    lines = gain_lines(results)
+    return copies_of(results, (as_markdown(HEAD, lines, []), as_latex(HEAD, lines, [])))
