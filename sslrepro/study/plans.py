@@ -98,8 +98,19 @@ def plan_table(
     read_images  False: images that the ledger does not know are looked for, not read, and have no fingerprint. The
                  names of their runs then lack what the images add to them
     """
-    definition = tables.definition(table)
-    scale = scale_of(definition, profile_name, dataset, root)
+    return plan_definition(tables.definition(table), profile_name, seeds, dataset, root, read_images)
+
+
+def plan_definition(
+    definition: Definition,
+    profile_name: str = "cpu",
+    seeds: int | None = None,
+    dataset: str | None = None,
+    root: str | Path | None = None,
+    read_images: bool = True,
+) -> TablePlan:
+    """The same for a definition, also one that has no file."""
+    table, scale = definition.id, scale_of(definition, profile_name, dataset, root)
     reason = lacking_at(definition, scale)
     require(not reason, f"profiles.{scale.name}", "images", f"such as {table} can be had on", scale.data.name, reason)
     n = (definition.seeds or scale.seeds if scale.judged else scale.seeds) if seeds is None else seeds

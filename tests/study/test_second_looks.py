@@ -1,0 +1,75 @@
+"""Second looks: the cells a claim reads, on seeds its verdict has not seen; suspicions that name what exists."""
+
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from sslrepro import papers
+from sslrepro.study import second_looks
+from sslrepro.study.plans import plan_table
+from sslrepro.study.results import Results, published_results
+
+CONTRADICTED = list(second_looks.contradicted())
+
+
+def test_every_contradicted_claim_has_a_suspicion():
+    claims = {verdict.claim for _, verdict in CONTRADICTED}
+    assert claims and claims <= set(second_looks.noted())
+
+
+@pytest.mark.parametrize("results, verdict", CONTRADICTED, ids=lambda value: getattr(value, "claim", "of"))
+def test_it_reads_the_claims_cells_on_as_many_other_seeds(results, verdict):
+    plans = second_looks.plans_again(results, verdict.claim)
+    assert results.definition.id in {plan.definition.id for plan in plans}
+    for plan in plans:
+        seeds = {run.seed for runs in plan.cells.values() for run in runs}
+        assert seeds == set(range(plan.seeds, 2 * plan.seeds))
+        first = plan_table(plan.definition.id).runs
+        assert not {run.name for run in plan.runs} & {run.name for run in first}
+    assert len(plans) == len({plan.definition.id for plan in plans})
+
+
+def test_the_same_numbers_on_later_seeds_give_the_same_verdict():
+    """The records of the first seeds, put in the place of the later ones, are judged as they were."""
+    results, verdict = next((r, v) for r, v in CONTRADICTED if v.claim == "nnclr_c13")
+    (plan,) = second_looks.plans_again(results, verdict.claim)
+    first = {key: results.plan.cells[key] for key in plan.cells}
+    known = {later.name: results.known[run.name] for key, runs in plan.cells.items()
+             for run, later in zip(first[key], runs, strict=True)}  # fmt: skip
+    cells, _ = second_looks._measured([Results(plan, known)])
+    again = second_looks.judge(papers.claims()[verdict.claim], cells)
+    assert (again.verdict, again.n) == ("contradicted", 3) and again.gap == pytest.approx(verdict.gap)
+
+
+def test_without_runs_it_is_not_judged(tmp_path):
+    results, verdict = CONTRADICTED[0]
+    plan = replace(results.plan, seeds=results.plan.seeds)
+    assert published_results(plan).known
+    again = second_looks.look_again(results, verdict.claim, tmp_path)
+    assert again.verdict in ("not judged", "contradicted", "inconclusive", "holds", "not tested")
+    assert again.claim == verdict.claim
+
+
+def test_another_way_has_two_rows_at_their_own_settings():
+    plan = second_looks.another_way("nnclr_c44")
+    high, low = (plan.rows[end][0].config for end in ("high", "low"))
+    assert high.settings["queue_size"] == 2 * low.settings["queue_size"] and high.settings["push_both_views"]
+    assert replace(high, settings={}, method="simclr").identity == replace(low, settings={}, method="simclr").identity
+    assert second_looks.another_way("nnclr_c18") is None and second_looks.difference("nnclr_c18") is None
+
+
+@pytest.mark.parametrize("entry, said", [
+    ({"nnclr_c999": {"suspicion": "x"}}, "claim must be one of"),
+    ({"nnclr_c01": {"suspicion": ""}}, "suspicion must be given"),
+    ({"nnclr_c01": {"suspicion": "x", "guess": "y"}}, "guess"),
+    ({"nnclr_c01": {"suspicion": "x", "high": ["equal_terms", "nnclr", {}]}}, "high must be given with low"),
+    ({"nnclr_c01": {"suspicion": "x", "high": ["equal_terms", "nncrl", {}], "low": ["equal_terms", "simclr", {}]}},
+     "row of high must be one of"),
+])  # fmt: skip
+def test_a_note_that_names_nothing_is_one_line(entry, said, monkeypatch):
+    second_looks.noted.cache_clear()
+    monkeypatch.setattr(yaml, "safe_load", lambda _: entry)
+    with pytest.raises(ValueError, match=said):
+        second_looks.noted()
+    second_looks.noted.cache_clear()
