@@ -7,6 +7,7 @@ from claims_list import settles
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from published import judged
+from rule_tables import expected_sentence
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -83,7 +84,8 @@ class ClaimsBoard(Directive):
                 f"<details><summary>How many more seeds the {len(undecided)} inconclusive verdicts need</summary>"
                 f"<ul>{''.join(undecided)}</ul></details>"
             )
-        board = f'<div class="board">{"".join(lines)}<p class="counts">{counts}</p>{table}{fold}</div>'
+        wrong = f'<p class="caption">{expected_sentence()}</p>'
+        board = f'<div class="board">{"".join(lines)}<p class="counts">{counts}</p>{wrong}{table}{fold}</div>'
         return [nodes.raw("", board, format="html")]
 
     @staticmethod

@@ -94,13 +94,15 @@ class ClaimsList(Block):
         return lines
 
     @staticmethod
-    def settled(verdict: Verdict) -> list[str]:
+    def settled(verdict: Verdict) -> list[nodes.Node | str]:
         """The probability, and what an undecided claim would take."""
         if verdict.verdict in ("not tested", "not judged"):
             return [f": {verdict.reason}"]
         out = [f", probability {probability(verdict)}"]
         if verdict.verdict == "inconclusive":
             out.append(f"; {settles(verdict)}")
+        if verdict.verdict == "contradicted":
+            out += ["; ", raw(f'<a href="second_looks.html#{verdict.claim}">second look</a>')]
         return out
 
 

@@ -9,6 +9,7 @@ from relations import readable
 from sphinx.application import Sphinx
 
 from sslrepro import papers, tables
+from sslrepro.study.replication import agreement_of, read_replications
 
 VARIED = "## What is varied"  # the head of a table's page before which margin notes stand
 
@@ -32,6 +33,9 @@ def complete(app: Sphinx, name: str, source: list[str]) -> None:
             cells.append(markdown("scale-strip", f"```{{scale-strip}} {page}\n```"))
             cell["source"] = readable(text.replace(VARIED, further_notes(table) + VARIED, 1))
         cells.append(cell)
+    agreed = agreement_of(read_replications(table, page.partition("-")[2]))
+    if agreed:
+        cells.append(markdown("replications", f"## On other machines\n\n{agreed}"))
     cells.append(markdown("code-behind", f"```{{code-behind}} {table}\n```"))
     if of_paper and rest_of(papers.table(table)):
         text = f"## The paper's columns that are not run yet\n\n```{{paper-columns}} {table}\n```"

@@ -8,9 +8,12 @@ from sslrepro.cli.options import count, runs_option
 
 def add(commands: Any) -> None:
     """The command's words."""
-    sub = commands.add_parser("second-looks", help="second looks at contradicted claims: other seeds, another way",
-                              epilog="Every claim that the ledger contradicts is judged again on as many seeds that its "
-                              "verdict has not seen.\nIt can be stopped and called again.")  # fmt: skip
+    sub = commands.add_parser(
+        "second-looks",
+        help="second looks at contradicted claims: other seeds, another way",
+        epilog="Every claim that the ledger contradicts is judged again on as many seeds that its verdict has not "
+        "seen.\nIt can be stopped and called again.",
+    )
     sub.add_argument("--profile", default="cpu", help="scale (default cpu)")
     sub.add_argument("--jobs", type=count, default=2, help="runs side by side, one thread each (default 2)")
     runs_option(sub)

@@ -29,4 +29,6 @@ def with_rows(plan: TablePlan, rows: Sequence[str] | None) -> TablePlan:
     effect = definition.effect if {row for row, _ in definition.ends or ()} <= {*kept, *variants} else ()
     dropped = definition.ours.keys() - {*kept, *variants}
     cells = {key: runs for key, runs in plan.cells.items() if key[0] not in dropped}
-    return replace(plan, definition=replace(definition, rows=kept, variants=variants, effect=effect), cells=cells)
+    values = {name: place for name, place in definition.values.items() if place[0] not in dropped}
+    smaller = replace(definition, rows=kept, variants=variants, effect=effect, values=values)
+    return replace(plan, definition=smaller, cells=cells)

@@ -6,21 +6,26 @@ import pytest
 import yaml
 
 from sslrepro import papers
-from sslrepro.study import second_looks
+from sslrepro.study import ledger, second_looks
 from sslrepro.study.plans import plan_table
-from sslrepro.study.results import Results, published_results
-
-CONTRADICTED = list(second_looks.contradicted())
+from sslrepro.study.results import Results
 
 
-def test_every_contradicted_claim_has_a_suspicion():
-    claims = {verdict.claim for _, verdict in CONTRADICTED}
-    assert claims and claims <= set(second_looks.noted())
+@pytest.fixture(scope="module")
+def contradicted():
+    return {verdict.claim: (results, verdict) for results, verdict in second_looks.contradicted()}
 
 
-@pytest.mark.parametrize("results, verdict", CONTRADICTED, ids=lambda value: getattr(value, "claim", "of"))
-def test_it_reads_the_claims_cells_on_as_many_other_seeds(results, verdict):
-    plans = second_looks.plans_again(results, verdict.claim)
+def test_every_contradicted_claim_has_a_suspicion(contradicted):
+    assert contradicted and set(contradicted) <= set(second_looks.noted())
+
+
+@pytest.mark.parametrize("claim", sorted(second_looks.noted()))
+def test_it_reads_the_claims_cells_on_as_many_other_seeds(claim, contradicted):
+    if claim not in contradicted:
+        pytest.skip("the ledger no longer contradicts it")
+    results, _ = contradicted[claim]
+    plans = second_looks.plans_again(results, claim)
     assert results.definition.id in {plan.definition.id for plan in plans}
     for plan in plans:
         seeds = {run.seed for runs in plan.cells.values() for run in runs}
@@ -30,9 +35,9 @@ def test_it_reads_the_claims_cells_on_as_many_other_seeds(results, verdict):
     assert len(plans) == len({plan.definition.id for plan in plans})
 
 
-def test_the_same_numbers_on_later_seeds_give_the_same_verdict():
+def test_the_same_numbers_on_later_seeds_give_the_same_verdict(contradicted):
     """The records of the first seeds, put in the place of the later ones, are judged as they were."""
-    results, verdict = next((r, v) for r, v in CONTRADICTED if v.claim == "nnclr_c13")
+    results, verdict = contradicted["nnclr_c13"]
     (plan,) = second_looks.plans_again(results, verdict.claim)
     first = {key: results.plan.cells[key] for key in plan.cells}
     known = {later.name: results.known[run.name] for key, runs in plan.cells.items()
@@ -42,13 +47,11 @@ def test_the_same_numbers_on_later_seeds_give_the_same_verdict():
     assert (again.verdict, again.n) == ("contradicted", 3) and again.gap == pytest.approx(verdict.gap)
 
 
-def test_without_runs_it_is_not_judged(tmp_path):
-    results, verdict = CONTRADICTED[0]
-    plan = replace(results.plan, seeds=results.plan.seeds)
-    assert published_results(plan).known
+def test_without_runs_it_is_not_judged(contradicted, tmp_path, monkeypatch):
+    results, verdict = contradicted["ifnd_c20"]
+    monkeypatch.setattr(ledger, "published_record", lambda run, plan: None)
     again = second_looks.look_again(results, verdict.claim, tmp_path)
-    assert again.verdict in ("not judged", "contradicted", "inconclusive", "holds", "not tested")
-    assert again.claim == verdict.claim
+    assert (again.claim, again.verdict) == (verdict.claim, "not judged") and again.reason
 
 
 def test_another_way_has_two_rows_at_their_own_settings():
