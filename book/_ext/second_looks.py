@@ -22,11 +22,17 @@ def known_looks() -> tuple[Look, ...]:
     return tuple(second_looks.looks(SCALE))
 
 
-def effect(verdict: Verdict) -> str:
-    """The effect with its interval, in the unit it was measured in."""
-    if verdict.gap is None:
+def reversed_part(verdict: Verdict) -> str:
+    """Of a claim of several parts, the one that is reversed most surely; "" where there is one."""
+    return max(verdict.parts, key=lambda part: part.opposite).words if verdict.parts else ""
+
+
+def effect(verdict: Verdict, part: str) -> str:
+    """The effect with its interval, or that of a part."""
+    gap = next((one.effect for one in verdict.parts if one.words == part), None) if part else verdict.gap
+    if gap is None:
         return "–"
-    mean, low, high = (number(value, 1, sign=True) for value in verdict.gap)
+    mean, low, high = (number(value, 1, sign=True) for value in gap)
     return f"{mean} [{low}, {high}]"
 
 
@@ -45,19 +51,26 @@ def _end(table: str, row: str, sets: dict) -> str:
     return f"{row}{f' ({over})' if over else ''} of {table}"
 
 
+def sentence(name: str) -> str:
+    """A claim's name with a capital."""
+    return name[:1].upper() + name[1:]
+
+
 def entry_html(look: Look) -> str:
     """One claim: both verdicts, the suspicion, what was seen."""
     verdict, claim = look.verdict, look.verdict.claim
     noted = second_looks.noted().get(claim, {})
+    part = reversed_part(verdict)
     lines = [
-        ["as judged", badge(verdict.verdict, SCALE), effect(verdict), str(verdict.n)],
-        ["again, other seeds", badge(look.again.verdict, SCALE), effect(look.again), str(look.again.n)],
+        [words, badge(one.verdict, SCALE), effect(one, part), str(one.n or "–")]
+        for words, one in (("as judged", verdict), ("again, other seeds", look.again))
     ]
+    head = ["look", "verdict", f"effect: {html.escape(part)}" if part else "effect", "seeds"]
     saw = f"<p><b>What we saw.</b> {html.escape(noted['saw'])}</p>" if noted.get("saw") else ""
     return (
-        f'<h2 id="{claim}">{html.escape(verdict.name)} '
+        f'<h2 id="{claim}">{html.escape(sentence(verdict.name))} '
         f'<span class="ids">(<a href="claims.html#{claim}">{claim}</a>)</span>'
-        f"</h2><p>{html.escape(verdict.text)}</p>{html_table(['look', 'verdict', 'effect', 'n'], lines)}"
+        f"</h2><p>{html.escape(verdict.text)}</p>{html_table(head, lines)}"
         f"<p><b>Suspicion.</b> {html.escape(noted.get('suspicion', ''))}</p>"
         f"<p><b>Another way.</b> {another_way(claim)}.</p>{saw}"
     )
