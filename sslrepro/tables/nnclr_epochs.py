@@ -28,8 +28,8 @@ Each claim joins many comparisons: twenty for the lead, eighteen for the gain fr
 within the noise makes such a conjunction improbable, so read the lines and their intervals before the verdict.
 Methods without negatives or with a slowly moving teacher are known to need long schedules, and the shortest here is a
 few passes over a small set: a method that trails there may lead later, and that is what the table is about. All rows
-have one optimizer, learning rate and batch; nothing was tuned for any of them, which is unfair to each in its own way
-and hides nobody's tuning.""",
+have one optimizer, learning rate and batch; none was chosen for a row. The scale itself was chosen once, by how well
+SimCLR learns and whether NNCLR's neighbours rise above chance (docs/adr/0003), which favours those two, if any.""",
     mapping="""\
 The profile's own length stands for 500 epochs of the paper; the others are in proportion, rounded, at least one.
 NNCLR's queue is the ablations' default, 32,768, counted in batches. The learning rate is the profile's at every

@@ -37,7 +37,7 @@ v = 2 \text{ crops, or } 8 \text{ with multi-crop}""",
     reading="""\
 All claims but one compare NNCLR with others. Where they are judged, it is as orders: sizes printed from unlike
 recipes are no prediction for one recipe at a small scale. NNCLR and all its rivals have the settings of their papers,
-tuned for none of this; a method that needs long training loses here for that reason alone. NNCLR is one of those: in
+chosen for other images and longer training; a method that needs long training loses here for that reason alone. NNCLR is one of those: in
 the paper it is behind SimCLR for an eighth of a long training. All two-view runs also appear on the page that
 compares all methods, and were known when this was written. The two rows with multi-crop, and the variants, were not.
 For multi-crop compare each row with its own large crops, below the table, not with its two-view row: the recipes
