@@ -37,9 +37,10 @@ v = 2 \text{ crops, or } 8 \text{ with multi-crop}""",
     reading="""\
 All claims but one compare NNCLR with others. Where they are judged, it is as orders: sizes printed from unlike
 recipes are no prediction for one recipe at a small scale. NNCLR and all its rivals have the settings of their papers,
-chosen for other images and longer training; a method that needs long training loses here for that reason alone. NNCLR is one of those: in
-the paper it is behind SimCLR for an eighth of a long training. All two-view runs also appear on the page that
-compares all methods, and were known when this was written. The two rows with multi-crop, and the variants, were not.
+chosen for other images and longer training; a method that needs long training loses here for that reason alone. NNCLR
+is one of those: in the paper it is behind SimCLR for an eighth of a long training. All two-view runs also appear on
+the page that compares all methods, and were known when this was written. The two rows with multi-crop, and the
+variants, were not.
 For multi-crop compare each row with its own large crops, below the table, not with its two-view row: the recipes
 differ in colour too. The claim on the two gains is judged that way, though the effect beside it is between the
 printed rows. A small crop of a 16-px image is four to six px wide: it may show nothing of the object, and failing
