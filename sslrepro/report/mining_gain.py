@@ -13,6 +13,7 @@ from sslrepro.claims import Cell
 from sslrepro.report.headings import AGREEMENT
 from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, cell_of, paired_differences, read_results
+from sslrepro.tables.equal_terms import OFF, SAME_PAIRS, SWITCHED_OFF
 
 SCORE = "linear_top1"
 SAME = ("data", "encoder", "views", "plan")  # of a run's configuration: equal in both rows of a pair
@@ -67,7 +68,6 @@ _OFF_NO_HEAD = ("nnclr_positives", "view 1, no gradient, no head")
 _OFF_WHY = "NNCLR with the lookup off: the view itself, without gradient, stands in for the neighbour"
 _BARE = ("ifnd_strategies", "a")
 _BARE_WHY = "IFND with no pseudo-label accepted: the same head, temperature and batches"
-_PLAIN = "the base method alone, with 1.4% fewer rows an epoch"
 
 
 def _nnclr(table: str, row: str, name: str, *apart: str) -> Pair:
@@ -78,9 +78,23 @@ def _ifnd(table: str, row: str, name: str, *apart: str) -> Pair:
     return Pair((table, row), _BARE, f"IFND, {name}", _BARE_WHY, ("acceptance", "final_rate", *apart))
 
 
-def _all(row: str, plain: str, name: str, why: str, *apart: str) -> Pair:
-    return Pair(("all_methods", row), ("all_methods", plain), name, why, apart)
-
+EQUAL = {
+    "nnclr": ("NNCLR, as its trials chose", "the view itself, without gradient, in the neighbour's place"),
+    "nnsiam": ("NNSiam", "SimSiam at the same learning rate: NNSiam without the lookup"),
+    "ifnd": ("IFND, as its trials chose", "the same with no pseudo-label accepted"),
+    "ifnd_moco": ("IFND on MoCo v2", "the same with no pseudo-label accepted"),
+    "ifnd_swav": ("IFND on SwAV", "the same with no pseudo-label accepted"),
+    "invp": ("InvP", "the same without weight on the invariance loss"),
+    "invp_moco": ("InvP on MoCo v2", "the same without weight on the invariance loss"),
+    "isl": ("ISL", "the same with sets that never grow"),
+    "isl_moco": ("ISL on MoCo v2", "the same with sets that never grow"),
+    "la": ("LA", "its warm-up, instance discrimination, to the end"),
+    "pcl": ("PCL", "its warm-up, MoCo v2's loss, to the end"),
+    "fnc": ("FNC", "the same views with no false negative found"),
+    "msf": ("MSF", "the same with the target as its only neighbour"),
+}
+SEPPID = {"seppid": "MoCo v2", "seppid on simclr": "SimCLR", "seppid on simsiam": "SimSiam",
+          "seppid on vicreg": "VICReg", "seppid on dino": "DINO"}  # fmt: skip
 
 PAIRS = (
     _nnclr("nnclr_queue", "q8192", "queue 8,192", "queue_size"),
@@ -100,13 +114,8 @@ PAIRS = (
          "NNCLR with a momentum encoder and the lookup off", ("positive",)),
     Pair(("nnclr_positives", "neighbour, momentum, no head"), ("nnclr_positives", "view 1, momentum, no head"),
          "NNCLR, momentum encoder, no predictor", "the same without the lookup", ("positive",)),
-    Pair(("nnclr_nnsiam", "nnsiam"), ("nnclr_nnsiam", "simsiam"), "NNSiam", "SimSiam: NNSiam without the lookup"),
-    _all("seppid", "seppid, random duplicates", "SePP-ID on MoCo v2",
-         "as many extra rows, each a random image paired with itself", "random"),
-    _all("seppid on simclr", "simclr", "SePP-ID on SimCLR", _PLAIN),
-    _all("seppid on simsiam", "simsiam", "SePP-ID on SimSiam", _PLAIN),
-    _all("seppid on vicreg", "vicreg", "SePP-ID on VICReg", _PLAIN),
-    _all("seppid on dino", "dino", "SePP-ID on DINO", _PLAIN),
+    Pair(("nnclr_nnsiam", "nnsiam"), ("nnclr_nnsiam", "simsiam"), "NNSiam, its table",
+         "SimSiam: NNSiam without the lookup"),
     _ifnd("ifnd_strategies", "b", "all accepted from the start"),
     _ifnd("ifnd_strategies", "c", "all accepted after a tenth", "step_at"),
     _ifnd("ifnd_strategies", "d", "schedule d", "step_at"),
@@ -123,24 +132,21 @@ PAIRS = (
         ("ifnd_conf", "confidence by density"),
         ("PCL, linear, confidence of Eq. 2", "ProtoNCE, linear schedule, confidence of Eq. 2"))),
     Pair(("ifnd_frameworks", "ifnd_moco_v2"), ("ifnd_frameworks", "IFND (MoCo v2), nothing accepted"),
-         "IFND on MoCo v2", "the same head and queue with no pseudo-label accepted", ("acceptance", "final_rate")),
-    Pair(("ifnd_frameworks", "ifnd_swav"), ("ifnd_frameworks", "swav"), "IFND on SwAV", "SwAV alone"),
-    _all("pcl", "mocov2", "PCL", "MoCo v2, PCL's loss without prototypes"),
+         "IFND on MoCo v2, its table", "the same head and queue with no pseudo-label accepted",
+         ("acceptance", "final_rate")),
+    Pair(("ifnd_frameworks", "ifnd_swav"), ("ifnd_frameworks", "swav"), "IFND on SwAV, its table", "SwAV alone"),
     Pair(("ifnd_linear", "pcl"), ("ifnd_linear", "moco_v2"), "PCL, batch 4", "MoCo v2, PCL's loss without prototypes"),
-    _all("la", "instdisc", "LA", "instance discrimination, LA's warm-up loss"),
     Pair(("ifnd_linear", "localagg"), ("ifnd_linear", "instdisc"), "LA, batch 4",
          "instance discrimination, LA's warm-up loss"),
-    _all("isl", "instdisc", "ISL", "instance discrimination, ISL's loss without members"),
-    _all("isl_moco", "mocov2", "ISL on MoCo v2", "MoCo v2, its loss without members"),
-    _all("invp_moco", "mocov2", "InvP on MoCo v2", "MoCo v2, its instance loss over the whole queue"),
+    *(Pair(("equal_terms", row), ("equal_terms", OFF(row)), name, why, tuple(SWITCHED_OFF[row].keys() - {"method"}))
+      for row, (name, why) in EQUAL.items()),
+    *(Pair(("equal_terms", row), ("equal_terms", SAME_PAIRS(row)), f"SePP-ID on {name}",
+           "as many further rows, each an image paired with itself", ("control",)) for row, name in SEPPID.items()),
     Pair(("all_methods", "supcon"), ("all_methods", "simclr"), "SupCon (labels)",
          "SimCLR, the same loss with one positive", labels=True),
 )  # fmt: skip
 
 UNPAIRED = {
-    "InvP": "instance discrimination was run at another temperature",
-    "FNC": "no run keeps its support views and drops what it finds",
-    "MSF": "with one neighbour it is BYOL in one direction, which was not run",
     "DeepCluster": "without clusters nothing is left of its loss",
     "NNCLR's oracle": "its shorter schedule was not run with the lookup off",
 }
@@ -182,8 +188,7 @@ def _comparable(pair: Pair, one: dict[str, Any], other: dict[str, Any]) -> None:
         require(
             one[name] == other[name], f"mining gain: {pair.name}", name, f"the baseline's, {other[name]}", one[name]
         )
-    settings = [config["settings"].get("base_settings", config["settings"]) if "random" not in pair.apart
-                else config["settings"] for config in (one, other)]  # fmt: skip
+    settings = [config["settings"] for config in (one, other)]
     for name in sorted(set(settings[0]) & set(settings[1]) - set(pair.apart)):
         require(settings[0][name] == settings[1][name], f"mining gain: {pair.name}", f"settings.{name}",
                 f"the baseline's, {settings[1][name]!r}", settings[0][name])  # fmt: skip
