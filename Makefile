@@ -12,7 +12,7 @@ export PYTHONWARNINGS := ignore::UserWarning:papermill
 export JUPYTER_PLATFORM_DIRS := 1
 
 # A variable on the command line that nothing here reads would be lost without a word: it is an error instead.
-KNOBS   := VENV PYTHON PROFILE JOBS DEVICE TABLE METHOD SEEDS DATA DATASET DRY MISSING COMPARE PUBLISH REPLICATION \
+KNOBS   := VENV PYTHON PROFILE JOBS DEVICE TABLE METHOD NAME SEEDS DATA DATASET DRY MISSING COMPARE PUBLISH REPLICATION \
            NO_OPEN JUPYTER
 GIVEN   := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNREAD  := $(filter-out $(KNOBS) MAKEFLAGS MAKEOVERRIDES,$(filter-out -%,$(GIVEN)))
@@ -38,7 +38,7 @@ help:  ## this list
 	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|night|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
 	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [COMPARE=1] [PUBLISH=1] [REPLICATION=1]"
 	@echo "                 [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
-	@echo "  make notebook TABLE=nnclr_queue | METHOD=nnclr [NO_OPEN=1] [JUPYTER=\"--no-browser --allow-root\"]"
+	@echo "  make notebook TABLE=nnclr_queue | METHOD=nnclr | NAME=inside_one_step [NO_OPEN=1] [JUPYTER=\"--no-browser --allow-root\"]"
 
 $(VENV)/.complete: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed (PYTHON=<path> names another 3.11)"; exit 1; }
@@ -56,8 +56,9 @@ reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all) into ru
 list: $(ENV)  ## tables, methods, data sets, profiles
 	@$(RUN) list
 
-notebook: $(ENV)  ## change one parameter and look: TABLE=... or METHOD=... opens a notebook in JupyterLab
-	@$(RUN) notebook $(if $(TABLE),--table "$(TABLE)") $(if $(METHOD),--method "$(METHOD)") $(if $(NO_OPEN),--no-open) \
+notebook: $(ENV)  ## change one parameter and look: TABLE=..., METHOD=... or NAME=... opens a notebook in JupyterLab
+	@$(RUN) notebook $(if $(TABLE),--table "$(TABLE)") $(if $(METHOD),--method "$(METHOD)") $(if $(NAME),--name "$(NAME)") \
+	  $(if $(NO_OPEN),--no-open) \
 	  $(if $(JUPYTER),-- $(JUPYTER))
 
 pages: $(ENV)  ## execute again the pages whose inputs changed (from the ledger, nothing is trained)

@@ -237,6 +237,16 @@ def write(ready: StarterNotebook) -> tuple[Path, bool]:
     return path, True
 
 
+def write_copy(name: str) -> tuple[Path, bool]:
+    """The same for a copy of a notebook of notebooks/ by its name; raises ValueError with the nearest."""
+    names = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    path = WRITTEN / f"{one_of(name, names, 'notebook', 'name')}.ipynb"
+    if path.exists():
+        return path, False
+    write_atomic(path, (NOTEBOOKS / path.name).read_text(encoding="utf-8"))
+    return path, True
+
+
 def chosen(table: str | None, method: str | None) -> StarterNotebook:
     """The notebook of a table or of a method; raises ValueError with the nearest name."""
     if method is not None:
