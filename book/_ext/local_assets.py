@@ -1,4 +1,4 @@
-"""What must a page load from its own folder? MathJax is copied there; what would be fetched is dropped or warned of."""
+"""What must a page load from its own folder? MathJax and Plotly are copied there; what would be fetched is dropped."""
 
 import re
 import shutil
@@ -14,19 +14,24 @@ LOG = logging.getLogger(__name__)
 REMOTE = re.compile(r"""<(?:script|link|img|iframe|source)[^>]*(?:src|href)=["'](?:https?:)?//[^"']*["'][^>]*>""")
 
 
-def vendored() -> Path:
-    """MathJax as one file, where pip put it."""
-    for path in metadata.files("sphinx-mathjax-offline"):
-        if path.name == "tex-svg.js":
+VENDORED = {"sphinx-mathjax-offline": "tex-svg.js", "plotly": "plotly.min.js"}  # package -> the file it carries
+
+
+def vendored(package: str) -> Path:
+    """A package's file, where pip put it."""
+    name = VENDORED[package]
+    for path in metadata.files(package) or []:
+        if path.name == name:
             return Path(path.locate())
-    raise FileNotFoundError("tex-svg.js is not in the sphinx-mathjax-offline package; reinstall requirements.txt")
+    raise FileNotFoundError(f"{name} is not in the package {package}; reinstall requirements.txt")
 
 
 def offline_assets(app: Sphinx, config) -> None:
-    """Put MathJax where mathjax_path points, outside the sources."""
+    """Put them where pages look, outside the sources."""
     folder = Path(app.outdir).parent / "static"
     (folder / "vendor").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(vendored(), folder / "vendor" / "tex-svg.js")
+    for package, name in VENDORED.items():
+        shutil.copyfile(vendored(package), folder / "vendor" / name)
     config.html_static_path.append(str(folder))
 
 

@@ -33,6 +33,8 @@ def complete(app: Sphinx, name: str, source: list[str]) -> None:
             cells.append(markdown("scale-strip", f"```{{scale-strip}} {page}\n```"))
             cell["source"] = readable(text.replace(VARIED, further_notes(table) + VARIED, 1))
         cells.append(cell)
+        if of_paper and cell["cell_type"] == "code" and "figure(results)" in text:
+            cells.append(markdown("explore-plot", f"```{{explore-plot}} {page}\n```"))
     agreed = agreement_of(read_replications(table, page.partition("-")[2]))
     if agreed:
         cells.append(markdown("replications", f"## On other machines\n\n{agreed}"))

@@ -11,6 +11,8 @@ import pytest
 from sslrepro.claims import Verdict, error_rates, revision
 from sslrepro.claims.judge import Part
 from sslrepro.study import second_looks
+from sslrepro.study.plans import plan_table
+from sslrepro.study.results import published_results
 from sslrepro.study.second_looks import Look
 
 EXTENSIONS = Path(__file__).parents[2] / "book" / "_ext"
@@ -59,3 +61,21 @@ def test_a_second_look_shows_the_part_that_is_reversed(pages, monkeypatch):
     missing = Look("nnclr_linear", VERDICT, replace(VERDICT, verdict="not judged", n=None, gap=None, parts=()))
     assert "<td>–</td><td>–</td>" in pages.looks.entry_html(missing)
     assert pages.looks.summary((missing, missing)).endswith("on other seeds: 2 not judged.")
+
+
+def test_a_plot_to_explore_holds_the_tables_numbers():
+    sys.path.insert(0, str(EXTENSIONS))
+    explore = importlib.import_module("explore_plot")
+    sys.path.remove(str(EXTENSIONS))
+    results = published_results(plan_table("nnclr_queue"))
+    drawn = explore.plot(results)
+    first = next(trace for trace in drawn["data"] if trace["visible"])
+    rows = list(results.definition.rows)
+    assert first["y"] == [round(results.at(row, "top1").mean, 3) for row in rows]
+    assert first["error_y"]["array"][0] == round(results.at(rows[0], "top1").half_width, 3)
+    assert first["customdata"][0].count("seed ") == results.at(rows[0], "top1").n
+    buttons = drawn["layout"]["updatemenus"][0]["buttons"]
+    assert len(buttons) >= 4 and all(sum(button["args"][0]["visible"]) == 1 for button in buttons)
+    over_columns = explore.plot(published_results(plan_table("nnclr_epochs")))
+    assert over_columns["layout"]["showlegend"] and len(over_columns["data"][0]["y"]) == 4
+    assert not explore.fits(published_results(plan_table("nnclr_positives")))

@@ -75,8 +75,9 @@ def test_no_asset_is_vendored():
     assert not [name for name in names if "mathjax" in name.lower() or name in ("tex-svg.js", "plotly.min.js")]
 
 
-def test_mathjax_comes_from_the_pinned_package():
-    path = load("local_assets").vendored()
+@pytest.mark.parametrize("package", ["sphinx-mathjax-offline", "plotly"])
+def test_scripts_come_from_pinned_packages(package):
+    path = load("local_assets").vendored(package)
     assert path.exists() and path.stat().st_size > 1_000_000
 
 
