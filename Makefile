@@ -78,13 +78,13 @@ lint: $(ENV)  ## ruff: format and rules
 test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@$(MAKE) --no-print-directory lint check
 	@SMOKE_RUNS=$$(mktemp -d) && export SMOKE_RUNS && trap 'rm -rf "$$SMOKE_RUNS"' EXIT && \
-	$(PY) -m pytest -q -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES) && \
+	$(PY) -m pytest -q -p no:nbval -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES) && \
 	$(PY) tests/processors.py && \
 	SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
 	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
 
 test-fast: $(ENV)  ## every room's tests that cost little, in two to three minutes; `make test` is complete
-	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests
+	@$(PY) -m pytest -q -p no:nbval -n $(JOBS) --dist worksteal -m "not slow" tests
 
 test-processors: $(ENV)  ## tests of exact numbers under settings that imitate other processors, about a minute
 	@$(PY) tests/processors.py
