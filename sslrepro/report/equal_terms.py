@@ -12,6 +12,7 @@ from sslrepro.study.results import Results
 
 HEAD = ["uses other images", "mined items right", "with", "switched off", "gain, points", "gain over random pairs",
         "20-NN gain", "n"]  # fmt: skip
+TRIALS_HEAD = ["method", "setting", "learning rate", "accuracy of each seed, %", "mean", "chosen"]
 
 
 def uses(results: Results) -> dict[str, str]:
@@ -136,17 +137,16 @@ def trial_lines(scale: str) -> list[list[str]]:
 
 def trials(results: Results) -> Display:
     """What every method tried on held-out training images, and what was chosen."""
-    head = ["method", "setting", "learning rate", "accuracy of each seed, %", "mean", "chosen"]
     lines = trial_lines(results.plan.profile.name)
     if not lines:
         text = f"No trials were frozen at {results.plan.profile.name} scale: every method keeps its defaults."
         return Display(f"<p>{text}</p>", text)
     rich = [[html.escape(text) for text in line] for line in lines]
-    inner = html_table(head, rich, "results", kinds=["chosen" if line[-1] else "" for line in lines])
+    inner = html_table(TRIALS_HEAD, rich, "results", kinds=["chosen" if line[-1] else "" for line in lines])
     return Display(
         f"<details><summary>All {len(lines)} trials of {len({line[0] for line in lines})} methods</summary>"
         f"{inner}</details>",
-        text_table([head, *lines]),
+        text_table([TRIALS_HEAD, *lines]),
     )
 
 
