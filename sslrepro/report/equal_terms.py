@@ -1,6 +1,7 @@
 """The page of all methods on equal terms: what each use of other images gains over the same method without it."""
 
 import html
+from typing import Any
 
 from sslrepro.claims import Cell
 from sslrepro.report import all_methods
@@ -121,13 +122,26 @@ def figure(results: Results) -> Figure:
     return Figure(plot, f"Gain over the same method switched off against the share right: {values}.")
 
 
+def setting_in_words(settings: dict[str, Any]) -> str:
+    """Names and values; those of a base say so.
+
+    >>> setting_in_words({"base_settings": {"temperature": 0.1}})
+    'temperature 0.1 of the base'
+    """
+    parts = []
+    for name, value in settings.items():
+        inner = value.items() if isinstance(value, dict) else [(name.replace("_", " "), value)]
+        parts += [f"{key} {each}{' of the base' if isinstance(value, dict) else ''}" for key, each in inner]
+    return ", ".join(parts)
+
+
 def trial_lines(scale: str) -> list[list[str]]:
     """Method -> its four trials with their scores, the chosen one marked; [] where none were frozen."""
     out = []
     for method, entry in sorted(frozen_entries(scale).items()):
         for trial in entry["trials"]:
             chosen = {name: trial[name] for name in ("settings", "rate")} == entry["chosen"]
-            setting = ", ".join(f"{name} {value}" for name, value in trial["settings"].items()) or "default"
+            setting = setting_in_words(trial["settings"]) or "default"
             scores = ", ".join(number(100 * score) for score in trial["accuracy"])
             out.append(
                 [method, setting, f"{trial['lr']:g}", scores, number(100 * trial["mean"]), "✓" if chosen else ""]
@@ -150,6 +164,12 @@ def trials(results: Results) -> Display:
     )
 
 
+def at_edge(entry: dict[str, Any]) -> bool:
+    """Whether the chosen learning rate is the largest or smallest of a method's four; of two every one is."""
+    rates = {trial["rate"] for trial in entry["trials"]}
+    return len(rates) > 2 and entry["chosen"]["rate"] in (min(rates), max(rates))
+
+
 def chosen(results: Results) -> Display:
     """The methods whose trials chose something else than the default at the scale's learning rate."""
     entries = frozen_entries(results.plan.profile.name)
@@ -157,15 +177,17 @@ def chosen(results: Results) -> Display:
              if entry["chosen"] != {"settings": {}, "rate": 1.0}}  # fmt: skip
     words = []
     for method, choice in other.items():
-        parts = [f"{name} {value}" for name, value in choice["settings"].items()]
+        parts = [setting_in_words(choice["settings"])] if choice["settings"] else []
         parts += [f"{choice['rate']:g} times the learning rate"] if choice["rate"] != 1 else []
         words.append(f"{method}: {', '.join(parts)}")
-    text = (
-        f"{len(other)} of {len(entries)} methods do better on held-out training images with something else than their "
-        f"defaults: {'; '.join(words)}."
-        if entries
-        else ""
-    )
+    edge = [method for method in entries if at_edge(entries[method])]
+    text = ""
+    if entries:
+        text = (
+            f"{len(other)} of {len(entries)} methods do better on held-out training images with something else than "
+            f"their defaults: {'; '.join(words)}. Of the methods with four learning rates the best of {len(edge)} is the "
+            f"largest or smallest tried, so that a better one may lie beyond: {', '.join(sorted(edge))}."
+        )
     return Display(f"<p>{html.escape(text)}</p>", text)
 
 
