@@ -185,8 +185,8 @@ def chosen(results: Results) -> Display:
     if entries:
         text = (
             f"{len(other)} of {len(entries)} methods do better on held-out training images with something else than "
-            f"their defaults: {'; '.join(words)}. Of the methods with four learning rates the best of {len(edge)} is the "
-            f"largest or smallest tried, so that a better one may lie beyond: {', '.join(sorted(edge))}."
+            f"their defaults: {'; '.join(words)}. Of the methods with four learning rates the best of {len(edge)} is "
+            f"the largest or smallest tried, so that a better one may lie beyond: {', '.join(sorted(edge))}."
         )
     return Display(f"<p>{html.escape(text)}</p>", text)
 
