@@ -94,11 +94,11 @@ def peaks(device: str) -> dict[str, float]:
     a = torch.randn(2048, 2048, device=device)
     product = min(seconds(lambda: a @ a, device) for _ in range(5))
     copied = min(seconds(lambda: a.clone(), device) for _ in range(5))
-    found = {"flops_per_second": 2 * 2048**3 / product, "bytes_per_second": 2 * a.nbytes / copied}
+    limits = {"flops_per_second": 2 * 2048**3 / product, "bytes_per_second": 2 * a.nbytes / copied}
     if device != "cpu":  # what autocast multiplies in
         b = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
-        found["bf16_flops_per_second"] = 2 * 8192**3 / min(seconds(lambda: b @ b, device) for _ in range(5))
-    return found
+        limits["bf16_flops_per_second"] = 2 * 8192**3 / min(seconds(lambda: b @ b, device) for _ in range(5))
+    return limits
 
 
 def views(cpu: Profile, device: str) -> Iterator[dict]:
@@ -318,8 +318,8 @@ def evaluations(device: str) -> Iterator[dict]:
     def sklearn_knn() -> None:
         from sklearn.neighbors import KNeighborsClassifier
 
-        made = KNeighborsClassifier(20, algorithm="brute", n_jobs=1).fit(unit(x).numpy(), y.numpy())
-        made.predict_proba(unit(x).numpy())
+        classifier = KNeighborsClassifier(20, algorithm="brute", n_jobs=1).fit(unit(x).numpy(), y.numpy())
+        classifier.predict_proba(unit(x).numpy())
 
     def ours_knn() -> None:
         knn.scores(split, split, knn.Protocol(), 0)
@@ -351,7 +351,7 @@ def main(device: str = "cpu") -> None:
                  evaluations(device)]  # fmt: skip
         if device != "cpu":
             parts.append(large_steps(device))
-        found = [row for part in parts for row in tqdm(part, desc="rows", leave=False)]
+        rows = [row for part in parts for row in tqdm(part, desc="rows", leave=False)]
         where = environment(device)
     giga = limits["flops_per_second"] / 1e9
     copied = limits["bytes_per_second"] / 1e9
@@ -359,17 +359,17 @@ def main(device: str = "cpu") -> None:
     head = ("what", "ours", "peer's", "unit", "ratio [least, greatest]", "of peak", "views", "peer")
     form = "{:30} {:>12} {:>12} {:10} {:24} {:>8} {:>6}  {}"
     print(form.format(*head))
-    for row in found:
+    for row in rows:
         ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
         share = f"{100 * row['views_share']:.0f}%" if "views_share" in row else ""
         if "training_share" in row:
             share = f"{100 * row['training_share']:.1f}% of training"
-        known = "flops_per_second" in row
+        has_peak = "flops_per_second" in row
         peak = limits[row.get("peak", "flops_per_second")]
-        reached = f"{100 * row['flops_per_second'] / peak:.0f}%" if known else ""
+        reached = f"{100 * row['flops_per_second'] / peak:.0f}%" if has_peak else ""
         other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
         cells = (row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"])
         print(form.format(*cells).rstrip())
     path = Path(__file__).parent / "results" / f"{torch.device(device).type}.json"
-    write_json(path, {"environment": where, "peaks": limits, "rows": found})
+    write_json(path, {"environment": where, "peaks": limits, "rows": rows})
     print(f"saved {path}")

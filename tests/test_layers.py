@@ -75,12 +75,12 @@ def circle(arrows: dict[str, set[str]]) -> list[str]:
         if name in done:
             return []
         for other in sorted(arrows[name]):
-            if found := walk(other, [*path, name]):
-                return found
+            if path_back := walk(other, [*path, name]):
+                return path_back
         done.add(name)
         return []
 
-    return next((found for name in sorted(arrows) if (found := walk(name, []))), [])
+    return next((path_back for name in sorted(arrows) if (path_back := walk(name, []))), [])
 
 
 def test_no_module_reaches_itself():

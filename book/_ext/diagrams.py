@@ -71,11 +71,11 @@ def drawing(width: int, height: int, alt: str, parts: list[str]) -> str:
         for name, colour in heads.items()
     )
     name = hashlib.sha256("".join(parts).encode()).hexdigest()[:6]
-    made = (
+    svg = (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{html.escape(alt, quote=True)}">'
         f"<defs>{markers}</defs>{''.join(parts)}</svg>"
     )
-    return re.sub(r'(id="|#)head-', rf"\g<1>head-{name}-", made)
+    return re.sub(r'(id="|#)head-', rf"\g<1>head-{name}-", svg)
 
 
 def nnclr_fig1() -> str:

@@ -25,16 +25,16 @@ def escaped(line: str) -> str:
 
 def entries(paragraph: list[str]) -> list[tuple[str, str]] | None:
     """(names, what they are) of an aligned list; None where a paragraph is prose."""
-    found: list[list[str]] = []
+    entries: list[list[str]] = []
     for line in NEXT.sub(r"\n\1   ", "\n".join(paragraph)).split("\n"):
         match = NAMED.match(line)
         if match:
-            found.append([match[2], match[3]])
-        elif found and line.startswith(" "):
-            found[-1][1] += f" {line.strip()}"
+            entries.append([match[2], match[3]])
+        elif entries and line.startswith(" "):
+            entries[-1][1] += f" {line.strip()}"
         else:
             return None
-    return [(name, words) for name, words in found]
+    return [(name, words) for name, words in entries]
 
 
 def parameters(thing: Any) -> set[str]:
@@ -45,9 +45,9 @@ def parameters(thing: Any) -> set[str]:
         return set()
 
 
-def as_list(listed: list[tuple[str, str]], known: set[str]) -> list[str]:
+def as_list(listed: list[tuple[str, str]], explained: set[str]) -> list[str]:
     """An aligned list as fields of parameters, or as a definition list where it explains something else."""
-    if all(names in known for names, _ in listed):
+    if all(names in explained for names, _ in listed):
         return [f":param {names}: {escaped(words)}" for names, words in listed]
     return [line for names, words in listed for line in (f"``{names}``", f"   {escaped(words)}")]
 

@@ -32,8 +32,8 @@ def offline_assets(app: Sphinx, config) -> None:
 
 def fetches(script) -> bool:
     """Whether a script comes from elsewhere or, as thebe's two, is there to fetch one."""
-    given = f"{getattr(script, 'filename', script)} {getattr(script, 'attributes', {}).get('body', '')}"
-    return "://" in given or "thebe" in given
+    source = f"{getattr(script, 'filename', script)} {getattr(script, 'attributes', {}).get('body', '')}"
+    return "://" in source or "thebe" in source
 
 
 def drop_remote(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:

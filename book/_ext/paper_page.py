@@ -27,22 +27,22 @@ class PaperTables(Block):
 
     def entry(self, table: dict[str, Any]) -> nodes.Node:
         """One table."""
-        made = definitions().get(table["id"])
+        definition = definitions().get(table["id"])
         varied = f"{table['varied'][0].upper()}{table['varied'][1:]}".replace(" x ", " × ")
         shown = self.pages(table["id"])
         name = table["number"] or "Text"
         status: list[nodes.Node | str] = ["not run yet"]
         if shown:
             status = ["our runs: ", *listed(shown, "· ")]
-        elif made is not None:
+        elif definition is not None:
             status = ["not run yet; ", nodes.literal("", f"make reproduce TABLE={table['id']}")]
         return div(
             "entry",
-            para(strong(name), f" {made.title if made else varied}", kind="name"),
-            para(made.question if made else f"Data: {table['dataset']}.", kind="asks"),
+            para(strong(name), f" {definition.title if definition else varied}", kind="name"),
+            para(definition.question if definition else f"Data: {table['dataset']}.", kind="asks"),
             para(*status, kind="came"),
-            self.printed(table, made is not None),
-            *self.rest(table["id"], papers.claims_on(table["id"]), made),
+            self.printed(table, definition is not None),
+            *self.rest(table["id"], papers.claims_on(table["id"]), definition),
             id=table["id"],
         )
 
@@ -53,15 +53,15 @@ class PaperTables(Block):
             return raw(as_printed(table))
         return raw(f"<details><summary>the paper's numbers</summary>{as_printed(table)}</details>")
 
-    def rest(self, name: str, claims: list[dict[str, Any]], made: Definition | None) -> list[nodes.Node]:
+    def rest(self, name: str, claims: list[dict[str, Any]], definition: Definition | None) -> list[nodes.Node]:
         """The claims on a table or figure, and the contradictions that concern it."""
         lines = []
         if claims:
             lines.append(["claims ", *listed([self.named(claim["id"]) for claim in claims])])
-        related = [one for one, ids in concerned().items() if name in ids]
-        related += [one for one in getattr(made, "margin", ()) if one not in related]
+        related = [contradiction for contradiction, ids in concerned().items() if name in ids]
+        related += [note for note in getattr(definition, "margin", ()) if note not in related]
         if related:
-            lines.append(["contradictions ", *listed([self.named(one) for one in related])])
+            lines.append(["contradictions ", *listed([self.named(contradiction) for contradiction in related])])
         return [para(*listed(lines, " · "), kind="about")] if lines else []
 
 
@@ -100,9 +100,9 @@ class Diagram(Block):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         require(name in diagrams.DRAWINGS, "diagram", "figure", f"one of {', '.join(diagrams.DRAWINGS)}", name)
-        made = div("diagram", raw(f'<div class="scroll">{diagrams.DRAWINGS[name]()}</div>'), id=name)
-        self.state.nested_parse(self.content, self.content_offset, made)
-        return [made]
+        drawing = div("diagram", raw(f'<div class="scroll">{diagrams.DRAWINGS[name]()}</div>'), id=name)
+        self.state.nested_parse(self.content, self.content_offset, drawing)
+        return [drawing]
 
 
 def setup(app: Sphinx) -> dict:

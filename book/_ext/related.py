@@ -22,8 +22,8 @@ class FigureClaims(PaperFigures):
         if ran:
             home += nodes.Text(" · runs of ")
             home += [
-                one if isinstance(one, nodes.Node) else nodes.Text(one)
-                for one in listed([[self.link(method, f"methods/{method}.html")] for method in ran])
+                part if isinstance(part, nodes.Node) else nodes.Text(part)
+                for part in listed([[self.link(method, f"methods/{method}.html")] for method in ran])
             ]
         return [home, *self.rest(name, claims, None)]
 
@@ -35,12 +35,12 @@ class MethodTables(Block):
 
     def run(self) -> list[nodes.Node]:
         out = []
-        for name, made in definitions().items():
-            if self.arguments[0] not in trained(made):
+        for name, definition in definitions().items():
+            if self.arguments[0] not in trained(definition):
                 continue
             claims = [self.named(claim["id"]) for claim in papers.claims_on(name)]
             shown = self.pages(name) or [["not run yet"]]
-            head = para(strong(made.title), " (", *self.named(name), "): ", *listed(shown, "· "), kind="name")
+            head = para(strong(definition.title), " (", *self.named(name), "): ", *listed(shown, "· "), kind="name")
             out.append(div("entry", head, *([para("claims ", *listed(claims), kind="about")] if claims else [])))
         return out
 
@@ -50,7 +50,7 @@ def with_claims(app: Sphinx, name: str, source: list[str]) -> None:
     folder, _, method = name.rpartition("/")
     if folder == "figures" and method in figures():
         source[0] += f"\n\n## Related claims and tables\n\n```{{figure-claims}} {method}\n```\n"
-    if folder == "methods" and any(method in trained(made) for made in definitions().values()):
+    if folder == "methods" and any(method in trained(definition) for definition in definitions().values()):
         source[0] += f"\n\n## Tables that train this method\n\n```{{method-tables}} {method}\n```\n"
 
 

@@ -31,9 +31,9 @@ class ScaleStrip(Block):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        found = published()[self.arguments[0]]
-        theirs, ours = paper_scale(found.definition.id), our_scale(found)
-        return [raw(strip(astuple(theirs), astuple(ours), found.plan.profile.name))]
+        results = published()[self.arguments[0]]
+        theirs, ours = paper_scale(results.definition.id), our_scale(results)
+        return [raw(strip(astuple(theirs), astuple(ours), results.plan.profile.name))]
 
 
 def in_words(profile: str) -> str:

@@ -35,7 +35,7 @@ class Kind:
     """A kind of claim in simulation: its statistic over rows r0, r1, ..., its edges, and what an effect means."""
 
     name: str
-    told: str
+    design: str
     statistic: dict
     nulls: tuple[Null, ...]
     shared: bool = True
@@ -145,13 +145,13 @@ def rates(kind: Kind, n: int, rng: np.random.Generator, experiments: int = EXPER
     wrong = {"holds": 0.0, "contradicted": 0.0}
     edges = [(kind.statistic, null) for null in kind.nulls] + [(kind.nulls_of, null) for null in kind.narrow]
     for statistic, null in edges:
-        found = simulated(statistic, null.truth, n, rng, null.sd, kind.shared, experiments)
-        for name, share in zip(wrong, found, strict=True):
+        shares = simulated(statistic, null.truth, n, rng, null.sd, kind.shared, experiments)
+        for name, share in zip(wrong, shares, strict=True):
             if null.wrong in ("both", name):
                 wrong[name] = max(wrong[name], share)
     right = [[simulated(kind.asked(side * effect), kind.truth(side * effect), n, rng, None, kind.shared,
                         experiments)[place] for effect in EFFECTS] for place, side in enumerate((1, -1))]  # fmt: skip
-    return Rates(kind.name, kind.told, n, wrong["holds"], wrong["contradicted"], tuple(right[0]), tuple(right[1]))
+    return Rates(kind.name, kind.design, n, wrong["holds"], wrong["contradicted"], tuple(right[0]), tuple(right[1]))
 
 
 def simulation(experiments: int = EXPERIMENTS, seed: int = 0) -> list[Rates]:

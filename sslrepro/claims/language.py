@@ -48,9 +48,9 @@ class Cell:
     def of(cls, values: Mapping[int, float], source: str = "") -> "Cell":
         """The cell of seed -> value; raises ValueError without any."""
         require(len(values) > 0, "Cell.of", "values", "of at least one seed", dict(values))
-        found = list(values.values())
-        sd = statistics.stdev(found) if len(found) > 1 else 0.0
-        return cls(statistics.fmean(found), sd, len(found), source, tuple(values.items()))
+        numbers = list(values.values())
+        sd = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
+        return cls(statistics.fmean(numbers), sd, len(numbers), source, tuple(values.items()))
 
     @property
     def by_seed(self) -> dict[int, float]:
@@ -116,9 +116,9 @@ def _present(values: Iterable[Any]) -> None:
 
 
 def _known(function: Callable[..., Any]) -> Callable[..., Any]:
-    def checked(*given: Any) -> Any:
-        _present(given)
-        return function(*given)
+    def checked(*values: Any) -> Any:
+        _present(values)
+        return function(*values)
 
     return checked
 
@@ -148,8 +148,8 @@ class Reader:
         }  # fmt: skip
 
     @staticmethod
-    def _extreme(choose: Callable[[Any, Any], Any], given: tuple[Any, ...]) -> Any:
-        values = _several(given[0] if len(given) == 1 else list(given))
+    def _extreme(choose: Callable[[Any, Any], Any], arguments: tuple[Any, ...]) -> Any:
+        values = _several(arguments[0] if len(arguments) == 1 else list(arguments))
         out = values[0]
         for value in values[1:]:
             out = choose(out, value)
@@ -226,9 +226,9 @@ class Reader:
                 return _all(_COMPARE[k](a, b) for k, a, b in zip(kinds, values, values[1:], strict=False))
             case ast.GeneratorExp(elt=element, generators=loops) | ast.ListComp(elt=element, generators=loops):
                 return self._loop(element, loops, names)
-            case ast.Call(func=ast.Name(id=name), args=given, keywords=[]):
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 require(name in self.functions, "claims", "function", f"one of {', '.join(self.functions)}", name)
-                return self.functions[name](*(self._node(part, names) for part in given))
+                return self.functions[name](*(self._node(part, names) for part in arguments))
         raise ValueError(f"claims: {ast.unparse(node)!r} is outside the expression language.")
 
     def _loop(self, element: ast.AST, loops: list[ast.comprehension], names: dict[str, Any]) -> list[Any]:
@@ -258,10 +258,10 @@ def printed(table: str, row: str, column: str) -> Any:
 
 def stated(key: str, name: str) -> Any:
     """A number from a paper's text; raises Missing where it states none."""
-    found = papers.text_value(key, name)
-    if found is None:
+    number = papers.text_value(key, name)
+    if number is None:
         raise Missing(f"the value {name!r}")
-    return found
+    return number
 
 
 def holds_in_paper(claim: dict[str, Any]) -> bool | None:

@@ -117,18 +117,18 @@ def shown(operand: Any, at: str) -> str:
 
 
 def compiled(
-    statement: Statement, sizes: bool = False, known: Callable[[Key], bool] | None = None, owner: str = "claims"
+    statement: Statement, sizes: bool = False, is_measured: Callable[[Key], bool] | None = None, owner: str = "claims"
 ) -> Statistic:
     """A statement as a statistic.
 
-    sizes   whether a gap's printed size is asked for (paper scale), or its sign alone
-    known   tells whether a cell is measured; operands under `not_run` are left out where it is not
+    sizes         whether a gap's printed size is asked for (paper scale), or its sign alone
+    is_measured   tells whether a cell is measured; operands under `not_run` are left out where it is not
 
     Raises ValueError naming the key or kind that is wrong.
     """
     kind = one_of(statement.get("kind"), KINDS, owner, "kind")
     known_keys(statement, [*COMMON_KEYS, *OWN_KEYS[kind]], owner, "key")
-    statistic = BUILDERS[kind](Reading(statement, sizes, known, owner))
+    statistic = BUILDERS[kind](Reading(statement, sizes, is_measured, owner))
     if "effect" not in statement:
         return statistic
     effect = linear(statement["effect"], statement.get("at", "")) if statement["effect"] else None
@@ -141,7 +141,7 @@ class Reading:
 
     statement: Statement
     sizes: bool
-    known: Callable[[Key], bool] | None
+    is_measured: Callable[[Key], bool] | None
     owner: str
 
     @property
@@ -163,9 +163,9 @@ class Reading:
 
     def left_out(self, operand: Any) -> bool:
         """Whether an operand may be left out and is not measured."""
-        if self.known is None or str(operand) not in map(str, self.statement.get("not_run", ())):
+        if self.is_measured is None or str(operand) not in map(str, self.statement.get("not_run", ())):
             return False
-        return not all(self.known(key) for key in self.operand(operand).weights)
+        return not all(self.is_measured(key) for key in self.operand(operand).weights)
 
     def absent(self, operands: Sequence[Any]) -> tuple[str, ...]:
         """Those that are left out."""
@@ -233,11 +233,11 @@ def equivalence(reading: Reading) -> Statistic:
     require(len(cells) >= 2, reading.owner, "cells", "at least two that are measured", statement["cells"])
     pairs = list(itertools.combinations(range(len(cells)), 2))
     parts: list[Tree] = []
-    for one, other in pairs[: len(cells) - 1] if statement.get("first") else pairs:
-        gap, tolerance = cells[other].minus(cells[one]), Contrast({}, within)
-        parts.append(tolerance.minus(gap, f"{names[other]} not above {names[one]} by {within:g}"))
+    for this, other in pairs[: len(cells) - 1] if statement.get("first") else pairs:
+        gap, tolerance = cells[other].minus(cells[this]), Contrast({}, within)
+        parts.append(tolerance.minus(gap, f"{names[other]} not above {names[this]} by {within:g}"))
         if not statement.get("rise_only"):
-            parts.append(gap.minus(Contrast({}, -within), f"{names[other]} not below {names[one]} by {within:g}"))
+            parts.append(gap.minus(Contrast({}, -within), f"{names[other]} not below {names[this]} by {within:g}"))
     effect = cells[1].minus(cells[0]) if len(cells) == 2 else None
     return Statistic("equivalence", every(parts), effect, reading.absent(statement["cells"]))
 
@@ -249,12 +249,12 @@ def several(reading: Reading) -> Statistic:
     parts, absent = [], []
     for own in statement["of"]:
         part = inherited | dict(own)
-        inner = Reading(part, reading.sizes, reading.known, reading.owner)
+        inner = Reading(part, reading.sizes, reading.is_measured, reading.owner)
         missing = inner.absent([part[name] for name in ("more", "less") if name in part])
         absent += missing
         if missing:
             continue
-        statistic = compiled(part, reading.sizes, reading.known, reading.owner)
+        statistic = compiled(part, reading.sizes, reading.is_measured, reading.owner)
         absent += statistic.absent
         named = statistic.tree.named(part["words"]) if "words" in part else statistic.tree
         parts.append((named, statistic.effect))

@@ -270,7 +270,7 @@ def plot_logs(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
     size = (3.7 * len(titles), 2.8 if len(logs) == 1 else 3.2)
     plot, axes = new_plot(1, len(titles), size=size, squeeze=False)
     axes = list(axes[0])
-    handles, said = [], []
+    handles, parts = [], []
     for place, (words, group) in enumerate(logs.items()):
         look = dict(color=PALETTE[place], marker=MARKERS[place] if len(logs) > 1 else None, markersize=4, markevery=0.2)
         for axis, name in zip(axes, titles, strict=True):
@@ -280,7 +280,7 @@ def plot_logs(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
                     axis.plot(*zip(*points, strict=True), alpha=1 if len(group) == 1 else 0.6, linewidth=1.3, **look)
         handles.append(Line2D([], [], label=words, **(look | {"markevery": None})))
         ends = {title: [log[-1][name] for log in group if name in log[-1]] for name, title in titles.items()}
-        said.append(
+        parts.append(
             f"{words}{': ' if words else ''}"
             + ", ".join(f"{title} {', '.join(f'{v:.3f}' for v in end)}" for title, end in ends.items() if end)
         )
@@ -290,16 +290,16 @@ def plot_logs(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
     style(plot, axes)
     if len(logs) > 1:
         plot.legend(handles=handles, loc="outside upper center", ncols=min(4, len(logs)), fontsize=9, frameon=False)
-    return plot, "; ".join(said)
+    return plot, "; ".join(parts)
 
 
 def curves_of(results: Comparison) -> Figure:
     """The logs of all values in one picture, a colour and a mark each, a line a seed."""
-    plot, said = plot_logs({words: [record["log"] for record in group] for words, group in results.records.items()})
+    plot, ends = plot_logs({words: [record["log"] for record in group] for words, group in results.records.items()})
     if len(results.records) == 1:
-        return Figure(plot, f"Training over epochs, a line a seed; at the end: {said}.")
+        return Figure(plot, f"Training over epochs, a line a seed; at the end: {ends}.")
     return Figure(
-        plot, f"Training over epochs, a line for each value of {' and '.join(results.names)}; at the end: {said}."
+        plot, f"Training over epochs, a line for each value of {' and '.join(results.names)}; at the end: {ends}."
     )
 
 

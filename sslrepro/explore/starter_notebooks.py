@@ -141,9 +141,9 @@ def varied(definition: Definition) -> dict[str, Any] | None:
     runs = {key: group[0].config for key, group in plan.cells.items() if key[0] in definition.ours}
     pairs = list(combinations(runs, 2))
     effect = effect_of(definition)
-    told = [(names, pair) for pair in pairs if (names := differing(runs[pair[0]], runs[pair[1]]))]
-    told = [(names, pair) for names, pair in told if len(names) <= MOST_TOGETHER]
-    if not told:
+    differences = [(names, pair) for pair in pairs if (names := differing(runs[pair[0]], runs[pair[1]]))]
+    differences = [(names, pair) for names, pair in differences if len(names) <= MOST_TOGETHER]
+    if not differences:
         return None
 
     def rank(candidate: tuple[list[str], tuple[Any, Any]]) -> tuple[Any, ...]:
@@ -151,7 +151,7 @@ def varied(definition: Definition) -> dict[str, Any] | None:
         about = definition.method in [runs[key].method for key in pair]
         return len(names), set(pair) != set(effect), not about, len(own(runs[pair[0]]).keys() - set(names))
 
-    names, pair = min(told, key=rank)
+    names, pair = min(differences, key=rank)
     first, last = pair if pair != effect[::-1] else effect
     like = [key for key in runs if differing(runs[first], runs[key]) == names == differing(runs[last], runs[key])]
     chosen = [runs[first], *([runs[like[len(like) // 2]]] if like else []), runs[last]]

@@ -56,13 +56,13 @@ def repeated(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p
 
 def random_pairs(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p 2"]:
     """Different pairs of different images of 0..n-1, all equally likely; the smaller index first."""
-    taken: dict[tuple[int, int], None] = {}  # in the order they were drawn
-    while len(taken) < n_pairs:
+    distinct: dict[tuple[int, int], None] = {}  # in the order they were drawn
+    while len(distinct) < n_pairs:
         first = torch.randint(n, (n_pairs,), generator=generator)
         second = (first + torch.randint(1, n, (n_pairs,), generator=generator)) % n
         pairs = torch.stack([torch.minimum(first, second), torch.maximum(first, second)], 1)
-        taken |= dict.fromkeys(map(tuple, pairs.tolist()))
-    return torch.tensor(list(taken)[:n_pairs], dtype=torch.int64).view(-1, 2)
+        distinct |= dict.fromkeys(map(tuple, pairs.tolist()))
+    return torch.tensor(list(distinct)[:n_pairs], dtype=torch.int64).view(-1, 2)
 
 
 def cosines_of(x: Float[Tensor, "n d"], pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:

@@ -132,8 +132,8 @@ def triplets(
     stranger = torch.randperm(n_rows, generator=generator)[: how.n_strangers].to(a.device)
     stranger = stranger if written is None else written[stranger]
     similarity = a @ bank[stranger].T
-    taken = inside[:, stranger] | (index[:, None] == stranger)
-    n = bank[stranger[similarity.masked_fill(taken, -2.0).argmax(1)]]
+    excluded = inside[:, stranger] | (index[:, None] == stranger)
+    n = bank[stranger[similarity.masked_fill(excluded, -2.0).argmax(1)]]
     return a, p, n
 
 

@@ -47,7 +47,7 @@ def group_rates(label: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> dict[str,
 
 def relation_match(label: Int[Tensor, " n"], members: Int[Tensor, "n k"]) -> dict[str, float]:
     """{"match": share of held-alike pairs of one class, nan without any; "degree": members per image, mean}."""
-    known = members >= 0
-    same = (label[members.clamp_min(0)] == label[:, None]) & known
-    count = int(known.sum())
+    present = members >= 0
+    same = (label[members.clamp_min(0)] == label[:, None]) & present
+    count = int(present.sum())
     return {"match": int(same.sum()) / count if count else float("nan"), "degree": count / len(label)}

@@ -42,8 +42,8 @@ def counts(verdicts: list[Verdict]) -> list[str]:
     words = [verdict.verdict for verdict in verdicts]
     if not words:
         return []
-    said = [f"{n} {'hold' if word == 'holds' and n > 1 else word}" for word, n in Counter(words).items()]
-    return [f"Of {plural(len(words), 'claim')}: {', '.join(said)}."]
+    parts = [f"{n} {'hold' if word == 'holds' and n > 1 else word}" for word, n in Counter(words).items()]
+    return [f"Of {plural(len(words), 'claim')}: {', '.join(parts)}."]
 
 
 def differences(results: Results, judged: list[tuple[Verdict, Effect | None]]) -> list[str]:

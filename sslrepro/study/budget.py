@@ -125,18 +125,18 @@ def estimate(runs: list[Run], folder: Path) -> float | None:
 
     A method that was measured costs what it did per image; another costs what a step costs on average over all.
     """
-    known = measured_costs(folder)
-    trained = [cost for costs in known.values() for cost in costs if cost[1]]
+    by_method = measured_costs(folder)
+    trained = [cost for costs in by_method.values() for cost in costs if cost[1]]
     if not trained:
         return None
-    everything = [cost for costs in known.values() for cost in costs]
+    everything = [cost for costs in by_method.values() for cost in costs]
     evaluating = sum(cost[2] for cost in everything) / len(everything)
     total = 0.0
     for run in runs:
         total += evaluating
         if run.config is None or run.config.plan.epochs == 0:
             continue
-        mine = [cost for cost in known.get(run.config.method, []) if cost[1]] or trained
+        mine = [cost for cost in by_method.get(run.config.method, []) if cost[1]] or trained
         per_image = sum(cost[0] for cost in mine) / sum(cost[1] for cost in mine)
         total += per_image * run.steps * run.config.plan.batch_size
     return total

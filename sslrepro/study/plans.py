@@ -69,10 +69,10 @@ def run_of(definition: Definition, column: str) -> str:
     """The column whose runs a column's cells are; "" for those of the row itself."""
     if not column:
         return ""
-    said = definition.column(column)
-    if said.derived:
-        return run_of(definition, said.of)
-    return column if said.sets else ""
+    entry = definition.column(column)
+    if entry.derived:
+        return run_of(definition, entry.of)
+    return column if entry.sets else ""
 
 
 def control_key(name: str) -> str:
@@ -124,13 +124,13 @@ def plan_definition(
         for name, settings in (scale.evaluations | definition.evaluations).items()
     }
     marks: dict[str, str] = {}
-    known: dict[str, list[Run]] = {}
+    runs_of: dict[str, list[Run]] = {}
 
     def runs(method: str, sets: dict[str, Any], pixels: bool = False) -> list[Run]:
         key = json.dumps([method, sets, pixels], sort_keys=True)
-        if key not in known:
-            known[key] = [run(method, seed, sets, pixels) for seed in range(n)]
-        return known[key]
+        if key not in runs_of:
+            runs_of[key] = [run(method, seed, sets, pixels) for seed in range(n)]
+        return runs_of[key]
 
     def run(method: str, seed: int, sets: dict[str, Any], pixels: bool) -> Run:
         config = (config_of_row if definition.fair else Profile.config)(scale, method, seed, sets)
@@ -189,9 +189,9 @@ def noted_levels(scale: Profile) -> dict[str, int]:
     levels, leaves = {}, 0
     for name, mark in noted_fingerprints(scale).items():
         level = name.removeprefix(f"{scale.data.name}-")
-        told = re.search(rf"-{re.escape(level)}-[0-9a-f]{{8}}-(\d+)-of-(\d+)$", mark)
-        if level != name and told:
-            levels[level], leaves = int(told[1]), int(told[2])
+        numbers = re.search(rf"-{re.escape(level)}-[0-9a-f]{{8}}-(\d+)-of-(\d+)$", mark)
+        if level != name and numbers:
+            levels[level], leaves = int(numbers[1]), int(numbers[2])
     return dict(sorted(levels.items(), key=lambda pair: pair[1])) | ({"leaf": leaves} if levels else {})
 
 

@@ -121,11 +121,11 @@ class Profile:
 
     def labels_in(self, data: DataConfig) -> int:
         """Classes of the labels of a run's images, whatever level of a tree they are; 0 where nobody can tell."""
-        known = {name: n for n, name in shapes.LEVELS.items()}
-        known |= {
+        levels = {name: n for n, name in shapes.LEVELS.items()}
+        levels |= {
             self.data.name if level == "leaf" else f"{self.data.name}-{level}": n for level, n in self.levels.items()
         }
-        return known.get(data.name, data.classes)
+        return levels.get(data.name, data.classes)
 
     def at(self, of_run: dict[str, Any]) -> "Profile":
         """This scale with what a table sets of the run itself, in the paper's units; as printed at paper scale.
@@ -183,8 +183,8 @@ SIZES = {"digits": 1297, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, 
 
 def images_in(data: DataConfig) -> int:
     """Training images a configuration asks for, as far as its name tells; 0 for a folder of unknown size."""
-    known = SIZES.get(data.name, data.n_train)
-    asked = min(data.n_train or known, known)
+    available = SIZES.get(data.name, data.n_train)
+    asked = min(data.n_train or available, available)
     return asked - int(data.held_out * asked)
 
 

@@ -42,26 +42,26 @@ def runs(seed: int, means, n: int = 5, sd: float = 1.0):
 @pytest.mark.parametrize("seed", range(4))
 def test_cells_that_share_seeds_are_compared_by_the_paired_t_test(seed):
     values = runs(seed, (0.5, 0.0))
-    found = p_values(compiled({"kind": "order", "more": "a", "less": "b"} | AT).tree, table(**values))
+    both_sides = p_values(compiled({"kind": "order", "more": "a", "less": "b"} | AT).tree, table(**values))
     expected = stats.ttest_rel(values["a"], values["b"], alternative="greater").pvalue
-    assert found == (pytest.approx(expected), pytest.approx(1 - expected))
+    assert both_sides == (pytest.approx(expected), pytest.approx(1 - expected))
 
 
 def test_pairs_are_seeds_whatever_their_order_and_others_are_left_out():
-    one = Cell.of({0: 1.0, 1: 2.0, 2: 4.0, 7: 99.0})
-    other = Cell.of({2: 3.5, 0: 0.0, 1: 1.8})
-    found = estimate(linear("a - b", AT["at"]), table(a=one, b=other))
+    first = Cell.of({0: 1.0, 1: 2.0, 2: 4.0, 7: 99.0})
+    second = Cell.of({2: 3.5, 0: 0.0, 1: 1.8})
+    gap = estimate(linear("a - b", AT["at"]), table(a=first, b=second))
     expected = stats.ttest_1samp([1.0, 0.2, 0.5], 0)
-    assert found.n == 3 and found.mean / found.error == pytest.approx(expected.statistic)
+    assert gap.n == 3 and gap.mean / gap.error == pytest.approx(expected.statistic)
 
 
 @pytest.mark.parametrize("other", [{10: 1.0, 11: 0.4, 12: 0.1, 13: 0.9}, {0: 1.0, 1: 0.4, 12: 0.1, 13: 0.9}])
 def test_cells_that_do_not_share_three_seeds_are_compared_by_welch(other):
-    one = {0: 2.0, 1: 2.5, 2: 1.0}
-    found = estimate(linear("a - b", AT["at"]), table(a=Cell.of(one), b=Cell.of(other)))
-    expected = stats.ttest_ind(list(one.values()), list(other.values()), equal_var=False)
-    assert found.mean / found.error == pytest.approx(expected.statistic)
-    assert found.freedom == math.floor(expected.df), "rounded down: unrounded it errs in 5.6% at three seeds"
+    first = {0: 2.0, 1: 2.5, 2: 1.0}
+    gap = estimate(linear("a - b", AT["at"]), table(a=Cell.of(first), b=Cell.of(other)))
+    expected = stats.ttest_ind(list(first.values()), list(other.values()), equal_var=False)
+    assert gap.mean / gap.error == pytest.approx(expected.statistic)
+    assert gap.freedom == math.floor(expected.df), "rounded down: unrounded it errs in 5.6% at three seeds"
 
 
 def test_summaries_of_one_source_are_one_measurement():
@@ -88,9 +88,9 @@ def test_without_spread_the_sign_decides_and_equality_decides_nothing(gap, expec
 def test_more_seeds_with_the_same_spread():
     values = runs(1, (0.4, 0.0), n=4)
     difference = np.subtract(values["a"], values["b"])
-    found = estimate(linear("a - b", AT["at"]), table(**values), seeds=20)
-    assert (found.n, found.freedom) == (20, 19)
-    assert found.error == pytest.approx(difference.std(ddof=1) / math.sqrt(20))
+    gap = estimate(linear("a - b", AT["at"]), table(**values), seeds=20)
+    assert (gap.n, gap.freedom) == (20, 19)
+    assert gap.error == pytest.approx(difference.std(ddof=1) / math.sqrt(20))
 
 
 def test_a_missing_cell_and_a_single_seed_raise():
@@ -154,11 +154,11 @@ def test_a_trend_is_the_least_squares_slope(over):
 
 def test_a_trend_without_a_row_that_is_not_run():
     statement = {"kind": "trend", "rows": ["a", "b", "c"], "over": [1, 2, 8], "not_run": ["b"]} | AT
-    known = {key("a"), key("c")}
-    found = compiled(statement, known=known.__contains__)
-    assert set(found.tree.keys()) == known and found.absent == ("b",)
-    assert set(compiled(statement, known=lambda name: True).tree.keys()) == {key("a"), key("b"), key("c")}
-    assert set(compiled(statement | {"not_run": []}, known=known.__contains__).tree.keys()) >= {key("b")}
+    measured = {key("a"), key("c")}
+    statistic = compiled(statement, is_measured=measured.__contains__)
+    assert set(statistic.tree.keys()) == measured and statistic.absent == ("b",)
+    assert set(compiled(statement, is_measured=lambda name: True).tree.keys()) == {key("a"), key("b"), key("c")}
+    assert set(compiled(statement | {"not_run": []}, is_measured=measured.__contains__).tree.keys()) >= {key("b")}
 
 
 def test_a_trend_needs_its_middle_row_though_it_weighs_nothing():
@@ -219,8 +219,8 @@ def test_a_count_joins_its_parts():
 def test_a_part_that_is_not_run_is_left_out_of_a_conjunction():
     of = [{"kind": "order", "more": "a", "less": "b"}, {"kind": "order", "more": "c", "less": "d"}]
     statement = {"kind": "conjunction", "of": of, "not_run": ["c"]} | AT
-    found = compiled(statement, known={key("a"), key("b")}.__contains__)
-    assert isinstance(found.tree, Contrast) and found.absent == ("c",)
+    statistic = compiled(statement, is_measured={key("a"), key("b")}.__contains__)
+    assert isinstance(statistic.tree, Contrast) and statistic.absent == ("c",)
     assert len(compiled(statement).tree.parts) == 2
 
 
@@ -230,8 +230,8 @@ def test_a_part_that_is_not_run_is_left_out_of_a_conjunction():
      {"a": 1, "b": -1, "c": -1, "d": 1}, 0),
 ])  # fmt: skip
 def test_sums_of_cells_by_hand(text, weights, constant):
-    found = linear(text, "t/*/x")
-    assert found.weights == {key(row): weight for row, weight in weights.items()} and found.constant == constant
+    contrast = linear(text, "t/*/x")
+    assert contrast.weights == {key(row): weight for row, weight in weights.items()} and contrast.constant == constant
 
 
 def test_operands_may_name_their_own_table_or_a_value_of_the_text():

@@ -112,9 +112,9 @@ def test_a_dry_run_reads_no_image(tmp_path, monkeypatch, capsys):
     words = ["reproduce", "nnclr_queue", "--seeds", "1", "--dataset", "holiday", "--root", str(tmp_path), "--runs",
              str(tmp_path / "runs")]  # fmt: skip
     assert main([*words, "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert "9 runs, 0 stored, 9 to do" in said and "images    holiday: not read for a dry run" in said
-    assert re.search(r"^  nnclr-holiday-s0  \d", said, re.M), "a name lacks what the images add to it"
+    output = capsys.readouterr().out
+    assert "9 runs, 0 stored, 9 to do" in output and "images    holiday: not read for a dry run" in output
+    assert re.search(r"^  nnclr-holiday-s0  \d", output, re.M), "a name lacks what the images add to it"
     assert main([*words[:4], "--dataset", "holidays", *words[6:], "--dry-run"]) == 2
     assert "set must be a folder or torchvision files" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
@@ -138,8 +138,8 @@ def test_what_the_disk_refuses_is_one_line(error, monkeypatch, capsys):
 
     monkeypatch.setattr(entry, "parser", lambda: argparse_of(refuse))
     assert main(["list"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ") and error.strerror in said and said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and error.strerror in message and message.count("\n") == 1
 
 
 def argparse_of(perform):

@@ -79,9 +79,9 @@ def record(name: str, top1: float) -> dict:
 def test_the_finding_counts_what_leaves_out_zero(frozen):
     plan = plan_table("equal_terms", "cpu", 3)
     level = {"nnclr": 0.7, "ifnd": 0.4}
-    known = {run.name: record(run.name, level.get(row, 0.5) + seed / 1000 * (row in level))
+    records = {run.name: record(run.name, level.get(row, 0.5) + seed / 1000 * (row in level))
              for (row, _), runs in plan.cells.items() for seed, run in enumerate(runs)}  # fmt: skip
-    results = Results(plan, known)
+    results = Results(plan, records)
     text = equal_terms.finding(results)
     assert "Of 18 uses" in text and "1 gain over the same method without (nnclr)" in text and "1 lose (ifnd)" in text
     assert "for 16 the 95% interval includes zero" in text and "20% (" in text and "chance is 6%" in text

@@ -17,17 +17,17 @@ LEDGER = Path(__file__).parents[2] / "book" / "ledger"
 
 def logged_by(source: str) -> set[str]:
     """Names a method's file gives its metrics: keys of `metrics = {...}`, `metrics["..."] =` and `Step(loss, {...})`."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Assign):
             for target, value in _pairs(node):
                 if isinstance(target, ast.Name) and target.id == "metrics" and isinstance(value, ast.Dict):
-                    found |= {key.value for key in value.keys}
+                    names |= {key.value for key in value.keys}
                 if isinstance(target, ast.Subscript) and getattr(target.value, "id", "") == "metrics":
-                    found.add(target.slice.value)
+                    names.add(target.slice.value)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Step":
-            found |= {key.value for one in node.args if isinstance(one, ast.Dict) for key in one.keys}
-    return found
+            names |= {key.value for argument in node.args if isinstance(argument, ast.Dict) for key in argument.keys}
+    return names
 
 
 def _pairs(node: ast.Assign):

@@ -86,13 +86,13 @@ def test_a_figure_comes_with_its_vector_form_and_its_numbers(queue):
 
 def under(results: Results, evaluation: str, protocol: dict, renamed: str | None = None) -> Results:
     """Results as if an evaluation had been run by another protocol (and as another evaluation)."""
-    known = {}
+    records = {}
     for name, record in results.known.items():
         lines = {key: line | ({"protocol": line["protocol"] | protocol, "evaluation": renamed or evaluation}
                               if line["evaluation"] == evaluation else {})
                  for key, line in record["results"].items()}  # fmt: skip
-        known[name] = record | {"results": lines}
-    return replace(results, known=known)
+        records[name] = record | {"results": lines}
+    return replace(results, known=records)
 
 
 def test_a_200_nn_is_not_called_a_20_nn(queue):
