@@ -30,7 +30,7 @@ ASKED = {
 }
 
 
-def measured(seed: int) -> dict[str, float]:
+def measurements(seed: int) -> dict[str, float]:
     """The five numbers, in percent."""
     cpu = profile("cpu")
     numbers = {}
@@ -60,7 +60,7 @@ if __name__ == "__main__":
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])
     torch.set_num_threads(1)
-    runs = [measured(seed) for seed in words.parse_args().seeds]
+    runs = [measurements(seed) for seed in words.parse_args().seeds]
     for name, (low, high) in ASKED.items():
         values = [run[name] for run in runs]
         inside = all(low <= value <= high for value in values)

@@ -25,7 +25,7 @@ from sslrepro.training.loop import threads
 REPEATS = 5
 
 
-def measured(work: Callable[[int], Callable[[], object]], sizes: list[int], device: str) -> list[float]:
+def measure(work: Callable[[int], Callable[[], object]], sizes: list[int], device: str) -> list[float]:
     """Median seconds of one call at each size; what is prepared for a size is not timed."""
     out = []
     for size in sizes:
@@ -92,7 +92,7 @@ def lines(device: str) -> list[dict]:
     ]
     out = []
     for what, over, work, sizes, expected in plan:
-        values = measured(work, sizes, device)
+        values = measure(work, sizes, device)
         out.append({"what": what, "over": over, "sizes": sizes, "seconds": values, "expected": expected,
                     "exponent": exponent(sizes, values)})  # fmt: skip
     return out

@@ -35,7 +35,7 @@ def planned(scale: str, names: list[str] | None = None) -> dict[str, str]:
     runs = {}
     try:
         for name in tables.names():
-            reason = plans.lacking(name, scale)
+            reason = plans.reason_missing(name, scale)
             runs[name] = (
                 [reason]
                 if reason

@@ -37,7 +37,7 @@ def raw(text: str) -> nodes.raw:
     return nodes.raw("", text, format="html")
 
 
-def listed(parts: list[list[nodes.Node | str]], between: str = ", ") -> list[nodes.Node | str]:
+def list_of(parts: list[list[nodes.Node | str]], between: str = ", ") -> list[nodes.Node | str]:
     """Groups of inline parts, joined."""
     out: list[nodes.Node | str] = []
     for place, part in enumerate(parts):

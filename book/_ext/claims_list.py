@@ -5,10 +5,10 @@ import html
 from typing import Any
 
 from badges import badge, classes_of, present
-from blocks import Block, div, listed, para, raw, strong
+from blocks import Block, div, list_of, para, raw, strong
 from docutils import nodes
 from published import judged
-from relations import concerned, definitions, tables_of, trained
+from relations import concerns, definitions, tables_of, trained_methods
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -59,19 +59,20 @@ class ClaimsList(Block):
         came = [para(*line, kind="came") for line in self.lines(claim)]
         about: list[list[nodes.Node | str]] = []
         where = [source for source in claim["rests_on"] if source != "text"]
-        rests = listed([self.named(source) for source in dict.fromkeys([*where, *tables_of()[name]])])
+        rests = list_of([self.named(source) for source in dict.fromkeys([*where, *tables_of()[name]])])
         text = ["the paper's text"] if "text" in claim["rests_on"] else []
         about.append(["rests on ", *rests, *([" and "] if rests and text else []), *text])
-        run = list(dict.fromkeys(m for t in tables_of()[name] if t in definitions() for m in trained(definitions()[t])))
+        tables = [definitions()[table] for table in tables_of()[name] if table in definitions()]
+        run = list(dict.fromkeys(method for table in tables for method in trained_methods(table)))
         if run:
-            about.append(["trains ", *listed([[self.link(method, f"methods/{method}.html")] for method in run])])
+            about.append(["trains ", *list_of([[self.link(method, f"methods/{method}.html")] for method in run])])
         adapted = [d.adapted[name] for d in definitions().values() if name in getattr(d, "adapted", {})]
-        related = [contradiction for contradiction, ids in concerned().items() if name in ids]
+        related = [contradiction for contradiction, ids in concerns().items() if name in ids]
         if related:
-            about.append(["see ", *listed([self.named(contradiction) for contradiction in related])])
+            about.append(["see ", *list_of([self.named(contradiction) for contradiction in related])])
         words = para(strong(name), f" {claim['text']}", kind="name")
         kind = " ".join(f"is-{classes_of(verdict)}" for verdict in self.verdicts_of(name))
-        entry = div(f"entry claim {kind}", words, *came, para(*listed(about, " · "), kind="about"), id=name)
+        entry = div(f"entry claim {kind}", words, *came, para(*list_of(about, " · "), kind="about"), id=name)
         if adapted:
             summary = "The expression that is judged, over the rows that can be run here"
             entry += raw(f"<details><summary>{summary}</summary><code>{html.escape(adapted[0])}</code></details>")
@@ -82,7 +83,7 @@ class ClaimsList(Block):
         lines = []
         for scale, (page, table, verdict) in self.by_scale(claim["id"]).items():
             where = self.link(f"{papers.table(table)['number']} at {scale} scale", f"executed/{page}.html")
-            lines.append([raw(badge(verdict.verdict, scale)), " ", where, *self.settled(verdict)])
+            lines.append([raw(badge(verdict.verdict, scale)), " ", where, *self.outlook(verdict)])
         if not lines:
             written = papers.expression(claim) is not None
             reasons = [d.unrun[claim["id"]] for d in definitions().values() if claim["id"] in d.unrun]
@@ -94,7 +95,7 @@ class ClaimsList(Block):
         return lines
 
     @staticmethod
-    def settled(verdict: Verdict) -> list[nodes.Node | str]:
+    def outlook(verdict: Verdict) -> list[nodes.Node | str]:
         """The probability, and what an undecided claim would take."""
         if verdict.verdict in ("not tested", "not judged"):
             return [f": {verdict.reason}"]

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from blocks import Block, para, raw
 from docutils import nodes
-from relations import trained
+from relations import trained_methods
 from sphinx.application import Sphinx
 
 from sslrepro import evaluate, methods, tables
@@ -72,7 +72,7 @@ class CodeBehind(Block):
             return fold("Show the whole file, and the plain loops it is tested against", parts)
         definition = tables.definition(name)
         definition_file = whole(importlib.import_module(f"{tables.__name__}.{name}"))
-        others = [method for method in trained(definition) if method != definition.method]
+        others = [method for method in trained_methods(definition) if method != definition.method]
         block = fold(SUMMARY, [definition_file, *of_method(definition.method), *of_scores(definition)])
         if others:
             links = [

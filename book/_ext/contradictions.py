@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from blocks import Block, div, listed, para, strong
+from blocks import Block, div, list_of, para, strong
 from docutils import nodes
 from docutils.statemachine import StringList
-from relations import NOTE, concerned, definitions, readable, short
+from relations import NOTE, concerns, definitions, readable, short
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -54,15 +54,15 @@ class Contradictions(Block):
             self.state.nested_parse(note, self.content_offset, entry)
         entry += para(strong("What we do."), f" {readable(contradiction['use'])}", kind="use")
         lines = []
-        if ids := concerned()[name]:
-            lines.append(["concerns ", *listed([self.named(other) for other in ids])])
+        if ids := concerns()[name]:
+            lines.append(["concerns ", *list_of([self.named(other) for other in ids])])
         ran = [d for d in definitions().values() if name in getattr(d, "margin", ())]
         for definition in ran:
             shown = self.pages(definition.id)
-            lines.append(["run in ", *self.named(definition.id), ": ", *listed(shown, "· ")] if shown else
+            lines.append(["run in ", *self.named(definition.id), ": ", *list_of(shown, "· ")] if shown else
                          ["to be run in ", *self.named(definition.id)])  # fmt: skip
         if lines:
-            entry += para(*listed(lines, " · "), kind="about")
+            entry += para(*list_of(lines, " · "), kind="about")
         return entry
 
 

@@ -9,12 +9,12 @@ from badges import counts
 from blocks import Block, raw
 from docutils import nodes
 from docutils.parsers.rst import Directive
-from published import judged, published
+from published import judged, published_results
 from relations import BOOK, figures, number_of
 from shapes_pictures import class_tree
 from sphinx.application import Sphinx
 from sphinx.util import logging
-from thumbnails import first_image, pictured, shrunk, thumbnail
+from thumbnails import first_image, shrunk, thumbnail, title_and_picture
 
 from sslrepro import papers
 from sslrepro.base.paths import PAGES
@@ -61,7 +61,7 @@ def entries() -> list[Entry]:
     for page in sorted(PAGES.glob("*.ipynb")):
         table, _, scale = page.stem.partition("-")
         if scale != "smoke":
-            title, png, alt = pictured(page)
+            title, png, alt = title_and_picture(page)
             badges = "".join(part.astext() for part in counts(verdicts.get(page.stem, ()), scale))
             out.append(Entry(table, f"executed/{page.stem}.html", title, shrunk(png, alt), badges or f"{scale} scale"))
     for name, title, png, alt in drawn_over_training():
@@ -111,7 +111,7 @@ class Pages(Directive):
 
     def run(self) -> list[nodes.Node]:
         cards = []
-        for page, results in published().items():
+        for page, results in published_results().items():
             page_of = presenter(results.definition)
             image, text = page_of.figure(results), page_of.finding(results)
             tall = "class=tall " if results.definition.notebook == "methods" else ""

@@ -20,9 +20,9 @@ class Glossary(Block):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        glossary, code = LISTS[self.arguments[0]]
+        explanations, code = LISTS[self.arguments[0]]
         items = nodes.definition_list()
-        for name, words in sorted(glossary.items()):
+        for name, words in sorted(explanations.items()):
             anchor = f"{self.arguments[0]}-{name.replace(' ', '-').replace('_', '-')}"
             term = nodes.term("", "", nodes.literal("", name) if code else nodes.Text(name), ids=[anchor])
             items += nodes.definition_list_item("", term, nodes.definition("", para(*self.with_code(words))))

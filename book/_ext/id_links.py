@@ -29,7 +29,7 @@ def link_ids(body: str, up: str, pages: dict[str, str]) -> str:
     return "".join(out)
 
 
-def linked(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
+def link_page_ids(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
     """Link every id that a page mentions; not those that head their own entry."""
     if not context.get("body"):
         return
@@ -39,5 +39,5 @@ def linked(app: Sphinx, page: str, template: str, context: dict, doctree) -> Non
 
 def setup(app: Sphinx) -> dict:
     """Register it."""
-    app.connect("html-page-context", linked, priority=800)
+    app.connect("html-page-context", link_page_ids, priority=800)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

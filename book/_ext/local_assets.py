@@ -14,7 +14,7 @@ LOG = logging.getLogger(__name__)
 REMOTE = re.compile(r"""<(?:script|link|img|iframe|source)[^>]*(?:src|href)=["'](?:https?:)?//[^"']*["'][^>]*>""")
 
 
-def vendored() -> Path:
+def mathjax_file() -> Path:
     """MathJax as one file, where pip put it."""
     for path in metadata.files("sphinx-mathjax-offline"):
         if path.name == "tex-svg.js":
@@ -26,7 +26,7 @@ def offline_assets(app: Sphinx, config) -> None:
     """Put MathJax where mathjax_path points, outside the sources."""
     folder = Path(app.outdir).parent / "static"
     (folder / "vendor").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(vendored(), folder / "vendor" / "tex-svg.js")
+    shutil.copyfile(mathjax_file(), folder / "vendor" / "tex-svg.js")
     config.html_static_path.append(str(folder))
 
 

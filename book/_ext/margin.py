@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from relations import concerned, contradictions, definitions
+from relations import concerns, contradictions, definitions
 
 from sslrepro import papers
 from sslrepro.report import publish
@@ -13,7 +13,7 @@ def further_notes(table: str) -> str:
     definition = definitions().get(table)
     if definition is None:
         return ""
-    others = [name for name, ids in concerned().items() if table in ids and name not in definition.margin]
+    others = [name for name, ids in concerns().items() if table in ids and name not in definition.margin]
     entries, home = contradictions(), papers.table(table)["paper"]
     own = [name for name in others if entries[name]["scope"] == "within" and entries[name]["paper"] == home]
     text = publish.margin(replace(definition, margin=tuple(own)))

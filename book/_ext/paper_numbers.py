@@ -7,13 +7,13 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from sslrepro import papers
-from sslrepro.claims import Missing, printed, stated
+from sslrepro.claims import Missing, printed_cell, stated_value
 from sslrepro.report.formats import number
 
 
 def cell(text: str) -> str:
     """table.row.column as the paper prints it, or the difference of two."""
-    values = [printed(*part.strip().split(".")) for part in text.split(" - ")]
+    values = [printed_cell(*part.strip().split(".")) for part in text.split(" - ")]
     if any(value is None for value in values):
         raise Missing(f"{text}: the paper prints nothing there")
     if len(values) == 1:
@@ -24,7 +24,7 @@ def cell(text: str) -> str:
 
 def value(text: str) -> str:
     """paper.name: a number from a paper's text."""
-    return plain(stated(*text.split(".")))
+    return plain(stated_value(*text.split(".")))
 
 
 def setting(text: str) -> str:

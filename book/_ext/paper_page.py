@@ -3,10 +3,10 @@
 from typing import Any
 
 import diagrams
-from blocks import Block, div, listed, para, raw, strong
+from blocks import Block, div, list_of, para, raw, strong
 from docutils import nodes
 from printed_table import as_printed
-from relations import BOOK, concerned, definitions, readable
+from relations import BOOK, concerns, definitions, readable
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -33,7 +33,7 @@ class PaperTables(Block):
         name = table["number"] or "Text"
         status: list[nodes.Node | str] = ["not run yet"]
         if shown:
-            status = ["our runs: ", *listed(shown, "· ")]
+            status = ["our runs: ", *list_of(shown, "· ")]
         elif definition is not None:
             status = ["not run yet; ", nodes.literal("", f"make reproduce TABLE={table['id']}")]
         return div(
@@ -57,12 +57,12 @@ class PaperTables(Block):
         """The claims on a table or figure, and the contradictions that concern it."""
         lines = []
         if claims:
-            lines.append(["claims ", *listed([self.named(claim["id"]) for claim in claims])])
-        related = [contradiction for contradiction, ids in concerned().items() if name in ids]
+            lines.append(["claims ", *list_of([self.named(claim["id"]) for claim in claims])])
+        related = [contradiction for contradiction, ids in concerns().items() if name in ids]
         related += [note for note in getattr(definition, "margin", ()) if note not in related]
         if related:
-            lines.append(["contradictions ", *listed([self.named(contradiction) for contradiction in related])])
-        return [para(*listed(lines, " · "), kind="about")] if lines else []
+            lines.append(["contradictions ", *list_of([self.named(contradiction) for contradiction in related])])
+        return [para(*list_of(lines, " · "), kind="about")] if lines else []
 
 
 class PaperFigures(PaperTables):
@@ -80,7 +80,7 @@ class PaperFigures(PaperTables):
             elif (table := PLOTS.get(name)) and (PAGES / f"{table}-cpu.ipynb").exists():
                 links.append([self.link("on the table's page", f"executed/{table}-cpu.html")])
             if links:
-                where = ["our figure: ", *listed(links)]
+                where = ["our figure: ", *list_of(links)]
             elif name in diagrams.DRAWINGS:
                 where = [self.link("redrawn above", f"{self.env.docname}.html#{name}")]
             claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from badges import badge, counts
-from blocks import Block, div, listed, para, raw, strong
+from blocks import Block, div, list_of, para, raw, strong
 from claims_list import ClaimsList
 from docutils import nodes
 from published import judged
@@ -69,7 +69,7 @@ class PaperSummary(Block):
             if verdict.verdict not in ("not judged", "not tested")
         }
         total = para(strong("What we found. "), f"We wrote down {len(claims)} claims of the paper and could judge "
-                     f"{len(reached)} of them: ", *listed(tallies, "· "), "Effects below the paper's own scale are "
+                     f"{len(reached)} of them: ", *list_of(tallies, "· "), "Effects below the paper's own scale are "
                      "judged by their direction; ", self.link("what a verdict means", "rule.html"), ".")  # fmt: skip
         return [div("summary", para(strong("What the paper finds, and what came of it here.")),
                     nodes.bullet_list("", *lines), total)]  # fmt: skip

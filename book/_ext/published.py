@@ -9,7 +9,7 @@ from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, read_results
 
 
-def published() -> dict[str, Results]:
+def published_results() -> dict[str, Results]:
     """Page name -> results, for every executed page."""
     by_page = {}
     for page in sorted(PAGES.glob("*.ipynb")):
@@ -23,7 +23,7 @@ def published() -> dict[str, Results]:
 @functools.cache
 def judged() -> tuple[tuple[str, Results, tuple[Verdict, ...]], ...]:
     """(page, results, verdicts) of every published page that judges claims."""
-    return tuple((page, results, tuple(results.verdicts())) for page, results in published().items())
+    return tuple((page, results, tuple(results.verdicts())) for page, results in published_results().items())
 
 
 def pages_of(table: str) -> list[tuple[str, Results, tuple[Verdict, ...]]]:

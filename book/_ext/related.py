@@ -1,9 +1,9 @@
 """What does the page of a method or of a figure lead to: the papers' tables, claims and contradictions."""
 
-from blocks import Block, div, listed, para, strong
+from blocks import Block, div, list_of, para, strong
 from docutils import nodes
 from paper_page import PaperFigures
-from relations import definitions, figures, trained
+from relations import definitions, figures, trained_methods
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -23,7 +23,7 @@ class FigureClaims(PaperFigures):
             home += nodes.Text(" · runs of ")
             home += [
                 part if isinstance(part, nodes.Node) else nodes.Text(part)
-                for part in listed([[self.link(method, f"methods/{method}.html")] for method in ran])
+                for part in list_of([[self.link(method, f"methods/{method}.html")] for method in ran])
             ]
         return [home, *self.rest(name, claims, None)]
 
@@ -36,12 +36,12 @@ class MethodTables(Block):
     def run(self) -> list[nodes.Node]:
         out = []
         for name, definition in definitions().items():
-            if self.arguments[0] not in trained(definition):
+            if self.arguments[0] not in trained_methods(definition):
                 continue
             claims = [self.named(claim["id"]) for claim in papers.claims_on(name)]
             shown = self.pages(name) or [["not run yet"]]
-            head = para(strong(definition.title), " (", *self.named(name), "): ", *listed(shown, "· "), kind="name")
-            out.append(div("entry", head, *([para("claims ", *listed(claims), kind="about")] if claims else [])))
+            head = para(strong(definition.title), " (", *self.named(name), "): ", *list_of(shown, "· "), kind="name")
+            out.append(div("entry", head, *([para("claims ", *list_of(claims), kind="about")] if claims else [])))
         return out
 
 
@@ -50,7 +50,7 @@ def with_claims(app: Sphinx, name: str, source: list[str]) -> None:
     folder, _, method = name.rpartition("/")
     if folder == "figures" and method in figures():
         source[0] += f"\n\n## Related claims and tables\n\n```{{figure-claims}} {method}\n```\n"
-    if folder == "methods" and any(method in trained(definition) for definition in definitions().values()):
+    if folder == "methods" and any(method in trained_methods(definition) for definition in definitions().values()):
         source[0] += f"\n\n## Tables that train this method\n\n```{{method-tables}} {method}\n```\n"
 
 

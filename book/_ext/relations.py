@@ -28,7 +28,7 @@ def definitions() -> dict[str, Definition]:
     return {name: definition for name, definition in every.items() if definition.id in papers.tables()}
 
 
-def trained(definition: Definition) -> list[str]:
+def trained_methods(definition: Definition) -> list[str]:
     """The methods a table trains in its rows, columns and variants; its own first."""
     settings = [*definition.rows.values(), *getattr(definition, "variants", {}).values()]
     settings += [getattr(column, "sets", None) or {} for column in definition.columns.values()]
@@ -64,7 +64,7 @@ def figures() -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def concerned() -> dict[str, list[str]]:
+def concerns() -> dict[str, list[str]]:
     """Contradiction -> ids of tables, figures and claims it concerns: from the page's notes and the claims' own."""
     by_contradiction: dict[str, list[str]] = {name: [] for name in contradictions()}
     for line in (BOOK / "contradictions.md").read_text().splitlines():

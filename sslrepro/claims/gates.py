@@ -149,7 +149,7 @@ def letter_only(sense: str | None, at: str, cells: Mapping[Key, Cell]) -> Gate |
     )
 
 
-def marked(keys: Iterable[Key], facts: Mapping[Key, Facts]) -> dict[Key, dict[int, str]]:
+def near_collapses(keys: Iterable[Key], facts: Mapping[Key, Facts]) -> dict[Key, dict[int, str]]:
     """Cell -> seed -> why the run is marked as collapsed."""
     collapses: dict[Key, dict[int, str]] = {}
     for key in keys:

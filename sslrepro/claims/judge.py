@@ -13,8 +13,8 @@ import numpy as np
 from sslrepro import papers
 from sslrepro.claims import gates
 from sslrepro.claims.gates import Facts, Gate
-from sslrepro.claims.language import LEAST_SEEDS, Cell, Missing, Reader, printed, stated
-from sslrepro.claims.sentences import Statistic, compiled
+from sslrepro.claims.language import LEAST_SEEDS, Cell, Missing, Reader, printed_cell, stated_value
+from sslrepro.claims.sentences import Statistic, statistic_of
 from sslrepro.claims.statistics import (
     LEVEL,
     Contrast,
@@ -111,7 +111,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
 
 
-def decided(against_claim: float, for_opposite: float) -> str:
+def verdict_word(against_claim: float, for_opposite: float) -> str:
     """The word for two p-values."""
     if against_claim <= LEVEL:
         return "holds"
@@ -162,7 +162,7 @@ def judge(
         return replace(base, verdict="not judged", reason="nothing is concluded at this scale")
     if base.n < LEAST_SEEDS:
         return replace(base, verdict="not judged", reason=f"{base.n} seeds, at least {LEAST_SEEDS} are needed")
-    return case.gated(base)
+    return case.behind_gates(base)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Case:
     @property
     def statistic(self) -> Statistic:
         """The same as a tree."""
-        return compiled(self.statement, self.sizes, self.cells.__contains__, f"judgements.{self.claim['id']}")
+        return statistic_of(self.statement, self.sizes, self.cells.__contains__, f"judgements.{self.claim['id']}")
 
     def look(self, key: Key) -> Cell:
         """A measured cell; raises Missing."""
@@ -222,10 +222,10 @@ class Case:
         tree = self.statistic.tree
         against_claim, for_opposite = p_values(tree, self.look)
         n = fewest_seeds(tree, self.look)
-        verdict = decided(against_claim, for_opposite)
+        verdict = verdict_word(against_claim, for_opposite)
         needed = None
         if verdict == "inconclusive" and n >= LEAST_SEEDS:
-            needed = seeds_needed(lambda seeds: decided(*p_values(tree, self.look, seeds)) != "inconclusive", n)
+            needed = seeds_needed(lambda seeds: verdict_word(*p_values(tree, self.look, seeds)) != "inconclusive", n)
         return {"verdict": verdict, "probability": 1 - against_claim, "opposite": 1 - for_opposite, "n": n,
                 "seeds_needed": needed, "parts": tuple(self.parts(tree)), "if_equal": self.if_equal(tree)}  # fmt: skip
 
@@ -235,9 +235,9 @@ class Case:
             return
         for contrast in contrasts(tree):
             gap = estimate(contrast, self.look)
-            yield Part(contrast.words, gap.interval, decided(gap.above, 1 - gap.above), gap.above)
+            yield Part(contrast.words, gap.interval, verdict_word(gap.above, 1 - gap.above), gap.above)
 
-    def gated(self, base: Verdict) -> Verdict:
+    def behind_gates(self, base: Verdict) -> Verdict:
         """The verdict behind the gates."""
         keys = list(dict.fromkeys(self.statistic.tree.keys()))
         stop, notes = gates.floor(keys, self.facts)
@@ -252,12 +252,12 @@ class Case:
         if stop is None and base.verdict == "holds":
             stop = gates.letter_only(self.statement.get("sense"), self.statement.get("at", ""), self.cells)
         if stop is not None:
-            return stopped(base, stop)
+            return stop_at_gate(base, stop)
         return self.without_collapsed(base, keys)
 
     def without_collapsed(self, base: Verdict, keys: list[Key]) -> Verdict:
         """The verdict, open where it changes when runs that nearly collapsed are left out."""
-        marks = gates.marked(keys, self.facts)
+        marks = gates.near_collapses(keys, self.facts)
         if not marks:
             return base
         reasons = tuple(dict.fromkeys(why for seeds in marks.values() for why in seeds.values()))
@@ -291,7 +291,7 @@ class Case:
         """Candidates: the one that the judgement names, the transcribed one, the statistic's own."""
         statement = self.judgement and self.statement
         if statement and statement.get("effect"):
-            yield compiled(statement, self.sizes, self.cells.__contains__).effect
+            yield statistic_of(statement, self.sizes, self.cells.__contains__).effect
         if not (statement and "effect" in statement):
             transcribed = (self.claim.get("check") or {}).get("gap_expr")
             contrast = as_contrast(transcribed) if transcribed else None
@@ -328,17 +328,17 @@ class Case:
         if self.statistic.kind != "equivalence" or any(abs(sum(part.weights.values())) > 1e-9 for part in parts):
             return None
         level = float(np.mean([self.look(key).mean for key in tree.keys()]))
-        same = {key: moved(cell, level) for key, cell in self.cells.items()}
+        same = {key: at_level(cell, level) for key, cell in self.cells.items()}
         return 1 - p_values(tree, same.__getitem__)[0]
 
 
-def stopped(base: Verdict, gate: Gate) -> Verdict:
+def stop_at_gate(base: Verdict, gate: Gate) -> Verdict:
     """A claim that a gate stops."""
     return replace(base, verdict="not tested", gate=gate.name, reason=f"{gate.reason}; a test would take {gate.remedy}",
                    seeds_needed=None)  # fmt: skip
 
 
-def moved(cell: Cell, level: float) -> Cell:
+def at_level(cell: Cell, level: float) -> Cell:
     """The cell with another mean."""
     if not cell.seeds:
         return replace(cell, mean=level)
@@ -359,7 +359,7 @@ def lenses(gap: tuple[float, float, float] | None, paper_gap: float | None) -> L
 def paper_value(contrast: Contrast) -> float | None:
     """A contrast of the cells that the paper prints; None where it prints not all."""
     try:
-        values = {key: printed(*key) if len(key) == 3 else stated(*key) for key in contrast.weights}
+        values = {key: printed_cell(*key) if len(key) == 3 else stated_value(*key) for key in contrast.weights}
     except (Missing, ValueError):
         return None
     if any(not isinstance(value, int | float) for value in values.values()):

@@ -131,7 +131,7 @@ HEAD = ("claim", "scale", "first rule", "second rule", "why")
 def markdown(lines: Iterable[Change], changed_only: bool = False) -> str:
     """The table of changes; claims that neither rule judged are left out."""
     out = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
-    for line in shown(lines, changed_only):
+    for line in lines_to_show(lines, changed_only):
         out.append(f"| {line.claim} {line.name} | {line.scale} | {line.first} | {line.second} | {line.why} |")
     return "\n".join(out) + "\n"
 
@@ -145,11 +145,11 @@ def html_rows(lines: Iterable[Change], changed_only: bool = False) -> list[list[
     return [
         [f'<a href="claims.html#{line.claim}">{line.claim}</a> {html.escape(line.name)}', line.scale,
          badge(line.first), badge(line.second), html.escape(line.why)]
-        for line in shown(lines, changed_only)
+        for line in lines_to_show(lines, changed_only)
     ]  # fmt: skip
 
 
-def shown(lines: Iterable[Change], changed_only: bool) -> list[Change]:
+def lines_to_show(lines: Iterable[Change], changed_only: bool) -> list[Change]:
     """The lines that a page shows."""
     lines = [line for line in lines if {line.first, line.second} != {"not judged"}]
     return [line for line in lines if line.changed] if changed_only else lines

@@ -116,7 +116,7 @@ def shown(operand: Any, at: str) -> str:
 # --- kinds -----------------------------------------------------------------------------------------------------------
 
 
-def compiled(
+def statistic_of(
     statement: Statement, sizes: bool = False, is_measured: Callable[[Key], bool] | None = None, owner: str = "claims"
 ) -> Statistic:
     """A statement as a statistic.
@@ -254,7 +254,7 @@ def several(reading: Reading) -> Statistic:
         absent += missing
         if missing:
             continue
-        statistic = compiled(part, reading.sizes, reading.is_measured, reading.owner)
+        statistic = statistic_of(part, reading.sizes, reading.is_measured, reading.owner)
         absent += statistic.absent
         named = statistic.tree.named(part["words"]) if "words" in part else statistic.tree
         parts.append((named, statistic.effect))

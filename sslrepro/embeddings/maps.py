@@ -208,7 +208,7 @@ class Atlas:
         return np.where((places >= 0).all(2)[..., None], medians, np.nan)
 
 
-def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
+def _stack(arrays: list[np.ndarray]) -> np.ndarray:
     """[F g k] of arrays [g k] with different g, filled with -1."""
     size = max(len(array) for array in arrays)
     return np.stack([np.pad(array, ((0, size - len(array)), (0, 0)), constant_values=-1) for array in arrays])
@@ -249,7 +249,7 @@ def draw_atlas(config: RunConfig, frames: list[Snapshot], folder: Path, data: Da
         np.stack([snapshot.neighbours for snapshot in frames]),
         np.stack([snapshot.queued for snapshot in frames]),
         {name: np.stack([snapshot.groups.get(name, nobody) for snapshot in frames]) for name in groups},
-        {name: _stacked([snapshot.near.get(name, nothing) for snapshot in frames]) for name in groups},
+        {name: _stack([snapshot.near.get(name, nothing) for snapshot in frames]) for name in groups},
         maps,
     )
 

@@ -48,7 +48,7 @@ def epochs_of_sampler(_: int, scale: Scale, __: dict[str, Any]) -> int:
     return max(1, round(scale.epochs * scale.sampler_share))
 
 
-def repeated(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p 2"]:
+def self_pairs(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p 2"]:
     """Images 0..n-1 with themselves, none twice before each had its turn."""
     rounds = [torch.randperm(n, generator=generator) for _ in range(-(-n_pairs // n))]
     return torch.cat([torch.empty(0, dtype=torch.int64), *rounds])[:n_pairs, None].expand(-1, 2)
@@ -125,7 +125,7 @@ class SePPID(Method):
             most = wanted if most is None else min(most, wanted)
         place, cosine = similar_pairs(x, low, config.high, config.max_partners, most)
         if config.control != "none":
-            draw = repeated if config.control == "same" else random_pairs
+            draw = self_pairs if config.control == "same" else random_pairs
             place = draw(len(x), len(place), generator).to(place.device)
             cosine = cosines_of(x, place)
         pairs = chosen.to(place.device)[place]

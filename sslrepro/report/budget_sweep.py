@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from sslrepro.claims import Cell, stated
+from sslrepro.claims import Cell, stated_value
 from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.figures import MINED, half
@@ -61,12 +61,12 @@ def difference(
     first, second = (values(results, row, column, score) for row in pair)
     out = paired_differences(first, second)
     if leave_out:
-        marked = {seed for row in pair for seed in collapsed(results, row, column)}
+        marked = {seed for row in pair for seed in collapsed_seeds(results, row, column)}
         out = {seed: value for seed, value in out.items() if seed not in marked}
     return out
 
 
-def collapsed(results: Results, row: str, column: str) -> list[int]:
+def collapsed_seeds(results: Results, row: str, column: str) -> list[int]:
     """Seeds whose embedding ended with a spread below 0.05."""
     return [seed for seed, value in results.by_seed(row, "embedding_std", column).items() if value < COLLAPSED]
 
@@ -152,7 +152,7 @@ def finding(results: Results) -> str:
             f"({chance(results):.1f}%): nothing about neighbours is tested there. "
         )
     marked = [f"{row}, {here[name]} epochs, seed {seed}" for row in LEARNERS for name in here
-              for seed in collapsed(results, row, name)]  # fmt: skip
+              for seed in collapsed_seeds(results, row, name)]  # fmt: skip
     if marked:
         text += f"Collapsed at the end and counted: {'; '.join(marked)}. "
     return text.strip() + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
@@ -342,7 +342,7 @@ def right_panel(results: Results, axis: Any) -> str:
     cells = {n: right(results, name) for name, n in lengths(results).items()}
     over_lengths(results, axis, cells, 0, 1, color=PALETTE[0], marker="o", linewidth=1.2, label="nearest neighbour")
     for level, text in ((chance(results), "chance"), (TIMES_CHANCE * chance(results), "least for a test"),
-                        (stated("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training")):  # fmt: skip
+                        (stated_value("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training")):  # fmt: skip
         axis.axhline(level, color="#555555", linestyle="--", linewidth=1)
         axis.annotate(text, (0.01, level), xycoords=axis.get_yaxis_transform(), xytext=(0, 3), fontsize=8,
                       textcoords="offset points", color="#555555")  # fmt: skip

@@ -42,12 +42,12 @@ def sentence(sweep: Results, map_: Results) -> str:
     says = line.at(share.mean / 100)
     text += f"After {n} epochs they are right in {format_cell(share)}% of lookups; the map's line says "
     text += f"{number(says, sign=True)} points there"
-    return text + (
-        "." if effect is None else f" and the neighbour did {format_cell(effect, sign=True)} ({held(says, effect)})."
-    )
+    if effect is None:
+        return text + "."
+    return text + f" and the neighbour did {format_cell(effect, sign=True)} ({interval_words(says, effect)})."
 
 
-def held(says: float, effect: Cell) -> str:
+def interval_words(says: float, effect: Cell) -> str:
     """Whether what the map says lies in an effect's interval."""
     if effect.n < 2:
         return "one seed"

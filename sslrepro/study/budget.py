@@ -74,7 +74,7 @@ def every_plan(
     possible, left_out = [], {}
     for table, wanted in order:
         images = dataset or (wanted if scale.runnable and scale.data.name not in SHAPES else None)
-        reason = plans.lacking(table, profile, images, root)
+        reason = plans.reason_missing(table, profile, images, root)
         if reason:
             left_out[table] = reason
         else:

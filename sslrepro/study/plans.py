@@ -111,7 +111,7 @@ def plan_definition(
 ) -> TablePlan:
     """The same for a definition, also one that has no file."""
     table, scale = definition.id, scale_of(definition, profile_name, dataset, root)
-    reason = lacking_at(definition, scale)
+    reason = reason_missing_at(definition, scale)
     require(not reason, f"profiles.{scale.name}", "images", f"such as {table} can be had on", scale.data.name, reason)
     n = (definition.seeds or scale.seeds if scale.judged else scale.seeds) if seeds is None else seeds
     require(n >= 1, "study.plan", "seeds", ">= 1", n)
@@ -151,7 +151,7 @@ def plan_definition(
 
     run_here = {name: sets for name, sets in definition.ours.items()
                 if runs_here(definition, scale, name) and not scale.lacks(sets)}  # fmt: skip
-    common = shared([run_here[name] for name in definition.rows if name in run_here])
+    common = shared_settings([run_here[name] for name in definition.rows if name in run_here])
     cells: dict[tuple[str, str], list[Run]] = {}
     for column, more in columns_of(definition).items():
         cells |= {(name, column): row(sets | more) for name, sets in run_here.items()}
@@ -162,13 +162,13 @@ def plan_definition(
     return TablePlan(definition, scale, n, cells)
 
 
-def lacking(table: str, profile_name: str, dataset: str | None = None, root: str | Path | None = None) -> str:
+def reason_missing(table: str, profile_name: str, dataset: str | None = None, root: str | Path | None = None) -> str:
     """Why a table cannot be had at a scale, for lack of all its rows or of a column; "" where it can."""
     definition = tables.definition(table)
-    return lacking_at(definition, scale_of(definition, profile_name, dataset, root))
+    return reason_missing_at(definition, scale_of(definition, profile_name, dataset, root))
 
 
-def lacking_at(definition: Definition, scale: Profile) -> str:
+def reason_missing_at(definition: Definition, scale: Profile) -> str:
     """The same on given images."""
     rows = [scale.lacks(sets) for sets in definition.ours.values()]
     columns = [scale.lacks(column.sets) for column in definition.measured.values()]
@@ -202,7 +202,7 @@ def columns_of(definition: Definition) -> dict[str, dict[str, Any]]:
     return ({"": {}} if plain else {}) | own
 
 
-def shared(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def shared_settings(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The settings of the run on which all rows agree: the controls get the same budget."""
     first = rows[0] if rows else {}
     return {name: first[name] for name in RUN if name in first and all(row.get(name) == first[name] for row in rows)}

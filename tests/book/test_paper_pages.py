@@ -73,15 +73,15 @@ def test_no_result_is_typed(page):
 
 
 def test_every_contradiction_concerns_something_known(pages):
-    empty = [name for name, ids in pages.relations.concerned().items() if not ids]
-    assert empty == [] and set(pages.relations.concerned()) == set(pages.relations.contradictions())
+    empty = [name for name, ids in pages.relations.concerns().items() if not ids]
+    assert empty == [] and set(pages.relations.concerns()) == set(pages.relations.contradictions())
 
 
 def test_a_note_on_nothing_is_refused(pages, monkeypatch, tmp_path):
     (tmp_path / "contradictions.md").write_text("nnclr_x01: nnclr_queu\n")
     monkeypatch.setattr(pages.relations, "BOOK", tmp_path)
     with pytest.raises(ValueError, match="nnclr_x01: id must be a table, figure or claim, got 'nnclr_queu'"):
-        pages.relations.concerned.__wrapped__()
+        pages.relations.concerns.__wrapped__()
 
 
 def test_readers_see_no_line_numbers_of_a_source_they_do_not_have(pages):
@@ -132,7 +132,7 @@ def test_every_claim_has_its_entry_and_anchor(pages):
 
 def test_a_claim_says_what_would_settle_it(pages):
     def sentence(**settings):
-        return "".join(pages.claims_list.ClaimsList.settled(Verdict("c", "text", **settings)))
+        return "".join(pages.claims_list.ClaimsList.outlook(Verdict("c", "text", **settings)))
 
     assert "17 seeds per cell would settle it" in sentence(verdict="inconclusive", probability=0.6, seeds_needed=17)
     assert "larger scale" in sentence(verdict="inconclusive", probability=0.6)
@@ -188,7 +188,7 @@ def test_every_contradiction_of_a_table_stands_in_its_margin(pages):
     for table, definition in pages.relations.definitions().items():
         notes = pages.margin.further_notes(table)
         names = {*definition.margin, *re.findall(r"\w+_x\d\d", notes)}
-        assert {name for name, ids in pages.relations.concerned().items() if table in ids} <= names
+        assert {name for name, ids in pages.relations.concerns().items() if table in ids} <= names
         assert not any(f"**{name}**" in notes for name in definition.margin)  # none twice
 
 
@@ -226,7 +226,7 @@ def test_a_thumbnail_is_small(pages):
 def test_the_gallery_takes_pictures_from_the_pages(pages):
     published = sorted(page for page in (BOOK / "executed").glob("*.ipynb") if not page.stem.endswith("-smoke"))
     for page in published:
-        title, png, alt = pages.thumbnails.pictured(page)
+        title, png, alt = pages.thumbnails.title_and_picture(page)
         assert title and not title.startswith("#")
         if page.stem.partition("-")[0] in papers.tables():
             assert png[:4] == b"\x89PNG" and len(alt) > 40

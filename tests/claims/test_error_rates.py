@@ -14,11 +14,11 @@ from sslrepro.claims.error_rates import (
     expected_wrong,
     p_values_of,
     rates,
-    simulated,
     stored,
+    verdict_shares,
 )
 from sslrepro.claims.sentences import KINDS as NAMES
-from sslrepro.claims.sentences import compiled
+from sslrepro.claims.sentences import statistic_of
 from sslrepro.claims.statistics import p_values
 
 EXPERIMENTS = 4_000
@@ -34,7 +34,7 @@ def test_neither_wrong_verdict_passes_five_percent(kind, n):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{kind.design.replace(' ', '_')}")
 def test_many_experiments_at_once_are_judged_as_one_is(kind):
-    tree = compiled(kind.statistic).tree
+    tree = statistic_of(kind.statistic).tree
     rows = len(kind.nulls[0].truth)
     runs = np.random.default_rng(1).normal(size=(6, 4, rows)) + np.arange(rows) / 3
     at_once = p_values_of(tree, runs, kind.shared)
@@ -70,8 +70,8 @@ def test_the_first_rules_faults_are_gone():
     rng = np.random.default_rng(0)
     trend = {"kind": "trend", "rows": [f"r{i}" for i in range(5)], "at": "t/*/x"}
     narrow = {"kind": "equivalence", "cells": ["r0", "r1"], "within": 0.01, "at": "t/*/x"}
-    assert simulated(trend, [0] * 5, 3, rng, experiments=EXPERIMENTS)[1] < 0.07
-    assert simulated(narrow, [0, 0], 3, rng, experiments=EXPERIMENTS)[1] < 0.07
+    assert verdict_shares(trend, [0] * 5, 3, rng, experiments=EXPERIMENTS)[1] < 0.07
+    assert verdict_shares(narrow, [0, 0], 3, rng, experiments=EXPERIMENTS)[1] < 0.07
 
 
 def test_a_slope_with_pooled_residuals_would_err():
@@ -86,7 +86,7 @@ def test_a_slope_with_pooled_residuals_would_err():
     residual = ((centred - slopes[:, None, None] * x) ** 2).sum((1, 2)) / 11
     pooled = slopes / np.sqrt(residual / (3 * (x**2).sum()))
     assert (pooled > t.ppf(0.95, 11)).mean() > 0.08
-    per_seed = simulated({"kind": "trend", "rows": [f"r{i}" for i in range(5)], "at": "t/*/x"}, [0] * 5, 3, rng,
+    per_seed = verdict_shares({"kind": "trend", "rows": [f"r{i}" for i in range(5)], "at": "t/*/x"}, [0] * 5, 3, rng,
                          sd=[1, 1, 1, 1, 4], experiments=EXPERIMENTS)  # fmt: skip
     assert max(per_seed) < SLACK
 

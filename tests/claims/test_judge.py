@@ -10,7 +10,7 @@ from scipy import stats
 from sslrepro import papers
 from sslrepro.claims import CONTRADICTED, HOLDS, LEAST_SEEDS, Cell, Letter, holds_in_paper, judge, seeds_needed
 from sslrepro.claims.gates import Facts, Level, Run, constant_loss, match_of, run_of
-from sslrepro.claims.judge import as_contrast, decided, lenses
+from sslrepro.claims.judge import as_contrast, lenses, verdict_word
 
 A, B, C = (("t", row, "x") for row in "abc")
 a, b, c = (f"c('t','{row}','x')" for row in "abc")
@@ -47,7 +47,7 @@ def test_the_rule_is_the_one_of_the_decision_record():
                                      ((0.95, 0.05), "contradicted"), ((0.95, 0.051), "inconclusive"),
                                      ((0.9, 0.9), "inconclusive")])  # fmt: skip
 def test_exactly_at_the_thresholds(p, word):
-    assert decided(*p) == word
+    assert verdict_word(*p) == word
 
 
 def test_holds_and_contradicted_are_symmetric():
@@ -372,11 +372,11 @@ def test_the_facts_of_a_record():
 def test_seeds_needed_is_the_least_number_that_settles(least):
     asked = []
 
-    def settled(n):
+    def verdict_at(n):
         asked.append(n)
         return n >= least
 
-    assert seeds_needed(settled, 3) == least and max(asked) <= 1000 and len(asked) < 25
+    assert seeds_needed(verdict_at, 3) == least and max(asked) <= 1000 and len(asked) < 25
 
 
 @pytest.mark.parametrize("start", [3, 5, 20, 999, 1000])

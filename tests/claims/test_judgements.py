@@ -3,9 +3,9 @@
 import pytest
 
 from sslrepro import papers, tables
-from sslrepro.claims import Cell, Missing, holds_in_paper, printed, stated
-from sslrepro.claims.judge import decided
-from sslrepro.claims.sentences import KINDS, compiled, linear
+from sslrepro.claims import Cell, Missing, holds_in_paper, printed_cell, stated_value
+from sslrepro.claims.judge import verdict_word
+from sslrepro.claims.sentences import KINDS, linear, statistic_of
 from sslrepro.claims.statistics import p_values
 
 ENTRIES = papers.judgements()
@@ -28,7 +28,7 @@ def test_an_entry_is_readable(claim):
     assert entry["old_check"]["is"] in ("as said", "stricter", "looser") and entry["old_check"]["how"]
     for statement in (entry["statistic"], entry.get("here")):
         if statement is not None:
-            statistic = compiled(statement, sizes=True)
+            statistic = statistic_of(statement, sizes=True)
             assert (statistic.tree is None) is (statement["kind"] == "none")
             if statement.get("sense"):
                 linear(statement["sense"], statement.get("at", ""))
@@ -55,12 +55,12 @@ def exists(key: tuple[str, ...], claim: str) -> bool:
 def test_every_operand_exists(claim):
     for statement in (ENTRIES[claim]["statistic"], ENTRIES[claim].get("here")):
         if statement is not None:
-            missing = [key for key in compiled(statement).tree.keys() if not exists(key, claim)]
+            missing = [key for key in statistic_of(statement).tree.keys() if not exists(key, claim)]
             assert missing == []
 
 
 def paper_cell(key: tuple[str, ...]) -> Cell:
-    value = printed(*key) if len(key) == 3 else stated(*key)
+    value = printed_cell(*key) if len(key) == 3 else stated_value(*key)
     if value is None:
         raise Missing(".".join(key))
     return Cell(float(value), 0.0, 3)
@@ -69,9 +69,9 @@ def paper_cell(key: tuple[str, ...]) -> Cell:
 @pytest.mark.parametrize("claim", JUDGED)
 def test_the_papers_cells_bear_the_sentence_out(claim):
     """With the paper's numbers in the place of ours, at its own scale, its claims hold: the statistic is its sentence."""
-    tree = compiled(ENTRIES[claim]["statistic"], sizes=True).tree
+    tree = statistic_of(ENTRIES[claim]["statistic"], sizes=True).tree
     try:
-        word = decided(*p_values(tree, paper_cell))
+        word = verdict_word(*p_values(tree, paper_cell))
     except (Missing, ValueError):
         assert holds_in_paper(papers.claims()[claim]) is None, "only claims without printed numbers may lack cells"
         return

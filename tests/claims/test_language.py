@@ -24,7 +24,7 @@ def by_id(claim):
 
 
 def paper_reader() -> Reader:
-    return Reader(claims.printed, claims.stated)
+    return Reader(claims.printed_cell, claims.stated_value)
 
 
 def fixed(**cells) -> Reader:
@@ -142,7 +142,7 @@ def test_beats_and_wins_by_hand(monkeypatch):
 
 
 def test_the_empty_cell_of_these_tests_is_empty():
-    assert claims.printed("isl_detection", "la", "alexnet_fast") is None
+    assert claims.printed_cell("isl_detection", "la", "alexnet_fast") is None
     assert paper_reader().read(f"{EMPTY} is None") and not paper_reader().read(f"{EMPTY} is not None")
 
 
@@ -224,7 +224,7 @@ class Draws:
 
     def cell(self, *key):
         try:
-            number = claims.printed(*key)
+            number = claims.printed_cell(*key)
             return self.spread_out(key, self.empty if number is None else number)
         except (Missing, ValueError):  # a cell or a whole table that only an overlay has
             return self.spread_out(key, 50.0)

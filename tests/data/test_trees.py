@@ -238,7 +238,9 @@ def short(root) -> Path:
 def test_without_a_middle_level_its_row_is_left_out_with_the_reason(short, capsys):
     plan = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", short)
     assert list(plan.rows) == ["imagenet_d3", "imagenet_d18"]
-    assert list(plan.left_out) == ["imagenet_d9"] and plans.lacking("ifnd_granularity", "smoke", "zoo", short) == ""
+    assert (
+        list(plan.left_out) == ["imagenet_d9"] and plans.reason_missing("ifnd_granularity", "smoke", "zoo", short) == ""
+    )
     empty = Results(plan, {})
     reason = "the class tree of zoo has no middle level"
     assert mapped_setting(empty, "imagenet_d9") == f"{LEFT_OUT}: {reason}"
@@ -272,7 +274,7 @@ def test_without_a_tree_there_is_one_clear_error(root):
     message = r"the images of smoke-zoo are zoo, for which no class tree is known: .*<root>/zoo/tree\.csv"
     with pytest.raises(ValueError, match=message):
         plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
-    assert re.search(message, plans.lacking("ifnd_granularity", "smoke", "zoo", root))
+    assert re.search(message, plans.reason_missing("ifnd_granularity", "smoke", "zoo", root))
     with pytest.raises(ValueError, match="set must be a folder or torchvision files"):
         plans.plan_table("ifnd_granularity", "smoke", 1, "zooo", root)
 

@@ -16,7 +16,7 @@ def by_id(claim):
 
 
 def paper_reader() -> Reader:
-    return Reader(claims.printed, claims.stated)
+    return Reader(claims.printed_cell, claims.stated_value)
 
 
 def claim_of(expr: str | None, gap: str | None = None, **check) -> dict:

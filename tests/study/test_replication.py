@@ -117,10 +117,15 @@ def test_a_replication_is_kept_only_when_told_and_read_back(here, capsys):
         stored(run, folder / "runs")
     assert main(words) == 0 and not (folder / "replications").exists()
     assert main([*words, "--publish-replication"]) == 0 and "kept      " in capsys.readouterr().out
-    (entry,) = replication.read_replications()
+    (read_back,) = replication.read_replications()
     cells = len(plan.definition.ours) * 2 + len(plan.definition.controls) * 2
-    assert (entry.table, entry.profile, entry.cells, entry.largest) == ("nnclr_croponly", "cpu", {"same": cells}, {})
-    assert entry.processor == "a machine" and entry.date == datetime.date.today().isoformat()
+    assert (read_back.table, read_back.profile, read_back.cells, read_back.largest) == (
+        "nnclr_croponly",
+        "cpu",
+        {"same": cells},
+        {},
+    )
+    assert read_back.processor == "a machine" and read_back.date == datetime.date.today().isoformat()
     assert main([*words, "--publish-replication"]) == 0 and len(replication.read_replications()) == 1
     assert replication.read_replications("nnclr_queue") == []
     text = replication.agreement_of(replication.read_replications("nnclr_croponly", "cpu"))

@@ -111,10 +111,10 @@ def test_definitions_name_only_what_exists(name):
 
     def cell(table, row, column):
         ours = table == name and row in definition.variants and column in definition.columns
-        return 1.0 if ours else claims.printed(table, row, column)
+        return 1.0 if ours else claims.printed_cell(table, row, column)
 
     def value(paper, stated):
-        return 1.0 if stated in definition.values else claims.stated(paper, stated)
+        return 1.0 if stated in definition.values else claims.stated_value(paper, stated)
 
     for expression in definition.adapted.values():  # over the paper's cells and the table's own: without a gap
         claims.Reader(cell, value).read(expression)
@@ -344,9 +344,9 @@ def test_the_agenda_has_each_run_once_with_the_evaluations_of_all_tables(defined
 
 
 def test_tables_that_a_scale_cannot_have_are_left_out_with_the_reason():
-    assert "images of gpu are cifar10" in plans.lacking("ifnd_granularity", "gpu")
-    assert "images of cpu-cifar10 are cifar10" in plans.lacking("ifnd_granularity", "cpu", "cifar10")
-    assert plans.lacking("ifnd_granularity", "cpu") == plans.lacking("nnclr_epochs", "gpu") == ""
+    assert "images of gpu are cifar10" in plans.reason_missing("ifnd_granularity", "gpu")
+    assert "images of cpu-cifar10 are cifar10" in plans.reason_missing("ifnd_granularity", "cpu", "cifar10")
+    assert plans.reason_missing("ifnd_granularity", "cpu") == plans.reason_missing("nnclr_epochs", "gpu") == ""
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------
