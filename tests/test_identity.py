@@ -28,7 +28,7 @@ def digest(names: list[str]) -> str:
 def planned(scale: str, names: list[str] | None = None) -> dict[str, str]:
     """Table or method -> how many runs it plans at a scale, and a digest of their names; no image is read.
 
-    known   methods that count; default all there are
+    names   methods that count; default all there are
     """
     names = methods.names() if names is None else names
     fingerprint, plans.fingerprint_of = plans.fingerprint_of, lambda data, base, root: f"images of {data.name}"

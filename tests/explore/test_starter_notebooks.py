@@ -41,10 +41,14 @@ def parameters(text: str) -> dict:
     return {line.targets[0].id: ast.literal_eval(line.value) for line in tree.body}
 
 
+def groups_of(method, parameter, values, seeds=1, **start):
+    return compare.runs_of(method, parameter, values, seeds, compare.Start(**start))
+
+
 def tasks(ready):
     chosen = parameters(starter_notebooks.notebook(ready))
-    order = ("method", "parameter", "values", "profile", "seeds", "dataset", "root", "changes")
-    return compare.runs_of(*(chosen[name] for name in order))
+    names = ("method", "parameter", "values", "profile", "seeds", "dataset", "root", "changes")
+    return groups_of(**{name: chosen[name] for name in names})
 
 
 # --- every table, every method --------------------------------------------------------------------------------------
@@ -207,13 +211,13 @@ def test_a_ready_notebook_runs_from_another_folder(tmp_path):
 ])  # fmt: skip
 def test_wrong_input_is_one_error_that_lists_what_exists(changes, message):
     with pytest.raises(ValueError, match=message):
-        compare.runs_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | changes))
+        groups_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | changes))
 
 
 def test_what_may_be_none_or_whole_is_taken():
-    groups = compare.runs_of("nnclr", "settings.teacher_momentum", [None, 0.9])
+    groups = groups_of("nnclr", "settings.teacher_momentum", [None, 0.9])
     assert list(groups) == ["teacher momentum none", "teacher momentum 0.9"]
-    assert compare.runs_of("nnclr", "plan.lr", [1, 0.5]) and compare.runs_of("ifnd", "settings.clusters", [[8], (4, 8)])
+    assert groups_of("nnclr", "plan.lr", [1, 0.5]) and groups_of("ifnd", "settings.clusters", [[8], (4, 8)])
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
