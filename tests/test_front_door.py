@@ -96,16 +96,19 @@ def test_a_stored_run_is_evaluated_and_embedded_as_the_method_is(stored):
     assert torch.equal(features, sslrepro.embed(method.encoder, data[1], normalise=data[0].mean_std()))
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: sslrepro.evaluate(encoder("conv-tiny")), r"data must be \(train split, test split\), got 'NoneType'"),
-    (lambda: sslrepro.evaluate(encoder("conv-tiny"), sslrepro.load("digits"), "kn"), "Did you mean 'knn'"),
-    (lambda: sslrepro.evaluate(encoder("conv-tiny"), sslrepro.load("digits"), kk=3), "setting must be one of k"),
-    (lambda: sslrepro.evaluate("nowhere"), "run must be a run's folder"),
-    (lambda: sslrepro.embed(encoder("conv-tiny"), torch.zeros(2, 3, 8, 8)), "images must be a data set or a uint8"),
-    (lambda: sslrepro.load("shpaes"), "Did you mean 'shapes'"),
-    (lambda: sslrepro.load("~/no/such/folder"), "folder must be an existing folder"),
-    (lambda: sslrepro.load("digits", n_tain=3), "Did you mean 'n_train'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sslrepro.evaluate(encoder("conv-tiny")), r"data must be \(train split, test split\), got 'NoneType'"),
+        (lambda: sslrepro.evaluate(encoder("conv-tiny"), sslrepro.load("digits"), "kn"), "Did you mean 'knn'"),
+        (lambda: sslrepro.evaluate(encoder("conv-tiny"), sslrepro.load("digits"), kk=3), "setting must be one of k"),
+        (lambda: sslrepro.evaluate("nowhere"), "run must be a run's folder"),
+        (lambda: sslrepro.embed(encoder("conv-tiny"), torch.zeros(2, 3, 8, 8)), "images must be a data set or a uint8"),
+        (lambda: sslrepro.load("shpaes"), "Did you mean 'shapes'"),
+        (lambda: sslrepro.load("~/no/such/folder"), "folder must be an existing folder"),
+        (lambda: sslrepro.load("digits", n_tain=3), "Did you mean 'n_train'"),
+    ],
+)
 def test_wrong_input_is_one_clear_error(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -53,8 +53,11 @@ def test_imports_run_one_way(path):
 
 def graph(package: Path) -> dict[str, set[str]]:
     """Module -> the modules of the package it imports, anywhere in its file."""
-    files = {".".join(("sslrepro", *path.relative_to(package).with_suffix("").parts)).removesuffix(".__init__"): path
-             for path in package.rglob("*.py") if path not in FRONT}  # fmt: skip
+    files = {
+        ".".join(("sslrepro", *path.relative_to(package).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in package.rglob("*.py")
+        if path not in FRONT
+    }
     arrows = {}
     for name, path in files.items():
         asked = {other for other in imports(path) if other in files}

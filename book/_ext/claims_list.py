@@ -30,8 +30,11 @@ class ClaimsList(Block):
         every = [name for claim in papers.claims() for name in self.verdicts_of(claim)]
         buttons = ['<label><input type="radio" name="verdict" checked> all</label>']
         shown = present({name: every.count(name) for name in every})
-        buttons += [f'<label><input type="radio" name="verdict" value="{classes_of(name)}"> {badge(name)} '
-                    f"{every.count(name)}</label>" for name in shown]  # fmt: skip
+        buttons += [
+            f'<label><input type="radio" name="verdict" value="{classes_of(name)}"> {badge(name)} '
+            f"{every.count(name)}</label>"
+            for name in shown
+        ]
         words = "<legend>Filter by verdict</legend>"
         chosen = raw(f'<fieldset class="filter">{words}{"".join(buttons)}</fieldset>')
         return [chosen, *self.per_paper("claims", lambda key: [self.entry(c) for c in papers.paper(key)["claims"]])]

@@ -59,8 +59,11 @@ class Contradictions(Block):
         ran = [d for d in definitions().values() if name in getattr(d, "margin", ())]
         for definition in ran:
             shown = self.pages(definition.id)
-            lines.append(["run in ", *self.named(definition.id), ": ", *list_of(shown, "· ")] if shown else
-                         ["to be run in ", *self.named(definition.id)])  # fmt: skip
+            lines.append(
+                ["run in ", *self.named(definition.id), ": ", *list_of(shown, "· ")]
+                if shown
+                else ["to be run in ", *self.named(definition.id)]
+            )
         if lines:
             entry += para(*list_of(lines, " · "), kind="about")
         return entry

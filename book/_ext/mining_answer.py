@@ -108,8 +108,11 @@ def figure(rows: tuple[Gain, ...], paper_share: float) -> str:
 def legend(rows: tuple[Gain, ...]) -> str:
     """What the marks mean, in HTML that wraps on a phone."""
     families = {row.family for row in rows}
-    signs = [f'<span><svg viewBox="0 0 14 14" aria-hidden="true">{mark(kind, 7, 7, colour)}</svg>{label}</span>'
-             for label, own, colour, kind in GROUPS if families & set(own)]  # fmt: skip
+    signs = [
+        f'<span><svg viewBox="0 0 14 14" aria-hidden="true">{mark(kind, 7, 7, colour)}</svg>{label}</span>'
+        for label, own, colour, kind in GROUPS
+        if families & set(own)
+    ]
     return f'<div class="marks">{"".join(signs)}</div>'
 
 

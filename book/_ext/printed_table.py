@@ -65,8 +65,11 @@ def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
     if missing:
         caption += " Not run yet: there is no data for it at the scales that were run."
     links = []
-    for label, kind, text in (("CSV", "csv", in_csv(head, body)), ("Markdown", "md", as_markdown(head, body, [])),
-                              ("LaTeX", "tex", as_latex(head, body, []))):  # fmt: skip
+    for label, kind, text in (
+        ("CSV", "csv", in_csv(head, body)),
+        ("Markdown", "md", as_markdown(head, body, [])),
+        ("LaTeX", "tex", as_latex(head, body, [])),
+    ):
         data = base64.b64encode(text.encode()).decode()
         name = f"{table['id']}-paper.{kind}"
         links.append(f'<a download="{name}" href="data:text/plain;base64,{data}">{label}</a>')

@@ -181,8 +181,11 @@ def as_json(lines: Iterable[Rates], experiments: int) -> str:
 
 def as_markdown(lines: Iterable[Rates]) -> str:
     """A table: shares in percent."""
-    out = ["| kind | simulated | seeds | wrongly holds | wrongly contradicted | holds at 0.5 / 1 / 2 sd | "
-           "contradicted at 0.5 / 1 / 2 sd |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    out = [
+        "| kind | simulated | seeds | wrongly holds | wrongly contradicted | holds at 0.5 / 1 / 2 sd | "
+        "contradicted at 0.5 / 1 / 2 sd |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for line in lines:
         power = [
             " / ".join(f"{100 * share:.0f}" for share in shares)

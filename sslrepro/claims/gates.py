@@ -113,8 +113,11 @@ def premise(
     shares: list[tuple[float, float]] = []
     for key in keys:
         runs = [run for several in (facts[key].runs.values() if key in facts else ()) for run in several]
-        matches = [(run.match, run.chance) for run in runs
-                if run.match is not None and run.chance and belongs(run.method, family)]  # fmt: skip
+        matches = [
+            (run.match, run.chance)
+            for run in runs
+            if run.match is not None and run.chance and belongs(run.method, family)
+        ]
         if matches:
             match, chance = (sum(column) / len(matches) for column in zip(*matches, strict=True))
             shares.append((match, chance))

@@ -336,8 +336,11 @@ def csv(results: FigureResults) -> str:
     for arm, atlas in results.atlases.items():
         series = atlas.about["scores"] | {f"trust_{kind}": values for kind, values in atlas.about["trust"].items()}
         for name, values in sorted(series.items()):
-            lines += [f"{arm},{epoch:g},{name},{value!r}" for epoch, value in zip(atlas.epochs, values, strict=True)
-                      if value is not None]  # fmt: skip
+            lines += [
+                f"{arm},{epoch:g},{name},{value!r}"
+                for epoch, value in zip(atlas.epochs, values, strict=True)
+                if value is not None
+            ]
     return "\n".join(lines) + "\n"
 
 

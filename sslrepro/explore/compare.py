@@ -196,8 +196,7 @@ def runs_of(method: str, parameter: Any, values: Any, seeds: int, start: Start) 
         require(paired, "compare", "values", f"lists of {len(names)}, one value for each of {names}", value)
         settings = dict(zip(names, parts, strict=True))
         trained = one_of(settings.pop("method", method), methods.names(), "compare", "method")
-        settable = [name for name in flat(start.scale.config(trained, 0))
-                    if name not in (*SEEDED, "method")]  # fmt: skip
+        settable = [name for name in flat(start.scale.config(trained, 0)) if name not in (*SEEDED, "method")]
         known_keys(settings, ["method", *settable], "compare", "parameter")
         known_keys(start.changes or {}, settable, "compare", "change")
         group = [start.run(trained, seed, settings) for seed in range(seeds)]

@@ -194,8 +194,11 @@ def difference(first: RunConfig, second: RunConfig) -> list[str]:
 
 def own_setting(config: RunConfig) -> tuple[str, list[Any]]:
     """A setting of a method's own and values around it: temperature, else a number with a scale, else the epochs."""
-    numbers = {name: value for name, value in config.settings.items()
-               if isinstance(value, int | float) and not isinstance(value, bool) and value > 0}  # fmt: skip
+    numbers = {
+        name: value
+        for name, value in config.settings.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    }
     order = ["temperature", *(name for name, value in numbers.items() if isinstance(value, float)),
              *(name for name in numbers if name not in HEADS), "dim"]  # fmt: skip
     name = next((name for name in order if name in numbers), None)

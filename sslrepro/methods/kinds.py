@@ -133,8 +133,11 @@ def bottleneck(default: int, of: str, part: float) -> Any:
     def narrow(value: int, settings: dict[str, Any]) -> int:
         return max(1, round(value / default * part * settings[of]))
 
-    return count(default, scale=lambda value, _, settings: narrow(value, settings),
-                 of_tables=lambda value, _, settings: narrow(value, settings))  # fmt: skip
+    return count(
+        default,
+        scale=lambda value, _, settings: narrow(value, settings),
+        of_tables=lambda value, _, settings: narrow(value, settings),
+    )
 
 
 def momentum(default: float | None) -> Any:

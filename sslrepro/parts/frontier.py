@@ -74,9 +74,12 @@ class Frontier(nn.Module):
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
         self.register_buffer("counts", torch.zeros(len(COUNTS), dtype=torch.float64))
         self.generator = nn.Sequential(
-            nn.Linear(3 * dim, 2 * dim), nn.LeakyReLU(0.01), nn.Linear(2 * dim, dim), nn.LeakyReLU(0.01),
+            nn.Linear(3 * dim, 2 * dim),
+            nn.LeakyReLU(0.01),
+            nn.Linear(2 * dim, dim),
+            nn.LeakyReLU(0.01),
             nn.Linear(dim, dim),
-        )  # fmt: skip
+        )
         self.discriminator = nn.Sequential(
             nn.Linear(3 * dim, dim), nn.LeakyReLU(0.01), nn.Linear(dim, dim // 2 or 1), nn.LeakyReLU(0.01),
             nn.Linear(dim // 2 or 1, 1), nn.Sigmoid(),

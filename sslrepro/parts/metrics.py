@@ -29,8 +29,11 @@ def group_rates(label: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> dict[str,
     _, own_class, of_class = label.unique(return_inverse=True, return_counts=True)
     _, own_group = torch.where(inside, group, -1).unique(return_inverse=True)
     table = torch.zeros(len(of_class), int(own_group.max()) + 1, dtype=torch.float64, device=label.device)
-    table.index_put_((own_class[inside], own_group[inside]), torch.ones((), dtype=torch.float64, device=label.device),
-                     accumulate=True)  # fmt: skip
+    table.index_put_(
+        (own_class[inside], own_group[inside]),
+        torch.ones((), dtype=torch.float64, device=label.device),
+        accumulate=True,
+    )
     same = table[own_class, own_group]
     hits = torch.where(inside, same - 1, 0.0)
     misses = torch.where(inside, table.sum(0)[own_group] - same, 0.0)

@@ -326,8 +326,11 @@ def effect_panel(results: Results, axis: Any) -> str:
     """What the neighbour does, against no lookup and against SimCLR."""
     axis.axhline(0, color="#555555", linewidth=1)
     parts = []
-    pairs = [("neighbour minus no lookup", PALETTE[0], "o"), ("neighbour minus SimCLR", PALETTE[1], "s"),
-             ("oracle minus no lookup", PALETTE[2], "v")]  # fmt: skip
+    pairs = [
+        ("neighbour minus no lookup", PALETTE[0], "o"),
+        ("neighbour minus SimCLR", PALETTE[1], "s"),
+        ("oracle minus no lookup", PALETTE[2], "v"),
+    ]
     for place, (label, colour, marker) in enumerate(pairs):
         cells = {n: cell_of(difference(results, EFFECTS[label], name)) for name, n in lengths(results).items()}
         over_lengths(results, axis, cells, place, len(pairs), color=colour, marker=marker, linewidth=1.2, label=label)
@@ -341,8 +344,11 @@ def right_panel(results: Results, axis: Any) -> str:
     """How often neighbours share the class at the end of training."""
     cells = {n: right(results, name) for name, n in lengths(results).items()}
     over_lengths(results, axis, cells, 0, 1, color=PALETTE[0], marker="o", linewidth=1.2, label="nearest neighbour")
-    for level, text in ((chance(results), "chance"), (TIMES_CHANCE * chance(results), "least for a test"),
-                        (stated_value("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training")):  # fmt: skip
+    for level, text in (
+        (chance(results), "chance"),
+        (TIMES_CHANCE * chance(results), "least for a test"),
+        (stated_value("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training"),
+    ):
         axis.axhline(level, color="#555555", linestyle="--", linewidth=1)
         axis.annotate(text, (0.01, level), xycoords=axis.get_yaxis_transform(), xytext=(0, 3), fontsize=8,
                       textcoords="offset points", color="#555555")  # fmt: skip

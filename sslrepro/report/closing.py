@@ -57,8 +57,11 @@ def differences(results: Results, judged: list[tuple[Verdict, Effect | None]]) -
     same = [verdict.claim for verdict, effect in judged if effect and _includes(effect)]
     if same:
         out.append(f"They need not differ: our interval includes the paper's effect in {', '.join(same)}.")
-    unlike = [verdict.claim for verdict, effect in judged
-              if effect and effect.paper and effect.low is not None and effect.high < 0 < effect.paper]  # fmt: skip
+    unlike = [
+        verdict.claim
+        for verdict, effect in judged
+        if effect and effect.paper and effect.low is not None and effect.high < 0 < effect.paper
+    ]
     if unlike:
         out.append(
             f"Our interval lies on the other side of 0 in {', '.join(unlike)}: a longer run on larger images is "

@@ -208,8 +208,11 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
     became = mapped_columns(results)
     rows = rows_in_order(definition) + list(definition.variants)
     plot, axes = new_plot(1, 2, size=(11, 4.0))
-    main = [row for row in rows if definition.ours.get(row, {}).get("method", definition.method) == definition.method
-            and row in definition.rows][:1]  # fmt: skip
+    main = [
+        row
+        for row in rows
+        if definition.ours.get(row, {}).get("method", definition.method) == definition.method and row in definition.rows
+    ][:1]
     order = main + [row for row in rows if row not in main]  # the paper's own method has the first colour
     offsets = [0.04 * (place - (len(rows) - 1) / 2) for place in range(len(rows))]
     handles, sentences = [], []

@@ -92,8 +92,11 @@ def mean_difference(
     first: dict[float, str], second: dict[float, str], results: Results, score: str, zero: bool = False
 ) -> Cell | None:
     """Mean over the shares that both curves have as rows of their own of their difference, per seed."""
-    rows = [(first[share], second[share]) for share in first
-            if share in second and first[share] != second[share] and (zero or share > 0)]  # fmt: skip
+    rows = [
+        (first[share], second[share])
+        for share in first
+        if share in second and first[share] != second[share] and (zero or share > 0)
+    ]
     by_row = [paired_differences(gain(results, this, score), gain(results, other, score)) for this, other in rows]
     if not by_row:
         return None
@@ -183,8 +186,11 @@ def finding(results: Results) -> str:
         ("the farthest instead of random ones", distance_effect(results, "farthest", "random")),
         ("wrong neighbours at random instead of the nearest", error_effect(results)),
     ]
-    changes = [f"{what} change the gain by {format_cell(cell, sign=True)} points ({sign_word(cell)}, n = {cell.n})"
-            for what, cell in comparisons if cell]  # fmt: skip
+    changes = [
+        f"{what} change the gain by {format_cell(cell, sign=True)} points ({sign_word(cell)}, n = {cell.n})"
+        for what, cell in comparisons
+        if cell
+    ]
     if changes:
         text += f" {'; '.join(changes)}."
     errors = prediction(results)
@@ -380,8 +386,11 @@ def gain_panel(results: Results, axis: Any, score: str) -> str:
                       label=f"{right} right neighbours")  # fmt: skip
         values = ", ".join(f"{share:.0%} {format_cell(cell, sign=True)}" for share, cell in cells.items())
         parts.append(f"{right} {values or 'not run'}")
-    random = {share: cell for share, by in curve(results, wrong="random", score=score).items()
-              if share < 1 and (cell := cell_of(by))}  # fmt: skip
+    random = {
+        share: cell
+        for share, by in curve(results, wrong="random", score=score).items()
+        if share < 1 and (cell := cell_of(by))
+    }
     if random:
         axis.plot([100 * share for share in random], [cell.mean for cell in random.values()], "^:", color=PALETTE[3],
                   markersize=5, linewidth=1.2, label="nearest, wrong at random")  # fmt: skip

@@ -98,8 +98,11 @@ def missing_runs(
     profile: str, root: str | Path | None = None, seeds: int | None = None, read_images: bool = True
 ) -> list[tuple[TablePlan, Run]]:
     """What the ledger does not hold whole of the agenda, in its order."""
-    return [(plan, run) for plan, run in agenda(profile, root, seeds, read_images)
-            if ledger.published_record(run, plan) is None]  # fmt: skip
+    return [
+        (plan, run)
+        for plan, run in agenda(profile, root, seeds, read_images)
+        if ledger.published_record(run, plan) is None
+    ]
 
 
 def measured_costs(folder: Path) -> dict[str, list[tuple[float, float, float]]]:

@@ -149,8 +149,11 @@ def plan_definition(
             return runs("simclr", sets | {"epochs": 0})
         return runs("simclr" if name == "pixels" else name, sets, name == "pixels")
 
-    run_here = {name: sets for name, sets in definition.ours.items()
-                if runs_here(definition, scale, name) and not scale.lacks(sets)}  # fmt: skip
+    run_here = {
+        name: sets
+        for name, sets in definition.ours.items()
+        if runs_here(definition, scale, name) and not scale.lacks(sets)
+    }
     common = shared_settings([run_here[name] for name in definition.rows if name in run_here])
     cells: dict[tuple[str, str], list[Run]] = {}
     for column, more in columns_of(definition).items():

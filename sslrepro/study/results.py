@@ -186,8 +186,11 @@ def claims_of(definition: Definition) -> list[dict[str, Any]]:
     paper = papers.table(definition.id)["paper"]
     resting = {claim["id"] for claim in papers.claims_on(definition.id)}
     read = [f"v('{paper}','{name}')" for name in definition.values]
-    return [claim for claim in papers.claims().values()
-            if claim["id"] in resting or any(value in (papers.expression(claim) or "") for value in read)]  # fmt: skip
+    return [
+        claim
+        for claim in papers.claims().values()
+        if claim["id"] in resting or any(value in (papers.expression(claim) or "") for value in read)
+    ]
 
 
 def related_plans(plan: TablePlan) -> list[TablePlan]:

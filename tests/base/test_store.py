@@ -364,8 +364,11 @@ def test_names_are_the_folders_with_a_configuration(tmp_path):
 def test_the_key_of_an_evaluation_is_its_name_and_all_of_its_protocol():
     key = store.result_key("knn", {"k": 20, "temperature": 0.07})
     assert key == store.result_key("knn", {"temperature": 0.07, "k": 20}) and key.startswith("knn ")
-    others = [store.result_key("knn", {"k": 200, "temperature": 0.07}), store.result_key("knn", {"k": 20}),
-              store.result_key("few", {"k": 20, "temperature": 0.07})]  # fmt: skip
+    others = [
+        store.result_key("knn", {"k": 200, "temperature": 0.07}),
+        store.result_key("knn", {"k": 20}),
+        store.result_key("few", {"k": 20, "temperature": 0.07}),
+    ]
     assert len({key, *others}) == 4
 
 

@@ -85,8 +85,11 @@ def test_a_note_on_nothing_is_refused(pages, monkeypatch, tmp_path):
 
 
 def test_readers_see_no_line_numbers_of_a_source_they_do_not_have(pages):
-    texts = [pages.relations.readable(str(entry[key])) for entry in pages.relations.contradictions().values()
-             for key in ("statement_a", "statement_b", "analysis", "use")]  # fmt: skip
+    texts = [
+        pages.relations.readable(str(entry[key]))
+        for entry in pages.relations.contradictions().values()
+        for key in ("statement_a", "statement_b", "analysis", "use")
+    ]
     lines = [text for text in texts if re.search(r"\blines? \d", re.sub(r"Algorithm 1 \(lines? [\d-]+\)", "", text))]
     assert lines == [] and any("Algorithm 1 (line 10)" in text for text in texts)
 
@@ -172,9 +175,12 @@ def test_what_is_not_run_stands_as_printed(pages):
 def test_the_page_of_a_table_is_completed(pages):
     margin = "```{margin} **x**: within the paper\nLine 203: a number.\n```\n\n## What is varied"
     cells = [{"cell_type": "markdown", "source": [margin]}, {"cell_type": "code", "source": ["line 203"]}]
-    for name, ids in (("executed/ifnd_linear-cpu", ["scale-strip", "code-behind", "paper-columns"]),
-                      ("executed/nnclr_queue-cpu", ["scale-strip", "code-behind"]),
-                      ("executed/all_methods-cpu", ["code-behind"]), ("rule", [])):  # fmt: skip
+    for name, ids in (
+        ("executed/ifnd_linear-cpu", ["scale-strip", "code-behind", "paper-columns"]),
+        ("executed/nnclr_queue-cpu", ["scale-strip", "code-behind"]),
+        ("executed/all_methods-cpu", ["code-behind"]),
+        ("rule", []),
+    ):
         source = [json.dumps({"cells": cells})]
         pages.table_page.complete(None, name, source)
         completed = json.loads(source[0])["cells"]

@@ -139,9 +139,12 @@ def test_the_boards_count_all_claims():
 
 
 def test_expected_wrong_counts_every_judged_claim_once():
-    judged = [("cpu", "t", verdict("holds", n=3)), ("cpu", "u", verdict("holds", n=3)),
-              ("cpu", "t", Verdict("nnclr_c14", "t", "not tested", kind="order", n=3)),
-              ("cpu", "t", Verdict("nnclr_c15", "t", "inconclusive", kind="trend", n=5))]  # fmt: skip
+    judged = [
+        ("cpu", "t", verdict("holds", n=3)),
+        ("cpu", "u", verdict("holds", n=3)),
+        ("cpu", "t", Verdict("nnclr_c14", "t", "not tested", kind="order", n=3)),
+        ("cpu", "t", Verdict("nnclr_c15", "t", "inconclusive", kind="trend", n=5)),
+    ]
     wrong = expected(judged)
     assert (wrong.judged, wrong.decided) == (2, 1) and wrong.mean == pytest.approx(0.102, abs=0.004)
 

@@ -8,18 +8,21 @@ from sslrepro.study.profiles import PROFILES
 from tests.cli import command
 
 
-@pytest.mark.parametrize("words, message", [
-    (("reproduce", "nnclr_quue"), "got 'nnclr_quue'. Did you mean 'nnclr_queue'?"),
-    (("reproduce", "nnclr_queue", "--profile", "smok"), "Did you mean 'smoke'?"),
-    (("reproduce", "nnclr_queue", "--seeds", "0"), "seeds must be >= 1, got 0"),
-    (("train", "--method", "nnlcr"), "Did you mean 'nnclr'?"),
-    (("train", "--method", "nnclr", "--set", "settings.temprature=1"), "Did you mean 'temperature'?"),
-    (("train", "--method", "nnclr", "--set", "plan.epoch=1"), "Did you mean 'epochs'?"),
-    (("train", "--method", "nnclr", "--set", "views.recipe=\"byl\"", "--dry-run"), "Did you mean 'byol'?"),
-    (("train", "--method", "nnclr", "--data", "cifar10"), "give DATA=<dir>"),
-    (("evaluate", "nowhere"), "run must be a run's folder"),
-    (("reproduce", "nnclr_queue", "--profile", "paper"), "run by those who have the machine"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (("reproduce", "nnclr_quue"), "got 'nnclr_quue'. Did you mean 'nnclr_queue'?"),
+        (("reproduce", "nnclr_queue", "--profile", "smok"), "Did you mean 'smoke'?"),
+        (("reproduce", "nnclr_queue", "--seeds", "0"), "seeds must be >= 1, got 0"),
+        (("train", "--method", "nnlcr"), "Did you mean 'nnclr'?"),
+        (("train", "--method", "nnclr", "--set", "settings.temprature=1"), "Did you mean 'temperature'?"),
+        (("train", "--method", "nnclr", "--set", "plan.epoch=1"), "Did you mean 'epochs'?"),
+        (("train", "--method", "nnclr", "--set", 'views.recipe="byl"', "--dry-run"), "Did you mean 'byol'?"),
+        (("train", "--method", "nnclr", "--data", "cifar10"), "give DATA=<dir>"),
+        (("evaluate", "nowhere"), "run must be a run's folder"),
+        (("reproduce", "nnclr_queue", "--profile", "paper"), "run by those who have the machine"),
+    ],
+)
 def test_wrong_names_get_one_line_with_the_nearest(words, message, reply, monkeypatch):
     monkeypatch.setenv("SSLREPRO_DATA", "")
     status, _, err = reply(*words)

@@ -54,18 +54,21 @@ def test_wrong_input_is_one_line_before_anything_is_created(words, message, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["root"]
 
 
-@pytest.mark.parametrize("words, message", [
-    (["reproduce", "nnclr_queue", "--jobs", "0"], "--jobs: must be a whole number >= 1, got '0'"),
-    (["reproduce", "nnclr_queue", "--jobs", "1.5"], "--jobs: must be a whole number >= 1"),
-    (["ledger", "--threads", "0", "--budget", "9"], "--threads: must be a whole number >= 1"),
-    (["ledger", "--threads", "-1", "--budget", "9"], "--threads: must be a whole number >= 1, got '-1'"),
-    (["ledger", "--budget", "inf"], "--budget: must be > 0 seconds and finite, got 'inf'"),
-    (["ledger", "--budget", "-3"], "--budget: must be > 0 seconds"),
-    (["ledger", "--budget", "soon"], "--budget: must be > 0 seconds"),
-    (["ledger", "--budget", "3", "--export", "x"], "not allowed with argument"),
-    (["reproduce", "nnclr_queue", "--temperature", "0.2"], "unrecognized arguments: --temperature 0.2"),
-    (["reproduce", "nnclr_queue", "--dry-run", "--compare"], "not allowed with argument"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["reproduce", "nnclr_queue", "--jobs", "0"], "--jobs: must be a whole number >= 1, got '0'"),
+        (["reproduce", "nnclr_queue", "--jobs", "1.5"], "--jobs: must be a whole number >= 1"),
+        (["ledger", "--threads", "0", "--budget", "9"], "--threads: must be a whole number >= 1"),
+        (["ledger", "--threads", "-1", "--budget", "9"], "--threads: must be a whole number >= 1, got '-1'"),
+        (["ledger", "--budget", "inf"], "--budget: must be > 0 seconds and finite, got 'inf'"),
+        (["ledger", "--budget", "-3"], "--budget: must be > 0 seconds"),
+        (["ledger", "--budget", "soon"], "--budget: must be > 0 seconds"),
+        (["ledger", "--budget", "3", "--export", "x"], "not allowed with argument"),
+        (["reproduce", "nnclr_queue", "--temperature", "0.2"], "unrecognized arguments: --temperature 0.2"),
+        (["reproduce", "nnclr_queue", "--dry-run", "--compare"], "not allowed with argument"),
+    ],
+)
 def test_numbers_that_cannot_be_are_refused_while_parsing(words, message, capsys):
     with pytest.raises(SystemExit) as stop:
         parser().parse_args(words)

@@ -402,8 +402,11 @@ def test_equal_images_in_a_batch_get_different_views():
     for name, view in alone.items():
         out = augment_images(twins, view, generator()).flatten(1)
         assert len(torch.unique(out, dim=0)) >= 60, name
-    coins = {"flip": View(**WHOLE, flip=0.5), "gray": View(**WHOLE, flip=0.0, gray=0.5),
-             "solarise": View(**WHOLE, flip=0.0, solarise=0.5)}  # fmt: skip
+    coins = {
+        "flip": View(**WHOLE, flip=0.5),
+        "gray": View(**WHOLE, flip=0.0, gray=0.5),
+        "solarise": View(**WHOLE, flip=0.0, solarise=0.5),
+    }
     for name, view in coins.items():
         out = augment_images(twins, view, generator()).flatten(1)
         assert len(torch.unique((out * 1e4).round(), dim=0)) == 2, name

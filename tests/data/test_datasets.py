@@ -138,17 +138,20 @@ def test_labels_at():
         train.labels_at("famly")
 
 
-@pytest.mark.parametrize("changes, wording", [
-    ({"classes": 1}, r"data\.shapes: classes must be 2\.\.48, or 0 for all, got 1"),
-    ({"classes": 49}, r"data\.shapes: classes must be 2\.\.48"),
-    ({"side": 7}, r"data\.shapes: side must be >= 8 px, got 7"),
-    ({"n_train": 47}, r"data\.shapes: n_train must be >= the 48 classes, got 47"),
-    ({"n_test": 9, "classes": 10}, r"data\.shapes: n_test must be >= the 10 classes, got 9"),
-    ({"n_train": -1}, r"data\.load: n_train must be >= 0"),
-    ({"n_test": -1}, r"data\.load: n_test must be >= 0"),
-    ({"side": -8}, r"data\.load: side must be >= 0"),
-    ({"classes": -2}, r"data\.load: classes must be >= 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes, wording",
+    [
+        ({"classes": 1}, r"data\.shapes: classes must be 2\.\.48, or 0 for all, got 1"),
+        ({"classes": 49}, r"data\.shapes: classes must be 2\.\.48"),
+        ({"side": 7}, r"data\.shapes: side must be >= 8 px, got 7"),
+        ({"n_train": 47}, r"data\.shapes: n_train must be >= the 48 classes, got 47"),
+        ({"n_test": 9, "classes": 10}, r"data\.shapes: n_test must be >= the 10 classes, got 9"),
+        ({"n_train": -1}, r"data\.load: n_train must be >= 0"),
+        ({"n_test": -1}, r"data\.load: n_test must be >= 0"),
+        ({"side": -8}, r"data\.load: side must be >= 0"),
+        ({"classes": -2}, r"data\.load: classes must be >= 0"),
+    ],
+)
 def test_shapes_refuses(changes, wording):
     with pytest.raises(ValueError, match=wording):
         load(replace(TINY, **changes))
@@ -246,9 +249,12 @@ def test_fingerprints_change_with_pixels_labels_and_shape():
     changed = images.clone()
     changed[3, 2, 1, 1] = 1
     fingerprints = {
-        fingerprint(images, labels), fingerprint(changed, labels), fingerprint(images, labels.flip(0)),
-        fingerprint(images.view(4, 3, 4, 1), labels), fingerprint(images[:3], labels[:3]),
-    }  # fmt: skip
+        fingerprint(images, labels),
+        fingerprint(changed, labels),
+        fingerprint(images, labels.flip(0)),
+        fingerprint(images.view(4, 3, 4, 1), labels),
+        fingerprint(images[:3], labels[:3]),
+    }
     assert len(fingerprints) == 5 and all(len(mark) == 16 and int(mark, 16) >= 0 for mark in fingerprints)
     assert fingerprint(images.clone(), labels.clone()) in fingerprints
 
@@ -616,9 +622,12 @@ def test_stl10_as_torchvision_leaves_it(tmp_path, monkeypatch, offline):
     data = np.random.default_rng(0).integers(0, 256, (5, 3, 96, 96), dtype=np.uint8)
     stored = data.transpose(0, 1, 3, 2)  # column by column, as the binary files are
     files = {
-        "train_X.bin": stored[:3].tobytes(), "train_y.bin": bytes([1, 2, 10]), "unlabeled_X.bin": b"",
-        "test_X.bin": stored[3:].tobytes(), "test_y.bin": bytes([7, 1]),
-    }  # fmt: skip
+        "train_X.bin": stored[:3].tobytes(),
+        "train_y.bin": bytes([1, 2, 10]),
+        "unlabeled_X.bin": b"",
+        "test_X.bin": stored[3:].tobytes(),
+        "test_y.bin": bytes([7, 1]),
+    }
     sums = listed(tmp_path / kind.base_folder, files)
     (tmp_path / kind.base_folder / kind.class_names_file).write_text("\n".join("abcdefghij"))
     monkeypatch.setattr(kind, "train_list", sums[:3])

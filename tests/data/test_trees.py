@@ -87,8 +87,11 @@ def test_names_and_sizes_are_read_without_the_images(root, monkeypatch):
     assert list(folders.levels("zoo", root).items()) == [("kingdom", 3), ("order", 5), ("family", 6), ("leaf", 8)]
     assert folders.level_of("zoo", "order", root).names == ORDER
     assert folders.levels("zoo-order", root) == {}, "no tree of its own"
-    tree(root, "fine,coarse_id,coarse\n" + "".join(f"{leaf},{1 - i % 2},g{1 - i % 2}\n" for i, leaf in enumerate(LEAVES)),
-         "fine_to_coarse.csv")  # fmt: skip
+    tree(
+        root,
+        "fine,coarse_id,coarse\n" + "".join(f"{leaf},{1 - i % 2},g{1 - i % 2}\n" for i, leaf in enumerate(LEAVES)),
+        "fine_to_coarse.csv",
+    )
     assert "coarse" not in folders.levels("zoo", root), "tree.csv goes first"
     (root / "zoo" / "tree.csv").unlink()
     assert folders.levels("zoo", root) == {"coarse": 2, "leaf": 8}

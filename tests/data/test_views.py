@@ -170,8 +170,11 @@ def test_rows_are_the_images_of_their_index(data):
     source = batches(data, views=(UNCHANGED, UNCHANGED), labelled=True, n_support=5)
     batch = source.at(2)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in source.normalise)
-    for views, index in ((batch.views[0], batch.index), (batch.views[1], batch.index),
-                         (batch.support, batch.support_index)):  # fmt: skip
+    for views, index in (
+        (batch.views[0], batch.index),
+        (batch.views[1], batch.index),
+        (batch.support, batch.support_index),
+    ):
         expected = (data.images[index].float() / 255 - mean) / std
         assert (views - expected).abs().max() < 1e-5
     assert torch.equal(batch.label, data.labels[batch.index])

@@ -58,11 +58,14 @@ def test_a_step_is_the_loops_own():
     assert not any(torch.equal(a, b) for a, b in zip(before, method.encoder.parameters(), strict=True))
 
 
-@pytest.mark.parametrize(("method", "settings", "message"), [
-    ("simclr", {}, "evaluate.overhead: method must be nnclr, got 'simclr'"),
-    ("nnclr", {"queue_sizes": [64]}, r"evaluate.overhead: queue_sizes must be at least two lengths, got \[64\]"),
-    ("nnclr", {"queue_size": [64]}, "Did you mean 'queue_sizes'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        ("simclr", {}, "evaluate.overhead: method must be nnclr, got 'simclr'"),
+        ("nnclr", {"queue_sizes": [64]}, r"evaluate.overhead: queue_sizes must be at least two lengths, got \[64\]"),
+        ("nnclr", {"queue_size": [64]}, "Did you mean 'queue_sizes'"),
+    ],
+)
 def test_wrong_input_is_said(method, settings, message):
     config = profile("smoke").config(method, 0)
     with pytest.raises(ValueError, match=message):

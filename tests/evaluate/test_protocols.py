@@ -151,11 +151,14 @@ def test_a_low_temperature_is_the_nearest_neighbour(temperature):
     assert torch.equal(label[clear], train.y[top2.indices[clear, 0]])
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"k": 0}, "evaluate.knn: k must be >= 1, got 0"),
-    ({"temperature": 0.0}, "evaluate.knn: temperature must be > 0"),
-    ({"temperature": -1.0}, "evaluate.knn: temperature must be > 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"k": 0}, "evaluate.knn: k must be >= 1, got 0"),
+        ({"temperature": 0.0}, "evaluate.knn: temperature must be > 0"),
+        ({"temperature": -1.0}, "evaluate.knn: temperature must be > 0"),
+    ],
+)
 def test_knn_refuses(settings, message):
     with pytest.raises(ValueError, match=message):
         evaluate.run("knn", blobs(20), blobs(20), settings)

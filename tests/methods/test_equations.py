@@ -157,8 +157,11 @@ def slope(method, batch, progress, path: str, view: int, paths: list[str]) -> fl
     None where no call of the path's last module has that view's output: the views pass through it together.
     """
     words = path.removesuffix(" unit").split()
-    later = {other.removesuffix(" unit").split()[-1] for other in paths
-             if other.startswith(" ".join(words) + " ") and other != path} - {words[-1], "unit"}  # fmt: skip
+    later = {
+        other.removesuffix(" unit").split()[-1]
+        for other in paths
+        if other.startswith(" ".join(words) + " ") and other != path
+    } - {words[-1], "unit"}
     outputs = {name: [] for name in later}
     with torch.no_grad():
         target = torch.tensor(through(method, " ".join(words), batch.views[view])).double()

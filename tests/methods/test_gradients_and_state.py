@@ -228,8 +228,11 @@ def test_false_negatives_of_fnc_are_named_by_their_image():
     inputs = {"index": batch.index.tolist()}
     keys = reference.all_keys(out, inputs, state)
     settings, step = {"top_k": 5, "threshold": 0.9}, method.loss(batch, 0.5)
-    expected = [(image, keys[k][1]) for row, image in enumerate(inputs["index"])
-                for k in reference.false_negatives(row, keys, inputs, settings)]  # fmt: skip
+    expected = [
+        (image, keys[k][1])
+        for row, image in enumerate(inputs["index"])
+        for k in reference.false_negatives(row, keys, inputs, settings)
+    ]
     assert pairs(step.mined) == sorted(expected) and 0 < len(expected) < 5 * N
     assert step.metrics["false_negatives"].item() == pytest.approx(len(expected) / N)
 

@@ -39,7 +39,10 @@ def test_three_files_that_pass_as_written(tree, name, like):
     assert reply.returncode == 0 and reply.stdout.count("written") == 3, reply.stderr
     after = {path for path in tree.rglob("*") if path.is_file() and "__pycache__" not in str(path)} - before.keys()
     assert {str(path.relative_to(tree)) for path in after} == {
-        f"sslrepro/methods/{name}.py", f"tests/equations/{name}.py", f"book/methods/{name}.md"}  # fmt: skip
+        f"sslrepro/methods/{name}.py",
+        f"tests/equations/{name}.py",
+        f"book/methods/{name}.md",
+    }
     assert all(path.stat().st_mtime_ns == when for path, when in before.items()), "no other file is touched"
     checks = [
         "tests/methods/test_equations.py",

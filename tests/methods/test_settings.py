@@ -181,8 +181,11 @@ def test_a_younger_field_counts_only_where_it_changes_something():
 def test_every_default_is_allowed_and_every_number_is_bounded(name):
     config = methods.settings(name)
     check_values(config, name)
-    numbers = [key for key, value in vars(config).items()
-               if isinstance(value, int | float | tuple) and not isinstance(value, bool)]  # fmt: skip
+    numbers = [
+        key
+        for key, value in vars(config).items()
+        if isinstance(value, int | float | tuple) and not isinstance(value, bool)
+    ]
     assert not set(numbers) - set(methods.ranges(name)), "a number says in which range it lies"
 
 

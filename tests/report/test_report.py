@@ -147,12 +147,15 @@ def test_a_difference_of_differences_is_paired_as_a_whole():
     assert effect.mean == pytest.approx(sum(by_hand) / len(by_hand))
 
 
-@pytest.mark.parametrize("low, high, words", [
-    (1.0, 3.0, ["same sign as the paper", "the interval includes the paper's effect", "it excludes 0"]),
-    (-4.0, -1.0, ["opposite sign to the paper", "the interval excludes the paper's effect", "it excludes 0"]),
-    (-1.0, 4.0, ["same sign as the paper", "the interval includes the paper's effect", "it includes 0"]),
-    (None, None, []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "low, high, words",
+    [
+        (1.0, 3.0, ["same sign as the paper", "the interval includes the paper's effect", "it excludes 0"]),
+        (-4.0, -1.0, ["opposite sign to the paper", "the interval excludes the paper's effect", "it excludes 0"]),
+        (-1.0, 4.0, ["same sign as the paper", "the interval includes the paper's effect", "it includes 0"]),
+        (None, None, []),
+    ],
+)
 def test_an_effect_is_laid_against_the_papers_and_zero(low, high, words):
     middle = 1.0 if low is None else (low + high) / 2
     effect = effects.Effect("a minus b", middle, low, high, "points", 2.0)

@@ -137,8 +137,11 @@ def test_the_window_of_seppid_may_stand_as_printed():
 
 def test_equal_terms_give_one_view_methods_twice_the_epochs_and_samplers_a_training():
     cpu = profile("cpu")
-    twice = {name for name in methods.names()
-             if cpu.fair().config(name, 0).plan.epochs == 2 * cpu.config(name, 0).plan.epochs}  # fmt: skip
+    twice = {
+        name
+        for name in methods.names()
+        if cpu.fair().config(name, 0).plan.epochs == 2 * cpu.config(name, 0).plan.epochs
+    }
     assert twice == {"instdisc", "invp", "isl", "la"}
     assert cpu.fair().config("invp", 0, {"epochs": 250}).plan.epochs == 8, "of a table's budget too"
     assert cpu.fair().config("invp", 0, {"epochs": 0}).plan.epochs == 0

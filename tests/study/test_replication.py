@@ -31,17 +31,20 @@ def moved(*gaps: float) -> dict[int, float]:
 # --- the rule ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gaps, outcome", [
-    ((0, 0, 0, 0, 0), "same"),
-    ((0, 0, 0), "same"),  # fewer seeds than are published
-    ((0.4, -0.3, 0.1, -0.2, 0.3), "agrees"),
-    ((1e-12, 0, 0, 0, -1e-12), "agrees"),  # not to the bit
-    ((2.0, 2.1, 1.9, 2.2, 1.8), "differs"),
-    ((0.5, 0.5, 0.5), "differs"),  # always by the same: no noise
-    ((0.0,), "same"),
-    ((2.5,), "agrees"),
-    ((9.0,), "differs"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "gaps, outcome",
+    [
+        ((0, 0, 0, 0, 0), "same"),
+        ((0, 0, 0), "same"),  # fewer seeds than are published
+        ((0.4, -0.3, 0.1, -0.2, 0.3), "agrees"),
+        ((1e-12, 0, 0, 0, -1e-12), "agrees"),  # not to the bit
+        ((2.0, 2.1, 1.9, 2.2, 1.8), "differs"),
+        ((0.5, 0.5, 0.5), "differs"),  # always by the same: no noise
+        ((0.0,), "same"),
+        ((2.5,), "agrees"),
+        ((9.0,), "differs"),
+    ],
+)
 def test_the_outcome_follows_the_seeds_that_both_have(gaps, outcome):
     assert compare_values(moved(*gaps), PUBLISHED)[0] == outcome
 

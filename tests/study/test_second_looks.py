@@ -40,8 +40,11 @@ def test_the_same_numbers_on_later_seeds_give_the_same_verdict(contradicted):
     results, verdict = contradicted["nnclr_c13"]
     (plan,) = second_looks.plans_again(results, verdict.claim)
     first = {key: results.plan.cells[key] for key in plan.cells}
-    records = {later.name: results.known[run.name] for key, runs in plan.cells.items()
-             for run, later in zip(first[key], runs, strict=True)}  # fmt: skip
+    records = {
+        later.name: results.known[run.name]
+        for key, runs in plan.cells.items()
+        for run, later in zip(first[key], runs, strict=True)
+    }
     cells, _ = second_looks._measured([Results(plan, records)])
     again = second_looks.judge(papers.claims()[verdict.claim], cells)
     assert (again.verdict, again.n) == ("contradicted", 3) and again.gap == pytest.approx(verdict.gap)

@@ -161,12 +161,15 @@ def test_a_name_that_does_not_exist_is_one_clear_error(change, message):
 # --- mapping ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, printed, ours", [
-    ("cpu", (100, 200, 300, 400, 800, 1000), (2, 3, 5, 6, 13, 16)),
-    ("gpu", (100, 200, 400, 800, 1000), (40, 80, 160, 320, 400)),
-    ("smoke", (100, 800), (1, 2)),
-    ("paper", (100, 800), (100, 800)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, printed, ours",
+    [
+        ("cpu", (100, 200, 300, 400, 800, 1000), (2, 3, 5, 6, 13, 16)),
+        ("gpu", (100, 200, 400, 800, 1000), (40, 80, 160, 320, 400)),
+        ("smoke", (100, 800), (1, 2)),
+        ("paper", (100, 800), (100, 800)),
+    ],
+)
 def test_epochs_are_mapped_in_proportion(name, printed, ours):
     base = profile(name)
     assert tuple(base.at({"epochs": epochs}).plan.epochs for epochs in printed) == ours

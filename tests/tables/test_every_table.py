@@ -24,8 +24,11 @@ def results(smoke_runs):
 def test_every_run_is_there_and_whole(name, results, smoke_runs):
     plan = results[name].plan
     assert plan.runs and all(ledger.find_record(run, plan, smoke_runs) for run in plan.runs)
-    failed = [run.name for run in plan.runs if not is_complete(run, Store(smoke_runs))
-              and ledger.published_record(run, plan) is None]  # fmt: skip
+    failed = [
+        run.name
+        for run in plan.runs
+        if not is_complete(run, Store(smoke_runs)) and ledger.published_record(run, plan) is None
+    ]
     assert failed == []
 
 
