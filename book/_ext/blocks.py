@@ -60,7 +60,7 @@ class Block(SphinxDirective):
         """A link to a page of the book, `address` seen from its root."""
         return nodes.reference("", words, refuri="../" * self.env.docname.count("/") + address, internal=True)
 
-    def named(self, name: str) -> list[nodes.Node | str]:
+    def id_link(self, name: str) -> list[nodes.Node | str]:
         """An id of a claim, contradiction, table or figure, linked where the book has a place for it."""
         if name in papers.claims():
             return [self.link(name, f"claims.html#{name}")]

@@ -62,7 +62,7 @@ class ClaimsList(Block):
         came = [para(*line, kind="came") for line in self.lines(claim)]
         about: list[list[nodes.Node | str]] = []
         where = [source for source in claim["rests_on"] if source != "text"]
-        rests = list_of([self.named(source) for source in dict.fromkeys([*where, *tables_of()[name]])])
+        rests = list_of([self.id_link(source) for source in dict.fromkeys([*where, *tables_of()[name]])])
         text = ["the paper's text"] if "text" in claim["rests_on"] else []
         about.append(["rests on ", *rests, *([" and "] if rests and text else []), *text])
         tables = [definitions()[table] for table in tables_of()[name] if table in definitions()]
@@ -72,7 +72,7 @@ class ClaimsList(Block):
         adapted = [d.adapted[name] for d in definitions().values() if name in getattr(d, "adapted", {})]
         related = [contradiction for contradiction, ids in concerns().items() if name in ids]
         if related:
-            about.append(["see ", *list_of([self.named(contradiction) for contradiction in related])])
+            about.append(["see ", *list_of([self.id_link(contradiction) for contradiction in related])])
         words = para(strong(name), f" {claim['text']}", kind="name")
         kind = " ".join(f"is-{classes_of(verdict)}" for verdict in self.verdicts_of(name))
         entry = div(f"entry claim {kind}", words, *came, para(*list_of(about, " · "), kind="about"), id=name)

@@ -47,7 +47,7 @@ class Contradictions(Block):
         sides = [div("side", para(readable(contradiction[side]))) for side in ("statement_a", "statement_b")]
         entry += div("sides", *sides)
         if mirrored := re.fullmatch(r"see (\w+)", contradiction["analysis"].strip()):
-            entry += para("Described under ", *self.named(mirrored[1]), ".", kind="analysis")
+            entry += para("Described under ", *self.id_link(mirrored[1]), ".", kind="analysis")
             return entry
         entry += para(readable(contradiction["analysis"]), kind="analysis")
         if note is not None and any(line.strip() for line in note):
@@ -55,14 +55,14 @@ class Contradictions(Block):
         entry += para(strong("What we do."), f" {readable(contradiction['use'])}", kind="use")
         lines = []
         if ids := concerns()[name]:
-            lines.append(["concerns ", *list_of([self.named(other) for other in ids])])
+            lines.append(["concerns ", *list_of([self.id_link(other) for other in ids])])
         ran = [d for d in definitions().values() if name in getattr(d, "margin", ())]
         for definition in ran:
             shown = self.pages(definition.id)
             lines.append(
-                ["run in ", *self.named(definition.id), ": ", *list_of(shown, "· ")]
+                ["run in ", *self.id_link(definition.id), ": ", *list_of(shown, "· ")]
                 if shown
-                else ["to be run in ", *self.named(definition.id)]
+                else ["to be run in ", *self.id_link(definition.id)]
             )
         if lines:
             entry += para(*list_of(lines, " · "), kind="about")

@@ -41,13 +41,13 @@ class PaperTables(Block):
             para(strong(name), f" {definition.title if definition else varied}", kind="name"),
             para(definition.question if definition else f"Data: {table['dataset']}.", kind="asks"),
             para(*status, kind="came"),
-            self.printed(table, definition is not None),
+            self.paper_numbers(table, definition is not None),
             *self.rest(table["id"], papers.claims_on(table["id"]), definition),
             id=table["id"],
         )
 
     @staticmethod
-    def printed(table: dict[str, Any], folded: bool) -> nodes.Node:
+    def paper_numbers(table: dict[str, Any], folded: bool) -> nodes.Node:
         """The paper's numbers; folded where our own page shows them too."""
         if not folded:
             return raw(as_printed(table))
@@ -57,11 +57,11 @@ class PaperTables(Block):
         """The claims on a table or figure, and the contradictions that concern it."""
         lines = []
         if claims:
-            lines.append(["claims ", *list_of([self.named(claim["id"]) for claim in claims])])
+            lines.append(["claims ", *list_of([self.id_link(claim["id"]) for claim in claims])])
         related = [contradiction for contradiction, ids in concerns().items() if name in ids]
         related += [note for note in getattr(definition, "margin", ()) if note not in related]
         if related:
-            lines.append(["contradictions ", *list_of([self.named(contradiction) for contradiction in related])])
+            lines.append(["contradictions ", *list_of([self.id_link(contradiction) for contradiction in related])])
         return [para(*list_of(lines, " · "), kind="about")] if lines else []
 
 

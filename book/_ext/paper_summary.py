@@ -52,7 +52,7 @@ class PaperSummary(Block):
                 ]
             text = f" {claim['text'].rstrip('.')}{sizes(claim, entries)}."
             lines.append(
-                nodes.list_item("", para(*(marks or [raw(badge("not judged")), " "]), self.named(name)[0], text))
+                nodes.list_item("", para(*(marks or [raw(badge("not judged")), " "]), self.id_link(name)[0], text))
             )
         own = {claim["id"] for claim in claims}
         by_scale: dict[str, dict[str, Verdict]] = {}

@@ -16,7 +16,7 @@ class FigureClaims(PaperFigures):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
-        home = para("In the paper: ", *self.named(name), kind="came")
+        home = para("In the paper: ", *self.id_link(name), kind="came")
         shown = getattr(evolution.DEFINITIONS.get(name), "arms", ())
         ran = list(dict.fromkeys(maps.ARMS[arm].method for arm in shown))
         if ran:
@@ -38,9 +38,9 @@ class MethodTables(Block):
         for name, definition in definitions().items():
             if self.arguments[0] not in trained_methods(definition):
                 continue
-            claims = [self.named(claim["id"]) for claim in papers.claims_on(name)]
+            claims = [self.id_link(claim["id"]) for claim in papers.claims_on(name)]
             shown = self.pages(name) or [["not run yet"]]
-            head = para(strong(definition.title), " (", *self.named(name), "): ", *list_of(shown, "· "), kind="name")
+            head = para(strong(definition.title), " (", *self.id_link(name), "): ", *list_of(shown, "· "), kind="name")
             out.append(div("entry", head, *([para("claims ", *list_of(claims), kind="about")] if claims else [])))
         return out
 

@@ -105,7 +105,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-def shown(operand: Any, at: str) -> str:
+def in_words(operand: Any, at: str) -> str:
     """An operand as a reader may see it: with its column, or row, where a pattern hides it."""
     place = [part for part in at.split("/")[1:] if part != "*"]
     if not place or "/" in str(operand) or is_number(str(operand)):
@@ -153,11 +153,11 @@ class Reading:
         """A sum of cells."""
         return linear(text, self.at)
 
-    def shown(self, text: Any) -> str:
+    def in_words(self, text: Any) -> str:
         """The operand in words."""
-        return shown(text, self.at)
+        return in_words(text, self.at)
 
-    def measured(self, operands: Sequence[Any]) -> list[Any]:
+    def measured_operands(self, operands: Sequence[Any]) -> list[Any]:
         """The operands without those that may be left out and are not measured."""
         return [operand for operand in operands if not self.left_out(operand)]
 
@@ -178,23 +178,23 @@ def order(reading: Reading) -> Statistic:
     more, less = statement["more"], statement.get("less", 0)
     effect = reading.operand(more).minus(reading.operand(less))
     by = linear(str(statement["by"])) if "by" in statement and reading.sizes else Contrast({})
-    tree = effect.minus(by, f"{reading.shown(more)} above {reading.shown(less)}")
+    tree = effect.minus(by, f"{reading.in_words(more)} above {reading.in_words(less)}")
     return Statistic(statement["kind"], tree, effect)
 
 
 def trend(reading: Reading) -> Statistic:
     """A least-squares slope above zero, or below it."""
     statement = reading.statement
-    rows = reading.measured(statement["rows"])
+    rows = reading.measured_operands(statement["rows"])
     cells = [reading.operand(row) for row in rows]
     over = statement.get("over")
     if over is not None:
         require(len(over) == len(statement["rows"]), reading.owner, "over", "as long as rows", over)
         over = [x for x, row in zip(over, statement["rows"], strict=True) if row in rows]
     rising = slope(cells, over)
-    words = f"{reading.shown(rows[0])} to {rows[-1]} {'falls' if statement.get('falls') else 'rises'}"
+    words = f"{reading.in_words(rows[0])} to {rows[-1]} {'falls' if statement.get('falls') else 'rises'}"
     tree = Contrast({}).minus(rising) if statement.get("falls") else rising
-    return Statistic("trend", tree.named(words), cells[-1].minus(cells[0]), reading.absent(statement["rows"]))
+    return Statistic("trend", tree.with_words(words), cells[-1].minus(cells[0]), reading.absent(statement["rows"]))
 
 
 def slope(cells: Sequence[Contrast], over: Sequence[float] | None = None) -> Contrast:
@@ -214,11 +214,12 @@ def slope(cells: Sequence[Contrast], over: Sequence[float] | None = None) -> Con
 def best(reading: Reading) -> Statistic:
     """One cell above each of its rivals."""
     statement = reading.statement
-    rivals = reading.measured(statement["rivals"])
+    rivals = reading.measured_operands(statement["rivals"])
     require(bool(rivals), reading.owner, "rivals", "at least one that is measured", statement["rivals"])
     cell = statement["cell"]
     parts = [
-        reading.operand(cell).minus(reading.operand(rival), f"{reading.shown(cell)} above {rival}") for rival in rivals
+        reading.operand(cell).minus(reading.operand(rival), f"{reading.in_words(cell)} above {rival}")
+        for rival in rivals
     ]
     return Statistic("best", every(parts), parts[0] if len(parts) == 1 else None, reading.absent(statement["rivals"]))
 
@@ -226,7 +227,7 @@ def best(reading: Reading) -> Statistic:
 def equivalence(reading: Reading) -> Statistic:
     """Two one-sided tests of every pair of cells, or of the first against the others; `rise_only` asks one side."""
     statement = reading.statement
-    names = reading.measured(statement["cells"])
+    names = reading.measured_operands(statement["cells"])
     cells = [reading.operand(name) for name in names]
     within = float(statement["within"])
     require(within > 0, reading.owner, "within", "> 0", within)
@@ -256,8 +257,8 @@ def several(reading: Reading) -> Statistic:
             continue
         statistic = statistic_of(part, reading.sizes, reading.is_measured, reading.owner)
         absent += statistic.absent
-        named = statistic.tree.named(part["words"]) if "words" in part else statistic.tree
-        parts.append((named, statistic.effect))
+        part_tree = statistic.tree.with_words(part["words"]) if "words" in part else statistic.tree
+        parts.append((part_tree, statistic.effect))
     require(bool(parts), reading.owner, "of", "at least one part that is measured", statement["of"])
     trees = tuple(tree for tree, _ in parts)
     count = statement["count"] if statement["kind"] == "count" else len(trees)

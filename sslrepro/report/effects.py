@@ -57,7 +57,7 @@ class Effect:
         return [*out, f"it {'includes' if self.low <= 0 <= self.high else 'excludes'} 0"]
 
     @property
-    def undecided(self) -> bool:
+    def is_undecided(self) -> bool:
         """Whether the interval holds both 0 and the paper's effect, so that these seeds tell neither."""
         if self.paper is None or self.low is None or self.high is None or not self.compares:
             return False

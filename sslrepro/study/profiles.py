@@ -77,7 +77,7 @@ class Profile:
         """This scale on equal terms: as many encoded views for every method, and samplers trained as long as runs."""
         return replace(self, equal_views=True, sampler_share=1.0)
 
-    def scaled(self, method: str, of_table: dict[str, Any] | None = None, usual_batch: int = 0) -> dict[str, Any]:
+    def settings_at(self, method: str, of_table: dict[str, Any] | None = None, usual_batch: int = 0) -> dict[str, Any]:
         """A method's settings at this scale, each by its field's own rule (methods/kinds.py); none at paper scale.
 
         of_table      what a table sets, in the paper's units
@@ -88,7 +88,7 @@ class Profile:
         plan = self.plan
         scale = Scale(self.n_train, self.classes, plan.epochs, plan.batch_size, usual_batch or plan.batch_size,
                       self.heads, self.sampler_share)  # fmt: skip
-        return methods.scaled(method, scale, of_table or {})
+        return methods.settings_at(method, scale, of_table or {})
 
     def lacks(self, of_run: dict[str, Any]) -> str:
         """Why a run cannot be had at this scale; "" where it can."""
@@ -172,7 +172,7 @@ class Profile:
         here = self.at({name: value for name, value in paper.items() if name in RUN})
         if self.equal_views and methods.encodes_one_view(method):
             here = replace(here, plan=replace(here.plan, epochs=2 * here.plan.epochs))
-        settings = here.scaled(method, of_method, self.plan.batch_size)
+        settings = here.settings_at(method, of_method, self.plan.batch_size)
         data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
         return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
 

@@ -159,7 +159,7 @@ def test_a_difference_of_differences_is_paired_as_a_whole():
 def test_an_effect_is_laid_against_the_papers_and_zero(low, high, words):
     middle = 1.0 if low is None else (low + high) / 2
     effect = effects.Effect("a minus b", middle, low, high, "points", 2.0)
-    assert effect.lenses == words and effect.undecided is (low == -1.0)
+    assert effect.lenses == words and effect.is_undecided is (low == -1.0)
     assert replace(effect, compares=False).lenses == []
 
 
