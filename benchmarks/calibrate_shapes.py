@@ -30,10 +30,10 @@ ASKED = {
 }
 
 
-def measured(seed: int) -> dict[str, float]:
+def measurements(seed: int) -> dict[str, float]:
     """The five numbers, in percent."""
     cpu = profile("cpu")
-    found = {}
+    numbers = {}
     for method, epochs in (("simclr", 0), ("simclr", None), ("supcon", None)):
         config = cpu.config(method, seed)
         config = replace(config, data=resolve(config.data))
@@ -42,25 +42,25 @@ def measured(seed: int) -> dict[str, float]:
         splits = load(config.data)
         normalise = splits[0].mean_std()
         with tempfile.TemporaryDirectory() as folder:
-            made = train(config, Path(folder), splits[0])
-        features = [evaluate.features(made.encoder, split, normalise) for split in splits]
+            trained_method = train(config, Path(folder), splits[0])
+        features = [evaluate.features(trained_method.encoder, split, normalise) for split in splits]
         accuracy = 100 * evaluate.run("linear", *features)["linear_top1"]
-        name = "random encoder" if epochs == 0 else type(made).__name__
-        found[f"{name}, linear"] = accuracy
+        name = "random encoder" if epochs == 0 else type(trained_method).__name__
+        numbers[f"{name}, linear"] = accuracy
         if name == "SimCLR":
-            z = encode_images(nn.Sequential(made.encoder, made.projector), splits[0], normalise)
+            z = encode_images(nn.Sequential(trained_method.encoder, trained_method.projector), splits[0], normalise)
             match = neighbour_match(Features(z, splits[0].labels))
-            found["SimCLR, nearest neighbour in the embedding has the class"] = 100 * match
+            numbers["SimCLR, nearest neighbour in the embedding has the class"] = 100 * match
     pixels = [evaluate.pixels(split) for split in splits]
-    found["pixels, 20-NN"] = 100 * evaluate.run("knn", *pixels)["knn_top1"]
-    return found
+    numbers["pixels, 20-NN"] = 100 * evaluate.run("knn", *pixels)["knn_top1"]
+    return numbers
 
 
 if __name__ == "__main__":
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])
     torch.set_num_threads(1)
-    runs = [measured(seed) for seed in words.parse_args().seeds]
+    runs = [measurements(seed) for seed in words.parse_args().seeds]
     for name, (low, high) in ASKED.items():
         values = [run[name] for run in runs]
         inside = all(low <= value <= high for value in values)

@@ -25,7 +25,7 @@ from sslrepro.training.loop import threads
 REPEATS = 5
 
 
-def measured(work: Callable[[int], Callable[[], object]], sizes: list[int], device: str) -> list[float]:
+def measure(work: Callable[[int], Callable[[], object]], sizes: list[int], device: str) -> list[float]:
     """Median seconds of one call at each size; what is prepared for a size is not timed."""
     out = []
     for size in sizes:
@@ -92,7 +92,7 @@ def lines(device: str) -> list[dict]:
     ]
     out = []
     for what, over, work, sizes, expected in plan:
-        values = measured(work, sizes, device)
+        values = measure(work, sizes, device)
         out.append({"what": what, "over": over, "sizes": sizes, "seconds": values, "expected": expected,
                     "exponent": exponent(sizes, values)})  # fmt: skip
     return out
@@ -101,14 +101,14 @@ def lines(device: str) -> list[dict]:
 def main(device: str = "cpu") -> None:
     """Print and save every line."""
     with threads(1):
-        found, where = lines(device), environment(device)
-    for line in found:
+        rows, where = lines(device), environment(device)
+    for line in rows:
         times = "  ".join(f"{1000 * value:.2f}" for value in line["seconds"])
         fit = f"exponent {line['exponent']:5.2f} (allowed {line['expected']})"
         print(f"{line['what']:22} over {line['over']:22} {fit}  ms: {times}")
     memory = {str(m): sum(t.nbytes for t in Queue(m, 256).state_dict().values()) for m in (8_192, 32_768, 98_304)}
     path = Path(__file__).parent / "results" / f"growth-{torch.device(device).type}.json"
-    write_json(path, {"environment": where, "lines": found, "queue_bytes": memory})
+    write_json(path, {"environment": where, "lines": rows, "queue_bytes": memory})
     print(f"bytes of a queue of 256 numbers a row: {memory}\nsaved {path}")
 
 

@@ -14,9 +14,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--experiments", type=int, default=EXPERIMENTS)
     parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    lines = simulation(given.experiments)
+    settings = parser.parse_args()
+    lines = simulation(settings.experiments)
     print(as_markdown(lines), end="")
-    if given.write:
-        (PROJECT / "sslrepro" / "claims" / "error_rates.json").write_text(as_json(lines, given.experiments))
+    if settings.write:
+        (PROJECT / "sslrepro" / "claims" / "error_rates.json").write_text(as_json(lines, settings.experiments))
         (PROJECT / "docs" / "adr" / "rule_error_rates.md").write_text(as_markdown(lines))

@@ -49,14 +49,14 @@ def seconds(work: Callable[[], object], device: str) -> float:
     return time.perf_counter() - begun
 
 
-def counted(work: Callable[[], object]) -> int:
+def count_flops(work: Callable[[], object]) -> int:
     """Multiplications and additions of one call's matrix products and convolutions, each counted."""
     with FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops()
 
 
-def compared(
+def comparison(
     name: str,
     unit_: str,
     amount: float,
@@ -74,7 +74,7 @@ def compared(
     flops                 multiplications and additions of ours; counted where not given
     """
     peer_amount = amount if peer_amount is None else peer_amount
-    flops = counted(ours) if flops is None else flops
+    flops = count_flops(ours) if flops is None else flops
     if peer:
         peer()
     times = [(seconds(ours, device), seconds(peer, device) if peer else None) for _ in range(repeats)]
@@ -94,11 +94,11 @@ def peaks(device: str) -> dict[str, float]:
     a = torch.randn(2048, 2048, device=device)
     product = min(seconds(lambda: a @ a, device) for _ in range(5))
     copied = min(seconds(lambda: a.clone(), device) for _ in range(5))
-    found = {"flops_per_second": 2 * 2048**3 / product, "bytes_per_second": 2 * a.nbytes / copied}
+    limits = {"flops_per_second": 2 * 2048**3 / product, "bytes_per_second": 2 * a.nbytes / copied}
     if device != "cpu":  # what autocast multiplies in
         b = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
-        found["bf16_flops_per_second"] = 2 * 8192**3 / min(seconds(lambda: b @ b, device) for _ in range(5))
-    return found
+        limits["bf16_flops_per_second"] = 2 * 8192**3 / min(seconds(lambda: b @ b, device) for _ in range(5))
+    return limits
 
 
 def views(cpu: Profile, device: str) -> Iterator[dict]:
@@ -119,14 +119,14 @@ def views(cpu: Profile, device: str) -> Iterator[dict]:
             for picture in pictures:
                 pipeline(picture), pipeline(picture)
 
-        yield compared(f"two views, {side} px", "images/s", 512, ours, device, torchvision, "torchvision v2", 64)
+        yield comparison(f"two views, {side} px", "images/s", 512, ours, device, torchvision, "torchvision v2", 64)
         if HAS_LIGHTLY:
             loader = endless(train.images[:256].cpu(), lightly_transform(view, side), 128)
 
             def lightly(loader=loader) -> None:
                 next(loader)
 
-            yield compared(f"two views, {side} px", "images/s", 512, ours, device, lightly, "lightly", 128)
+            yield comparison(f"two views, {side} px", "images/s", 512, ours, device, lightly, "lightly", 128)
 
 
 def steps(cpu: Profile, device: str) -> Iterator[dict]:
@@ -156,7 +156,7 @@ def steps(cpu: Profile, device: str) -> Iterator[dict]:
             loader = endless(train.images[:1024], lightly_transform(view, config.data.side), BATCH)
             size = config.settings.get("queue_size", 0)
             peer = LightlyStep(method, encoder(config.encoder).train(), loader, size)
-        row = compared(f"step of {method}", "images/s", BATCH, step, device, peer, "lightly" if peer else "")
+        row = comparison(f"step of {method}", "images/s", BATCH, step, device, peer, "lightly" if peer else "")
         share = statistics.median(seconds(views_only, device) / seconds(step, device) for _ in range(REPEATS))
         yield row | {"views_share": share}
 
@@ -180,7 +180,7 @@ def renewals(cpu: Profile, device: str) -> Iterator[dict]:
         net.refresh(lambda part: encode_images(part, train, source.normalise), 0.5)
 
     clusterings = len(config.settings["clusters"])
-    row = compared(f"pseudo-labels of {len(train):,} images, {clusterings} clusterings", "passes/s", 1, renew, device)
+    row = comparison(f"pseudo-labels of {len(train):,} images, {clusterings} clusterings", "passes/s", 1, renew, device)
     each = statistics.median(seconds(step, device) for _ in range(20))
     every = max(1, round(config.settings["every"] * config.plan.epochs)) * source.per_epoch
     yield row | {"training_share": 1 / row["ours"] / (1 / row["ours"] + every * each)}
@@ -225,8 +225,8 @@ def large_steps(device: str) -> Iterator[dict]:
                         source.at(next(places))
 
                 name = f"step of {method}, ResNet-18, batch {size}" + (f", {how}" if how != "no" else "")
-                flops = counted(some) if flops is None else flops  # of the plain step, which is counted exactly
-                row = compared(name, "images/s", 20 * size, some, device, flops=flops)
+                flops = count_flops(some) if flops is None else flops  # of the plain step, which is counted exactly
+                row = comparison(name, "images/s", 20 * size, some, device, flops=flops)
                 share = seconds(some_views, device) / (20 * size / row["ours"])
                 yield row | {"views_share": share, "peak": "bf16_flops_per_second"}
 
@@ -248,7 +248,7 @@ def searches(device: str) -> Iterator[dict]:
         def look(queue=queue, query=query) -> None:
             nearest(query, queue)
 
-        yield compared(f"nearest of {size:,} x 256", "queries/s", BATCH, look, device, peer,
+        yield comparison(f"nearest of {size:,} x 256", "queries/s", BATCH, look, device, peer,
                        "faiss flat" if peer else "", flops=2 * BATCH * size * 256)  # fmt: skip
     rows = unit(torch.randn(8_192, 128, device=device))
     index = torch.arange(len(rows), device=device)
@@ -262,7 +262,7 @@ def searches(device: str) -> Iterator[dict]:
 
         NearestNeighbors(n_neighbors=5, algorithm="brute", n_jobs=1).fit(rows.cpu().numpy()).kneighbors()
 
-    yield compared("4-NN graph of 8,192 x 128", "images/s", 8_192, graph, device, sklearn_graph, "scikit-learn",
+    yield comparison("4-NN graph of 8,192 x 128", "images/s", 8_192, graph, device, sklearn_graph, "scikit-learn",
                    flops=2 * 8_192**2 * 128)  # fmt: skip
     for size, repeats in ((10_000, REPEATS), (32_000, 2), (128_000, 1)):
         x = unit(torch.randn(size, 256, device=device))
@@ -278,7 +278,7 @@ def searches(device: str) -> Iterator[dict]:
         def mine(x=x) -> None:
             similar_pairs(x, 0.97, 0.99)
 
-        yield compared(f"pairs among {size:,} x 256", "vectors/s", size, mine, device, peer,
+        yield comparison(f"pairs among {size:,} x 256", "vectors/s", size, mine, device, peer,
                        "faiss range search" if peer else "", flops=size * size * 256, repeats=repeats)  # fmt: skip
 
 
@@ -306,7 +306,7 @@ def clusterings(device: str) -> Iterator[dict]:
             kmeans(x, k, 0)
 
         for name, peer in peers.items():
-            yield compared(f"k-means {k:,} of 20,000 x 128", "runs/s", 1, ours, device, peer, name, repeats=3)
+            yield comparison(f"k-means {k:,} of 20,000 x 128", "runs/s", 1, ours, device, peer, name, repeats=3)
 
 
 def evaluations(device: str) -> Iterator[dict]:
@@ -318,13 +318,13 @@ def evaluations(device: str) -> Iterator[dict]:
     def sklearn_knn() -> None:
         from sklearn.neighbors import KNeighborsClassifier
 
-        made = KNeighborsClassifier(20, algorithm="brute", n_jobs=1).fit(unit(x).numpy(), y.numpy())
-        made.predict_proba(unit(x).numpy())
+        classifier = KNeighborsClassifier(20, algorithm="brute", n_jobs=1).fit(unit(x).numpy(), y.numpy())
+        classifier.predict_proba(unit(x).numpy())
 
     def ours_knn() -> None:
         knn.scores(split, split, knn.Protocol(), 0)
 
-    yield compared("20-NN evaluation, 4,096 x 128", "images/s", 4096, ours_knn, device, sklearn_knn, "scikit-learn",
+    yield comparison("20-NN evaluation, 4,096 x 128", "images/s", 4096, ours_knn, device, sklearn_knn, "scikit-learn",
                    flops=2 * 4096**2 * 128)  # fmt: skip
 
     def sklearn_probe() -> None:
@@ -335,7 +335,7 @@ def evaluations(device: str) -> Iterator[dict]:
     def ours_probe() -> None:
         linear.fit(split.x, split.y, 16, 1e-3, 100)
 
-    yield compared("linear probe, 4,096 x 128", "fits/s", 1, ours_probe, device, sklearn_probe, "scikit-learn")
+    yield comparison("linear probe, 4,096 x 128", "fits/s", 1, ours_probe, device, sklearn_probe, "scikit-learn")
 
 
 def main(device: str = "cpu") -> None:
@@ -351,7 +351,7 @@ def main(device: str = "cpu") -> None:
                  evaluations(device)]  # fmt: skip
         if device != "cpu":
             parts.append(large_steps(device))
-        found = [row for part in parts for row in tqdm(part, desc="rows", leave=False)]
+        rows = [row for part in parts for row in tqdm(part, desc="rows", leave=False)]
         where = environment(device)
     giga = limits["flops_per_second"] / 1e9
     copied = limits["bytes_per_second"] / 1e9
@@ -359,17 +359,17 @@ def main(device: str = "cpu") -> None:
     head = ("what", "ours", "peer's", "unit", "ratio [least, greatest]", "of peak", "views", "peer")
     form = "{:30} {:>12} {:>12} {:10} {:24} {:>8} {:>6}  {}"
     print(form.format(*head))
-    for row in found:
+    for row in rows:
         ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
         share = f"{100 * row['views_share']:.0f}%" if "views_share" in row else ""
         if "training_share" in row:
             share = f"{100 * row['training_share']:.1f}% of training"
-        known = "flops_per_second" in row
+        has_peak = "flops_per_second" in row
         peak = limits[row.get("peak", "flops_per_second")]
-        reached = f"{100 * row['flops_per_second'] / peak:.0f}%" if known else ""
+        reached = f"{100 * row['flops_per_second'] / peak:.0f}%" if has_peak else ""
         other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
         cells = (row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"])
         print(form.format(*cells).rstrip())
     path = Path(__file__).parent / "results" / f"{torch.device(device).type}.json"
-    write_json(path, {"environment": where, "peaks": limits, "rows": found})
+    write_json(path, {"environment": where, "peaks": limits, "rows": rows})
     print(f"saved {path}")

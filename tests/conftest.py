@@ -55,8 +55,8 @@ def smoke_runs(tmp_path_factory) -> Path:
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     folder = Path(os.environ.get("SMOKE_RUNS") or shared / "smoke-runs")
     wanted = merge_runs([run for name in tables.names() for run in plans.plan_table(name, "smoke", 1).runs])
-    made = plans.plan_table("nnclr_queue", "smoke", 1)
-    wanted = [run for run in wanted if ledger.published_record(run, made) is None]
+    plan = plans.plan_table("nnclr_queue", "smoke", 1)
+    wanted = [run for run in wanted if ledger.published_record(run, plan) is None]
     with lock_folder(shared / "smoke-runs-lock"):
         workers.carry_out(wanted, folder, progress=False)
     return folder
@@ -70,24 +70,40 @@ def own_messages():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture
+def reply(capfd):
+    """`reply(*words)` runs a command in this process: (exit status, standard output, standard error)."""
+    from sslrepro.cli.main import main
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        try:
+            status = main(list(words))
+        except SystemExit as end:  # argparse's own: --help
+            status = end.code or 0
+        return status, *capfd.readouterr()
+
+    return run
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """Fails the test that leaves another thread count behind: sums, and so trained weights, depend on it."""
     yield
-    found = torch.get_num_threads()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    assert found == 1, f"the test left {found} threads set"
+    assert threads == 1, f"the test left {threads} threads set"
 
 
 def small(method: str) -> dict:
     """Settings under which a method trains in about a second: those its oracle is tested with."""
     if method in TINY_HEADS:
-        given = dict(TINY_HEADS[method])
+        settings = dict(TINY_HEADS[method])
         if method == "seppid":
-            given |= {"base_settings": small("mocov2"), "sampler_settings": small("mocov2")}
-        return given
-    given = dict(importlib.import_module(f"tests.equations.{method}").SETTINGS)
-    return given | ({"n_classes": 4} if "n_classes" in given else {})
+            settings |= {"base_settings": small("mocov2"), "sampler_settings": small("mocov2")}
+        return settings
+    settings = dict(importlib.import_module(f"tests.equations.{method}").SETTINGS)
+    return settings | ({"n_classes": 4} if "n_classes" in settings else {})
 
 
 def tiny(method: str = "nnclr", seed: int = 0, epochs: int = 2, **settings) -> RunConfig:

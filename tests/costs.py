@@ -43,9 +43,9 @@ def added(costs: dict[str, float], mark: str) -> dict[str, float]:
 def renewed(lines: list[str], costs: dict[str, float]) -> list[str]:
     """The list of slow functions after a run that cost this much."""
     files = added(costs, "::")
-    kept = {line for line in lines if not line.startswith("#") and line.partition("::")[0] not in files}
+    others = {line for line in lines if not line.startswith("#") and line.partition("::")[0] not in files}
     slow = {name for name, seconds in added(costs, "[").items() if seconds > LIMIT}
-    return [line for line in lines if line.startswith("#")] + sorted(kept | slow)
+    return [line for line in lines if line.startswith("#")] + sorted(others | slow)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

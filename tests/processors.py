@@ -84,17 +84,17 @@ def isa_of_onednn() -> str:
     """The instruction set that oneDNN says it chose, on the first line it is asked to print."""
     with tempfile.TemporaryFile() as file:
         sys.stdout.flush()
-        kept = os.dup(1)
+        stdout = os.dup(1)
         os.dup2(file.fileno(), 1)
         try:
             with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
                 torch.conv2d(torch.ones(2, 3, 8, 8), torch.ones(4, 3, 3, 3))
         finally:
-            os.dup2(kept, 1)
-            os.close(kept)
+            os.dup2(stdout, 1)
+            os.close(stdout)
         file.seek(0)
-        said = re.search(r"cpu,isa:(.*)", file.read().decode())
-    return said[1] if said else ""
+        line = re.search(r"cpu,isa:(.*)", file.read().decode())
+    return line[1] if line else ""
 
 
 def in_force(variable: str) -> str:
@@ -121,8 +121,8 @@ EFFECT = {
 def pytest_configure(config: pytest.Config) -> None:
     """Refuses to run when a setting did not reach its library: the tests would pass without having been put to it."""
     for (variable, value), allowed in EFFECT.items():
-        if os.environ.get(variable) == value and (found := in_force(variable)) not in allowed:
-            raise pytest.UsageError(f"processors: {variable}={value} must give {' or '.join(allowed)}, got {found}.")
+        if os.environ.get(variable) == value and (actual := in_force(variable)) not in allowed:
+            raise pytest.UsageError(f"processors: {variable}={value} must give {' or '.join(allowed)}, got {actual}.")
 
 
 @pytest.fixture(autouse=True)
@@ -140,8 +140,8 @@ def main(words: list[str]) -> int:
         run = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "tests.processors", *(words or CHOSEN)]
         failed = subprocess.run(run, env=environment, cwd=PROJECT).returncode != 0
         failures += failed
-        told = " ".join(f"{variable}={value}" for variable, value in setting.items())
-        print(f"{'FAILED' if failed else 'passed'}  {name} ({told}), {time.perf_counter() - begun:.0f} s", flush=True)
+        pairs = " ".join(f"{variable}={value}" for variable, value in setting.items())
+        print(f"{'FAILED' if failed else 'passed'}  {name} ({pairs}), {time.perf_counter() - begun:.0f} s", flush=True)
     return failures
 
 

@@ -62,15 +62,15 @@ def examples() -> list[tuple[str, object]]:
     return [(name, sslrepro.evaluate.frozen_scores if name == "evaluate" else thing) for name, thing in out]
 
 
-@pytest.mark.parametrize(("name", "thing"), examples(), ids=lambda given: given if isinstance(given, str) else "")
+@pytest.mark.parametrize(("name", "thing"), examples(), ids=lambda value: value if isinstance(value, str) else "")
 def test_the_examples_run(name, thing):
     home = thing if name == "sslrepro" else importlib.import_module(thing.__module__)
     finder = doctest.DocTestFinder(recurse=False)
-    (found,) = finder.find(thing, name, module=False, globs=dict(vars(home)))
+    (example,) = finder.find(thing, name, module=False, globs=dict(vars(home)))
     if name in ("reproduce", "Results", "TrainingConfig"):  # their examples are those of the package and of fit
         return
-    assert found.examples, f"{name} shows no example"
-    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(found)
+    assert example.examples, f"{name} shows no example"
+    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example)
     assert result.failed == 0
 
 
@@ -96,18 +96,21 @@ def test_a_stored_run_is_evaluated_and_embedded_as_the_method_is(stored):
     assert torch.equal(features, sslrepro.embed(method.encoder, data[1], normalise=data[0].mean_std()))
 
 
-@pytest.mark.parametrize(("call", "said"), [
-    (lambda: sslrepro.evaluate(encoder("conv-tiny")), r"data must be \(train split, test split\), got 'NoneType'"),
-    (lambda: sslrepro.evaluate(encoder("conv-tiny"), sslrepro.load("digits"), "kn"), "Did you mean 'knn'"),
-    (lambda: sslrepro.evaluate(encoder("conv-tiny"), sslrepro.load("digits"), kk=3), "setting must be one of k"),
-    (lambda: sslrepro.evaluate("nowhere"), "run must be a run's folder"),
-    (lambda: sslrepro.embed(encoder("conv-tiny"), torch.zeros(2, 3, 8, 8)), "images must be a data set or a uint8"),
-    (lambda: sslrepro.load("shpaes"), "Did you mean 'shapes'"),
-    (lambda: sslrepro.load("~/no/such/folder"), "folder must be an existing folder"),
-    (lambda: sslrepro.load("digits", n_tain=3), "Did you mean 'n_train'"),
-])  # fmt: skip
-def test_wrong_input_is_one_clear_error(call, said):
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sslrepro.evaluate(encoder("conv-tiny")), r"data must be \(train split, test split\), got 'NoneType'"),
+        (lambda: sslrepro.evaluate(encoder("conv-tiny"), sslrepro.load("digits"), "kn"), "Did you mean 'knn'"),
+        (lambda: sslrepro.evaluate(encoder("conv-tiny"), sslrepro.load("digits"), kk=3), "setting must be one of k"),
+        (lambda: sslrepro.evaluate("nowhere"), "run must be a run's folder"),
+        (lambda: sslrepro.embed(encoder("conv-tiny"), torch.zeros(2, 3, 8, 8)), "images must be a data set or a uint8"),
+        (lambda: sslrepro.load("shpaes"), "Did you mean 'shapes'"),
+        (lambda: sslrepro.load("~/no/such/folder"), "folder must be an existing folder"),
+        (lambda: sslrepro.load("digits", n_tain=3), "Did you mean 'n_train'"),
+    ],
+)
+def test_wrong_input_is_one_clear_error(call, message):
+    with pytest.raises(ValueError, match=message):
         call()
 
 

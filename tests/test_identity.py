@@ -25,29 +25,29 @@ def digest(names: list[str]) -> str:
     return f"{len(names)} {hashlib.sha256(' '.join(sorted(names)).encode()).hexdigest()[:12]}"
 
 
-def planned(scale: str, known: list[str] | None = None) -> dict[str, str]:
+def planned(scale: str, names: list[str] | None = None) -> dict[str, str]:
     """Table or method -> how many runs it plans at a scale, and a digest of their names; no image is read.
 
-    known   methods that count; default all there are
+    names   methods that count; default all there are
     """
-    known = methods.names() if known is None else known
+    names = methods.names() if names is None else names
     fingerprint, plans.fingerprint_of = plans.fingerprint_of, lambda data, base, root: f"images of {data.name}"
     runs = {}
     try:
         for name in tables.names():
-            reason = plans.lacking(name, scale)
+            reason = plans.reason_missing(name, scale)
             runs[name] = (
                 [reason]
                 if reason
                 else [
                     run.name
                     for run in plans.plan_table(name, scale).runs
-                    if run.config is None or run.config.method in known
+                    if run.config is None or run.config.method in names
                 ]
             )
     finally:
         plans.fingerprint_of = fingerprint
-    runs |= {f"method {name}": [profile(scale).config(name, 0).name] for name in known}
+    runs |= {f"method {name}": [profile(scale).config(name, 0).name] for name in names}
     return {name: digest(of) for name, of in runs.items()}
 
 
@@ -68,8 +68,8 @@ def test_a_stored_run_keeps_its_name(path):
 @pytest.mark.parametrize("scale", sorted(PROFILES))
 def test_planned_runs_keep_their_names(scale):
     stored = json.loads(NAMES.read_text())[scale]
-    known = [name.removeprefix("method ") for name in stored if name.startswith("method ")]  # a new one has no name yet
-    assert planned(scale, known) == stored
+    names = [name.removeprefix("method ") for name in stored if name.startswith("method ")]  # a new one has no name yet
+    assert planned(scale, names) == stored
 
 
 if __name__ == "__main__":

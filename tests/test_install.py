@@ -56,8 +56,11 @@ def test_the_script_lists_and_trains_in_the_working_folder(installed, tmp_path):
     listed = run(installed, tmp_path, sys.executable, str(script), "list")
     assert listed.returncode == 0 and "nnclr_queue" in listed.stdout, listed.stderr
     assert run(installed, tmp_path, sys.executable, str(script), "show", "nnclr_quue").returncode == 2
-    short = [word for name in ("data.n_train=64", "data.n_test=32", "data.classes=4", "plan.batch_size=16")
-             for word in ("--set", name)]  # fmt: skip
+    short = [
+        word
+        for name in ("data.n_train=64", "data.n_test=32", "data.classes=4", "plan.batch_size=16")
+        for word in ("--set", name)
+    ]
     words = ["train", "--method", "simclr", "--profile", "smoke", *short]
     trained = run(installed, tmp_path, sys.executable, str(script), *words)
     assert trained.returncode == 0 and "knn_top1" in trained.stdout, trained.stderr

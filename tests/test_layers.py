@@ -53,8 +53,11 @@ def test_imports_run_one_way(path):
 
 def graph(package: Path) -> dict[str, set[str]]:
     """Module -> the modules of the package it imports, anywhere in its file."""
-    files = {".".join(("sslrepro", *path.relative_to(package).with_suffix("").parts)).removesuffix(".__init__"): path
-             for path in package.rglob("*.py") if path not in FRONT}  # fmt: skip
+    files = {
+        ".".join(("sslrepro", *path.relative_to(package).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in package.rglob("*.py")
+        if path not in FRONT
+    }
     arrows = {}
     for name, path in files.items():
         asked = {other for other in imports(path) if other in files}
@@ -75,12 +78,12 @@ def circle(arrows: dict[str, set[str]]) -> list[str]:
         if name in done:
             return []
         for other in sorted(arrows[name]):
-            if found := walk(other, [*path, name]):
-                return found
+            if path_back := walk(other, [*path, name]):
+                return path_back
         done.add(name)
         return []
 
-    return next((found for name in sorted(arrows) if (found := walk(name, []))), [])
+    return next((path_back for name in sorted(arrows) if (path_back := walk(name, []))), [])
 
 
 def test_no_module_reaches_itself():

@@ -26,12 +26,12 @@ def test_the_two_commands_are_there():
 
 @pytest.mark.parametrize("words", [c for c in COMMANDS if c.startswith("make ")])
 def test_make_knows_the_target_and_passes_the_knobs_on(words):
-    _, *given = shlex.split(words)
-    done = subprocess.run(["make", "-n", "VENV=/somewhere", *given], cwd=ROOT, capture_output=True, text=True)
+    _, *arguments = shlex.split(words)
+    done = subprocess.run(["make", "-n", "VENV=/somewhere", *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for knob in (
         word.split("=")[1]
-        for word in given
+        for word in arguments
         if word.startswith(("TABLE", "METHOD", "PROFILE", "SEEDS", "JOBS", "DATASET"))
     ):
         assert re.search(rf"(?<!\w){re.escape(knob)}(?!\w)", done.stdout), f"{knob} is lost in: {done.stdout}"

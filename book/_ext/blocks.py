@@ -14,17 +14,17 @@ from sslrepro import papers
 
 def div(kind: str, *children: nodes.Node, id: str = "") -> nodes.container:
     """A block with a class, and an anchor where `id` is given."""
-    made = nodes.container("", *children, is_div=True, classes=kind.split())
+    container = nodes.container("", *children, is_div=True, classes=kind.split())
     if id:
-        made["ids"] = [id]
-    return made
+        container["ids"] = [id]
+    return container
 
 
 def para(*parts: nodes.Node | str, kind: str = "") -> nodes.paragraph:
     """A paragraph of words and inline nodes."""
-    made = nodes.paragraph("", "", *(nodes.Text(part) if isinstance(part, str) else part for part in parts))
-    made["classes"] = kind.split()
-    return made
+    paragraph = nodes.paragraph("", "", *(nodes.Text(part) if isinstance(part, str) else part for part in parts))
+    paragraph["classes"] = kind.split()
+    return paragraph
 
 
 def strong(words: str) -> nodes.strong:
@@ -37,7 +37,7 @@ def raw(text: str) -> nodes.raw:
     return nodes.raw("", text, format="html")
 
 
-def listed(parts: list[list[nodes.Node | str]], between: str = ", ") -> list[nodes.Node | str]:
+def list_of(parts: list[list[nodes.Node | str]], between: str = ", ") -> list[nodes.Node | str]:
     """Groups of inline parts, joined."""
     out: list[nodes.Node | str] = []
     for place, part in enumerate(parts):
@@ -60,7 +60,7 @@ class Block(SphinxDirective):
         """A link to a page of the book, `address` seen from its root."""
         return nodes.reference("", words, refuri="../" * self.env.docname.count("/") + address, internal=True)
 
-    def named(self, name: str) -> list[nodes.Node | str]:
+    def id_link(self, name: str) -> list[nodes.Node | str]:
         """An id of a claim, contradiction, table or figure, linked where the book has a place for it."""
         if name in papers.claims():
             return [self.link(name, f"claims.html#{name}")]
@@ -73,8 +73,8 @@ class Block(SphinxDirective):
     def pages(self, table: str) -> list[list[nodes.Node | str]]:
         """The table's published pages, by profile, with counts of verdicts."""
         out = []
-        for page, found, verdicts in pages_of(table):
-            scale = found.plan.profile.name
+        for page, results, verdicts in pages_of(table):
+            scale = results.plan.profile.name
             out.append([self.link(scale, f"executed/{page}.html"), " ", *counts(verdicts, scale)])
         return out
 

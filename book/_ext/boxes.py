@@ -48,13 +48,13 @@ def put(app: Sphinx, doctree: nodes.document) -> None:
     ready = ready_for(page)
     if ready is None:
         return
-    made = nodes.raw("", box(ready, "../" * page.count("/")), format="html")
+    button = nodes.raw("", box(ready, "../" * page.count("/")), format="html")
     sections = {section.next_node(nodes.title).astext(): section for section in doctree.findall(nodes.section)}
     place = sections.get(BEFORE if page.startswith("executed/") else AFTER)
     if place is None:
-        next(doctree.findall(nodes.section)).append(made)
+        next(doctree.findall(nodes.section)).append(button)
     else:
-        place.parent.insert(place.parent.index(place) + (not page.startswith("executed/")), made)
+        place.parent.insert(place.parent.index(place) + (not page.startswith("executed/")), button)
 
 
 def write(app: Sphinx, exception: Exception | None) -> None:

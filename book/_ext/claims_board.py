@@ -18,9 +18,9 @@ from sslrepro.study.profiles import PROFILES
 Known = tuple[Verdict, str, str]  # a verdict with its scale and page
 
 
-def rank(known: Known) -> tuple[int, int, bool]:
+def rank(entry: Known) -> tuple[int, int, bool]:
     """Which of several verdicts a claim's mark shows: a decided one, of the largest scale, on real images."""
-    verdict, scale, _ = known
+    verdict, scale, _ = entry
     base, _, dataset = scale.partition("-")
     decided = {"not judged": 0, "not tested": 1}.get(verdict.verdict, 2)
     return decided, list(PROFILES).index(base), bool(dataset)
@@ -29,23 +29,23 @@ def rank(known: Known) -> tuple[int, int, bool]:
 def verdicts_by_claim() -> dict[str, list[Known]]:
     """Claim -> its verdicts, the one its mark shows first; at each scale one that judges it where any does."""
     best: dict[tuple[str, str], Known] = {}
-    for page, found, verdicts in judged():
-        scale = found.plan.profile.name
+    for page, results, verdicts in judged():
+        scale = results.plan.profile.name
         for verdict in verdicts:
             before = best.get((verdict.claim, scale))
             if before is None or before[0].verdict == "not judged":
                 best[verdict.claim, scale] = (verdict, scale, page)
-    known: dict[str, list[Known]] = {}
-    for (claim, _), one in best.items():
-        known.setdefault(claim, []).append(one)
-    return {claim: sorted(several, key=rank, reverse=True) for claim, several in known.items()}
+    by_claim: dict[str, list[Known]] = {}
+    for (claim, _), entry in best.items():
+        by_claim.setdefault(claim, []).append(entry)
+    return {claim: sorted(several, key=rank, reverse=True) for claim, several in by_claim.items()}
 
 
-def square(claim: dict[str, str], known: list[Known]) -> str:
+def square(claim: dict[str, str], entries: list[Known]) -> str:
     """A claim's mark, a link to its entry."""
-    verdict = known[0][0].verdict if known else "not judged"
-    scale = f" at {known[0][1]} scale" if verdict != "not judged" else ""
-    would = f", {settles(known[0][0])}" if verdict == "inconclusive" else ""
+    verdict = entries[0][0].verdict if entries else "not judged"
+    scale = f" at {entries[0][1]} scale" if verdict != "not judged" else ""
+    would = f", {settles(entries[0][0])}" if verdict == "inconclusive" else ""
     title = html.escape(f"{claim['id']}: {claim['text']} ({verdict}{scale}{would})", quote=True)
     return (
         f'<a href="claims.html#{claim["id"]}" class="square {classes_of(verdict)}" title="{title}"'
@@ -57,20 +57,20 @@ class ClaimsBoard(Directive):
     """The board. A claim that no page has judged is "not judged"."""
 
     def run(self) -> list[nodes.Node]:
-        known = verdicts_by_claim()
-        scales = sorted({scale for several in known.values() for _, scale, _ in several})
+        by_claim = verdicts_by_claim()
+        scales = sorted({scale for several in by_claim.values() for _, scale, _ in several})
         lines, rows, totals, undecided = [], [], dict.fromkeys(ORDER, 0), []
         for key in papers.PAPERS:
             claims = papers.paper(key)["claims"]
             link = f'<a href="claims.html#claims-{key}">{papers.paper(key)["paper"]["short"]}</a>'
-            squares = "".join(square(claim, known.get(claim["id"], [])) for claim in claims)
+            squares = "".join(square(claim, by_claim.get(claim["id"], [])) for claim in claims)
             lines.append(f'<div class="paper"><b>{link}</b><span class="squares">{squares}</span></div>')
             for claim in claims:
-                several = known.get(claim["id"], [])
+                several = by_claim.get(claim["id"], [])
                 totals[several[0][0].verdict if several else "not judged"] += 1
-                undecided += [self.line(claim, one) for one in several if one[0].verdict == "inconclusive"]
+                undecided += [self.line(claim, entry) for entry in several if entry[0].verdict == "inconclusive"]
             for scale in scales:
-                here = [next((verdict.verdict for verdict, at, _ in known.get(claim["id"], []) if at == scale),
+                here = [next((verdict.verdict for verdict, at, _ in by_claim.get(claim["id"], []) if at == scale),
                              "not judged") for claim in claims]  # fmt: skip
                 if set(here) != {"not judged"}:
                     rows.append([link, scale, *here])
@@ -89,9 +89,9 @@ class ClaimsBoard(Directive):
         return [nodes.raw("", board, format="html")]
 
     @staticmethod
-    def line(claim: dict[str, str], known: Known) -> str:
+    def line(claim: dict[str, str], entry: Known) -> str:
         """What an undecided claim needs."""
-        verdict, scale, page = known
+        verdict, scale, page = entry
         return (
             f'<li><a href="claims.html#{claim["id"]}">{claim["id"]}</a> {html.escape(claim["text"])} '
             f'<a href="executed/{page}.html">At {scale} scale</a>: {settles(verdict)}.</li>'

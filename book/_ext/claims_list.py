@@ -5,10 +5,10 @@ import html
 from typing import Any
 
 from badges import badge, classes_of, present
-from blocks import Block, div, listed, para, raw, strong
+from blocks import Block, div, list_of, para, raw, strong
 from docutils import nodes
 from published import judged
-from relations import concerned, definitions, tables_of, trained
+from relations import concerns, definitions, tables_of, trained_methods
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -30,27 +30,30 @@ class ClaimsList(Block):
         every = [name for claim in papers.claims() for name in self.verdicts_of(claim)]
         buttons = ['<label><input type="radio" name="verdict" checked> all</label>']
         shown = present({name: every.count(name) for name in every})
-        buttons += [f'<label><input type="radio" name="verdict" value="{classes_of(name)}"> {badge(name)} '
-                    f"{every.count(name)}</label>" for name in shown]  # fmt: skip
+        buttons += [
+            f'<label><input type="radio" name="verdict" value="{classes_of(name)}"> {badge(name)} '
+            f"{every.count(name)}</label>"
+            for name in shown
+        ]
         words = "<legend>Filter by verdict</legend>"
         chosen = raw(f'<fieldset class="filter">{words}{"".join(buttons)}</fieldset>')
         return [chosen, *self.per_paper("claims", lambda key: [self.entry(c) for c in papers.paper(key)["claims"]])]
 
     @staticmethod
     @functools.cache
-    def known(claim: str) -> dict[str, tuple[str, str, Verdict]]:
+    def by_scale(claim: str) -> dict[str, tuple[str, str, Verdict]]:
         """Profile -> (page, table, verdict); of several tables that show a claim, one that judges it."""
         best: dict[str, tuple[str, str, Verdict]] = {}
-        for page, found, verdicts in judged():
+        for page, results, verdicts in judged():
             for verdict in verdicts:
-                before = best.get(found.plan.profile.name)
+                before = best.get(results.plan.profile.name)
                 if verdict.claim == claim and (before is None or before[2].verdict == "not judged"):
-                    best[found.plan.profile.name] = (page, found.definition.id, verdict)
+                    best[results.plan.profile.name] = (page, results.definition.id, verdict)
         return best
 
     def verdicts_of(self, claim: str) -> list[str]:
         """The distinct verdicts on a claim over profiles; "not judged" alone where nothing judged it."""
-        names = {verdict.verdict for _, _, verdict in self.known(claim).values()} - {"not judged"}
+        names = {verdict.verdict for _, _, verdict in self.by_scale(claim).values()} - {"not judged"}
         return sorted(names) or ["not judged"]
 
     def entry(self, claim: dict[str, Any]) -> nodes.Node:
@@ -58,31 +61,32 @@ class ClaimsList(Block):
         name = claim["id"]
         came = [para(*line, kind="came") for line in self.lines(claim)]
         about: list[list[nodes.Node | str]] = []
-        where = [one for one in claim["rests_on"] if one != "text"]
-        rests = listed([self.named(one) for one in dict.fromkeys([*where, *tables_of()[name]])])
+        where = [source for source in claim["rests_on"] if source != "text"]
+        rests = list_of([self.id_link(source) for source in dict.fromkeys([*where, *tables_of()[name]])])
         text = ["the paper's text"] if "text" in claim["rests_on"] else []
         about.append(["rests on ", *rests, *([" and "] if rests and text else []), *text])
-        run = list(dict.fromkeys(m for t in tables_of()[name] if t in definitions() for m in trained(definitions()[t])))
+        tables = [definitions()[table] for table in tables_of()[name] if table in definitions()]
+        run = list(dict.fromkeys(method for table in tables for method in trained_methods(table)))
         if run:
-            about.append(["trains ", *listed([[self.link(method, f"methods/{method}.html")] for method in run])])
+            about.append(["trains ", *list_of([[self.link(method, f"methods/{method}.html")] for method in run])])
         adapted = [d.adapted[name] for d in definitions().values() if name in getattr(d, "adapted", {})]
-        related = [one for one, ids in concerned().items() if name in ids]
+        related = [contradiction for contradiction, ids in concerns().items() if name in ids]
         if related:
-            about.append(["see ", *listed([self.named(one) for one in related])])
+            about.append(["see ", *list_of([self.id_link(contradiction) for contradiction in related])])
         words = para(strong(name), f" {claim['text']}", kind="name")
-        kind = " ".join(f"is-{classes_of(one)}" for one in self.verdicts_of(name))
-        made = div(f"entry claim {kind}", words, *came, para(*listed(about, " · "), kind="about"), id=name)
+        kind = " ".join(f"is-{classes_of(verdict)}" for verdict in self.verdicts_of(name))
+        entry = div(f"entry claim {kind}", words, *came, para(*list_of(about, " · "), kind="about"), id=name)
         if adapted:
             summary = "The expression that is judged, over the rows that can be run here"
-            made += raw(f"<details><summary>{summary}</summary><code>{html.escape(adapted[0])}</code></details>")
-        return made
+            entry += raw(f"<details><summary>{summary}</summary><code>{html.escape(adapted[0])}</code></details>")
+        return entry
 
     def lines(self, claim: dict[str, Any]) -> list[list[nodes.Node | str]]:
         """A line per profile; one that says why not where nothing judged it."""
         lines = []
-        for scale, (page, table, verdict) in self.known(claim["id"]).items():
+        for scale, (page, table, verdict) in self.by_scale(claim["id"]).items():
             where = self.link(f"{papers.table(table)['number']} at {scale} scale", f"executed/{page}.html")
-            lines.append([raw(badge(verdict.verdict, scale)), " ", where, *self.settled(verdict)])
+            lines.append([raw(badge(verdict.verdict, scale)), " ", where, *self.outlook(verdict)])
         if not lines:
             written = papers.expression(claim) is not None
             reasons = [d.unrun[claim["id"]] for d in definitions().values() if claim["id"] in d.unrun]
@@ -94,7 +98,7 @@ class ClaimsList(Block):
         return lines
 
     @staticmethod
-    def settled(verdict: Verdict) -> list[nodes.Node | str]:
+    def outlook(verdict: Verdict) -> list[nodes.Node | str]:
         """The probability, and what an undecided claim would take."""
         if verdict.verdict in ("not tested", "not judged"):
             return [f": {verdict.reason}"]

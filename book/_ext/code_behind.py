@@ -8,7 +8,7 @@ from types import ModuleType
 
 from blocks import Block, para, raw
 from docutils import nodes
-from relations import trained
+from relations import trained_methods
 from sphinx.application import Sphinx
 
 from sslrepro import evaluate, methods, tables
@@ -26,17 +26,20 @@ def public_name(thing: object) -> str:
 
 def of_method(name: str) -> list[tuple[str, str]]:
     """(public name, source) of what a method defines of a step; what it inherits does nothing and is left out."""
-    made = methods.method_class(name)
-    return [(public_name(vars(made)[part]), inspect.getsource(vars(made)[part])) for part in STEP if part in vars(made)]
+    own = vars(methods.method_class(name))
+    return [(public_name(own[part]), inspect.getsource(own[part])) for part in STEP if part in own]
 
 
 def of_scores(definition: Definition) -> list[tuple[str, str]]:
     """(public name, source) of the evaluations behind a table's columns."""
     scores = [column.score for column in definition.measured.values()]
-    names = list(dict.fromkeys(name for score in scores for name in evaluate.names() if score.startswith(f"{name}_")
-                               or score == name))  # fmt: skip
-    found = [importlib.import_module(f"{evaluate.__name__}.{name}") for name in names]
-    return [(public_name(module.scores), inspect.getsource(module.scores)) for module in found]
+    names = list(
+        dict.fromkeys(
+            name for score in scores for name in evaluate.names() if score.startswith(f"{name}_") or score == name
+        )
+    )
+    modules = [importlib.import_module(f"{evaluate.__name__}.{name}") for name in names]
+    return [(public_name(module.scores), inspect.getsource(module.scores)) for module in modules]
 
 
 def whole(module: ModuleType) -> tuple[str, str]:
@@ -72,14 +75,14 @@ class CodeBehind(Block):
             return fold("Show the whole file, and the plain loops it is tested against", parts)
         definition = tables.definition(name)
         definition_file = whole(importlib.import_module(f"{tables.__name__}.{name}"))
-        others = [method for method in trained(definition) if method != definition.method]
-        made = fold(SUMMARY, [definition_file, *of_method(definition.method), *of_scores(definition)])
+        others = [method for method in trained_methods(definition) if method != definition.method]
+        block = fold(SUMMARY, [definition_file, *of_method(definition.method), *of_scores(definition)])
         if others:
             links = [
                 node for method in others for node in (nodes.Text(", "), self.link(method, f"methods/{method}.html"))
             ]
-            made.insert(-1, para("The table also trains ", *links[1:], "; their pages show their code."))
-        return made
+            block.insert(-1, para("The table also trains ", *links[1:], "; their pages show their code."))
+        return block
 
 
 def put(app: Sphinx, name: str, source: list[str]) -> None:

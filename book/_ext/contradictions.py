@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from blocks import Block, div, listed, para, strong
+from blocks import Block, div, list_of, para, strong
 from docutils import nodes
 from docutils.statemachine import StringList
-from relations import NOTE, concerned, definitions, readable, short
+from relations import NOTE, concerns, definitions, readable, short
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -33,36 +33,40 @@ class Contradictions(Block):
             elif notes:
                 notes[name].append("", *self.content.info(place))
         own = papers.paper(self.arguments[0])["contradictions"]
-        strangers = set(notes) - {one["id"] for one in own}
+        strangers = set(notes) - {contradiction["id"] for contradiction in own}
         require(not strangers, f"contradictions {self.arguments[0]}", "note", "on one of the paper's own", strangers)
-        return [self.entry(one, notes.get(one["id"])) for one in own]
+        return [self.entry(contradiction, notes.get(contradiction["id"])) for contradiction in own]
 
-    def entry(self, one: dict[str, Any], note: StringList | None) -> nodes.Node:
+    def entry(self, contradiction: dict[str, Any], note: StringList | None) -> nodes.Node:
         """One contradiction."""
-        name = one["id"]
-        kind = "transcription" if one["type"] == "ocr" else one["type"]
-        scope = "within the paper" if one["scope"] == "within" else f"between {', '.join(map(short, one['papers']))}"
-        made = div("entry contradiction", para(strong(name), f" {scope}: {kind}", kind="name"), id=name)
-        sides = [div("side", para(readable(one[side]))) for side in ("statement_a", "statement_b")]
-        made += div("sides", *sides)
-        if mirrored := re.fullmatch(r"see (\w+)", one["analysis"].strip()):
-            made += para("Described under ", *self.named(mirrored[1]), ".", kind="analysis")
-            return made
-        made += para(readable(one["analysis"]), kind="analysis")
+        name = contradiction["id"]
+        kind = "transcription" if contradiction["type"] == "ocr" else contradiction["type"]
+        within = contradiction["scope"] == "within"
+        scope = "within the paper" if within else f"between {', '.join(map(short, contradiction['papers']))}"
+        entry = div("entry contradiction", para(strong(name), f" {scope}: {kind}", kind="name"), id=name)
+        sides = [div("side", para(readable(contradiction[side]))) for side in ("statement_a", "statement_b")]
+        entry += div("sides", *sides)
+        if mirrored := re.fullmatch(r"see (\w+)", contradiction["analysis"].strip()):
+            entry += para("Described under ", *self.id_link(mirrored[1]), ".", kind="analysis")
+            return entry
+        entry += para(readable(contradiction["analysis"]), kind="analysis")
         if note is not None and any(line.strip() for line in note):
-            self.state.nested_parse(note, self.content_offset, made)
-        made += para(strong("What we do."), f" {readable(one['use'])}", kind="use")
+            self.state.nested_parse(note, self.content_offset, entry)
+        entry += para(strong("What we do."), f" {readable(contradiction['use'])}", kind="use")
         lines = []
-        if ids := concerned()[name]:
-            lines.append(["concerns ", *listed([self.named(other) for other in ids])])
+        if ids := concerns()[name]:
+            lines.append(["concerns ", *list_of([self.id_link(other) for other in ids])])
         ran = [d for d in definitions().values() if name in getattr(d, "margin", ())]
         for definition in ran:
             shown = self.pages(definition.id)
-            lines.append(["run in ", *self.named(definition.id), ": ", *listed(shown, "· ")] if shown else
-                         ["to be run in ", *self.named(definition.id)])  # fmt: skip
+            lines.append(
+                ["run in ", *self.id_link(definition.id), ": ", *list_of(shown, "· ")]
+                if shown
+                else ["to be run in ", *self.id_link(definition.id)]
+            )
         if lines:
-            made += para(*listed(lines, " · "), kind="about")
-        return made
+            entry += para(*list_of(lines, " · "), kind="about")
+        return entry
 
 
 def setup(app: Sphinx) -> dict:

@@ -12,7 +12,7 @@ NAMED = re.compile(r"^(\s*)([A-Za-z_][\w.]*(?:, [A-Za-z_]\w*)*)\s{2,}(\S.*)$")  
 NEXT = re.compile(r";\s{1,3}([A-Za-z_]\w*)\s{3,}(?=\S)")  # a second name on the line: "a   this;  b   that"
 
 
-def escaped(line: str) -> str:
+def escape(line: str) -> str:
     """A line in which names in backticks are literals and no other sign means anything to reStructuredText."""
     parts = line.split("`")
     if len(parts) % 2 == 0:  # an odd backtick is no pair
@@ -25,16 +25,16 @@ def escaped(line: str) -> str:
 
 def entries(paragraph: list[str]) -> list[tuple[str, str]] | None:
     """(names, what they are) of an aligned list; None where a paragraph is prose."""
-    found: list[list[str]] = []
+    entries: list[list[str]] = []
     for line in NEXT.sub(r"\n\1   ", "\n".join(paragraph)).split("\n"):
         match = NAMED.match(line)
         if match:
-            found.append([match[2], match[3]])
-        elif found and line.startswith(" "):
-            found[-1][1] += f" {line.strip()}"
+            entries.append([match[2], match[3]])
+        elif entries and line.startswith(" "):
+            entries[-1][1] += f" {line.strip()}"
         else:
             return None
-    return [(name, words) for name, words in found]
+    return [(name, words) for name, words in entries]
 
 
 def parameters(thing: Any) -> set[str]:
@@ -45,11 +45,11 @@ def parameters(thing: Any) -> set[str]:
         return set()
 
 
-def as_list(listed: list[tuple[str, str]], known: set[str]) -> list[str]:
+def as_list(listed: list[tuple[str, str]], explained: set[str]) -> list[str]:
     """An aligned list as fields of parameters, or as a definition list where it explains something else."""
-    if all(names in known for names, _ in listed):
-        return [f":param {names}: {escaped(words)}" for names, words in listed]
-    return [line for names, words in listed for line in (f"``{names}``", f"   {escaped(words)}")]
+    if all(names in explained for names, _ in listed):
+        return [f":param {names}: {escape(words)}" for names, words in listed]
+    return [line for names, words in listed for line in (f"``{names}``", f"   {escape(words)}")]
 
 
 def lay_out(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -70,7 +70,7 @@ def lay_out(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: 
         elif rows and all(line.startswith("    ") for line in rows):  # laid out by hand
             out += ["::", "", *(f"   {line.strip()}" for line in rows)]
         else:
-            out += [escaped(line.strip()) for line in rows]
+            out += [escape(line.strip()) for line in rows]
         out.append("")
     lines[:] = out
 

@@ -41,10 +41,10 @@ class Evolution(SphinxDirective):
                 command = f"python -m sslrepro evolution {definition.id} --profile {name}"
                 LOG.warning("%s: %s is absent or not of today's configuration: %s", self.env.docname, path, command)
                 return []
-        found = evolution.figure(definition.id, name, dataset=dataset)
-        shown = [getattr(evolution, part)(found)] + ([evolution.caption(found)] if part == "picture" else [])
+        results = evolution.figure(definition.id, name, dataset=dataset)
+        shown = [getattr(evolution, part)(results)] + ([evolution.caption(results)] if part == "picture" else [])
         kind = "photo" if definition.among else ""  # pictures of images keep their colours in dark mode
-        return [nodes.raw("", f'<div class="{kind}">{_html(one)}</div>', format="html") for one in shown]
+        return [nodes.raw("", f'<div class="{kind}">{_html(display)}</div>', format="html") for display in shown]
 
 
 def _html(shown: Display | Figure) -> str:

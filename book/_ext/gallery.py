@@ -9,12 +9,12 @@ from badges import counts
 from blocks import Block, raw
 from docutils import nodes
 from docutils.parsers.rst import Directive
-from published import judged, published
+from published import judged, published_results
 from relations import BOOK, figures, number_of
 from shapes_pictures import class_tree
 from sphinx.application import Sphinx
 from sphinx.util import logging
-from thumbnails import first_image, pictured, shrunk, thumbnail
+from thumbnails import first_image, shrunk, thumbnail, title_and_picture
 
 from sslrepro import papers
 from sslrepro.base.paths import PAGES
@@ -31,16 +31,17 @@ LOG = logging.getLogger(__name__)
 def drawn_over_training() -> list[tuple[str, str, bytes | None, str]]:
     """(figure, title, picture, alternative text) of every figure page whose runs are committed."""
     out = []
-    for name, made in evolution.DEFINITIONS.items():
+    for name, definition in evolution.DEFINITIONS.items():
         base = profile("cpu")
-        if (BOOK / "figures" / f"{name}.md").exists() and all(maps.committed_atlas(arm, base, 0) for arm in made.arms):
-            out.append((name, made.title, *first_image(shown_as_html(evolution.picture(evolution.figure(name))))))
+        page = BOOK / "figures" / f"{name}.md"
+        if page.exists() and all(maps.committed_atlas(arm, base, 0) for arm in definition.arms):
+            out.append((name, definition.title, *first_image(shown_as_html(evolution.picture(evolution.figure(name))))))
     return out
 
 
-def shown_as_html(given: Any) -> str:
+def shown_as_html(display: Any) -> str:
     """What a notebook would show."""
-    return given._repr_mimebundle_()["text/html"]
+    return display._repr_mimebundle_()["text/html"]
 
 
 class Entry(NamedTuple):
@@ -56,11 +57,11 @@ class Entry(NamedTuple):
 def entries() -> list[Entry]:
     """Every page that has a picture: tables, figures over training, the class tree, and diagrams of methods."""
     out = []
-    verdicts = {page: made for page, _, made in judged()}
+    verdicts = {page: verdicts for page, _, verdicts in judged()}
     for page in sorted(PAGES.glob("*.ipynb")):
         table, _, scale = page.stem.partition("-")
         if scale != "smoke":
-            title, png, alt = pictured(page)
+            title, png, alt = title_and_picture(page)
             badges = "".join(part.astext() for part in counts(verdicts.get(page.stem, ()), scale))
             out.append(Entry(table, f"executed/{page.stem}.html", title, shrunk(png, alt), badges or f"{scale} scale"))
     for name, title, png, alt in drawn_over_training():
@@ -89,8 +90,9 @@ class Gallery(Block):
                 f'<a class="card-page thumb" href="{where}">{picture}<b>{html.escape(title)}</b>'
                 f"<span>{words}</span></a>"
             )
-            known = (papers.tables() | figures()).get(name)
-            cards.setdefault(known["paper"] if known else "", []).append((order.index(name) if known else 0, card))
+            printed = (papers.tables() | figures()).get(name)
+            paper, place = (printed["paper"], order.index(name)) if printed else ("", 0)
+            cards.setdefault(paper, []).append((place, card))
         if total > MOST_BYTES:
             LOG.warning("gallery: pictures take %d bytes, more than %d; make thumbnails smaller", total, MOST_BYTES)
 
@@ -109,12 +111,12 @@ class Pages(Directive):
 
     def run(self) -> list[nodes.Node]:
         cards = []
-        for page, found in published().items():
-            page_of = presenter(found.definition)
-            image, text = page_of.figure(found), page_of.finding(found)
-            tall = "class=tall " if found.definition.notebook == "methods" else ""
+        for page, results in published_results().items():
+            page_of = presenter(results.definition)
+            image, text = page_of.figure(results), page_of.finding(results)
+            tall = "class=tall " if results.definition.notebook == "methods" else ""
             data = base64.b64encode(thumbnail(image.png, 560)).decode()
-            title = f"{found.definition.title} ({found.plan.profile.name})"
+            title = f"{results.definition.title} ({results.plan.profile.name})"
             cards.append(
                 f'<a class="card-page" href="executed/{page}.html"><img {tall}'
                 f'alt="{html.escape(image.alt, quote=True)}" src="data:image/png;base64,{data}">'

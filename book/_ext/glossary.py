@@ -20,13 +20,13 @@ class Glossary(Block):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        known, code = LISTS[self.arguments[0]]
-        made = nodes.definition_list()
-        for name, words in sorted(known.items()):
+        explanations, code = LISTS[self.arguments[0]]
+        items = nodes.definition_list()
+        for name, words in sorted(explanations.items()):
             anchor = f"{self.arguments[0]}-{name.replace(' ', '-').replace('_', '-')}"
             term = nodes.term("", "", nodes.literal("", name) if code else nodes.Text(name), ids=[anchor])
-            made += nodes.definition_list_item("", term, nodes.definition("", para(*self.with_code(words))))
-        return [div("glossary", made)]
+            items += nodes.definition_list_item("", term, nodes.definition("", para(*self.with_code(words))))
+        return [div("glossary", items)]
 
     @staticmethod
     def with_code(words: str) -> list[nodes.Node | str]:

@@ -17,7 +17,7 @@ REMOTE = re.compile(r"""<(?:script|link|img|iframe|source)[^>]*(?:src|href)=["']
 VENDORED = {"sphinx-mathjax-offline": "tex-svg.js", "plotly": "plotly.min.js"}  # package -> the file it carries
 
 
-def vendored(package: str) -> Path:
+def file_of(package: str) -> Path:
     """A package's file, where pip put it."""
     name = VENDORED[package]
     for path in metadata.files(package) or []:
@@ -31,14 +31,14 @@ def offline_assets(app: Sphinx, config) -> None:
     folder = Path(app.outdir).parent / "static"
     (folder / "vendor").mkdir(parents=True, exist_ok=True)
     for package, name in VENDORED.items():
-        shutil.copyfile(vendored(package), folder / "vendor" / name)
+        shutil.copyfile(file_of(package), folder / "vendor" / name)
     config.html_static_path.append(str(folder))
 
 
 def fetches(script) -> bool:
     """Whether a script comes from elsewhere or, as thebe's two, is there to fetch one."""
-    given = f"{getattr(script, 'filename', script)} {getattr(script, 'attributes', {}).get('body', '')}"
-    return "://" in given or "thebe" in given
+    source = f"{getattr(script, 'filename', script)} {getattr(script, 'attributes', {}).get('body', '')}"
+    return "://" in source or "thebe" in source
 
 
 def drop_remote(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:

@@ -53,9 +53,9 @@ def across(share: float) -> float:
     return LEFT + part * (WIDTH - LEFT - RIGHT)
 
 
-def figure(made: tuple[Gain, ...], paper_share: float) -> str:
+def figure(rows: tuple[Gain, ...], paper_share: float) -> str:
     """The plot as SVG: text and lines take the page's colour, so that it can be read in light, dark and print."""
-    ends = [one.gain.mean + sign * one.gain.half_width for one in made for sign in (-1, 1)]
+    ends = [row.gain.mean + sign * row.gain.half_width for row in rows for sign in (-1, 1)]
     low, high = 10 * math.floor(min(ends) / 10), 10 * math.ceil(max(ends) / 10)
 
     def up(points: float) -> float:
@@ -69,7 +69,7 @@ def figure(made: tuple[Gain, ...], paper_share: float) -> str:
     for tick in TICKS:
         parts.append(text(across(tick), HEIGHT - BOTTOM + 18, f"{tick}%", "soft", "middle"))
     for share, words, anchor in (
-        (made[0].chance, "chance", "start"),
+        (rows[0].chance, "chance", "start"),
         (paper_share, "NNCLR's paper, ImageNet", "end"),
     ):
         x = across(share)
@@ -80,22 +80,22 @@ def figure(made: tuple[Gain, ...], paper_share: float) -> str:
         text(WIDTH - RIGHT, HEIGHT - 12, "mined items that share the anchor's class (log axis)", "head", "end")
     )
     for _, families, colour, kind in GROUPS:
-        for one in (one for one in made if one.family in families):
-            x, y, share, gain = across(one.share.mean), up(one.gain.mean), one.share, one.gain
+        for row in (row for row in rows if row.family in families):
+            x, y, share, gain = across(row.share.mean), up(row.gain.mean), row.share, row.gain
             left, right = across(share.mean - share.half_width), across(share.mean + share.half_width)
             bars = (
                 f"M{left:.1f} {y:.1f}H{right:.1f}M{x:.1f} {up(gain.mean - gain.half_width):.1f}"
                 f"V{up(gain.mean + gain.half_width):.1f}"
             )
-            words = f"{one.pair.name}: {format_cell(share)}% share the class; "
+            words = f"{row.pair.name}: {format_cell(share)}% share the class; "
             words += f"gain {format_cell(gain, sign=True)} points"
             parts.append(
                 f'<g><title>{html.escape(words)}</title><path class="bar" style="stroke:{colour}" d="{bars}"/>'
                 f"{mark(kind, x, y, colour)}</g>"
             )
-    shares, points = [one.share.mean for one in made], [one.gain.mean for one in made]
+    shares, points = [row.share.mean for row in rows], [row.gain.mean for row in rows]
     alt = (
-        f"{len(made)} comparisons. Across: share of mined items of the anchor's class, {min(shares):.0f} to "
+        f"{len(rows)} comparisons. Across: share of mined items of the anchor's class, {min(shares):.0f} to "
         f"{max(shares):.0f}%. Upward: gain over the same method without mining, {min(points):.0f} to "
         f"{max(points):.0f} points."
     )
@@ -105,23 +105,26 @@ def figure(made: tuple[Gain, ...], paper_share: float) -> str:
     return f"{head}{''.join(parts)}</svg>"
 
 
-def legend(made: tuple[Gain, ...]) -> str:
+def legend(rows: tuple[Gain, ...]) -> str:
     """What the marks mean, in HTML that wraps on a phone."""
-    families = {one.family for one in made}
-    signs = [f'<span><svg viewBox="0 0 14 14" aria-hidden="true">{mark(kind, 7, 7, colour)}</svg>{label}</span>'
-             for label, own, colour, kind in GROUPS if families & set(own)]  # fmt: skip
+    families = {row.family for row in rows}
+    signs = [
+        f'<span><svg viewBox="0 0 14 14" aria-hidden="true">{mark(kind, 7, 7, colour)}</svg>{label}</span>'
+        for label, own, colour, kind in GROUPS
+        if families & set(own)
+    ]
     return f'<div class="marks">{"".join(signs)}</div>'
 
 
-def every_row(made: tuple[Gain, ...]) -> str:
+def every_row(rows: tuple[Gain, ...]) -> str:
     """The numbers behind the figure, each with its baseline."""
     head = ["mines", "share of the class, %", "gain, points", "n", "compared with"]
-    body = [[html.escape(one.pair.name), format_cell(one.share) if one.score else "all, by labels",
-             format_cell(one.gain, sign=True), str(one.gain.n), html.escape(one.pair.why)]
-            for one in sorted(made, key=lambda one: -one.gain.mean)]  # fmt: skip
+    body = [[html.escape(row.pair.name), format_cell(row.share) if row.score else "all, by labels",
+             format_cell(row.gain, sign=True), str(row.gain.n), html.escape(row.pair.why)]
+            for row in sorted(rows, key=lambda row: -row.gain.mean)]  # fmt: skip
     left_out = "; ".join(f"{name}: {why}" for name, why in mining_gain.UNPAIRED.items())
     return (
-        f"<details><summary>All {len(made)} comparisons, and the methods that have none</summary>"
+        f"<details><summary>All {len(rows)} comparisons, and the methods that have none</summary>"
         f'{html_table(head, body)}<p class="caption">Without a baseline of their own: {html.escape(left_out)}.</p>'
         "</details>"
     )
@@ -131,9 +134,9 @@ class MiningAnswer(Directive):
     """The question's answer at this scale, the figure, and what it must not be taken for."""
 
     def run(self) -> list[nodes.Node]:
-        made = gains()
+        rows = gains()
         share = papers.text_value("nnclr", "nn_match_end")
-        sentences = mining_gain.answer(list(made), share, in_words("cpu"))
+        sentences = mining_gain.answer(list(rows), share, in_words("cpu"))
         caution = (
             "Each point is a row of a table at cpu scale: its mean over seeds, with the 95% interval of both "
             "numbers (cut at the left end of the axis). Rows are not independent: many share a baseline, a "
@@ -141,9 +144,9 @@ class MiningAnswer(Directive):
             "Eliminated images count as mined too. Hover over a point for its name."
         )
         shown_html = (
-            f'<div class="answer">{"".join(f"<p>{html.escape(one)}</p>" for one in sentences)}</div>'
-            f'<figure class="diagram"><div class="scroll">{figure(made, share)}</div>{legend(made)}'
-            f"<figcaption>{html.escape(caution)}</figcaption></figure>{every_row(made)}"
+            f'<div class="answer">{"".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)}</div>'
+            f'<figure class="diagram"><div class="scroll">{figure(rows, share)}</div>{legend(rows)}'
+            f"<figcaption>{html.escape(caution)}</figcaption></figure>{every_row(rows)}"
         )
         return [nodes.raw("", shown_html, format="html")]
 

@@ -13,23 +13,23 @@ class Remote(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.found: list[str] = []
+        self.remote: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """Look at one tag."""
-        given = dict(attributes)
-        address = given.get(ASSETS.get(tag, ""), None)
-        if tag == "link" and set((given.get("rel") or "").split()) & FETCHED_LINKS:
-            address = given.get("href")
+        values = dict(attributes)
+        address = values.get(ASSETS.get(tag, ""), None)
+        if tag == "link" and set((values.get("rel") or "").split()) & FETCHED_LINKS:
+            address = values.get("href")
         if address and address.startswith(("http://", "https://", "//")):
-            self.found.append(f"<{tag}> {address}")
+            self.remote.append(f"<{tag}> {address}")
 
 
 def remote_assets(page: Path) -> list[str]:
     """Remote assets of one page."""
     parser = Remote()
     parser.feed(page.read_text())
-    return parser.found
+    return parser.remote
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from sslrepro import papers
-from sslrepro.claims import Missing, printed, stated
+from sslrepro.claims import Missing, printed_cell, stated_value
 from sslrepro.report.formats import number
 
 
 def cell(text: str) -> str:
     """table.row.column as the paper prints it, or the difference of two."""
-    values = [printed(*part.strip().split(".")) for part in text.split(" - ")]
+    values = [printed_cell(*part.strip().split(".")) for part in text.split(" - ")]
     if any(value is None for value in values):
         raise Missing(f"{text}: the paper prints nothing there")
     if len(values) == 1:
@@ -24,43 +24,43 @@ def cell(text: str) -> str:
 
 def value(text: str) -> str:
     """paper.name: a number from a paper's text."""
-    return plain(stated(*text.split(".")))
+    return plain(stated_value(*text.split(".")))
 
 
 def setting(text: str) -> str:
     """paper.group.name or table.name: a setting that a paper states."""
     first, *rest = text.split(".")
-    found: Any = papers.paper(first)["global_settings"] if first in papers.PAPERS else papers.settings(first)
+    entry: Any = papers.paper(first)["global_settings"] if first in papers.PAPERS else papers.settings(first)
     for name in rest:
-        if name not in found:
+        if name not in entry:
             raise Missing(f"{text}: {name}")
-        found = found[name]
-    return ", ".join(map(plain, found)) if isinstance(found, list) else plain(found)
+        entry = entry[name]
+    return ", ".join(map(plain, entry)) if isinstance(entry, list) else plain(entry)
 
 
-def plain(given: Any) -> str:
+def plain(value: Any) -> str:
     """A printed number with its digits; thousands apart from five digits on."""
-    return f"{given:,}" if isinstance(given, int) and given >= 10_000 else str(given)
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
 
 
 def cell_source(text: str) -> str:
     """Where a printed cell stands: "NNCLR, Table 5: simclr, full aug", for each side of a difference."""
-    said = []
+    parts = []
     for part in text.split(" - "):
         table, row, column = part.strip().split(".")
         about = papers.table(table)
-        label = next((one["label"] for one in about["columns"] if one["key"] == column), column)
-        line = next((one for one in about["rows"] if one["row"] == row), {})
+        label = next((line["label"] for line in about["columns"] if line["key"] == column), column)
+        line = next((line for line in about["rows"] if line["row"] == row), {})
         first = line.get(about["columns"][0]["key"], row)
         short = papers.paper(about["paper"])["paper"]["short"]
-        said.append(f"{short}, {about['number'] or 'text'}: {first}, {label}")
-    return "; minus ".join(said)
+        parts.append(f"{short}, {about['number'] or 'text'}: {first}, {label}")
+    return "; minus ".join(parts)
 
 
 def value_source(text: str) -> str:
     """Where a paper states a number: its section and what the number is."""
     key, name = text.split(".")
-    about = next(one for one in papers.paper(key)["text_values"] if one["id"] == name)
+    about = next(entry for entry in papers.paper(key)["text_values"] if entry["id"] == name)
     return f"{papers.paper(key)['paper']['short']}, {about['source']}: {about['text']}"
 
 
@@ -77,7 +77,7 @@ def role(
 ) -> Callable[..., tuple[list[nodes.Node], list[nodes.Node]]]:
     """An inline role that shows a number of a paper and, on hovering, where it is from."""
 
-    def made(name, rawtext, text, lineno, inliner, options=None, content=()):
+    def reference(name, rawtext, text, lineno, inliner, options=None, content=()):
         try:
             shown = read(text)
         except (Missing, ValueError, KeyError, TypeError) as error:
@@ -85,7 +85,7 @@ def role(
             return [inliner.problematic(rawtext, rawtext, message)], [message]
         return [nodes.abbreviation(rawtext, shown, explanation=source(text), classes=["printed"])], []
 
-    return made
+    return reference
 
 
 def setup(app: Sphinx) -> dict:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import diagrams
-from blocks import Block, div, listed, para, raw, strong
+from blocks import Block, div, list_of, para, raw, strong
 from docutils import nodes
 from printed_table import as_printed
-from relations import BOOK, concerned, definitions, readable
+from relations import BOOK, concerns, definitions, readable
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -27,42 +27,42 @@ class PaperTables(Block):
 
     def entry(self, table: dict[str, Any]) -> nodes.Node:
         """One table."""
-        made = definitions().get(table["id"])
+        definition = definitions().get(table["id"])
         varied = f"{table['varied'][0].upper()}{table['varied'][1:]}".replace(" x ", " × ")
         shown = self.pages(table["id"])
         name = table["number"] or "Text"
         status: list[nodes.Node | str] = ["not run yet"]
         if shown:
-            status = ["our runs: ", *listed(shown, "· ")]
-        elif made is not None:
+            status = ["our runs: ", *list_of(shown, "· ")]
+        elif definition is not None:
             status = ["not run yet; ", nodes.literal("", f"make reproduce TABLE={table['id']}")]
         return div(
             "entry",
-            para(strong(name), f" {made.title if made else varied}", kind="name"),
-            para(made.question if made else f"Data: {table['dataset']}.", kind="asks"),
+            para(strong(name), f" {definition.title if definition else varied}", kind="name"),
+            para(definition.question if definition else f"Data: {table['dataset']}.", kind="asks"),
             para(*status, kind="came"),
-            self.printed(table, made is not None),
-            *self.rest(table["id"], papers.claims_on(table["id"]), made),
+            self.paper_numbers(table, definition is not None),
+            *self.rest(table["id"], papers.claims_on(table["id"]), definition),
             id=table["id"],
         )
 
     @staticmethod
-    def printed(table: dict[str, Any], folded: bool) -> nodes.Node:
+    def paper_numbers(table: dict[str, Any], folded: bool) -> nodes.Node:
         """The paper's numbers; folded where our own page shows them too."""
         if not folded:
             return raw(as_printed(table))
         return raw(f"<details><summary>the paper's numbers</summary>{as_printed(table)}</details>")
 
-    def rest(self, name: str, claims: list[dict[str, Any]], made: Definition | None) -> list[nodes.Node]:
+    def rest(self, name: str, claims: list[dict[str, Any]], definition: Definition | None) -> list[nodes.Node]:
         """The claims on a table or figure, and the contradictions that concern it."""
         lines = []
         if claims:
-            lines.append(["claims ", *listed([self.named(claim["id"]) for claim in claims])])
-        related = [one for one, ids in concerned().items() if name in ids]
-        related += [one for one in getattr(made, "margin", ()) if one not in related]
+            lines.append(["claims ", *list_of([self.id_link(claim["id"]) for claim in claims])])
+        related = [contradiction for contradiction, ids in concerns().items() if name in ids]
+        related += [note for note in getattr(definition, "margin", ()) if note not in related]
         if related:
-            lines.append(["contradictions ", *listed([self.named(one) for one in related])])
-        return [para(*listed(lines, " · "), kind="about")] if lines else []
+            lines.append(["contradictions ", *list_of([self.id_link(contradiction) for contradiction in related])])
+        return [para(*list_of(lines, " · "), kind="about")] if lines else []
 
 
 class PaperFigures(PaperTables):
@@ -80,7 +80,7 @@ class PaperFigures(PaperTables):
             elif (table := PLOTS.get(name)) and (PAGES / f"{table}-cpu.ipynb").exists():
                 links.append([self.link("on the table's page", f"executed/{table}-cpu.html")])
             if links:
-                where = ["our figure: ", *listed(links)]
+                where = ["our figure: ", *list_of(links)]
             elif name in diagrams.DRAWINGS:
                 where = [self.link("redrawn above", f"{self.env.docname}.html#{name}")]
             claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
@@ -100,9 +100,9 @@ class Diagram(Block):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         require(name in diagrams.DRAWINGS, "diagram", "figure", f"one of {', '.join(diagrams.DRAWINGS)}", name)
-        made = div("diagram", raw(f'<div class="scroll">{diagrams.DRAWINGS[name]()}</div>'), id=name)
-        self.state.nested_parse(self.content, self.content_offset, made)
-        return [made]
+        drawing = div("diagram", raw(f'<div class="scroll">{diagrams.DRAWINGS[name]()}</div>'), id=name)
+        self.state.nested_parse(self.content, self.content_offset, drawing)
+        return [drawing]
 
 
 def setup(app: Sphinx) -> dict:

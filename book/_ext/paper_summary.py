@@ -3,7 +3,7 @@
 from typing import Any
 
 from badges import badge, counts
-from blocks import Block, div, listed, para, raw, strong
+from blocks import Block, div, list_of, para, raw, strong
 from claims_list import ClaimsList
 from docutils import nodes
 from published import judged
@@ -19,16 +19,16 @@ MAIN = {  # the claims a reader of the paper would name; the choice is ours, wha
 }
 
 
-def sizes(claim: dict[str, Any], known: dict[str, tuple[str, str, Verdict]]) -> str:
+def sizes(claim: dict[str, Any], by_scale: dict[str, tuple[str, str, Verdict]]) -> str:
     """The effect the paper prints and ours with its interval, of the first scale that has one."""
     check = claim.get("check") or {}
     unit = check.get("gap_unit") or ""
-    said = [f"paper {number(check['paper_gap'], 1, sign=True)}"] if check.get("paper_gap") is not None else []
-    gap = next((verdict.gap for _, (_, _, verdict) in sorted(known.items()) if verdict.gap is not None), None)
+    parts = [f"paper {number(check['paper_gap'], 1, sign=True)}"] if check.get("paper_gap") is not None else []
+    gap = next((verdict.gap for _, (_, _, verdict) in sorted(by_scale.items()) if verdict.gap is not None), None)
     if gap is not None:
         middle, low, high = (number(value, 1, sign=True) for value in gap)
-        said.append(f"ours {middle} [{low}, {high}]")
-    return f" ({', '.join(said)}{' ' + unit if unit else ''})" if said else ""
+        parts.append(f"ours {middle} [{low}, {high}]")
+    return f" ({', '.join(parts)}{' ' + unit if unit else ''})" if parts else ""
 
 
 class PaperSummary(Block):
@@ -41,35 +41,35 @@ class PaperSummary(Block):
         claims = papers.paper(key)["claims"]
         lines = []
         for name in MAIN[key]:
-            claim, known = papers.claims()[name], ClaimsList.known(name)
+            claim, entries = papers.claims()[name], ClaimsList.by_scale(name)
             marks: list[nodes.Node | str] = []
-            for scale, (page, table, verdict) in sorted(known.items()):
+            for scale, (page, table, verdict) in sorted(entries.items()):
                 marks += [
                     raw(badge(verdict.verdict, scale)),
                     " ",
                     self.link(papers.table(table)["number"] or "our table", f"executed/{page}.html"),
                     " ",
                 ]
-            text = f" {claim['text'].rstrip('.')}{sizes(claim, known)}."
+            text = f" {claim['text'].rstrip('.')}{sizes(claim, entries)}."
             lines.append(
-                nodes.list_item("", para(*(marks or [raw(badge("not judged")), " "]), self.named(name)[0], text))
+                nodes.list_item("", para(*(marks or [raw(badge("not judged")), " "]), self.id_link(name)[0], text))
             )
         own = {claim["id"] for claim in claims}
         by_scale: dict[str, dict[str, Verdict]] = {}
-        for _, found, verdicts in judged():
-            at = by_scale.setdefault(found.plan.profile.name, {})
-            for one in verdicts:
-                if one.claim in own and (one.claim not in at or at[one.claim].verdict == "not judged"):
-                    at[one.claim] = one
+        for _, results, verdicts in judged():
+            at = by_scale.setdefault(results.plan.profile.name, {})
+            for verdict in verdicts:
+                if verdict.claim in own and (verdict.claim not in at or at[verdict.claim].verdict == "not judged"):
+                    at[verdict.claim] = verdict
         tallies = [counts(tuple(at.values()), scale) for scale, at in sorted(by_scale.items()) if at]
         reached = {
             name
             for at in by_scale.values()
-            for name, one in at.items()
-            if one.verdict not in ("not judged", "not tested")
+            for name, verdict in at.items()
+            if verdict.verdict not in ("not judged", "not tested")
         }
         total = para(strong("What we found. "), f"We wrote down {len(claims)} claims of the paper and could judge "
-                     f"{len(reached)} of them: ", *listed(tallies, "· "), "Effects below the paper's own scale are "
+                     f"{len(reached)} of them: ", *list_of(tallies, "· "), "Effects below the paper's own scale are "
                      "judged by their direction; ", self.link("what a verdict means", "rule.html"), ".")  # fmt: skip
         return [div("summary", para(strong("What the paper finds, and what came of it here.")),
                     nodes.bullet_list("", *lines), total)]  # fmt: skip

@@ -19,8 +19,8 @@ from sslrepro.report.formats import as_latex, as_markdown, html_table, number
 
 def rest_of(table: dict[str, Any]) -> list[str]:
     """The columns of scores that our table of it, where there is one, does not measure."""
-    made = definitions().get(table["id"])
-    return [name for name in table["metric"] if made is None or name not in made.columns]
+    definition = definitions().get(table["id"])
+    return [name for name in table["metric"] if definition is None or name not in definition.columns]
 
 
 def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
@@ -28,43 +28,53 @@ def as_printed(table: dict[str, Any], only: list[str] | None = None) -> str:
 
     only   of its columns of scores; all where None
     """
-    made, missing = definitions().get(table["id"]), rest_of(table)
-    scores = {name: made.column(name).best if made and name in made.columns else "high" for name in table["metric"]}
-    columns = [one for one in table["columns"] if only is None or one["key"] in only or one["key"] not in scores]
+    definition, missing = definitions().get(table["id"]), rest_of(table)
+    scores = {
+        name: definition.column(name).best if definition and name in definition.columns else "high"
+        for name in table["metric"]
+    }
+    columns = [
+        column for column in table["columns"] if only is None or column["key"] in only or column["key"] not in scores
+    ]
     unit = "" if table["unit"] is None else str(table["unit"])
     head = []
-    for one in columns:
-        own = one.get("unit") or (unit if one["key"] in scores else "")
-        own = "" if not own or own.lower() in one["label"].lower() else f", {own}"
-        head.append(f"{one['label']}{own}{', not run yet' if made and one['key'] in missing else ''}")
-    digits = {one["key"]: digits_of([line.get(one["key"]) for line in table["rows"]]) for one in columns}
-    body = [[shown_with(line.get(one["key"]), digits[one["key"]]) for one in columns] for line in table["rows"]]
+    for column in columns:
+        own = column.get("unit") or (unit if column["key"] in scores else "")
+        own = "" if not own or own.lower() in column["label"].lower() else f", {own}"
+        head.append(f"{column['label']}{own}{', not run yet' if definition and column['key'] in missing else ''}")
+    digits = {column["key"]: digits_of([line.get(column["key"]) for line in table["rows"]]) for column in columns}
+    body = [
+        [shown_with(line.get(column["key"]), digits[column["key"]]) for column in columns] for line in table["rows"]
+    ]
     body = [[without_citations(cell) for cell in line] for line in body]
     marked = [[html.escape(cell) for cell in line] for line in body]
-    for place, one in enumerate(columns):
-        values = [line.get(one["key"]) for line in table["rows"]]
+    for place, column in enumerate(columns):
+        values = [line.get(column["key"]) for line in table["rows"]]
         held = [value for value in values if isinstance(value, int | float)]
-        if one["key"] in scores and scores[one["key"]] and len(held) > 1:
-            best = (max if scores[one["key"]] == "high" else min)(held)
+        if column["key"] in scores and scores[column["key"]] and len(held) > 1:
+            best = (max if scores[column["key"]] == "high" else min)(held)
             for line, value in zip(marked, values, strict=True):
                 line[place] = f"<strong>{line[place]}</strong>" if value == best else line[place]
-    if made is None:
+    if definition is None:
         head.append("our runs")
         for plain, rich in zip(body, marked, strict=True):
             plain.append("not run yet")
             rich.append("not run yet")
     protocol = without_citations(table["protocol"])
-    said = f"{table['number'] or 'A table'} as printed, data {table['dataset']}; protocol: {protocol}."
+    caption = f"{table['number'] or 'A table'} as printed, data {table['dataset']}; protocol: {protocol}."
     if missing:
-        said += " Not run yet: there is no data for it at the scales that were run."
+        caption += " Not run yet: there is no data for it at the scales that were run."
     links = []
-    for label, kind, text in (("CSV", "csv", in_csv(head, body)), ("Markdown", "md", as_markdown(head, body, [])),
-                              ("LaTeX", "tex", as_latex(head, body, []))):  # fmt: skip
+    for label, kind, text in (
+        ("CSV", "csv", in_csv(head, body)),
+        ("Markdown", "md", as_markdown(head, body, [])),
+        ("LaTeX", "tex", as_latex(head, body, [])),
+    ):
         data = base64.b64encode(text.encode()).decode()
         name = f"{table['id']}-paper.{kind}"
         links.append(f'<a download="{name}" href="data:text/plain;base64,{data}">{label}</a>')
-    shown = html_table([html.escape(one) for one in head], marked, "printed")
-    note = f'<p class="caption">{html.escape(said)}</p><p class="copies">Download: {" · ".join(links)}</p>'
+    shown = html_table([html.escape(heading) for heading in head], marked, "printed")
+    note = f'<p class="caption">{html.escape(caption)}</p><p class="copies">Download: {" · ".join(links)}</p>'
     return shown + note
 
 

@@ -14,11 +14,11 @@ class Profiles(Directive):
 
         head = ["profile", "where", "images", "encoder", "epochs", "batch", "optimizer", "seeds"]
         body = []
-        for made in PROFILES.values():
-            data = f"{made.data.name}, {made.n_train:,} of {made.data.side or 'native'} px"
-            run = made.plan
-            body.append([made.name, made.where, data, made.encoder, f"{run.epochs:,}",
-                         f"{run.batch_size:,}", f"{run.optimizer}, lr {run.lr:g}", str(made.seeds)])  # fmt: skip
+        for profile in PROFILES.values():
+            data = f"{profile.data.name}, {profile.n_train:,} of {profile.data.side or 'native'} px"
+            run = profile.plan
+            body.append([profile.name, profile.where, data, profile.encoder, f"{run.epochs:,}",
+                         f"{run.batch_size:,}", f"{run.optimizer}, lr {run.lr:g}", str(profile.seeds)])  # fmt: skip
         return [nodes.raw("", plain_table(head, body), format="html")]
 
 

@@ -9,23 +9,23 @@ from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, read_results
 
 
-def published() -> dict[str, Results]:
+def published_results() -> dict[str, Results]:
     """Page name -> results, for every executed page."""
-    found = {}
+    by_page = {}
     for page in sorted(PAGES.glob("*.ipynb")):
-        given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
-        made = plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))
-        if made.profile.judged:
-            found[page.stem] = read_results(made)
-    return found
+        parameters = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+        plan = plan_table(parameters["table"], parameters["profile"], parameters["seeds"], parameters.get("dataset"))
+        if plan.profile.judged:
+            by_page[page.stem] = read_results(plan)
+    return by_page
 
 
 @functools.cache
 def judged() -> tuple[tuple[str, Results, tuple[Verdict, ...]], ...]:
     """(page, results, verdicts) of every published page that judges claims."""
-    return tuple((page, found, tuple(found.verdicts())) for page, found in published().items())
+    return tuple((page, results, tuple(results.verdicts())) for page, results in published_results().items())
 
 
 def pages_of(table: str) -> list[tuple[str, Results, tuple[Verdict, ...]]]:
     """The published pages of a table, one per profile."""
-    return [one for one in judged() if one[1].definition.id == table]
+    return [entry for entry in judged() if entry[1].definition.id == table]

@@ -1,9 +1,9 @@
 """What does the page of a method or of a figure lead to: the papers' tables, claims and contradictions."""
 
-from blocks import Block, div, listed, para, strong
+from blocks import Block, div, list_of, para, strong
 from docutils import nodes
 from paper_page import PaperFigures
-from relations import definitions, figures, trained
+from relations import definitions, figures, trained_methods
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -16,14 +16,14 @@ class FigureClaims(PaperFigures):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
-        home = para("In the paper: ", *self.named(name), kind="came")
+        home = para("In the paper: ", *self.id_link(name), kind="came")
         shown = getattr(evolution.DEFINITIONS.get(name), "arms", ())
         ran = list(dict.fromkeys(maps.ARMS[arm].method for arm in shown))
         if ran:
             home += nodes.Text(" · runs of ")
             home += [
-                one if isinstance(one, nodes.Node) else nodes.Text(one)
-                for one in listed([[self.link(method, f"methods/{method}.html")] for method in ran])
+                part if isinstance(part, nodes.Node) else nodes.Text(part)
+                for part in list_of([[self.link(method, f"methods/{method}.html")] for method in ran])
             ]
         return [home, *self.rest(name, claims, None)]
 
@@ -35,13 +35,13 @@ class MethodTables(Block):
 
     def run(self) -> list[nodes.Node]:
         out = []
-        for name, made in definitions().items():
-            if self.arguments[0] not in trained(made):
+        for name, definition in definitions().items():
+            if self.arguments[0] not in trained_methods(definition):
                 continue
-            claims = [self.named(claim["id"]) for claim in papers.claims_on(name)]
+            claims = [self.id_link(claim["id"]) for claim in papers.claims_on(name)]
             shown = self.pages(name) or [["not run yet"]]
-            head = para(strong(made.title), " (", *self.named(name), "): ", *listed(shown, "· "), kind="name")
-            out.append(div("entry", head, *([para("claims ", *listed(claims), kind="about")] if claims else [])))
+            head = para(strong(definition.title), " (", *self.id_link(name), "): ", *list_of(shown, "· "), kind="name")
+            out.append(div("entry", head, *([para("claims ", *list_of(claims), kind="about")] if claims else [])))
         return out
 
 
@@ -50,7 +50,7 @@ def with_claims(app: Sphinx, name: str, source: list[str]) -> None:
     folder, _, method = name.rpartition("/")
     if folder == "figures" and method in figures():
         source[0] += f"\n\n## Related claims and tables\n\n```{{figure-claims}} {method}\n```\n"
-    if folder == "methods" and any(method in trained(made) for made in definitions().values()):
+    if folder == "methods" and any(method in trained_methods(definition) for definition in definitions().values()):
         source[0] += f"\n\n## Tables that train this method\n\n```{{method-tables}} {method}\n```\n"
 
 

@@ -24,57 +24,62 @@ IDS = re.compile(rf"\b(?:{'|'.join(papers.PAPERS)})_[cx]\d\d\b")
 @functools.cache
 def definitions() -> dict[str, Definition]:
     """Definitions of the papers' tables, by id."""
-    made = {name: tables.definition(name) for name in tables.names()}
-    return {name: one for name, one in made.items() if one.id in papers.tables()}
+    every = {name: tables.definition(name) for name in tables.names()}
+    return {name: definition for name, definition in every.items() if definition.id in papers.tables()}
 
 
-def trained(definition: Definition) -> list[str]:
+def trained_methods(definition: Definition) -> list[str]:
     """The methods a table trains in its rows, columns and variants; its own first."""
-    given = [*definition.rows.values(), *getattr(definition, "variants", {}).values()]
-    given += [getattr(column, "sets", None) or {} for column in definition.columns.values()]
-    named = [one["method"] for one in given if "method" in one]
-    own = any("method" not in one for one in definition.rows.values())
+    settings = [*definition.rows.values(), *getattr(definition, "variants", {}).values()]
+    settings += [getattr(column, "sets", None) or {} for column in definition.columns.values()]
+    named = [sets["method"] for sets in settings if "method" in sets]
+    own = any("method" not in sets for sets in definition.rows.values())
     return list(dict.fromkeys(([definition.method] if own else []) + named))
 
 
 @functools.cache
 def tables_of() -> dict[str, list[str]]:
     """Claim -> the tables it rests on or names."""
-    found: dict[str, list[str]] = {claim: [] for claim in papers.claims()}
+    by_claim: dict[str, list[str]] = {claim: [] for claim in papers.claims()}
     for table in papers.tables():
         for claim in papers.claims_on(table):
-            found[claim["id"]].append(table)
-    return found
+            by_claim[claim["id"]].append(table)
+    return by_claim
 
 
 @functools.cache
 def contradictions() -> dict[str, dict[str, Any]]:
     """Every contradiction by id, with the paper that lists it."""
-    return {one["id"]: one | {"paper": key} for key in papers.PAPERS for one in papers.paper(key)["contradictions"]}
+    return {
+        entry["id"]: entry | {"paper": key} for key in papers.PAPERS for entry in papers.paper(key)["contradictions"]
+    }
 
 
 @functools.cache
 def figures() -> dict[str, dict[str, Any]]:
     """Every transcribed figure by id, with its paper."""
-    return {one["id"]: one | {"paper": key} for key in papers.PAPERS for one in papers.paper(key)["figures"] or []}
+    return {
+        entry["id"]: entry | {"paper": key} for key in papers.PAPERS for entry in papers.paper(key)["figures"] or []
+    }
 
 
 @functools.cache
-def concerned() -> dict[str, list[str]]:
+def concerns() -> dict[str, list[str]]:
     """Contradiction -> ids of tables, figures and claims it concerns: from the page's notes and the claims' own."""
-    found: dict[str, list[str]] = {name: [] for name in contradictions()}
+    by_contradiction: dict[str, list[str]] = {name: [] for name in contradictions()}
     for line in (BOOK / "contradictions.md").read_text().splitlines():
         if match := NOTE.match(line):
-            require(match[1] in found, "contradictions.md", "note", "on a transcribed contradiction", match[1])
-            found[match[1]] += re.findall(r"\w+", match[2])
+            name = match[1]
+            require(name in by_contradiction, "contradictions.md", "note", "on a transcribed contradiction", name)
+            by_contradiction[name] += re.findall(r"\w+", match[2])
     for claim in papers.claims().values():
         for name in IDS.findall(claim.get("note") or ""):
-            found[name] += [claim["id"]]
-    known = papers.tables() | papers.claims() | figures()
-    for name, ids in found.items():
-        for one in ids:
-            require(one in known, f"contradictions.md: {name}", "id", "a table, figure or claim", one)
-    return {name: list(dict.fromkeys(ids)) for name, ids in found.items()}
+            by_contradiction[name] += [claim["id"]]
+    targets = papers.tables() | papers.claims() | figures()
+    for name, ids in by_contradiction.items():
+        for target in ids:
+            require(target in targets, f"contradictions.md: {name}", "id", "a table, figure or claim", target)
+    return {name: list(dict.fromkeys(ids)) for name, ids in by_contradiction.items()}
 
 
 def short(paper: str) -> str:

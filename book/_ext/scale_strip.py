@@ -5,7 +5,7 @@ from dataclasses import astuple
 
 from blocks import Block, raw
 from docutils import nodes
-from published import published
+from published import published_results
 from sphinx.application import Sphinx
 
 from sslrepro.report.scale import our_scale, paper_scale, profile_in_words
@@ -31,9 +31,9 @@ class ScaleStrip(Block):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        found = published()[self.arguments[0]]
-        theirs, ours = paper_scale(found.definition.id), our_scale(found)
-        return [raw(strip(astuple(theirs), astuple(ours), found.plan.profile.name))]
+        results = published_results()[self.arguments[0]]
+        theirs, ours = paper_scale(results.definition.id), our_scale(results)
+        return [raw(strip(astuple(theirs), astuple(ours), results.plan.profile.name))]
 
 
 def in_words(profile: str) -> str:

@@ -46,8 +46,11 @@ def write(app: Sphinx, exception: Exception | None) -> None:
     """Put every page's words beside the book's own scripts."""
     if exception is None and app.builder.format == "html":
         out = Path(app.outdir)
-        texts = {name: words((out / f"{name}.html").read_text()) for name in sorted(app.env.found_docs)
-                 if (out / f"{name}.html").exists()}  # fmt: skip
+        texts = {
+            name: words((out / f"{name}.html").read_text())
+            for name in sorted(app.env.found_docs)
+            if (out / f"{name}.html").exists()
+        }
         (out / "_static" / FILE).write_text(f"window.pageTexts = {json.dumps(texts, ensure_ascii=False)};\n")
 
 

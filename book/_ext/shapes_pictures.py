@@ -62,20 +62,20 @@ def class_tree() -> tuple[bytes, str]:
     train, _ = load(DataConfig("shapes", n_train=48 * 8, n_test=48, side=16, seed=7))
     chosen = (0, 21, 26, 31, 36, 47)  # leaves of all families and variants
     plot, axes = plt.subplots(1, len(chosen), figsize=(10, 2.7), layout="constrained")
-    told = []
+    parts = []
     for axis, leaf in zip(axes, chosen, strict=True):
         family, shape, variant = LEAVES[leaf]
         image = train.images[(train.labels == leaf).nonzero()[0, 0]]
         axis.imshow(image.permute(1, 2, 0), interpolation="nearest")
         axis.set_xticks([]), axis.set_yticks([])
         axis.set_xlabel(f"{family}\n{shape}\n{variant} {shape}", fontsize=9)
-        told.append(f"{variant} {shape} (shape {shape}, family {family})")
+        parts.append(f"{variant} {shape} (shape {shape}, family {family})")
     depths = " / ".join(f"{n}" for n in sorted(LEVELS))
     plot.suptitle(f"labels with {depths} classes, from above", fontsize=9)
     buffer = io.BytesIO()
     plot.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     plt.close(plot)
-    return buffer.getvalue(), "Six images and their labels at three levels: " + "; ".join(told) + "."
+    return buffer.getvalue(), "Six images and their labels at three levels: " + "; ".join(parts) + "."
 
 
 class ClassTree(Directive):

@@ -20,7 +20,7 @@ def thumbnail(png: bytes, width: int = 480, colours: int = 24) -> bytes:
     return buffer.getvalue()
 
 
-def pictured(page: Path) -> tuple[str, bytes | None, str]:
+def title_and_picture(page: Path) -> tuple[str, bytes | None, str]:
     """Title, first picture and its alternative text, of an executed notebook."""
     cells = json.loads(page.read_text())["cells"]
     text = next("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
@@ -36,10 +36,10 @@ def pictured(page: Path) -> tuple[str, bytes | None, str]:
 def first_image(shown: str) -> tuple[bytes | None, str]:
     """The first PNG within some HTML, and its alternative text."""
     for tag in re.findall(r"<img\b[^>]*>", shown):
-        found = re.search(r'src="data:image/png;base64,([^"]+)"', tag)
+        match = re.search(r'src="data:image/png;base64,([^"]+)"', tag)
         alt = re.search(r'alt="([^"]*)"', tag)
-        if found:
-            return base64.b64decode(found[1]), html.unescape(alt[1]) if alt else ""
+        if match:
+            return base64.b64decode(match[1]), html.unescape(alt[1]) if alt else ""
     return None, ""
 
 

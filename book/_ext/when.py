@@ -23,13 +23,13 @@ def part_of(value: str) -> str:
 
 def results_of(directive: SphinxDirective, table: str, profile: str) -> Results:
     """What the ledger holds of a table; the page is made again when one of its files changes."""
-    made = plans.plan_table(table, profile)
-    for run in made.runs:
-        path = made.ledger / f"{run.name}.json"
+    plan = plans.plan_table(table, profile)
+    for run in plan.runs:
+        path = plan.ledger / f"{run.name}.json"
         if path.exists():
             directive.env.note_dependency(str(path))
-    published = {run.name: record for run in made.runs if (record := ledger.published_record(run, made)) is not None}
-    return Results(made, published)
+    published = {run.name: record for run in plan.runs if (record := ledger.published_record(run, plan)) is not None}
+    return Results(plan, published)
 
 
 class Ours(SphinxDirective):
@@ -39,21 +39,21 @@ class Ours(SphinxDirective):
     option_spec = {"part": part_of, "profile": directives.unchanged}
 
     def run(self) -> list[nodes.Node]:
-        found = results_of(self, self.arguments[0], self.options.get("profile", "cpu"))
+        results = results_of(self, self.arguments[0], self.options.get("profile", "cpu"))
         part = self.options.get("part", "headline")
         if part == "reading":
-            return self.parse_text_to_nodes(reading(found))
-        return [nodes.raw("", _html(getattr(presenter(found.definition), part)(found)), format="html")]
+            return self.parse_text_to_nodes(reading(results))
+        return [nodes.raw("", _html(getattr(presenter(results.definition), part)(results)), format="html")]
 
 
-def reading(found: Results) -> str:
+def reading(results: Results) -> str:
     """The table's question and its rule, folded; with a link to its page where that is published."""
-    definition, page = found.definition, page_name(found.plan)
+    definition, page = results.definition, page_name(results.plan)
     text = f"::::{{dropdown}} The rule, fixed before the runs: {definition.question}\n{definition.reading}\n\n"
     text += f"*Scale.* {definition.mapping}\n::::\n\n"
     if (PAGES / f"{page}.ipynb").exists():
         return text + f"Every number, and how it was made: [{definition.title}](executed/{page}.ipynb)\n"
-    return text + f"All of it, with every number: `{command(found)}`.\n"
+    return text + f"All of it, with every number: `{command(results)}`.\n"
 
 
 class Together(SphinxDirective):

@@ -12,7 +12,7 @@ from importlib import resources
 import numpy as np
 
 from sslrepro.base.errors import one_of
-from sslrepro.claims.sentences import compiled
+from sslrepro.claims.sentences import statistic_of
 from sslrepro.claims.statistics import LEVEL, Contrast, Tree, at_least, upper_tail
 
 EXPERIMENTS = 100_000
@@ -35,7 +35,7 @@ class Kind:
     """A kind of claim in simulation: its statistic over rows r0, r1, ..., its edges, and what an effect means."""
 
     name: str
-    told: str
+    design: str
     statistic: dict
     nulls: tuple[Null, ...]
     shared: bool = True
@@ -53,7 +53,7 @@ class Kind:
                 return (effect, 0.0) * (4 if self.name == "count" else 2)
         return (effect, *[0.0] * (len(self.nulls[0].truth) - 1))
 
-    def asked(self, effect: float) -> dict:
+    def statement_at(self, effect: float) -> dict:
         """The statistic at an effect: a claim of no difference is given that tolerance."""
         if self.name != "equivalence" or effect < 0:
             return self.statistic
@@ -127,12 +127,12 @@ def p_values_of(tree: Tree, runs: np.ndarray, shared: bool) -> np.ndarray | tupl
     return np.stack([above, 1 - above], axis=-1)
 
 
-def simulated(
+def verdict_shares(
     statistic: dict, truth: Sequence[float], n: int, rng: np.random.Generator, sd: Sequence[float] | None = None,
     shared: bool = True, experiments: int = EXPERIMENTS,
 ) -> tuple[float, float]:  # fmt: skip
     """Shares of experiments in which the claim holds and is contradicted."""
-    tree = compiled(statistic).tree
+    tree = statistic_of(statistic).tree
     runs = np.asarray(truth, dtype=float) + rng.normal(size=(experiments, n, len(truth))) * (1.0 if sd is None else sd)
     if shared:
         runs = runs + rng.normal(size=(experiments, n, 1))
@@ -145,13 +145,13 @@ def rates(kind: Kind, n: int, rng: np.random.Generator, experiments: int = EXPER
     wrong = {"holds": 0.0, "contradicted": 0.0}
     edges = [(kind.statistic, null) for null in kind.nulls] + [(kind.nulls_of, null) for null in kind.narrow]
     for statistic, null in edges:
-        found = simulated(statistic, null.truth, n, rng, null.sd, kind.shared, experiments)
-        for name, share in zip(wrong, found, strict=True):
+        shares = verdict_shares(statistic, null.truth, n, rng, null.sd, kind.shared, experiments)
+        for name, share in zip(wrong, shares, strict=True):
             if null.wrong in ("both", name):
                 wrong[name] = max(wrong[name], share)
-    right = [[simulated(kind.asked(side * effect), kind.truth(side * effect), n, rng, None, kind.shared,
+    right = [[verdict_shares(kind.statement_at(side * effect), kind.truth(side * effect), n, rng, None, kind.shared,
                         experiments)[place] for effect in EFFECTS] for place, side in enumerate((1, -1))]  # fmt: skip
-    return Rates(kind.name, kind.told, n, wrong["holds"], wrong["contradicted"], tuple(right[0]), tuple(right[1]))
+    return Rates(kind.name, kind.design, n, wrong["holds"], wrong["contradicted"], tuple(right[0]), tuple(right[1]))
 
 
 def simulation(experiments: int = EXPERIMENTS, seed: int = 0) -> list[Rates]:
@@ -181,8 +181,11 @@ def as_json(lines: Iterable[Rates], experiments: int) -> str:
 
 def as_markdown(lines: Iterable[Rates]) -> str:
     """A table: shares in percent."""
-    out = ["| kind | simulated | seeds | wrongly holds | wrongly contradicted | holds at 0.5 / 1 / 2 sd | "
-           "contradicted at 0.5 / 1 / 2 sd |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    out = [
+        "| kind | simulated | seeds | wrongly holds | wrongly contradicted | holds at 0.5 / 1 / 2 sd | "
+        "contradicted at 0.5 / 1 / 2 sd |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for line in lines:
         power = [
             " / ".join(f"{100 * share:.0f}" for share in shares)

@@ -76,14 +76,14 @@ def floor(keys: Iterable[Key], facts: Mapping[Key, Facts]) -> tuple[Gate | None,
     levels = [level for key in keys if key in facts for level in facts[key].levels]
     if not levels:
         return None, []
-    known = [level for level in levels if level.floors]
-    if not known:
+    floored = [level for level in levels if level.floors]
+    if not floored:
         return None, ["no floor is recorded for this table"]
-    missing = sorted({"random", "pixels"} - set().union(*(level.floors for level in known)))
+    missing = sorted({"random", "pixels"} - set().union(*(level.floors for level in floored)))
     notes = [f"floor not recorded: {', '.join(missing)}"] if missing else []
-    if any(all(clears(level.cell, under) for under in level.floors.values()) for level in known):
+    if any(all(clears(level.cell, under) for under in level.floors.values()) for level in floored):
         return None, notes
-    best = max(known, key=lambda level: level.cell.mean - max(cell.mean for cell in level.floors.values()))
+    best = max(floored, key=lambda level: level.cell.mean - max(cell.mean for cell in level.floors.values()))
     floors = ", ".join(f"{FLOOR_NAMES.get(name, name)} {cell.mean:.1f}" for name, cell in best.floors.items())
     reason = f"the best cell, {best.cell.mean:.1f}, is not above {floors} by more than the interval"
     return Gate(FLOOR, reason, "a training long enough to pass the untrained encoder and raw pixels"), notes
@@ -113,10 +113,13 @@ def premise(
     shares: list[tuple[float, float]] = []
     for key in keys:
         runs = [run for several in (facts[key].runs.values() if key in facts else ()) for run in several]
-        told = [(run.match, run.chance) for run in runs
-                if run.match is not None and run.chance and belongs(run.method, family)]  # fmt: skip
-        if told:
-            match, chance = (sum(column) / len(told) for column in zip(*told, strict=True))
+        matches = [
+            (run.match, run.chance)
+            for run in runs
+            if run.match is not None and run.chance and belongs(run.method, family)
+        ]
+        if matches:
+            match, chance = (sum(column) / len(matches) for column in zip(*matches, strict=True))
             shares.append((match, chance))
     if not shares:
         return None, ["how often mined images share the class is not recorded"]
@@ -149,15 +152,15 @@ def letter_only(sense: str | None, at: str, cells: Mapping[Key, Cell]) -> Gate |
     )
 
 
-def marked(keys: Iterable[Key], facts: Mapping[Key, Facts]) -> dict[Key, dict[int, str]]:
+def near_collapses(keys: Iterable[Key], facts: Mapping[Key, Facts]) -> dict[Key, dict[int, str]]:
     """Cell -> seed -> why the run is marked as collapsed."""
-    found: dict[Key, dict[int, str]] = {}
+    collapses: dict[Key, dict[int, str]] = {}
     for key in keys:
         for seed, runs in (facts[key].runs if key in facts else {}).items():
             for run in runs:
                 if run.collapse:
-                    found.setdefault(key, {})[seed] = f"{run.name}: {run.collapse}"
-    return found
+                    collapses.setdefault(key, {})[seed] = f"{run.name}: {run.collapse}"
+    return collapses
 
 
 # --- what a run's record says ----------------------------------------------------------------------------------------

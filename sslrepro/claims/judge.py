@@ -13,8 +13,8 @@ import numpy as np
 from sslrepro import papers
 from sslrepro.claims import gates
 from sslrepro.claims.gates import Facts, Gate
-from sslrepro.claims.language import LEAST_SEEDS, Cell, Missing, Reader, printed, stated
-from sslrepro.claims.sentences import Statistic, compiled
+from sslrepro.claims.language import LEAST_SEEDS, Cell, Missing, Reader, printed_cell, stated_value
+from sslrepro.claims.sentences import Statistic, statistic_of
 from sslrepro.claims.statistics import (
     LEVEL,
     Contrast,
@@ -111,7 +111,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
 
 
-def decided(against_claim: float, for_opposite: float) -> str:
+def verdict_word(against_claim: float, for_opposite: float) -> str:
     """The word for two p-values."""
     if against_claim <= LEVEL:
         return "holds"
@@ -141,26 +141,28 @@ def judge(
         sizes      whether printed sizes of gaps are asked for, as at paper scale
         judgement  the claim's entry of the judgement file, where it is not the committed one
     """
-    known = {**cells, **(values or {})}
-    told = judgement if judgement is not None else papers.judgements().get(claim["id"], {})
-    case = Case(claim, told, known, dict(facts or {}), sizes, (adapted or {}).get(claim["id"], ""))
+    measured = {**cells, **(values or {})}
+    if judgement is None:
+        judgement = papers.judgements().get(claim["id"], {})
+    case = Case(claim, judgement, measured, dict(facts or {}), sizes, (adapted or {}).get(claim["id"], ""))
     base = case.about()
     if claim["id"] in (unrun or {}):
         return replace(base, reason=unrun[claim["id"]])
-    if not told:
+    if not judgement:
         return replace(base, reason="no judgement is recorded of the claim")
     if case.statistic.tree is None:
-        return replace(base, reason=told["statistic"].get("why", "the claim cannot be written over measured cells"))
+        why = judgement["statistic"].get("why", "the claim cannot be written over measured cells")
+        return replace(base, reason=why)
     try:
-        found = case.decision()
+        decision = case.decision()
     except Missing as missing:
         return replace(base, reason=str(missing))
-    base = replace(base, **found)
+    base = replace(base, **decision)
     if not judged:
         return replace(base, verdict="not judged", reason="nothing is concluded at this scale")
     if base.n < LEAST_SEEDS:
         return replace(base, verdict="not judged", reason=f"{base.n} seeds, at least {LEAST_SEEDS} are needed")
-    return case.gated(base)
+    return case.behind_gates(base)
 
 
 @dataclass(frozen=True)
@@ -168,62 +170,62 @@ class Case:
     """A claim with everything that bears on it."""
 
     claim: Mapping[str, Any]
-    told: Mapping[str, Any]
-    known: Mapping[Key, Cell]
+    judgement: Mapping[str, Any]
+    cells: Mapping[Key, Cell]
     facts: Mapping[Key, Facts]
     sizes: bool
     adapted: str
 
     @property
-    def given(self) -> Mapping[str, Any]:
+    def statement(self) -> Mapping[str, Any]:
         """The statistic that is judged: over the cells that are run here, where they are not the paper's."""
-        return self.told.get("here") or self.told["statistic"]
+        return self.judgement.get("here") or self.judgement["statistic"]
 
     @property
     def statistic(self) -> Statistic:
         """The same as a tree."""
-        return compiled(self.given, self.sizes, self.known.__contains__, f"judgements.{self.claim['id']}")
+        return statistic_of(self.statement, self.sizes, self.cells.__contains__, f"judgements.{self.claim['id']}")
 
     def look(self, key: Key) -> Cell:
         """A measured cell; raises Missing."""
-        if key not in self.known:
+        if key not in self.cells:
             raise Missing(f"not run: {'.'.join(key)}")
-        if self.known[key].n < 2:
+        if self.cells[key].n < 2:
             raise Missing(f"1 seed, at least {LEAST_SEEDS} are needed")
-        return self.known[key]
+        return self.cells[key]
 
     def about(self) -> Verdict:
         """What is known before anything is decided."""
         check = self.claim.get("check") or {}
-        told = self.told
-        tolerance = told.get("tolerance") or {}
+        judgement = self.judgement
+        tolerance = judgement.get("tolerance") or {}
         gap, theirs = self.effect()
         paper_gap = check.get("paper_gap") if theirs is None else theirs
         return Verdict(
             claim=self.claim["id"], text=self.claim["text"], verdict="not judged", gap=gap, paper_gap=paper_gap,
             gap_unit=check.get("gap_unit") or "", judged_as=self.judged_as(), lenses=lenses(gap, paper_gap),
-            kind=told.get("statistic", {}).get("kind", ""), name=told.get("name", ""), section=told.get("section", ""),
-            basis=told.get("basis", ""), every_step=self.letter(),
+            kind=judgement.get("statistic", {}).get("kind", ""), name=judgement.get("name", ""),
+            section=judgement.get("section", ""), basis=judgement.get("basis", ""), every_step=self.letter(),
             tolerance=f"{tolerance['value']:g} ({tolerance['source']})" if tolerance else "",
         )  # fmt: skip
 
     def judged_as(self) -> str:
         """What stands in for the claim's own cells; "" where nothing needs to."""
-        if not self.told or self.given.get("kind") == "none":
+        if not self.judgement or self.statement.get("kind") == "none":
             return ""
         absent = self.statistic.absent
-        said = [self.given["words"]] if self.told.get("here") and self.given.get("words") else []
-        return "; ".join(said + ([f"without {', '.join(absent)}"] if absent else []))
+        words = [self.statement["words"]] if self.judgement.get("here") and self.statement.get("words") else []
+        return "; ".join(words + ([f"without {', '.join(absent)}"] if absent else []))
 
     def decision(self) -> dict[str, Any]:
         """Verdict, probabilities, seeds and parts of the statistic alone; raises Missing."""
         tree = self.statistic.tree
         against_claim, for_opposite = p_values(tree, self.look)
         n = fewest_seeds(tree, self.look)
-        verdict = decided(against_claim, for_opposite)
+        verdict = verdict_word(against_claim, for_opposite)
         needed = None
         if verdict == "inconclusive" and n >= LEAST_SEEDS:
-            needed = seeds_needed(lambda seeds: decided(*p_values(tree, self.look, seeds)) != "inconclusive", n)
+            needed = seeds_needed(lambda seeds: verdict_word(*p_values(tree, self.look, seeds)) != "inconclusive", n)
         return {"verdict": verdict, "probability": 1 - against_claim, "opposite": 1 - for_opposite, "n": n,
                 "seeds_needed": needed, "parts": tuple(self.parts(tree)), "if_equal": self.if_equal(tree)}  # fmt: skip
 
@@ -232,47 +234,47 @@ class Case:
         if isinstance(tree, Contrast):
             return
         for contrast in contrasts(tree):
-            found = estimate(contrast, self.look)
-            yield Part(contrast.words, found.interval, decided(found.above, 1 - found.above), found.above)
+            gap = estimate(contrast, self.look)
+            yield Part(contrast.words, gap.interval, verdict_word(gap.above, 1 - gap.above), gap.above)
 
-    def gated(self, base: Verdict) -> Verdict:
+    def behind_gates(self, base: Verdict) -> Verdict:
         """The verdict behind the gates."""
         keys = list(dict.fromkeys(self.statistic.tree.keys()))
         stop, notes = gates.floor(keys, self.facts)
-        wanted = self.told.get("premise")
+        wanted = self.judgement.get("premise")
         if wanted:
             paper = self.claim.get("paper") or self.claim["id"].partition("_")[0]
-            late, said = gates.premise(
-                keys, self.facts, paper, wanted == "mined in the best row", self.told.get("paper_match")
+            late, premise_notes = gates.premise(
+                keys, self.facts, paper, wanted == "mined in the best row", self.judgement.get("paper_match")
             )
-            stop, notes = stop or late, [*notes, *said]
+            stop, notes = stop or late, [*notes, *premise_notes]
         base = replace(base, notes=tuple(notes))
         if stop is None and base.verdict == "holds":
-            stop = gates.letter_only(self.given.get("sense"), self.given.get("at", ""), self.known)
+            stop = gates.letter_only(self.statement.get("sense"), self.statement.get("at", ""), self.cells)
         if stop is not None:
-            return stopped(base, stop)
+            return stop_at_gate(base, stop)
         return self.without_collapsed(base, keys)
 
     def without_collapsed(self, base: Verdict, keys: list[Key]) -> Verdict:
         """The verdict, open where it changes when runs that nearly collapsed are left out."""
-        marks = gates.marked(keys, self.facts)
+        marks = gates.near_collapses(keys, self.facts)
         if not marks:
             return base
-        said = tuple(dict.fromkeys(why for seeds in marks.values() for why in seeds.values()))
-        left = {key: cell.without(marks.get(key, ())) for key, cell in self.known.items()}
-        other = replace(self, known={key: cell for key, cell in left.items() if cell is not None})
+        reasons = tuple(dict.fromkeys(why for seeds in marks.values() for why in seeds.values()))
+        left = {key: cell.without(marks.get(key, ())) for key, cell in self.cells.items()}
+        other = replace(self, cells={key: cell for key, cell in left.items() if cell is not None})
         try:
-            found = other.decision()
+            decision = other.decision()
         except Missing:
-            found = {"verdict": "not judged", "n": 0}
-        changes = found["n"] < LEAST_SEEDS or found["verdict"] != base.verdict
-        base = replace(base, notes=(*base.notes, *said))
+            decision = {"verdict": "not judged", "n": 0}
+        changes = decision["n"] < LEAST_SEEDS or decision["verdict"] != base.verdict
+        base = replace(base, notes=(*base.notes, *reasons))
         if not changes:
             return base
         return replace(base, verdict="inconclusive", gate=gates.COLLAPSE, seeds_needed=None,
-                       reason=f"a run nearly collapsed ({said[0]}); without such runs "
-                              + (f"{found['n']} seeds are left" if found["n"] < LEAST_SEEDS
-                                 else f"the verdict would be: {found['verdict']}"))  # fmt: skip
+                       reason=f"a run nearly collapsed ({reasons[0]}); without such runs "
+                              + (f"{decision['n']} seeds are left" if decision["n"] < LEAST_SEEDS
+                                 else f"the verdict would be: {decision['verdict']}"))  # fmt: skip
 
     # --- beside the verdict ------------------------------------------------------------------------------------------
 
@@ -287,15 +289,15 @@ class Case:
 
     def effects(self) -> Iterator[Contrast]:
         """Candidates: the one that the judgement names, the transcribed one, the statistic's own."""
-        given = self.told and self.given
-        if given and given.get("effect"):
-            yield compiled(given, self.sizes, self.known.__contains__).effect
-        if not (given and "effect" in given):
+        statement = self.judgement and self.statement
+        if statement and statement.get("effect"):
+            yield statistic_of(statement, self.sizes, self.cells.__contains__).effect
+        if not (statement and "effect" in statement):
             transcribed = (self.claim.get("check") or {}).get("gap_expr")
             contrast = as_contrast(transcribed) if transcribed else None
             if contrast is not None:
                 yield contrast
-            if given and given.get("kind") != "none" and self.statistic.effect is not None:
+            if statement and statement.get("kind") != "none" and self.statistic.effect is not None:
                 yield self.statistic.effect
 
     def letter(self) -> Letter | None:
@@ -326,17 +328,17 @@ class Case:
         if self.statistic.kind != "equivalence" or any(abs(sum(part.weights.values())) > 1e-9 for part in parts):
             return None
         level = float(np.mean([self.look(key).mean for key in tree.keys()]))
-        same = {key: moved(cell, level) for key, cell in self.known.items()}
+        same = {key: at_level(cell, level) for key, cell in self.cells.items()}
         return 1 - p_values(tree, same.__getitem__)[0]
 
 
-def stopped(base: Verdict, gate: Gate) -> Verdict:
+def stop_at_gate(base: Verdict, gate: Gate) -> Verdict:
     """A claim that a gate stops."""
     return replace(base, verdict="not tested", gate=gate.name, reason=f"{gate.reason}; a test would take {gate.remedy}",
                    seeds_needed=None)  # fmt: skip
 
 
-def moved(cell: Cell, level: float) -> Cell:
+def at_level(cell: Cell, level: float) -> Cell:
     """The cell with another mean."""
     if not cell.seeds:
         return replace(cell, mean=level)
@@ -357,7 +359,7 @@ def lenses(gap: tuple[float, float, float] | None, paper_gap: float | None) -> L
 def paper_value(contrast: Contrast) -> float | None:
     """A contrast of the cells that the paper prints; None where it prints not all."""
     try:
-        values = {key: printed(*key) if len(key) == 3 else stated(*key) for key in contrast.weights}
+        values = {key: printed_cell(*key) if len(key) == 3 else stated_value(*key) for key in contrast.weights}
     except (Missing, ValueError):
         return None
     if any(not isinstance(value, int | float) for value in values.values()):

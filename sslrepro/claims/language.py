@@ -48,9 +48,9 @@ class Cell:
     def of(cls, values: Mapping[int, float], source: str = "") -> "Cell":
         """The cell of seed -> value; raises ValueError without any."""
         require(len(values) > 0, "Cell.of", "values", "of at least one seed", dict(values))
-        found = list(values.values())
-        sd = statistics.stdev(found) if len(found) > 1 else 0.0
-        return cls(statistics.fmean(found), sd, len(found), source, tuple(values.items()))
+        numbers = list(values.values())
+        sd = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
+        return cls(statistics.fmean(numbers), sd, len(numbers), source, tuple(values.items()))
 
     @property
     def by_seed(self) -> dict[int, float]:
@@ -115,12 +115,12 @@ def _present(values: Iterable[Any]) -> None:
         raise Missing("a cell that the paper leaves empty")
 
 
-def _known(function: Callable[..., Any]) -> Callable[..., Any]:
-    def checked(*given: Any) -> Any:
-        _present(given)
-        return function(*given)
+def _gapless(function: Callable[..., Any]) -> Callable[..., Any]:
+    def check(*values: Any) -> Any:
+        _present(values)
+        return function(*values)
 
-    return checked
+    return check
 
 
 def _difference(a: Any, b: Any) -> Any:
@@ -139,17 +139,17 @@ class Reader:
     def __init__(self, cell: Callable[[str, str, str], Any], value: Callable[[str, str], Any]):
         self.cell, self.value = cell, value
         self.functions: dict[str, Callable[..., Any]] = {
-            "c": cell, "v": value, "d": _difference, "abs": _known(np.abs),
+            "c": cell, "v": value, "d": _difference, "abs": _gapless(np.abs),
             "all": lambda values: _all(_several(values)),
             "min": lambda *a: self._extreme(np.minimum, a), "max": lambda *a: self._extreme(np.maximum, a),
-            "round": _known(lambda x, n=0: np.round(x, n)), "inc": _steps(operator.lt), "dec": _steps(operator.gt),
+            "round": _gapless(lambda x, n=0: np.round(x, n)), "inc": _steps(operator.lt), "dec": _steps(operator.gt),
             "ninc": _steps(operator.ge), "spread": self._spread, "rowids": self._rows, "col": self._column,
-            "beats": self._beats, "wins": self._wins, "p": printed, "s": stated,
+            "beats": self._beats, "wins": self._wins, "p": printed_cell, "s": stated_value,
         }  # fmt: skip
 
     @staticmethod
-    def _extreme(choose: Callable[[Any, Any], Any], given: tuple[Any, ...]) -> Any:
-        values = _several(given[0] if len(given) == 1 else list(given))
+    def _extreme(choose: Callable[[Any, Any], Any], arguments: tuple[Any, ...]) -> Any:
+        values = _several(arguments[0] if len(arguments) == 1 else list(arguments))
         out = values[0]
         for value in values[1:]:
             out = choose(out, value)
@@ -206,11 +206,11 @@ class Reader:
             case ast.List(elts=parts) | ast.Tuple(elts=parts):
                 return [self._node(part, names) for part in parts]
             case ast.UnaryOp(op=ast.USub(), operand=inner):
-                return _known(operator.neg)(self._node(inner, names))
+                return _gapless(operator.neg)(self._node(inner, names))
             case ast.UnaryOp(op=ast.Not(), operand=inner):
                 return np.logical_not(self._node(inner, names))
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-                return _known(_BINARY[type(op)])(self._node(left, names), self._node(right, names))
+                return _gapless(_BINARY[type(op)])(self._node(left, names), self._node(right, names))
             case ast.BoolOp(op=ast.And(), values=values):
                 return _all(self._node(value, names) for value in values)
             case ast.BoolOp(op=ast.Or(), values=values):
@@ -226,9 +226,9 @@ class Reader:
                 return _all(_COMPARE[k](a, b) for k, a, b in zip(kinds, values, values[1:], strict=False))
             case ast.GeneratorExp(elt=element, generators=loops) | ast.ListComp(elt=element, generators=loops):
                 return self._loop(element, loops, names)
-            case ast.Call(func=ast.Name(id=name), args=given, keywords=[]):
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 require(name in self.functions, "claims", "function", f"one of {', '.join(self.functions)}", name)
-                return self.functions[name](*(self._node(part, names) for part in given))
+                return self.functions[name](*(self._node(part, names) for part in arguments))
         raise ValueError(f"claims: {ast.unparse(node)!r} is outside the expression language.")
 
     def _loop(self, element: ast.AST, loops: list[ast.comprehension], names: dict[str, Any]) -> list[Any]:
@@ -248,7 +248,7 @@ class Reader:
 # --- what the papers print ------------------------------------------------------------------------------------
 
 
-def printed(table: str, row: str, column: str) -> Any:
+def printed_cell(table: str, row: str, column: str) -> Any:
     """A cell as the paper prints it; None where it prints nothing; raises Missing for an unknown cell."""
     rows = {record["row"]: record for record in papers.table(table)["rows"]}
     if row not in rows or column not in rows[row]:
@@ -256,12 +256,12 @@ def printed(table: str, row: str, column: str) -> Any:
     return rows[row][column]
 
 
-def stated(key: str, name: str) -> Any:
+def stated_value(key: str, name: str) -> Any:
     """A number from a paper's text; raises Missing where it states none."""
-    found = papers.text_value(key, name)
-    if found is None:
+    number = papers.text_value(key, name)
+    if number is None:
         raise Missing(f"the value {name!r}")
-    return found
+    return number
 
 
 def holds_in_paper(claim: dict[str, Any]) -> bool | None:
@@ -269,4 +269,4 @@ def holds_in_paper(claim: dict[str, Any]) -> bool | None:
     expression = (claim.get("check") or {}).get("expr")
     if not expression:
         return None
-    return bool(Reader(printed, stated).read(expression))
+    return bool(Reader(printed_cell, stated_value).read(expression))

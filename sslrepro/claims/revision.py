@@ -63,8 +63,8 @@ def changes(judged: Iterable[Judged]) -> list[Change]:
             continue
         line = Change(scale, table, verdict.claim, verdict.name, before["verdict"], verdict.verdict,
                       why(before["verdict"], verdict))  # fmt: skip
-        known = best.get((scale, verdict.claim))
-        if known is None or (known.first, known.second) == ("not judged", "not judged"):
+        best_line = best.get((scale, verdict.claim))
+        if best_line is None or (best_line.first, best_line.second) == ("not judged", "not judged"):
             best[(scale, verdict.claim)] = line
     order = {claim: place for place, claim in enumerate(papers.claims())}
     return sorted(best.values(), key=lambda line: (line.scale, order[line.claim]))
@@ -78,7 +78,7 @@ def why(first: str, verdict: Verdict) -> str:
     shown = f"; effect {effect}" if effect else ""
     if verdict.verdict == "contradicted":
         if verdict.parts:  # of several, the one that is reversed most surely
-            part = max(verdict.parts, key=lambda one: one.opposite)
+            part = max(verdict.parts, key=lambda contrast: contrast.opposite)
             mean, low, high = part.effect
             shown = f"; reversed: {part.words}, {mean:+.1f} [{low:+.1f}, {high:+.1f}]"
         return f"the opposite has {level(verdict.opposite)}{shown}"
@@ -109,10 +109,10 @@ def level(probability: float | None) -> str:
 
 def board(lines: Iterable[Change], rule: str = "second") -> dict[str, dict[str, int]]:
     """Paper -> verdict -> number of its claims, all of them: a claim without a line is not judged."""
-    told = {line.claim: getattr(line, rule) for line in lines}
+    verdicts = {line.claim: getattr(line, rule) for line in lines}
     counts: dict[str, Counter[str]] = {key: Counter() for key in papers.PAPERS}
     for claim, record in papers.claims().items():
-        counts[record["paper"]][told.get(claim, "not judged")] += 1
+        counts[record["paper"]][verdicts.get(claim, "not judged")] += 1
     return {key: {name: own[name] for name in VERDICTS} for key, own in counts.items()}
 
 
@@ -131,7 +131,7 @@ HEAD = ("claim", "scale", "first rule", "second rule", "why")
 def markdown(lines: Iterable[Change], changed_only: bool = False) -> str:
     """The table of changes; claims that neither rule judged are left out."""
     out = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
-    for line in shown(lines, changed_only):
+    for line in lines_to_show(lines, changed_only):
         out.append(f"| {line.claim} {line.name} | {line.scale} | {line.first} | {line.second} | {line.why} |")
     return "\n".join(out) + "\n"
 
@@ -145,14 +145,14 @@ def html_rows(lines: Iterable[Change], changed_only: bool = False) -> list[list[
     return [
         [f'<a href="claims.html#{line.claim}">{line.claim}</a> {html.escape(line.name)}', line.scale,
          badge(line.first), badge(line.second), html.escape(line.why)]
-        for line in shown(lines, changed_only)
+        for line in lines_to_show(lines, changed_only)
     ]  # fmt: skip
 
 
-def shown(lines: Iterable[Change], changed_only: bool) -> list[Change]:
+def lines_to_show(lines: Iterable[Change], changed_only: bool) -> list[Change]:
     """The lines that a page shows."""
-    told = [line for line in lines if {line.first, line.second} != {"not judged"}]
-    return [line for line in told if line.changed] if changed_only else told
+    lines = [line for line in lines if {line.first, line.second} != {"not judged"}]
+    return [line for line in lines if line.changed] if changed_only else lines
 
 
 def counts_markdown(lines: Iterable[Change]) -> str:

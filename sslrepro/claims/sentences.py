@@ -105,7 +105,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-def shown(operand: Any, at: str) -> str:
+def in_words(operand: Any, at: str) -> str:
     """An operand as a reader may see it: with its column, or row, where a pattern hides it."""
     place = [part for part in at.split("/")[1:] if part != "*"]
     if not place or "/" in str(operand) or is_number(str(operand)):
@@ -116,19 +116,19 @@ def shown(operand: Any, at: str) -> str:
 # --- kinds -----------------------------------------------------------------------------------------------------------
 
 
-def compiled(
-    statement: Statement, sizes: bool = False, known: Callable[[Key], bool] | None = None, owner: str = "claims"
+def statistic_of(
+    statement: Statement, sizes: bool = False, is_measured: Callable[[Key], bool] | None = None, owner: str = "claims"
 ) -> Statistic:
     """A statement as a statistic.
 
-    sizes   whether a gap's printed size is asked for (paper scale), or its sign alone
-    known   tells whether a cell is measured; operands under `not_run` are left out where it is not
+    sizes         whether a gap's printed size is asked for (paper scale), or its sign alone
+    is_measured   tells whether a cell is measured; operands under `not_run` are left out where it is not
 
     Raises ValueError naming the key or kind that is wrong.
     """
     kind = one_of(statement.get("kind"), KINDS, owner, "kind")
     known_keys(statement, [*COMMON_KEYS, *OWN_KEYS[kind]], owner, "key")
-    statistic = BUILDERS[kind](Reading(statement, sizes, known, owner))
+    statistic = BUILDERS[kind](Reading(statement, sizes, is_measured, owner))
     if "effect" not in statement:
         return statistic
     effect = linear(statement["effect"], statement.get("at", "")) if statement["effect"] else None
@@ -141,7 +141,7 @@ class Reading:
 
     statement: Statement
     sizes: bool
-    known: Callable[[Key], bool] | None
+    is_measured: Callable[[Key], bool] | None
     owner: str
 
     @property
@@ -153,19 +153,19 @@ class Reading:
         """A sum of cells."""
         return linear(text, self.at)
 
-    def shown(self, text: Any) -> str:
+    def in_words(self, text: Any) -> str:
         """The operand in words."""
-        return shown(text, self.at)
+        return in_words(text, self.at)
 
-    def measured(self, operands: Sequence[Any]) -> list[Any]:
+    def measured_operands(self, operands: Sequence[Any]) -> list[Any]:
         """The operands without those that may be left out and are not measured."""
         return [operand for operand in operands if not self.left_out(operand)]
 
     def left_out(self, operand: Any) -> bool:
         """Whether an operand may be left out and is not measured."""
-        if self.known is None or str(operand) not in map(str, self.statement.get("not_run", ())):
+        if self.is_measured is None or str(operand) not in map(str, self.statement.get("not_run", ())):
             return False
-        return not all(self.known(key) for key in self.operand(operand).weights)
+        return not all(self.is_measured(key) for key in self.operand(operand).weights)
 
     def absent(self, operands: Sequence[Any]) -> tuple[str, ...]:
         """Those that are left out."""
@@ -178,23 +178,23 @@ def order(reading: Reading) -> Statistic:
     more, less = statement["more"], statement.get("less", 0)
     effect = reading.operand(more).minus(reading.operand(less))
     by = linear(str(statement["by"])) if "by" in statement and reading.sizes else Contrast({})
-    tree = effect.minus(by, f"{reading.shown(more)} above {reading.shown(less)}")
+    tree = effect.minus(by, f"{reading.in_words(more)} above {reading.in_words(less)}")
     return Statistic(statement["kind"], tree, effect)
 
 
 def trend(reading: Reading) -> Statistic:
     """A least-squares slope above zero, or below it."""
     statement = reading.statement
-    rows = reading.measured(statement["rows"])
+    rows = reading.measured_operands(statement["rows"])
     cells = [reading.operand(row) for row in rows]
     over = statement.get("over")
     if over is not None:
         require(len(over) == len(statement["rows"]), reading.owner, "over", "as long as rows", over)
         over = [x for x, row in zip(over, statement["rows"], strict=True) if row in rows]
     rising = slope(cells, over)
-    words = f"{reading.shown(rows[0])} to {rows[-1]} {'falls' if statement.get('falls') else 'rises'}"
+    words = f"{reading.in_words(rows[0])} to {rows[-1]} {'falls' if statement.get('falls') else 'rises'}"
     tree = Contrast({}).minus(rising) if statement.get("falls") else rising
-    return Statistic("trend", tree.named(words), cells[-1].minus(cells[0]), reading.absent(statement["rows"]))
+    return Statistic("trend", tree.with_words(words), cells[-1].minus(cells[0]), reading.absent(statement["rows"]))
 
 
 def slope(cells: Sequence[Contrast], over: Sequence[float] | None = None) -> Contrast:
@@ -214,11 +214,12 @@ def slope(cells: Sequence[Contrast], over: Sequence[float] | None = None) -> Con
 def best(reading: Reading) -> Statistic:
     """One cell above each of its rivals."""
     statement = reading.statement
-    rivals = reading.measured(statement["rivals"])
+    rivals = reading.measured_operands(statement["rivals"])
     require(bool(rivals), reading.owner, "rivals", "at least one that is measured", statement["rivals"])
     cell = statement["cell"]
     parts = [
-        reading.operand(cell).minus(reading.operand(rival), f"{reading.shown(cell)} above {rival}") for rival in rivals
+        reading.operand(cell).minus(reading.operand(rival), f"{reading.in_words(cell)} above {rival}")
+        for rival in rivals
     ]
     return Statistic("best", every(parts), parts[0] if len(parts) == 1 else None, reading.absent(statement["rivals"]))
 
@@ -226,18 +227,18 @@ def best(reading: Reading) -> Statistic:
 def equivalence(reading: Reading) -> Statistic:
     """Two one-sided tests of every pair of cells, or of the first against the others; `rise_only` asks one side."""
     statement = reading.statement
-    names = reading.measured(statement["cells"])
+    names = reading.measured_operands(statement["cells"])
     cells = [reading.operand(name) for name in names]
     within = float(statement["within"])
     require(within > 0, reading.owner, "within", "> 0", within)
     require(len(cells) >= 2, reading.owner, "cells", "at least two that are measured", statement["cells"])
     pairs = list(itertools.combinations(range(len(cells)), 2))
     parts: list[Tree] = []
-    for one, other in pairs[: len(cells) - 1] if statement.get("first") else pairs:
-        gap, tolerance = cells[other].minus(cells[one]), Contrast({}, within)
-        parts.append(tolerance.minus(gap, f"{names[other]} not above {names[one]} by {within:g}"))
+    for this, other in pairs[: len(cells) - 1] if statement.get("first") else pairs:
+        gap, tolerance = cells[other].minus(cells[this]), Contrast({}, within)
+        parts.append(tolerance.minus(gap, f"{names[other]} not above {names[this]} by {within:g}"))
         if not statement.get("rise_only"):
-            parts.append(gap.minus(Contrast({}, -within), f"{names[other]} not below {names[one]} by {within:g}"))
+            parts.append(gap.minus(Contrast({}, -within), f"{names[other]} not below {names[this]} by {within:g}"))
     effect = cells[1].minus(cells[0]) if len(cells) == 2 else None
     return Statistic("equivalence", every(parts), effect, reading.absent(statement["cells"]))
 
@@ -249,15 +250,15 @@ def several(reading: Reading) -> Statistic:
     parts, absent = [], []
     for own in statement["of"]:
         part = inherited | dict(own)
-        inner = Reading(part, reading.sizes, reading.known, reading.owner)
+        inner = Reading(part, reading.sizes, reading.is_measured, reading.owner)
         missing = inner.absent([part[name] for name in ("more", "less") if name in part])
         absent += missing
         if missing:
             continue
-        statistic = compiled(part, reading.sizes, reading.known, reading.owner)
+        statistic = statistic_of(part, reading.sizes, reading.is_measured, reading.owner)
         absent += statistic.absent
-        named = statistic.tree.named(part["words"]) if "words" in part else statistic.tree
-        parts.append((named, statistic.effect))
+        part_tree = statistic.tree.with_words(part["words"]) if "words" in part else statistic.tree
+        parts.append((part_tree, statistic.effect))
     require(bool(parts), reading.owner, "of", "at least one part that is measured", statement["of"])
     trees = tuple(tree for tree, _ in parts)
     count = statement["count"] if statement["kind"] == "count" else len(trees)

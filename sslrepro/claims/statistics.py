@@ -44,7 +44,7 @@ class Contrast:
     constant: float = 0.0
     words: str = ""
 
-    def named(self, words: str) -> "Contrast":
+    def with_words(self, words: str) -> "Contrast":
         """The same, saying what it compares."""
         return replace(self, words=words)
 
@@ -69,7 +69,7 @@ class AtLeast:
     count: int
     words: str = ""
 
-    def named(self, words: str) -> "AtLeast":
+    def with_words(self, words: str) -> "AtLeast":
         """The same, saying what it asks."""
         return replace(self, words=words)
 

@@ -284,15 +284,15 @@ def papers_number(results: FigureResults) -> str:
 
 def numbers_in_paper(definition: Definition) -> str:
     """What the paper says in numbers about its figure, or nothing."""
-    said = []
+    parts = []
     for stated in transcription(definition)["numbers"]:
         value = (
             f"epoch {stated['value']}"
             if stated["unit"] == "epoch"
             else f"{stated['value']} {stated['unit']}".replace(" %", "%")
         )
-        said.append(f"{stated['what']}: {'about ' if stated['approx'] else ''}{value}")
-    return f"The paper, on {transcription(definition)['dataset']}: {'; '.join(said)}." if said else ""
+        parts.append(f"{stated['what']}: {'about ' if stated['approx'] else ''}{value}")
+    return f"The paper, on {transcription(definition)['dataset']}: {'; '.join(parts)}." if parts else ""
 
 
 def measures(results: FigureResults) -> Display:
@@ -336,8 +336,11 @@ def csv(results: FigureResults) -> str:
     for arm, atlas in results.atlases.items():
         series = atlas.about["scores"] | {f"trust_{kind}": values for kind, values in atlas.about["trust"].items()}
         for name, values in sorted(series.items()):
-            lines += [f"{arm},{epoch:g},{name},{value!r}" for epoch, value in zip(atlas.epochs, values, strict=True)
-                      if value is not None]  # fmt: skip
+            lines += [
+                f"{arm},{epoch:g},{name},{value!r}"
+                for epoch, value in zip(atlas.epochs, values, strict=True)
+                if value is not None
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -346,7 +349,7 @@ def curves(results: FigureResults) -> Figure:
     """Scores at snapshots, and what training logs, over epochs; a line for every run, or for every name of one run."""
     panels = results.definition.curves
     plot, axes = new_plot(1, len(panels), size=(5.4 * len(panels), 3.4), squeeze=False)
-    said = []
+    parts = []
     for axis, (title, what) in zip(axes[0], panels, strict=True):
         lines = [(arm, name) for arm in results.atlases for name in what]
         for place, (arm, name) in enumerate(lines):
@@ -357,12 +360,12 @@ def curves(results: FigureResults) -> Figure:
                 epochs, values, color=HUES[place], linestyle=("-", "--", "-.", ":")[place % 4], label=label, **mark
             )
             if values:
-                said.append(f"{title}, {label}: {number(values[0])} to {number(values[-1])}")
+                parts.append(f"{title}, {label}: {number(values[0])} to {number(values[-1])}")
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("epoch", fontsize=9)
         axis.legend(fontsize=8, frameon=False)
     style(plot, list(axes[0]))
-    return Figure(plot, f"{papers_number(results)}, curves over epochs. {'; '.join(said)}.")
+    return Figure(plot, f"{papers_number(results)}, curves over epochs. {'; '.join(parts)}.")
 
 
 def series(atlas: Atlas, name: str) -> tuple[list[float], list[float]]:
@@ -392,7 +395,7 @@ def neighbours(results: FigureResults) -> Figure:
     plot, axes = new_plot(
         n_query, 1 + len(frames) * (k + 1), size=(width, height), layout=None, squeeze=False, gridspec_kw=spacing
     )
-    said = []
+    parts = []
     for row, query in zip(axes, atlas.queries, strict=True):
         for axis in row:
             axis.axis("off")
@@ -401,12 +404,12 @@ def neighbours(results: FigureResults) -> Figure:
     label = data.labels.numpy()
     for block, frame in enumerate(frames):
         first = 2 + block * (k + 1)
-        known = index[block] >= 0
-        same = known & (label[index[block]] == label[atlas.queries][:, None])
-        share = f"{number(100 * same.sum() / max(known.sum(), 1), 0)}% of the class"
+        present = index[block] >= 0
+        same = present & (label[index[block]] == label[atlas.queries][:, None])
+        share = f"{number(100 * same.sum() / max(present.sum(), 1), 0)}% of the class"
         axes[0][first].set_title(f"epoch {atlas.epochs[frame]:g}: {share}", fontsize=8, loc="left")
-        said.append(f"epoch {atlas.epochs[frame]:g} {share}")
-        for query, place in np.argwhere(known):
+        parts.append(f"epoch {atlas.epochs[frame]:g} {share}")
+        for query, place in np.argwhere(present):
             axis = axes[query][first + place]
             axis.imshow(data.images[int(index[block][query, place])].permute(1, 2, 0).numpy(), interpolation="nearest")
             axis.axis("on"), axis.set_xticks([]), axis.set_yticks([])
@@ -414,7 +417,7 @@ def neighbours(results: FigureResults) -> Figure:
             for side in axis.spines.values():
                 side.set(color=HUES[0] if hit else HUES[1], linewidth=2.4 if hit else 1.0)
     plot.patch.set_facecolor("#ffffff")
-    return Figure(plot, f"{papers_number(results)}: {n_query} queries and their {k} nearest; {', '.join(said)}.")
+    return Figure(plot, f"{papers_number(results)}: {n_query} queries and their {k} nearest; {', '.join(parts)}.")
 
 
 def stages(atlas: Atlas) -> list[int]:

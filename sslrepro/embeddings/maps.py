@@ -208,33 +208,33 @@ class Atlas:
         return np.where((places >= 0).all(2)[..., None], medians, np.nan)
 
 
-def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
+def _stack(arrays: list[np.ndarray]) -> np.ndarray:
     """[F g k] of arrays [g k] with different g, filled with -1."""
     size = max(len(array) for array in arrays)
     return np.stack([np.pad(array, ((0, size - len(array)), (0, 0)), constant_values=-1) for array in arrays])
 
 
-def draw_atlas(config: RunConfig, taken: list[Snapshot], folder: Path, data: Dataset, kinds: tuple[str, ...]) -> Atlas:
+def draw_atlas(config: RunConfig, frames: list[Snapshot], folder: Path, data: Dataset, kinds: tuple[str, ...]) -> Atlas:
     """The atlas of a run from its snapshots.
 
     folder   where the run's environment and log are;  data   its training set;  kinds   of layouts to make
     """
-    features = [snapshot.features for snapshot in taken]
+    features = [snapshot.features for snapshot in frames]
     maps = {kind: layouts(features, kind) for kind in kinds}
-    names = sorted({name for snapshot in taken for name in snapshot.scores})
+    names = sorted({name for snapshot in frames for name in snapshot.scores})
     groups = sorted(
-        {name for snapshot in taken for name in snapshot.groups}
+        {name for snapshot in frames for name in snapshot.groups}
     )  # some methods make pseudo-labels only later
-    nobody, nothing = np.full_like(taken[0].groups["class"], -1), taken[0].near["class"][:0]
+    nobody, nothing = np.full_like(frames[0].groups["class"], -1), frames[0].near["class"][:0]
     log = [line for line in read_lines(folder / "log.jsonl") if line]
     level = next(iter(data.tree.values()), None)
     about = {
         "version": VERSION,
         "config": json.loads(json.dumps(asdict(config))),
         "environment": read_json(folder / "environment.json"),
-        "epochs": [snapshot.epoch for snapshot in taken],
-        "weights": [snapshot.weights for snapshot in taken],
-        "scores": {name: [snapshot.scores.get(name) for snapshot in taken] for name in names},
+        "epochs": [snapshot.epoch for snapshot in frames],
+        "weights": [snapshot.weights for snapshot in frames],
+        "scores": {name: [snapshot.scores.get(name) for snapshot in frames] for name in names},
         "trust": {
             kind: [trust(x, y) for x, y in zip(features, positions, strict=True)] for kind, positions in maps.items()
         },
@@ -244,12 +244,12 @@ def draw_atlas(config: RunConfig, taken: list[Snapshot], folder: Path, data: Dat
     }
     return Atlas(
         about,
-        taken[0].shown,
-        taken[0].queries,
-        np.stack([snapshot.neighbours for snapshot in taken]),
-        np.stack([snapshot.queued for snapshot in taken]),
-        {name: np.stack([snapshot.groups.get(name, nobody) for snapshot in taken]) for name in groups},
-        {name: _stacked([snapshot.near.get(name, nothing) for snapshot in taken]) for name in groups},
+        frames[0].shown,
+        frames[0].queries,
+        np.stack([snapshot.neighbours for snapshot in frames]),
+        np.stack([snapshot.queued for snapshot in frames]),
+        {name: np.stack([snapshot.groups.get(name, nobody) for snapshot in frames]) for name in groups},
+        {name: _stack([snapshot.near.get(name, nothing) for snapshot in frames]) for name in groups},
         maps,
     )
 
@@ -316,6 +316,6 @@ def make_atlas(
     config = config_of(arm, base, seed, root)
     protocols = {name: evaluate.protocol(name, base.evaluations[name]) for name in MEASURED if name in base.evaluations}
     with threads(1):
-        taken = snapshots.along(config, runs, protocols, root, device, report)
+        frames = snapshots.along(config, runs, protocols, root, device, report)
         kinds = tuple(MAPS) if base.judged else ("tsne",)
-        return draw_atlas(config, taken, snapshots.folder_of(config, runs), load(config.data, root)[0], kinds)
+        return draw_atlas(config, frames, snapshots.folder_of(config, runs), load(config.data, root)[0], kinds)

@@ -101,9 +101,9 @@ def reach(panels: list[Panel], kind: str) -> float:
 def choices(panels: list[Panel], first: str) -> list[str]:
     """What the reader can colour by, `first` first: nothing that no panel has."""
     groups = {name for panel in panels for name in panel.atlas.groups}
-    known = groups | ({"accepted"} if "pseudo" in groups else set())
+    colourings = groups | ({"accepted"} if "pseudo" in groups else set())
     shown = {panel.colour for panel in panels}
-    return sorted((name for name in COLOURS if name in known - shown), key=lambda name: name != first)
+    return sorted((name for name in COLOURS if name in colourings - shown), key=lambda name: name != first)
 
 
 def payload(panels: list[Panel], first: str) -> dict[str, Any]:
@@ -192,16 +192,16 @@ def describe(panels: list[Panel]) -> str:
     """The pictures in words, from their scores."""
     first, last = panels[0].atlas.epochs[0], panels[0].atlas.epochs[-1]
     kind = kinds(panels)[0]
-    said = []
+    parts = []
     for panel in list({id(panel.atlas): panel for panel in panels}.values()):
         knn, nmi = panel.atlas.score("knn_top1"), panel.atlas.score("nmi")
         trust = panel.atlas.about["trust"][kind]
-        said.append(
+        parts.append(
             f"{panel.title}: kNN {_change(knn)}, NMI {_change(nmi)}, trustworthiness of {MAPS[kind]} {_change(trust)}"
         )
     return (
         f"Maps of {len(panels[0].atlas.shown)} training images from epoch {first:g} to {last:g}. "
-        + "; ".join(said)
+        + "; ".join(parts)
         + "."
     )
 

@@ -29,8 +29,11 @@ def measures(results: list[evolution.FigureResults]) -> Display:
     if len(results) == 1:
         return evolution.measures(results[0])
     first = results[0]
-    scores = [name for name in (*evolution.SCORES, "accepted", "precision")
-              if any(atlas.score(name)[-1] is not None for atlas in first.atlases.values())]  # fmt: skip
+    scores = [
+        name
+        for name in (*evolution.SCORES, "accepted", "precision")
+        if any(atlas.score(name)[-1] is not None for atlas in first.atlases.values())
+    ]
     of_labels = {"accepted": "pseudo-labels accepted", "precision": "pairs of one pseudo-label that share the class"}
     body = []
     for arm in first.atlases:

@@ -272,19 +272,19 @@ def along(
     train_set, test_set = (split.to(device) for split in load(config.data, root))
     per_epoch = len(train_set) // config.plan.batch_size
     mark = hashlib.sha256(json.dumps([VERSION, evaluations], sort_keys=True).encode()).hexdigest()[:8]
-    kept = {step: folder / f"step-{step:07d}-{mark}.npz" for step in at_steps(config.plan.epochs, per_epoch)}
+    files = {step: folder / f"step-{step:07d}-{mark}.npz" for step in at_steps(config.plan.epochs, per_epoch)}
     shown = balanced_subset(train_set.labels, SHOWN, config.seed).to(train_set.device)
 
     def watch(step: int, method: Method) -> None:
-        if step in kept and not kept[step].exists():
+        if step in files and not files[step].exists():
             snapshot = take(method, train_set, test_set, shown, evaluations, config.seed, step, step / per_epoch)
-            write_atomic(kept[step], snapshot.pack())
+            write_atomic(files[step], snapshot.pack())
 
     with lock_folder(folder):
-        absent = [step for step, path in kept.items() if not path.exists()]
+        absent = [step for step, path in files.items() if not path.exists()]
         if absent:
             checkpoint = folder / "checkpoint.safetensors"
             if checkpoint.exists() and int(header(checkpoint)["step"]) > absent[0]:
                 checkpoint.unlink()  # training has passed a step that nobody kept
-            watch(max(kept), train(config, folder, train_set, device, report, watch=watch))
-        return [read(path) for path in kept.values()]
+            watch(max(files), train(config, folder, train_set, device, report, watch=watch))
+        return [read(path) for path in files.values()]

@@ -91,6 +91,6 @@ def scores(config: RunConfig, data: Dataset, device: str, how: Protocol) -> dict
         step()
     rounds = [{size: seconds(step, device) for size, step in steps.items()} for _ in range(how.repeats)]
     for size in sizes:
-        out[f"steps_per_second_{size}"] = 1 / statistics.median(one[size] for one in rounds)
-        out[f"of_shortest_{size}"] = statistics.median(one[sizes[0]] / one[size] for one in rounds)
+        out[f"steps_per_second_{size}"] = 1 / statistics.median(durations[size] for durations in rounds)
+        out[f"of_shortest_{size}"] = statistics.median(durations[sizes[0]] / durations[size] for durations in rounds)
     return out

@@ -88,6 +88,31 @@ def perform_here(
 
 
 @dataclass(frozen=True)
+class Start:
+    """What runs that are compared share: the scale they start from, and what is changed for all of them.
+
+    profile   scale: "smoke" (seconds a run), "cpu" (minutes), "gpu"
+    dataset   other images than the profile's: an embedded set, or a set in `root`
+    changes   dotted settings
+    """
+
+    profile: str = "smoke"
+    dataset: str | None = None
+    root: str | Path | None = None
+    changes: dict[str, Any] | None = None
+
+    @property
+    def scale(self) -> Profile:
+        """The profile on these images."""
+        return on_dataset(scale(self.profile), self.dataset)
+
+    def run(self, method: str, seed: int, settings: dict[str, Any] | None = None) -> Run:
+        """One run, with further settings changed."""
+        changes = {**(self.changes or {}), **(settings or {})}
+        return single(method, self.profile, seed, self.dataset, self.root, changes)
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Runs that differ in one thing.
 
@@ -132,9 +157,9 @@ def try_method(
     What `notebooks/method.ipynb` calls. Raises ValueError for a name that does not exist and a value that cannot be.
     """
     require(isinstance(seeds, int) and seeds >= 1, "compare", "seeds", ">= 1", seeds)
-    of_seeds = [single(method, profile, seed, dataset, root, changes) for seed in range(seeds)]
-    records = perform_all({method: of_seeds}, runs, root, device)
-    return Comparison(on_dataset(scale(profile), dataset), ("method",), records)
+    start = Start(profile, dataset, root, changes)
+    records = perform_all({method: [start.run(method, seed) for seed in range(seeds)]}, runs, root, device)
+    return Comparison(start.scale, ("method",), records)
 
 
 def of_their_kind(config: RunConfig, changes: dict[str, Any]) -> None:
@@ -153,22 +178,8 @@ def of_their_kind(config: RunConfig, changes: dict[str, Any]) -> None:
 # --- one setting at several values ----------------------------------------------------------------------------------
 
 
-def runs_of(
-    method: str,
-    parameter: Any,
-    values: Any,
-    profile: str = "smoke",
-    seeds: int = 1,
-    dataset: str | None = None,
-    root: str | Path | None = None,
-    changes: dict[str, Any] | None = None,
-) -> dict[str, list[Run]]:
-    """The runs that `compare` needs, by the value in words; trains nothing.
-
-    parameter   a dotted setting ("settings.temperature", "plan.lr", "encoder", ...), or "method"; a list of settings
-                where they only make sense together
-    values      two or more, all different; each a list where `parameter` is one
-    changes     dotted settings that all of the runs share
+def runs_of(method: str, parameter: Any, values: Any, seeds: int, start: Start) -> dict[str, list[Run]]:
+    """The runs that `compare` needs, by the value in words; trains nothing. Arguments are those of `compare`.
 
     Raises ValueError for a name that does not exist, listing those that do, and for a value that cannot be.
     """
@@ -178,7 +189,6 @@ def runs_of(
     require(isinstance(seeds, int) and seeds >= 1, "compare", "seeds", ">= 1", seeds)
     several = isinstance(values, list | tuple) and 2 <= len(values) <= len(PALETTE)
     require(several, "compare", "values", f"a list of two to {len(PALETTE)}", values)
-    changes = changes or {}
     out: dict[str, list[Run]] = {}
     for value in values:
         parts = [value] if isinstance(parameter, str) else value
@@ -186,11 +196,10 @@ def runs_of(
         require(paired, "compare", "values", f"lists of {len(names)}, one value for each of {names}", value)
         settings = dict(zip(names, parts, strict=True))
         trained = one_of(settings.pop("method", method), methods.names(), "compare", "method")
-        settable = [name for name in flat(on_dataset(scale(profile), dataset).config(trained, 0))
-                    if name not in (*SEEDED, "method")]  # fmt: skip
+        settable = [name for name in flat(start.scale.config(trained, 0)) if name not in (*SEEDED, "method")]
         known_keys(settings, ["method", *settable], "compare", "parameter")
-        known_keys(changes, settable, "compare", "change")
-        group = [single(trained, profile, seed, dataset, root, changes | settings) for seed in range(seeds)]
+        known_keys(start.changes or {}, settable, "compare", "change")
+        group = [start.run(trained, seed, settings) for seed in range(seeds)]
         config = group[0].config
         images = images_in(config.data) or 4096
         require(2 <= config.plan.batch_size <= images, "compare", "plan.batch_size", f"2..{images}, the images",
@@ -245,9 +254,10 @@ def compare(
     >>> list(results.records), results.seeds
     (['queue size 8', 'queue size 16'], 1)
     """
-    groups = runs_of(method, parameter, values, profile, seeds, dataset, root, changes)
+    start = Start(profile, dataset, root, changes)
+    groups = runs_of(method, parameter, values, seeds, start)
     names = (parameter,) if isinstance(parameter, str) else tuple(parameter)
-    return Comparison(on_dataset(scale(profile), dataset), names, perform_all(groups, runs, root, device))
+    return Comparison(start.scale, names, perform_all(groups, runs, root, device))
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------
@@ -270,7 +280,7 @@ def plot_logs(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
     size = (3.7 * len(titles), 2.8 if len(logs) == 1 else 3.2)
     plot, axes = new_plot(1, len(titles), size=size, squeeze=False)
     axes = list(axes[0])
-    handles, said = [], []
+    handles, parts = [], []
     for place, (words, group) in enumerate(logs.items()):
         look = dict(color=PALETTE[place], marker=MARKERS[place] if len(logs) > 1 else None, markersize=4, markevery=0.2)
         for axis, name in zip(axes, titles, strict=True):
@@ -280,7 +290,7 @@ def plot_logs(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
                     axis.plot(*zip(*points, strict=True), alpha=1 if len(group) == 1 else 0.6, linewidth=1.3, **look)
         handles.append(Line2D([], [], label=words, **(look | {"markevery": None})))
         ends = {title: [log[-1][name] for log in group if name in log[-1]] for name, title in titles.items()}
-        said.append(
+        parts.append(
             f"{words}{': ' if words else ''}"
             + ", ".join(f"{title} {', '.join(f'{v:.3f}' for v in end)}" for title, end in ends.items() if end)
         )
@@ -290,16 +300,16 @@ def plot_logs(logs: dict[str, list[list[dict[str, Any]]]]) -> tuple[Any, str]:
     style(plot, axes)
     if len(logs) > 1:
         plot.legend(handles=handles, loc="outside upper center", ncols=min(4, len(logs)), fontsize=9, frameon=False)
-    return plot, "; ".join(said)
+    return plot, "; ".join(parts)
 
 
 def curves_of(results: Comparison) -> Figure:
     """The logs of all values in one picture, a colour and a mark each, a line a seed."""
-    plot, said = plot_logs({words: [record["log"] for record in group] for words, group in results.records.items()})
+    plot, ends = plot_logs({words: [record["log"] for record in group] for words, group in results.records.items()})
     if len(results.records) == 1:
-        return Figure(plot, f"Training over epochs, a line a seed; at the end: {said}.")
+        return Figure(plot, f"Training over epochs, a line a seed; at the end: {ends}.")
     return Figure(
-        plot, f"Training over epochs, a line for each value of {' and '.join(results.names)}; at the end: {said}."
+        plot, f"Training over epochs, a line for each value of {' and '.join(results.names)}; at the end: {ends}."
     )
 
 

@@ -91,7 +91,7 @@ def of_table(table: str) -> StarterNotebook:
         f"The table, with the paper's numbers, intervals and verdicts: `make reproduce TABLE={table}`, and its "
         "page in the book."
     )
-    setting = varied(definition) if definition.ends else None
+    setting = varied_settings(definition) if definition.ends else None
     if setting is None:
         whole = {"table": table, "profile": SCALE, "seeds": 1, "dataset": None, "root": None, "own": None}
         return StarterNotebook("table", table, definition.title, definition.notebook, whole, onward)
@@ -131,7 +131,7 @@ def parameters(
             "root": None, "changes": changes or {}}  # fmt: skip
 
 
-def varied(definition: Definition) -> dict[str, Any] | None:
+def varied_settings(definition: Definition) -> dict[str, Any] | None:
     """Parameters whose runs are runs of the table at smoke scale; None where there are none.
 
     Two cells are taken that differ in one setting, or in the method alone: those of the table's effect if they do,
@@ -141,9 +141,9 @@ def varied(definition: Definition) -> dict[str, Any] | None:
     runs = {key: group[0].config for key, group in plan.cells.items() if key[0] in definition.ours}
     pairs = list(combinations(runs, 2))
     effect = effect_of(definition)
-    told = [(names, pair) for pair in pairs if (names := differing(runs[pair[0]], runs[pair[1]]))]
-    told = [(names, pair) for names, pair in told if len(names) <= MOST_TOGETHER]
-    if not told:
+    differences = [(names, pair) for pair in pairs if (names := difference(runs[pair[0]], runs[pair[1]]))]
+    differences = [(names, pair) for names, pair in differences if len(names) <= MOST_TOGETHER]
+    if not differences:
         return None
 
     def rank(candidate: tuple[list[str], tuple[Any, Any]]) -> tuple[Any, ...]:
@@ -151,9 +151,9 @@ def varied(definition: Definition) -> dict[str, Any] | None:
         about = definition.method in [runs[key].method for key in pair]
         return len(names), set(pair) != set(effect), not about, len(own(runs[pair[0]]).keys() - set(names))
 
-    names, pair = min(told, key=rank)
+    names, pair = min(differences, key=rank)
     first, last = pair if pair != effect[::-1] else effect
-    like = [key for key in runs if differing(runs[first], runs[key]) == names == differing(runs[last], runs[key])]
+    like = [key for key in runs if difference(runs[first], runs[key]) == names == difference(runs[last], runs[key])]
     chosen = [runs[first], *([runs[like[len(like) // 2]]] if like else []), runs[last]]
     values = [[flat(config)[name] for name in names] for config in chosen]
     method = next((c.method for c in chosen if c.method == definition.method), chosen[0].method)
@@ -184,7 +184,7 @@ def own(config: RunConfig) -> dict[str, Any]:
     return {name: value for name, value in settings_of(config).items() if usual.get(name, ...) != value}
 
 
-def differing(first: RunConfig, second: RunConfig) -> list[str]:
+def difference(first: RunConfig, second: RunConfig) -> list[str]:
     """The settings in which two runs differ; ["method"] where that explains it all; [] where nothing simple does."""
     here, there = settings_of(first), settings_of(second)
     if first.method != second.method:
@@ -194,8 +194,11 @@ def differing(first: RunConfig, second: RunConfig) -> list[str]:
 
 def own_setting(config: RunConfig) -> tuple[str, list[Any]]:
     """A setting of a method's own and values around it: temperature, else a number with a scale, else the epochs."""
-    numbers = {name: value for name, value in config.settings.items()
-               if isinstance(value, int | float) and not isinstance(value, bool) and value > 0}  # fmt: skip
+    numbers = {
+        name: value
+        for name, value in config.settings.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    }
     order = ["temperature", *(name for name, value in numbers.items() if isinstance(value, float)),
              *(name for name in numbers if name not in HEADS), "dim"]  # fmt: skip
     name = next((name for name in order if name in numbers), None)

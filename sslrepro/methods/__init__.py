@@ -24,8 +24,8 @@ __all__ = [
     "method_class",
     "names",
     "ranges",
-    "scaled",
     "settings",
+    "settings_at",
     "stored_settings",
 ]
 
@@ -96,7 +96,7 @@ def ranges(name: str) -> dict[str, Range]:
     return {name: bounds for name, bounds in allowed.items() if isinstance(bounds, Range)}
 
 
-def scaled(name: str, scale: Scale, of_table: dict[str, Any]) -> dict[str, Any]:
+def settings_at(name: str, scale: Scale, of_table: dict[str, Any]) -> dict[str, Any]:
     """A method's settings at a small scale: those with a rule of their own, and those that a table sets.
 
     of_table   in the paper's units; they stand where their field has no rule for them
@@ -106,7 +106,7 @@ def scaled(name: str, scale: Scale, of_table: dict[str, Any]) -> dict[str, Any]:
     for field in fields(config_class(name)):
         rule = field.metadata.get("of_tables" if field.name in of_table else "scale")
         if "of" in field.metadata:
-            out[field.name] = scaled(values[field.metadata["of"]], scale, of_table.get(field.name, {}))
+            out[field.name] = settings_at(values[field.metadata["of"]], scale, of_table.get(field.name, {}))
         elif rule:
             values[field.name] = out[field.name] = rule(values[field.name], scale, values)
         elif field.name in of_table:

@@ -18,7 +18,7 @@ from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import cosine, weighted_mean
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
-from sslrepro.parts.teacher import MomentumTeacher, rising
+from sslrepro.parts.teacher import MomentumTeacher, rising_momentum
 
 
 @dataclass(frozen=True)
@@ -52,5 +52,5 @@ class BYOL(Method):
         return Step(weighted_mean(rows), {"embedding_std": spread(unit(z[0]))})
 
     def after_step(self, step: Step, progress: float) -> None:
-        momentum = rising(self.config.teacher_momentum, progress)
+        momentum = rising_momentum(self.config.teacher_momentum, progress)
         self.teacher.move_towards(nn.Sequential(self.encoder, self.projector), momentum)

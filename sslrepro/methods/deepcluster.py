@@ -56,12 +56,12 @@ class DeepCluster(Method):
         terms = []
         for labels, centroids in zip(self.labels, self.centroids, strict=True):
             target = labels[batch.index]
-            known = (target >= 0).float()
+            labelled = (target >= 0).float()
             for rows in z:
                 with torch.autocast(rows.device.type, enabled=False):
                     scores = rows @ centroids.to(rows.dtype).T / self.config.temperature
                 each = nn.functional.cross_entropy(scores, target, ignore_index=-100, reduction="none")
-                terms.append((each * known).sum() / known.sum().clamp_min(1))
+                terms.append((each * labelled).sum() / labelled.sum().clamp_min(1))
         carry = (*(rows.detach() for rows in z[: self.n_banks]), batch.index)
         return Step(torch.stack(terms).mean(), {"embedding_std": spread(z[0])}, carry)
 

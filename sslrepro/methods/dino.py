@@ -19,7 +19,7 @@ from sslrepro.parts.heads import Unit, mlp
 from sslrepro.parts.losses import soft_cross_entropy, weighted_mean
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.prototypes import Prototypes
-from sslrepro.parts.teacher import MomentumTeacher, rising
+from sslrepro.parts.teacher import MomentumTeacher, rising_momentum
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class DINO(Method):
         return Step(loss, {"embedding_std": spread(z[0])}, (torch.cat(taught),))
 
     def after_step(self, step: Step, progress: float) -> None:
-        self.teacher.move_towards(self.student(), rising(self.config.teacher_momentum, progress))
+        self.teacher.move_towards(self.student(), rising_momentum(self.config.teacher_momentum, progress))
         self.centre.lerp_(
             all_gather_detached(step.carry[0]).mean(0).to(self.centre.dtype), 1 - self.config.centre_momentum
         )

@@ -80,7 +80,7 @@ class IFND(Method):
         index = batch.index.repeat(2)
         keys, key_index = all_gather(z), all_gather_detached(index)
         twin, other = same_image(index, key_index, local_rows(len(z), z.device))
-        terms, kept = [], []
+        terms, negatives = [], []
         for level, label in enumerate(self.pseudo.label):
             alike = (label[index][:, None] == label[key_index]) & other  # twins included: they share the label
             if self.config.mode == "eliminate":  # Eq. 3: 1[y_s != y_i], the twin stays
@@ -91,8 +91,8 @@ class IFND(Method):
                 positive, candidate = twin, other
             term = nce(z, keys, positive, candidate, self.config.temperature)
             terms.append(term + self.proto_nce(z, level, label[index]) if self.config.mode == "prototype" else term)
-            kept.append((candidate & ~positive).float().sum(1).mean())
-        metrics = {"embedding_std": spread(z), "negatives": torch.stack(kept).mean()}
+            negatives.append((candidate & ~positive).float().sum(1).mean())
+        metrics = {"embedding_std": spread(z), "negatives": torch.stack(negatives).mean()}
         return Step(torch.stack(terms).mean(), metrics)
 
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:

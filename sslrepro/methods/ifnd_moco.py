@@ -70,12 +70,12 @@ class IFNDMoCo(Method):
         key = unit(self.teacher(batch.views[1]))
         stored = self.queue.index
         keys = torch.cat([key, self.queue.entries])
-        terms, kept = [], []
+        terms, negatives = [], []
         for label in self.pseudo.label:
             repels = (label[batch.index][:, None] != label[stored.clamp_min(0)]) | (stored < 0)
             terms.append(nce(z, keys, *own_key(repels), self.config.temperature))
-            kept.append(repels.float().sum(1).mean())
-        metrics = {"embedding_std": spread(z), "negatives": torch.stack(kept).mean()}
+            negatives.append(repels.float().sum(1).mean())
+        metrics = {"embedding_std": spread(z), "negatives": torch.stack(negatives).mean()}
         return Step(torch.stack(terms).mean(), metrics, (key, batch.index))
 
     def after_step(self, step: Step, progress: float) -> None:

@@ -101,14 +101,14 @@ class InvP(Method):
         if not open:
             return instance, instance.new_zeros(()), hard
         walks = self.graph.walks(batch.index, config.hops)
-        known = walks >= 0
-        order = similarity.gather(1, walks.clamp_min(0)).masked_fill(~known, float("inf"))
+        present = walks >= 0
+        order = similarity.gather(1, walks.clamp_min(0)).masked_fill(~present, float("inf"))
         place = order.topk(min(config.n_positives, walks.shape[1]), dim=1, largest=False).indices
-        chosen, counted = walks.gather(1, place).clamp_min(0), known.gather(1, place)
+        chosen, counted = walks.gather(1, place).clamp_min(0), present.gather(1, place)
         pull = (e.gather(1, chosen) * counted).sum(1)
         rows = -(pull / (total - own) + 1e-7).log()
         hard.scatter_(1, chosen, counted)
-        return instance, torch.where(known.any(1), rows, 0.0).mean(), hard
+        return instance, torch.where(present.any(1), rows, 0.0).mean(), hard
 
     def loss(self, batch: Batch, progress: float) -> Step:
         z = self.embed(batch.views[0])

@@ -107,11 +107,11 @@ def rows(default: int, **about: Any) -> Any:
 def rows_in_batches(default: int, batch: int) -> Any:
     """Of a queue counted in batches of `batch` images: as many batches, at most an eighth of the images."""
 
-    def scaled(value: int, scale: Scale, _: dict[str, Any]) -> int:
+    def at_scale(value: int, scale: Scale, _: dict[str, Any]) -> int:
         cap = scale.n_images // 8 or value
         return max(1, min(round(value / batch * scale.usual_batch), cap))
 
-    return count(default, scale=scaled, of_tables=scaled)
+    return count(default, scale=at_scale, of_tables=at_scale)
 
 
 def width(default: int, head: str, allowed: Range = COUNT) -> Any:
@@ -133,8 +133,11 @@ def bottleneck(default: int, of: str, part: float) -> Any:
     def narrow(value: int, settings: dict[str, Any]) -> int:
         return max(1, round(value / default * part * settings[of]))
 
-    return count(default, scale=lambda value, _, settings: narrow(value, settings),
-                 of_tables=lambda value, _, settings: narrow(value, settings))  # fmt: skip
+    return count(
+        default,
+        scale=lambda value, _, settings: narrow(value, settings),
+        of_tables=lambda value, _, settings: narrow(value, settings),
+    )
 
 
 def momentum(default: float | None) -> Any:
@@ -158,14 +161,14 @@ def jump(default: float) -> Any:
 def per_class(default: int | tuple[int, ...]) -> Any:
     """Clusters or prototypes: as many per class as on ImageNet's 1,000 classes, at most a quarter of the images."""
 
-    def scaled(value: int | tuple[int, ...], scale: Scale, _: dict[str, Any]) -> int | tuple[int, ...]:
+    def at_scale(value: int | tuple[int, ...], scale: Scale, _: dict[str, Any]) -> int | tuple[int, ...]:
         if isinstance(value, tuple | list):
-            return tuple(scaled(k, scale, _) for k in value)
+            return tuple(at_scale(k, scale, _) for k in value)
         if not scale.n_images:
             return value
         return min(max(2, round(value / 1000 * scale.n_classes)), max(2, scale.n_images // 4))
 
-    return count(default, scale=scaled, of_tables=scaled)
+    return count(default, scale=at_scale, of_tables=at_scale)
 
 
 def passes(default: int) -> Any:

@@ -84,7 +84,7 @@ class NNCLR(Method):
     def predict(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         return unit(self.predictor(z))
 
-    def stored(self, batch: Batch) -> tuple[Float[Tensor, "m d"], Int[Tensor, " m"]]:
+    def support_set(self, batch: Batch) -> tuple[Float[Tensor, "m d"], Int[Tensor, " m"]]:
         """The support set Q: rows and the data-set index of each."""
         if self.config.support == "queue":
             return self.queue.entries, self.queue.index
@@ -148,7 +148,7 @@ class NNCLR(Method):
         elif self.config.positive == "detached":  # as a neighbour has none
             stand_in, mined = [rows.detach() for rows in query], None
         else:
-            rows, row_index = self.stored(batch)
+            rows, row_index = self.support_set(batch)
             neighbours = [self.neighbour(query[v].detach(), batch, rows, row_index) for v in large]
             stand_in = [n for n, _ in neighbours]
             slots = torch.cat([slot for _, slot in neighbours])

@@ -48,7 +48,7 @@ def epochs_of_sampler(_: int, scale: Scale, __: dict[str, Any]) -> int:
     return max(1, round(scale.epochs * scale.sampler_share))
 
 
-def repeated(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p 2"]:
+def self_pairs(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p 2"]:
     """Images 0..n-1 with themselves, none twice before each had its turn."""
     rounds = [torch.randperm(n, generator=generator) for _ in range(-(-n_pairs // n))]
     return torch.cat([torch.empty(0, dtype=torch.int64), *rounds])[:n_pairs, None].expand(-1, 2)
@@ -56,13 +56,13 @@ def repeated(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p
 
 def random_pairs(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p 2"]:
     """Different pairs of different images of 0..n-1, all equally likely; the smaller index first."""
-    taken: dict[tuple[int, int], None] = {}  # in the order they were drawn
-    while len(taken) < n_pairs:
+    distinct: dict[tuple[int, int], None] = {}  # in the order they were drawn
+    while len(distinct) < n_pairs:
         first = torch.randint(n, (n_pairs,), generator=generator)
         second = (first + torch.randint(1, n, (n_pairs,), generator=generator)) % n
         pairs = torch.stack([torch.minimum(first, second), torch.maximum(first, second)], 1)
-        taken |= dict.fromkeys(map(tuple, pairs.tolist()))
-    return torch.tensor(list(taken)[:n_pairs], dtype=torch.int64).view(-1, 2)
+        distinct |= dict.fromkeys(map(tuple, pairs.tolist()))
+    return torch.tensor(list(distinct)[:n_pairs], dtype=torch.int64).view(-1, 2)
 
 
 def cosines_of(x: Float[Tensor, "n d"], pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
@@ -125,7 +125,7 @@ class SePPID(Method):
             most = wanted if most is None else min(most, wanted)
         place, cosine = similar_pairs(x, low, config.high, config.max_partners, most)
         if config.control != "none":
-            draw = repeated if config.control == "same" else random_pairs
+            draw = self_pairs if config.control == "same" else random_pairs
             place = draw(len(x), len(place), generator).to(place.device)
             cosine = cosines_of(x, place)
         pairs = chosen.to(place.device)[place]

@@ -49,23 +49,24 @@ def judgements() -> dict[str, dict[str, Any]]:
 
     Raises ValueError where a claim has no entry, an entry no claim, or a key or basis is unknown.
     """
-    found: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for key in PAPERS:
         text = resources.files(__name__).joinpath("judgements", f"{key}.yaml").read_text()
-        found |= yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        entries |= yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     for claim in claims():
-        require(claim in found, "papers.judgements", "claim", "given an entry", claim)
-    for claim, told in found.items():
+        require(claim in entries, "papers.judgements", "claim", "given an entry", claim)
+    for claim, entry in entries.items():
         one_of(claim, claims(), "papers.judgements", "claim")
-        known_keys(told, JUDGEMENT_KEYS, f"judgements.{claim}", "key")
+        known_keys(entry, JUDGEMENT_KEYS, f"judgements.{claim}", "key")
         for key in ("name", "section", "basis", "statistic"):
-            require(bool(told.get(key)), f"judgements.{claim}", key, "given", told.get(key))
-        one_of(told["basis"], BASES, f"judgements.{claim}", "basis")
-        one_of(told.get("premise", "mined"), PREMISES, f"judgements.{claim}", "premise")
-        inner = [told["statistic"], told.get("here") or {}]
-        if any(part.get("kind") == "equivalence" for one in inner for part in (one, *one.get("of", ()))):
-            require("tolerance" in told, f"judgements.{claim}", "tolerance", "given with its source", None)
-    return found
+            require(bool(entry.get(key)), f"judgements.{claim}", key, "given", entry.get(key))
+        one_of(entry["basis"], BASES, f"judgements.{claim}", "basis")
+        one_of(entry.get("premise", "mined"), PREMISES, f"judgements.{claim}", "premise")
+        statements = [entry["statistic"], entry.get("here") or {}]
+        parts = [part for statement in statements for part in (statement, *statement.get("of", ()))]
+        if any(part.get("kind") == "equivalence" for part in parts):
+            require("tolerance" in entry, f"judgements.{claim}", "tolerance", "given with its source", None)
+    return entries
 
 
 def claims_on(table_id: str) -> list[dict[str, Any]]:
@@ -80,7 +81,7 @@ def claims_on(table_id: str) -> list[dict[str, Any]]:
 @functools.cache
 def contradictions() -> dict[str, dict[str, Any]]:
     """Every contradiction within and between the papers, by id."""
-    return {one["id"]: one | {"paper": key} for key in PAPERS for one in paper(key).get("contradictions") or []}
+    return {entry["id"]: entry | {"paper": key} for key in PAPERS for entry in paper(key).get("contradictions") or []}
 
 
 def expression(claim: dict[str, Any]) -> str | None:

@@ -156,9 +156,9 @@ class PseudoLabels(nn.Module):
         self.register_buffer("at", torch.zeros((), dtype=torch.float64))
         self.register_buffer("renewals", torch.zeros((), dtype=torch.int64))
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
-        kept = () if dim is None else clusters
-        self.centroids = nn.ParameterList(nn.Parameter(torch.zeros(k, dim), requires_grad=False) for k in kept)
-        self.density = nn.ParameterList(nn.Parameter(torch.ones(k), requires_grad=False) for k in kept)
+        sizes = () if dim is None else clusters
+        self.centroids = nn.ParameterList(nn.Parameter(torch.zeros(k, dim), requires_grad=False) for k in sizes)
+        self.density = nn.ParameterList(nn.Parameter(torch.ones(k), requires_grad=False) for k in sizes)
 
     def due(self, progress: float, every: float) -> bool:
         """Whether `every` (share of training) has passed since the last renewal; never at the very start."""

@@ -88,13 +88,13 @@ def vit(patch: int, dim: int, depth: int, heads: int, side: int) -> nn.Module:
             return self.encoder.ln(self.encoder.layers(self.encoder.dropout(x + self.positions(rows, columns))))[:, 0]
 
         def positions(self, rows: int, columns: int) -> Tensor:
-            known = self.encoder.pos_embedding
-            grid = int((known.shape[1] - 1) ** 0.5)
+            positions = self.encoder.pos_embedding
+            grid = int((positions.shape[1] - 1) ** 0.5)
             if (rows, columns) == (grid, grid):
-                return known
-            square = known[:, 1:].transpose(1, 2).unflatten(2, (grid, grid))
+                return positions
+            square = positions[:, 1:].transpose(1, 2).unflatten(2, (grid, grid))
             square = nn.functional.interpolate(square, (rows, columns), mode="bicubic", align_corners=False)
-            return torch.cat([known[:, :1], square.flatten(2).transpose(1, 2)], 1)
+            return torch.cat([positions[:, :1], square.flatten(2).transpose(1, 2)], 1)
 
     net = ViT(side, patch, depth, heads, dim, 4 * dim)
     net.dim = dim

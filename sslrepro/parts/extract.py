@@ -12,7 +12,7 @@ from sslrepro.data.views import plain_batches, prepare_views
 
 
 @contextlib.contextmanager
-def evaluating(net: nn.Module) -> Iterator[nn.Module]:
+def eval_mode(net: nn.Module) -> Iterator[nn.Module]:
     """Eval mode and no gradient inside the block, and nothing compiled; every module's own mode is back after it."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
@@ -28,5 +28,5 @@ def encode_images(
     net: nn.Module, data: Dataset, normalise: tuple[tuple[float, ...], tuple[float, ...]], batch_size: int = 1024
 ) -> Float[Tensor, "n d"]:
     """Outputs for all images, un-augmented, in data-set order, float32, on the data's device."""
-    with evaluating(net):
+    with eval_mode(net):
         return torch.cat([net(prepare_views(x, normalise)).float() for x in plain_batches(data, batch_size)])

@@ -74,9 +74,12 @@ class Frontier(nn.Module):
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
         self.register_buffer("counts", torch.zeros(len(COUNTS), dtype=torch.float64))
         self.generator = nn.Sequential(
-            nn.Linear(3 * dim, 2 * dim), nn.LeakyReLU(0.01), nn.Linear(2 * dim, dim), nn.LeakyReLU(0.01),
+            nn.Linear(3 * dim, 2 * dim),
+            nn.LeakyReLU(0.01),
+            nn.Linear(2 * dim, dim),
+            nn.LeakyReLU(0.01),
             nn.Linear(dim, dim),
-        )  # fmt: skip
+        )
         self.discriminator = nn.Sequential(
             nn.Linear(3 * dim, dim), nn.LeakyReLU(0.01), nn.Linear(dim, dim // 2 or 1), nn.LeakyReLU(0.01),
             nn.Linear(dim // 2 or 1, 1), nn.Sigmoid(),
@@ -132,8 +135,8 @@ def triplets(
     stranger = torch.randperm(n_rows, generator=generator)[: how.n_strangers].to(a.device)
     stranger = stranger if written is None else written[stranger]
     similarity = a @ bank[stranger].T
-    taken = inside[:, stranger] | (index[:, None] == stranger)
-    n = bank[stranger[similarity.masked_fill(taken, -2.0).argmax(1)]]
+    excluded = inside[:, stranger] | (index[:, None] == stranger)
+    n = bank[stranger[similarity.masked_fill(excluded, -2.0).argmax(1)]]
     return a, p, n
 
 

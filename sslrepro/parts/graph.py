@@ -72,18 +72,18 @@ class Affinity(nn.Module):
         """
         touched = torch.cat([first, second]).unique()
         rows = self.members[touched].tolist()
-        known = {i: [j for j in row if j >= 0] for i, row in zip(touched.tolist(), rows, strict=True)}
+        neighbours = {i: [j for j in row if j >= 0] for i, row in zip(touched.tolist(), rows, strict=True)}
         cap, count = self.members.shape[1], {"admitted": 0, "refused": 0}
         for i, j in zip(first.tolist(), second.tolist(), strict=True):
-            if i == j or j in known[i]:
+            if i == j or j in neighbours[i]:
                 continue
-            if len(known[i]) >= cap or len(known[j]) >= cap:
+            if len(neighbours[i]) >= cap or len(neighbours[j]) >= cap:
                 count["refused"] += 1
                 continue
-            known[i].append(j)
-            known[j].append(i)
+            neighbours[i].append(j)
+            neighbours[j].append(i)
             count["admitted"] += 1
         if count["admitted"]:
-            rows = [known[i] + [-1] * (cap - len(known[i])) for i in touched.tolist()]
+            rows = [neighbours[i] + [-1] * (cap - len(neighbours[i])) for i in touched.tolist()]
             self.members[touched] = torch.tensor(rows, device=self.members.device)
         return count

@@ -29,8 +29,11 @@ def group_rates(label: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> dict[str,
     _, own_class, of_class = label.unique(return_inverse=True, return_counts=True)
     _, own_group = torch.where(inside, group, -1).unique(return_inverse=True)
     table = torch.zeros(len(of_class), int(own_group.max()) + 1, dtype=torch.float64, device=label.device)
-    table.index_put_((own_class[inside], own_group[inside]), torch.ones((), dtype=torch.float64, device=label.device),
-                     accumulate=True)  # fmt: skip
+    table.index_put_(
+        (own_class[inside], own_group[inside]),
+        torch.ones((), dtype=torch.float64, device=label.device),
+        accumulate=True,
+    )
     same = table[own_class, own_group]
     hits = torch.where(inside, same - 1, 0.0)
     misses = torch.where(inside, table.sum(0)[own_group] - same, 0.0)
@@ -47,7 +50,7 @@ def group_rates(label: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> dict[str,
 
 def relation_match(label: Int[Tensor, " n"], members: Int[Tensor, "n k"]) -> dict[str, float]:
     """{"match": share of held-alike pairs of one class, nan without any; "degree": members per image, mean}."""
-    known = members >= 0
-    same = (label[members.clamp_min(0)] == label[:, None]) & known
-    count = int(known.sum())
+    present = members >= 0
+    same = (label[members.clamp_min(0)] == label[:, None]) & present
+    count = int(present.sum())
     return {"match": int(same.sum()) / count if count else float("nan"), "degree": count / len(label)}

@@ -33,7 +33,7 @@ class MomentumTeacher(nn.Module):
         torch._foreach_lerp_(own, new, 1 - momentum)
 
 
-def rising(momentum: float, progress: float) -> float:
+def rising_momentum(momentum: float, progress: float) -> float:
     """A teacher's momentum that rises from its first value to 1 by a half cosine (BYOL, Sec. 3.1; DINO).
 
     progress   share of training done, in [0, 1)

@@ -140,8 +140,8 @@ def headline(results: Results) -> Display:
 @own_style()
 def figure(results: Results) -> Figure:
     """Linear probe of every row with its interval, and what a step costs beside it."""
-    known = [row for row in results.rows if results.cell(row, "linear_top1") is not None]
-    rows = sorted(known, key=lambda row: results.cell(row, "linear_top1").mean)
+    measured = [row for row in results.rows if results.cell(row, "linear_top1") is not None]
+    rows = sorted(measured, key=lambda row: results.cell(row, "linear_top1").mean)
     plot, axes = new_plot(1, 2, size=(11, 0.27 * len(rows) + 1.2), sharey=True, width_ratios=[2, 1])
     places = range(len(rows))
     cells = [results.cell(row, "linear_top1") for row in rows]

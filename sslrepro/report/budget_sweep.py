@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from sslrepro.claims import Cell, stated
+from sslrepro.claims import Cell, stated_value
 from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.figures import MINED, half
@@ -61,12 +61,12 @@ def difference(
     first, second = (values(results, row, column, score) for row in pair)
     out = paired_differences(first, second)
     if leave_out:
-        marked = {seed for row in pair for seed in collapsed(results, row, column)}
+        marked = {seed for row in pair for seed in collapsed_seeds(results, row, column)}
         out = {seed: value for seed, value in out.items() if seed not in marked}
     return out
 
 
-def collapsed(results: Results, row: str, column: str) -> list[int]:
+def collapsed_seeds(results: Results, row: str, column: str) -> list[int]:
     """Seeds whose embedding ended with a spread below 0.05."""
     return [seed for seed, value in results.by_seed(row, "embedding_std", column).items() if value < COLLAPSED]
 
@@ -119,11 +119,11 @@ def public_numbers() -> list[dict[str, Any]]:
 def finding(results: Results) -> str:
     """The answer in a few sentences, from the numbers, by the rule that stands in the table's reading."""
     here = lengths(results)
-    told = [(n, name, cell) for name, n in here.items() if (cell := cell_of(difference(results, PRIMARY, name)))]
-    if not told:
+    effects = [(n, name, cell) for name, n in here.items() if (cell := cell_of(difference(results, PRIMARY, name)))]
+    if not effects:
         return "Not run yet."
     text = ""
-    for n, name, cell in (told[0], told[-1])[: len(told)]:
+    for n, name, cell in (effects[0], effects[-1])[: len(effects)]:
         share = right(results, name)
         verdict = sign_word(cell)
         verdict = {"open": "open: the interval holds zero", "one seed": "one seed"}.get(verdict, f"it {verdict}")
@@ -152,7 +152,7 @@ def finding(results: Results) -> str:
             f"({chance(results):.1f}%): nothing about neighbours is tested there. "
         )
     marked = [f"{row}, {here[name]} epochs, seed {seed}" for row in LEARNERS for name in here
-              for seed in collapsed(results, row, name)]  # fmt: skip
+              for seed in collapsed_seeds(results, row, name)]  # fmt: skip
     if marked:
         text += f"Collapsed at the end and counted: {'; '.join(marked)}. "
     return text.strip() + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
@@ -222,13 +222,13 @@ def effect_rows(results: Results) -> tuple[list[str], list[list[str]]]:
         for score, name_of in short_names(results, SCORES).items():
             cells = [cell_of(difference(results, pair, name, score)) for name in here]
             line = growth(results, pair, score)
-            told = (
+            trend = (
                 [format_cell(line.slope, sign=True), "" if line.rising is None else f"{line.rising:.2f}"]
                 if line
                 else []
             )
             body.append(
-                [label, name_of, *(format_cell(cell, sign=True) for cell in cells), *(told or ["", ""]), counts(cells)]
+                [label, name_of, *(format_cell(cell, sign=True) for cell in cells), *(trend or ["", ""]), counts(cells)]
             )
     return head, body
 
@@ -241,13 +241,14 @@ def counts(cells: list[Cell | None]) -> str:
 
 def caption(results: Results) -> str:
     """Unit, protocol, data and n, made from the configurations."""
-    config, made = results.plan.of("SimCLR", next(iter(lengths(results))))[0].config, results.plan.profile
+    config, profile = results.plan.of("SimCLR", next(iter(lengths(results))))[0].config, results.plan.profile
     return (
-        f"Five learners at {made.name} scale: {config.data.name}, {config.data.n_train or made.n_train:,} training "
-        f"images of {config.data.side or 'native'} px, encoder {config.encoder}, batch {config.plan.batch_size}, "
-        f"{config.plan.optimizer} at {config.plan.lr}, every length a run of its own. Mean ± half the 95% t-interval "
-        f"over n seeds{' (each draws its own images)' if made.data_follows_seed else ''}; last epoch, test read once. "
-        f"Right at the end: lookups of the last logged steps that share the anchor's class; chance is "
+        f"Five learners at {profile.name} scale: {config.data.name}, {config.data.n_train or profile.n_train:,} "
+        f"training images of {config.data.side or 'native'} px, encoder {config.encoder}, batch "
+        f"{config.plan.batch_size}, {config.plan.optimizer} at {config.plan.lr}, every length a run of its own. Mean ± "
+        f"half the 95% t-interval over n seeds{' (each draws its own images)' if profile.data_follows_seed else ''}; "
+        f"last epoch, test read once. Right at the end: lookups of the last logged steps that share the anchor's "
+        f"class; chance is "
         f"{chance(results):.1f}%. Differences are taken seed by seed. The oracle reads labels."
     )
 
@@ -288,7 +289,7 @@ def copies(results: Results) -> Display:
 def figure(results: Results) -> Figure:
     """Accuracy, the neighbour's effect, right neighbours, and NNCLR minus SimCLR beside what others published."""
     plot, axes = new_plot(2, 2, size=(11, 7.6))
-    said = [accuracy_panel(results, axes[0, 0]), effect_panel(results, axes[0, 1]), right_panel(results, axes[1, 0]),
+    alts = [accuracy_panel(results, axes[0, 0]), effect_panel(results, axes[0, 1]), right_panel(results, axes[1, 0]),
             public_panel(results, axes[1, 1])]  # fmt: skip
     here = list(lengths(results).values())
     for axis in (axes[0, 0], axes[0, 1], axes[1, 0]):
@@ -297,51 +298,57 @@ def figure(results: Results) -> Figure:
         axis.minorticks_off()
         axis.set_xlabel("epochs", fontsize=9)
     style(plot, list(axes.flat))
-    return Figure(plot, f"Four panels. {' '.join(said)} Bars are 95% intervals over seeds.")
+    return Figure(plot, f"Four panels. {' '.join(alts)} Bars are 95% intervals over seeds.")
 
 
 def over_lengths(results: Results, axis: Any, cells: dict[int, Cell | None], place: int, of: int, **look: Any) -> None:
     """Means with intervals over the lengths, moved a little sideways so that bars do not hide each other."""
-    known = {n: cell for n, cell in cells.items() if cell is not None}
-    x = [n * 2 ** (0.07 * (place - (of - 1) / 2)) for n in known]
-    axis.errorbar(x, [c.mean for c in known.values()], [half(c) for c in known.values()], capsize=2, elinewidth=0.9,
-                  markersize=5, **look)  # fmt: skip
+    measured = {n: cell for n, cell in cells.items() if cell is not None}
+    x = [n * 2 ** (0.07 * (place - (of - 1) / 2)) for n in measured]
+    axis.errorbar(x, [c.mean for c in measured.values()], [half(c) for c in measured.values()], capsize=2,
+                  elinewidth=0.9, markersize=5, **look)  # fmt: skip
 
 
 def accuracy_panel(results: Results, axis: Any) -> str:
     """Linear probe of every learner."""
-    said = []
+    parts = []
     for place, row in enumerate(LEARNERS):
         colour, marker = LOOKS[row]
         cells = {n: cell_of(values(results, row, name, "linear_top1")) for name, n in lengths(results).items()}
         over_lengths(results, axis, cells, place, len(LEARNERS), color=colour, marker=marker, linewidth=1.2, label=row)
-        said.append(f"{row} {', '.join(format_cell(c) for c in cells.values())}")
+        parts.append(f"{row} {', '.join(format_cell(c) for c in cells.values())}")
     axis.set_title("linear probe, %", fontsize=10)
     axis.legend(fontsize=8, frameon=False, loc="best")
-    return f"Linear probe over {', '.join(map(str, lengths(results).values()))} epochs: {'; '.join(said)}."
+    return f"Linear probe over {', '.join(map(str, lengths(results).values()))} epochs: {'; '.join(parts)}."
 
 
 def effect_panel(results: Results, axis: Any) -> str:
     """What the neighbour does, against no lookup and against SimCLR."""
     axis.axhline(0, color="#555555", linewidth=1)
-    said = []
-    pairs = [("neighbour minus no lookup", PALETTE[0], "o"), ("neighbour minus SimCLR", PALETTE[1], "s"),
-             ("oracle minus no lookup", PALETTE[2], "v")]  # fmt: skip
+    parts = []
+    pairs = [
+        ("neighbour minus no lookup", PALETTE[0], "o"),
+        ("neighbour minus SimCLR", PALETTE[1], "s"),
+        ("oracle minus no lookup", PALETTE[2], "v"),
+    ]
     for place, (label, colour, marker) in enumerate(pairs):
         cells = {n: cell_of(difference(results, EFFECTS[label], name)) for name, n in lengths(results).items()}
         over_lengths(results, axis, cells, place, len(pairs), color=colour, marker=marker, linewidth=1.2, label=label)
-        said.append(f"{label} {', '.join(format_cell(c, sign=True) for c in cells.values())}")
+        parts.append(f"{label} {', '.join(format_cell(c, sign=True) for c in cells.values())}")
     axis.set_title("difference in linear probe, points, paired over seeds", fontsize=10)
     axis.legend(fontsize=8, frameon=False, loc="best")
-    return f"Differences: {'; '.join(said)}."
+    return f"Differences: {'; '.join(parts)}."
 
 
 def right_panel(results: Results, axis: Any) -> str:
     """How often neighbours share the class at the end of training."""
     cells = {n: right(results, name) for name, n in lengths(results).items()}
     over_lengths(results, axis, cells, 0, 1, color=PALETTE[0], marker="o", linewidth=1.2, label="nearest neighbour")
-    for level, text in ((chance(results), "chance"), (TIMES_CHANCE * chance(results), "least for a test"),
-                        (stated("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training")):  # fmt: skip
+    for level, text in (
+        (chance(results), "chance"),
+        (TIMES_CHANCE * chance(results), "least for a test"),
+        (stated_value("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training"),
+    ):
         axis.axhline(level, color="#555555", linestyle="--", linewidth=1)
         axis.annotate(text, (0.01, level), xycoords=axis.get_yaxis_transform(), xytext=(0, 3), fontsize=8,
                       textcoords="offset points", color="#555555")  # fmt: skip
@@ -365,17 +372,18 @@ def public_panel(results: Results, axis: Any) -> str:
     cells = {
         n: cell_of(difference(results, EFFECTS["neighbour minus SimCLR"], name)) for name, n in lengths(results).items()
     }
-    known = {n: cell for n, cell in cells.items() if cell is not None}
-    axis.errorbar([n * images for n in known], [c.mean for c in known.values()], [half(c) for c in known.values()],
-                  capsize=2, color=PALETTE[1], marker="s", markersize=5, linewidth=1.2, label="ours")  # fmt: skip
+    measured = {n: cell for n, cell in cells.items() if cell is not None}
+    axis.errorbar([n * images for n in measured], [c.mean for c in measured.values()],
+                  [half(c) for c in measured.values()], capsize=2, color=PALETTE[1], marker="s", markersize=5,
+                  linewidth=1.2, label="ours")  # fmt: skip
     axis.set_xscale("log")
     axis.set_xlabel("training images seen (images x epochs); gray: published, one run each", fontsize=9)
     axis.set_title("NNCLR minus SimCLR, points", fontsize=10)
     axis.legend(fontsize=8, frameon=False, loc="lower right")
-    said = ", ".join(
+    values = ", ".join(
         f"{row['source']} {row['epochs']} epochs {number(row['difference'], sign=True)}" for row in public_numbers()
     )
-    return f"NNCLR minus SimCLR, public single runs: {said}."
+    return f"NNCLR minus SimCLR, public single runs: {values}."
 
 
 def chance_of_growth(results: Results, pair: tuple[str, str] = PRIMARY) -> float | None:

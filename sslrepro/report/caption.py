@@ -91,7 +91,7 @@ def runs_near_collapse(results: Results) -> list[str]:
     for row in definition.ours:
         for column in definition.measured:
             for record in results.of(row, column):
-                spread = _ended(record).get("embedding_std", 1.0)
+                spread = _final_scores(record).get("embedding_std", 1.0)
                 if spread < CLOSE:
                     sets = definition.column(column).sets
                     name = row_label(definition, row) + (f", {column_label(definition, column)}" if sets else "")
@@ -99,7 +99,7 @@ def runs_near_collapse(results: Results) -> list[str]:
     return list(marked)
 
 
-def _ended(record: dict[str, Any]) -> dict[str, Any]:
+def _final_scores(record: dict[str, Any]) -> dict[str, Any]:
     return record["results"].get("training", {"scores": {}})["scores"]
 
 

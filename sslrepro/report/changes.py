@@ -22,8 +22,11 @@ def changes(results: Results) -> Display:
     ours = flat(results.plan.of(row, column)[0].config)
     theirs = flat(PROFILES["paper"].config(method, 0, settings))
     head = ["setting", "paper", "ours"]
-    body = [[name, _format(name, theirs[name]), _format(name, ours[name])]
-            for name in ours if ours[name] != theirs[name] and name not in NOT_CHOICES]  # fmt: skip
+    body = [
+        [name, _format(name, theirs[name]), _format(name, ours[name])]
+        for name in ours
+        if ours[name] != theirs[name] and name not in NOT_CHOICES
+    ]
     names = [name.replace("_", " ") for name in settings_named(definition.rows)]
     note = f"Shown for row {row_label(definition, row)}"
     note += f"; rows differ in {names[0]} alone." if len(names) == 1 else f"; rows set {', '.join(names)}."

@@ -42,8 +42,8 @@ def counts(verdicts: list[Verdict]) -> list[str]:
     words = [verdict.verdict for verdict in verdicts]
     if not words:
         return []
-    said = [f"{n} {'hold' if word == 'holds' and n > 1 else word}" for word, n in Counter(words).items()]
-    return [f"Of {plural(len(words), 'claim')}: {', '.join(said)}."]
+    parts = [f"{n} {'hold' if word == 'holds' and n > 1 else word}" for word, n in Counter(words).items()]
+    return [f"Of {plural(len(words), 'claim')}: {', '.join(parts)}."]
 
 
 def differences(results: Results, judged: list[tuple[Verdict, Effect | None]]) -> list[str]:
@@ -57,8 +57,11 @@ def differences(results: Results, judged: list[tuple[Verdict, Effect | None]]) -
     same = [verdict.claim for verdict, effect in judged if effect and _includes(effect)]
     if same:
         out.append(f"They need not differ: our interval includes the paper's effect in {', '.join(same)}.")
-    unlike = [verdict.claim for verdict, effect in judged
-              if effect and effect.paper and effect.low is not None and effect.high < 0 < effect.paper]  # fmt: skip
+    unlike = [
+        verdict.claim
+        for verdict, effect in judged
+        if effect and effect.paper and effect.low is not None and effect.high < 0 < effect.paper
+    ]
     if unlike:
         out.append(
             f"Our interval lies on the other side of 0 in {', '.join(unlike)}: a longer run on larger images is "

@@ -24,15 +24,15 @@ def text(results: Results, cells: list[CellComparison], folder: Path, briefly: b
     if not cells:
         return f"compared  nothing is published of {plan.definition.id} at {plan.profile.name} scale on these images"
     counts = ", ".join(f"{n} {OUTCOMES[outcome]}" for outcome, n in counts_of(cells).items())
-    said = f"compared  {plural(len(cells), 'cell')} with the published ledger, which stays as it is: {counts}"
+    summary = f"compared  {plural(len(cells), 'cell')} with the published ledger, which stays as it is: {counts}"
     own, published = processors(results, folder)
     if own != published:
-        said += (
+        summary += (
             f"\n          made on {'; '.join(own)}, published from {'; '.join(published)}: on another processor "
             "sums are rounded in another order,\n          so cells agree within seed noise and not to the "
             "bit"
         )
-    return said if briefly else f"{table(results, cells)}\n\n{said}"
+    return summary if briefly else f"{table(results, cells)}\n\n{summary}"
 
 
 def table(results: Results, cells: list[CellComparison]) -> str:

@@ -57,7 +57,7 @@ class Effect:
         return [*out, f"it {'includes' if self.low <= 0 <= self.high else 'excludes'} 0"]
 
     @property
-    def undecided(self) -> bool:
+    def is_undecided(self) -> bool:
         """Whether the interval holds both 0 and the paper's effect, so that these seeds tell neither."""
         if self.paper is None or self.low is None or self.high is None or not self.compares:
             return False
@@ -71,7 +71,7 @@ def effect_of(results: Results, verdict: Verdict) -> Effect | None:
     """
     expression = (papers.claims()[verdict.claim].get("check") or {}).get("gap_expr")
     tree = ast.parse(expression, mode="eval").body if expression else None
-    values = paired(results, tree) if tree is not None else None
+    values = effect_by_seed(results, tree) if tree is not None else None
     what = in_words(results, tree) if tree is not None else ""
     own = None
     if values:
@@ -94,7 +94,7 @@ def effect_from(cell: Cell, what: str, unit: str = "", paper: float | None = Non
     return Effect(what, cell.mean, low, high, unit, paper, cell.n)
 
 
-def paired(results: Results, node: ast.AST) -> dict[int, float] | None:
+def effect_by_seed(results: Results, node: ast.AST) -> dict[int, float] | None:
     """Seed -> value of an effect's expression; None where it reads other tables or is no difference of cells."""
     match _call(node):
         case "c", [ast.Constant(table), ast.Constant(row), ast.Constant(column)]:
@@ -104,7 +104,7 @@ def paired(results: Results, node: ast.AST) -> dict[int, float] | None:
         case "v", [ast.Constant(), ast.Constant(name)] if name in results.definition.values:
             return results.seeded(*results.definition.values[name])
         case "d", [high, low]:
-            first, second = paired(results, high), paired(results, low)
+            first, second = effect_by_seed(results, high), effect_by_seed(results, low)
             return None if first is None or second is None else paired_differences(first, second)
     return None
 

@@ -161,22 +161,22 @@ def changes_panel(results: Results, axis: Any, column: str, rows: list[str], nam
     ours = {row: cell_of({seed: change_of(value, first[seed], share)
                           for seed, value in results.seeded(row, column).items() if seed in first})
             for row in rows}  # fmt: skip
-    known = {place: ours[row] for place, row in enumerate(rows) if ours[row] is not None}
+    measured = {place: ours[row] for place, row in enumerate(rows) if ours[row] is not None}
     axis.axhline(0, color="#555555", linewidth=1)
     axis.plot([place - 0.06 for place in range(len(rows))], list(theirs.values()), "s-", color=COLOURS["paper"],
               label=paper_on(results))  # fmt: skip
-    axis.errorbar([place + 0.06 for place in known], [cell.mean for cell in known.values()],
-                  [half(cell) for cell in known.values()], fmt="o-", color=COLOURS["ours"], capsize=3,
+    axis.errorbar([place + 0.06 for place in measured], [cell.mean for cell in measured.values()],
+                  [half(cell) for cell in measured.values()], fmt="o-", color=COLOURS["ours"], capsize=3,
                   label=f"ours: {results.plan.profile.name} scale")  # fmt: skip
     axis.legend(fontsize=8, frameon=False, loc="best")
     if not rows:
         return ""
     axis.set_title(f"{column_label(definition, column)}: change from {names[rows[0]]} ({unit})", fontsize=10)
-    said = ", ".join(
+    changes = ", ".join(
         f"{names[row]}: paper {number(theirs[row], 1, True)}, ours {format_cell(ours[row], 1, True)}"
         for row in rows[1:]
     )
-    return f"Change from {names[rows[0]]} in {unit}: {said}."
+    return f"Change from {names[rows[0]]} in {unit}: {changes}."
 
 
 def change_of(value: float, first: float, share: bool) -> float:
@@ -208,11 +208,14 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
     became = mapped_columns(results)
     rows = rows_in_order(definition) + list(definition.variants)
     plot, axes = new_plot(1, 2, size=(11, 4.0))
-    main = [row for row in rows if definition.ours.get(row, {}).get("method", definition.method) == definition.method
-            and row in definition.rows][:1]  # fmt: skip
+    main = [
+        row
+        for row in rows
+        if definition.ours.get(row, {}).get("method", definition.method) == definition.method and row in definition.rows
+    ][:1]
     order = main + [row for row in rows if row not in main]  # the paper's own method has the first colour
     offsets = [0.04 * (place - (len(rows) - 1) / 2) for place in range(len(rows))]
-    handles, said = [], []
+    handles, sentences = [], []
     for place, row in enumerate(rows):
         rank = order.index(row)
         look = dict(color=PALETTE[rank % len(PALETTE)], marker=MARKERS[rank % len(MARKERS)], markersize=5,
@@ -227,7 +230,7 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
             axes[1].errorbar([x + offsets[place] for x, _ in ours], [c.mean for _, c in ours],
                              [half(c) for _, c in ours], capsize=2, elinewidth=0.9, **look)  # fmt: skip
         handles.append(Line2D([], [], label=short(row_label(definition, row)), **look))
-        said.append(
+        sentences.append(
             f"{row_label(definition, row)}: paper {', '.join(f'{value}' for _, value in theirs) or 'none'}; "
             f"ours {', '.join(format_cell(c) for _, c in ours) or 'not run'}"
         )
@@ -242,7 +245,7 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
     style(plot, list(axes))
     plot.legend(handles=handles, loc="outside right center", fontsize=9, frameon=False)
     heads = ", ".join(f"{column_label(definition, c)} (ours {became.get(c, c)})" for c in columns)
-    return plot, f"Lines over {heads}. {'. '.join(said)}. Bars are 95% intervals."
+    return plot, f"Lines over {heads}. {'. '.join(sentences)}. Bars are 95% intervals."
 
 
 def score_title(results: Results, column: str) -> str:
@@ -300,12 +303,12 @@ def dots(results: Results) -> tuple[Any, str]:
                           label=column_label(definition, c)) for n, c in enumerate(columns)]  # fmt: skip
         plot.legend(handles=handles, loc="outside upper center", ncols=min(4, len(columns)), fontsize=9, frameon=False)
     style(plot, list(axes))
-    said = []
+    lines = []
     for row in rows:
         pairs = [(plainly(printed_value(definition, row, c)), format_cell(results.at(row, c))) for c in columns]
         parts = [f"{heading(results, c)} {paper}, ours {ours}" for c, (paper, ours) in zip(columns, pairs, strict=True)]
-        said.append(f"{row_label(definition, row)}: {'; '.join(parts)}")
-    return plot, f"Dots per row, the paper's numbers and ours with 95% intervals. {'. '.join(said)}."
+        lines.append(f"{row_label(definition, row)}: {'; '.join(parts)}")
+    return plot, f"Dots per row, the paper's numbers and ours with 95% intervals. {'. '.join(lines)}."
 
 
 def floor(results: Results, axis: Any, column: str, vertical: bool) -> int:

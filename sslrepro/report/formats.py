@@ -54,8 +54,11 @@ def html_table(
         return start + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
 
     parts = [f'<div class="scroll"><table class="dataframe cmp {classes}">', "<thead>", row(head, "th"), "</thead>"]
-    parts += ["<tbody>", *(row(line, "td", kind) for line, kind in zip(body, kinds or [""] * len(body), strict=True)),
-              "</tbody>"]  # fmt: skip
+    parts += [
+        "<tbody>",
+        *(row(line, "td", kind) for line, kind in zip(body, kinds or [""] * len(body), strict=True)),
+        "</tbody>",
+    ]
     if foot:
         parts += ["<tfoot>", *(row(line, "td") for line in foot), "</tfoot>"]
     return "\n".join([*parts, "</table></div>"])

@@ -122,6 +122,6 @@ def base_name(key: str) -> str:
     return _NUMBERED.sub("", key)
 
 
-def unexplained(keys: set[str], known: dict[str, str]) -> set[str]:
-    """The keys that `known` does not explain, with or without their number."""
-    return {key for key in keys if key not in known and base_name(key) not in known}
+def unexplained_names(keys: set[str], explanations: dict[str, str]) -> set[str]:
+    """The keys that `explanations` does not explain, with or without their number."""
+    return {key for key in keys if key not in explanations and base_name(key) not in explanations}

@@ -183,12 +183,12 @@ def _score(record: dict[str, Any], name: str) -> float:
     return next(line["scores"][name] for line in lines if name in line["scores"])
 
 
-def _comparable(pair: Pair, one: dict[str, Any], other: dict[str, Any]) -> None:
+def _comparable(pair: Pair, mined: dict[str, Any], plain: dict[str, Any]) -> None:
     for name in SAME:
         require(
-            one[name] == other[name], f"mining gain: {pair.name}", name, f"the baseline's, {other[name]}", one[name]
+            mined[name] == plain[name], f"mining gain: {pair.name}", name, f"the baseline's, {plain[name]}", mined[name]
         )
-    settings = [config["settings"] for config in (one, other)]
+    settings = [config["settings"] for config in (mined, plain)]
     for name in sorted(set(settings[0]) & set(settings[1]) - set(pair.apart)):
         require(settings[0][name] == settings[1][name], f"mining gain: {pair.name}", f"settings.{name}",
                 f"the baseline's, {settings[1][name]!r}", settings[0][name])  # fmt: skip
@@ -202,18 +202,18 @@ def gains(
     of   table -> its results; by default read from the ledger
     """
     read = of or (lambda table: read_results(plan_table(table, profile)))
-    known: dict[str, Results] = {}
+    results: dict[str, Results] = {}
     out, seen = [], set()
     for pair in pairs:
         for table, _ in (pair.mined, pair.plain):
-            if table not in known:
-                known[table] = read(table)
-        mined, plain = (known[table].of(row) for table, row in (pair.mined, pair.plain))
+            if table not in results:
+                results[table] = read(table)
+        mined, plain = (results[table].of(row) for table, row in (pair.mined, pair.plain))
         runs = frozenset(_name(record) for record in (*mined, *plain))
-        made = gain(pair, mined, plain, 1 / known[pair.mined[0]].plan.profile.classes)
-        if made is not None and runs not in seen:
+        result = gain(pair, mined, plain, 1 / results[pair.mined[0]].plan.profile.classes)
+        if result is not None and runs not in seen:
             seen.add(runs)
-            out.append(made)
+            out.append(result)
     return out
 
 
@@ -221,18 +221,18 @@ def _name(record: dict[str, Any]) -> str:
     return repr(record["config"])
 
 
-def answer(made: list[Gain], paper_share: float, scale: str) -> list[str]:
+def answer(rows: list[Gain], paper_share: float, scale: str) -> list[str]:
     """The answer in three sentences, from the numbers.
 
     paper_share   % of lookups that share the class towards the end of training, as NNCLR prints it
     scale         what this scale is, in words: "16-px synthetic images, 8 epochs"
     """
-    mining, oracles = [one for one in made if not one.pair.labels], [one for one in made if one.pair.labels]
-    require(bool(mining), "mining gain", "gains", "at least one row that mines", made)
-    n = {word: sum(one.direction == word for one in mining) for word in ("gains", "loses", "undecided")}
-    low, high = (pick(one.share.mean for one in mining) for pick in (min, max))
+    mining, oracles = [row for row in rows if not row.pair.labels], [row for row in rows if row.pair.labels]
+    require(bool(mining), "mining gain", "gains", "at least one row that mines", rows)
+    n = {word: sum(row.direction == word for row in mining) for word in ("gains", "loses", "undecided")}
+    low, high = (pick(row.share.mean for row in mining) for pick in (min, max))
     chance = mining[0].chance
-    families = len({one.family for one in mining})
+    families = len({row.family for row in mining})
     helps = (
         "does not help measurably" if not n["gains"] else "rarely helps" if n["gains"] < n["loses"] else "often helps"
     )

@@ -35,11 +35,11 @@ def points(results: Results, right: str = "nearest", wrong: str = "nearest") -> 
     belong to every distance.
     """
     out = {}
-    for row, given in results.definition.rows.items():
-        if given.get("method") != "nnclr_controlled":
+    for row, sets in results.definition.rows.items():
+        if sets.get("method") != "nnclr_controlled":
             continue
-        share = given["right_share"]
-        if (given["right"] == right or share == 0) and (given["wrong"] == wrong or share == 1):
+        share = sets["right_share"]
+        if (sets["right"] == right or share == 0) and (sets["wrong"] == wrong or share == 1):
             out[share] = row
     return dict(sorted(out.items()))
 
@@ -92,9 +92,12 @@ def mean_difference(
     first: dict[float, str], second: dict[float, str], results: Results, score: str, zero: bool = False
 ) -> Cell | None:
     """Mean over the shares that both curves have as rows of their own of their difference, per seed."""
-    rows = [(first[share], second[share]) for share in first
-            if share in second and first[share] != second[share] and (zero or share > 0)]  # fmt: skip
-    by_row = [paired_differences(gain(results, one, score), gain(results, other, score)) for one, other in rows]
+    rows = [
+        (first[share], second[share])
+        for share in first
+        if share in second and first[share] != second[share] and (zero or share > 0)
+    ]
+    by_row = [paired_differences(gain(results, this, score), gain(results, other, score)) for this, other in rows]
     if not by_row:
         return None
     seeds = set.intersection(*map(set, by_row))
@@ -129,9 +132,9 @@ def miners(results: Results, score: str = "linear_top1") -> list[Placed]:
         return []
     shares, means = list(gains), [float(np.mean([by[seed] for seed in seeds])) for by in gains.values()]
     out = []
-    for row, given in results.definition.rows.items():
+    for row, sets in results.definition.rows.items():
         share, cell = results.by_seed(row, MINED), cell_of(gain(results, row, score))
-        if given.get("method") == "nnclr_controlled" or not share or cell is None:
+        if sets.get("method") == "nnclr_controlled" or not share or cell is None:
             continue
         at = float(np.mean(list(share.values())))
         out.append(Placed(row, at, cell, float(np.interp(at, shares, means))))
@@ -163,7 +166,7 @@ def prediction(results: Results, score: str = "linear_top1") -> Prediction | Non
     placed = miners(results, score)
     if len(placed) < 2:
         return None
-    errors, gains = np.array([one.error for one in placed]), np.array([one.gain.mean for one in placed])
+    errors, gains = np.array([miner.error for miner in placed]), np.array([miner.gain.mean for miner in placed])
     error = float(np.sqrt((errors**2).mean()))
     return Prediction(len(placed), error, float(errors.mean()), float(errors.std()), float(gains.std()))
 
@@ -174,19 +177,22 @@ def prediction(results: Results, score: str = "linear_top1") -> Prediction | Non
 def finding(results: Results) -> str:
     """The answer in a few sentences, from the numbers, by the rule that stands in the table's reading."""
     lines = {right: rise(results, right) for right in DISTANCES}
-    known = {right: line for right, line in lines.items() if line.n >= 1}
-    if not known:
+    measured = {right: line for right, line in lines.items() if line.n >= 1}
+    if not measured:
         return "Not run yet."
-    text = " ".join(told_rise(results, right, line) for right, line in known.items())
+    text = " ".join(told_rise(results, right, line) for right, line in measured.items())
     comparisons = [
         ("Right neighbours at random instead of the nearest", distance_effect(results, "random", "nearest")),
         ("the farthest instead of random ones", distance_effect(results, "farthest", "random")),
         ("wrong neighbours at random instead of the nearest", error_effect(results)),
     ]
-    told = [f"{what} change the gain by {format_cell(cell, sign=True)} points ({sign_word(cell)}, n = {cell.n})"
-            for what, cell in comparisons if cell]  # fmt: skip
-    if told:
-        text += f" {'; '.join(told)}."
+    changes = [
+        f"{what} change the gain by {format_cell(cell, sign=True)} points ({sign_word(cell)}, n = {cell.n})"
+        for what, cell in comparisons
+        if cell
+    ]
+    if changes:
+        text += f" {'; '.join(changes)}."
     errors = prediction(results)
     if errors:
         text += (
@@ -294,23 +300,23 @@ def break_even_rows(results: Results) -> tuple[list[str], list[list[str]]]:
 def miner_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Real miners beside the map's prediction, by their share of right lookups."""
     head = ["miner", "right at the end, %", "gain, points", "the map says", "error", "n"]
-    body = [[one.row, number(100 * one.share), format_cell(one.gain, sign=True), number(one.predicted, sign=True),
-             number(one.error, sign=True), str(one.gain.n)]
-            for one in sorted(miners(results), key=lambda one: one.share)]  # fmt: skip
+    body = [[miner.row, number(100 * miner.share), format_cell(miner.gain, sign=True),
+             number(miner.predicted, sign=True), number(miner.error, sign=True), str(miner.gain.n)]
+            for miner in sorted(miners(results), key=lambda miner: miner.share)]  # fmt: skip
     return head, body
 
 
 def caption(results: Results) -> str:
     """Unit, protocol, data and n, made from the configurations."""
     task = results.plan.of(BASE)[0]
-    config, made = task.config, results.plan.profile
+    config, profile = task.config, results.plan.profile
     return (
-        f"Gain over {BASE} at {made.name} scale, in points: {config.data.name}, "
-        f"{config.data.n_train or made.n_train:,} training images of {config.data.side or 'native'} px, encoder "
+        f"Gain over {BASE} at {profile.name} scale, in points: {config.data.name}, "
+        f"{config.data.n_train or profile.n_train:,} training images of {config.data.side or 'native'} px, encoder "
         f"{config.encoder}, {plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}, queue of "
         f"{config.settings['queue_size']} rows. Mean ± half the 95% t-interval of paired differences over n seeds"
-        f"{' (each draws its own images)' if made.data_follows_seed else ''}; last epoch, test read once. Chance is "
-        f"{100 / made.classes:.1f}% right. The map's rows read labels in training; the miners do not."
+        f"{' (each draws its own images)' if profile.data_follows_seed else ''}; last epoch, test read once. Chance is "
+        f"{100 / profile.classes:.1f}% right. The map's rows read labels in training; the miners do not."
     )
 
 
@@ -360,16 +366,16 @@ def copies(results: Results) -> Display:
 def figure(results: Results) -> Figure:
     """Gain over share by distance, with real miners in gray; the same of the k-NN probe; prediction against gain."""
     plot, axes = new_plot(1, 3, size=(13, 4.4))
-    said = [gain_panel(results, axis, score) for axis, score in zip(axes, SCORES, strict=False)]
-    said.append(prediction_panel(results, axes[2]))
+    alts = [gain_panel(results, axis, score) for axis, score in zip(axes, SCORES, strict=False)]
+    alts.append(prediction_panel(results, axes[2]))
     style(plot, list(axes))
-    return Figure(plot, f"Three panels. {' '.join(said)} Bars are 95% intervals of paired differences over seeds.")
+    return Figure(plot, f"Three panels. {' '.join(alts)} Bars are 95% intervals of paired differences over seeds.")
 
 
 def gain_panel(results: Results, axis: Any, score: str) -> str:
     """Gain over no lookup by share of right lookups: a line per distance, miners in gray, the break-even as a band."""
     axis.axhline(0, color="#555555", linewidth=1)
-    said = []
+    parts = []
     for place, (right, (colour, marker)) in enumerate(LOOKS.items()):
         cells = {share: cell for share, by in curve(results, right, score=score).items() if (cell := cell_of(by))}
         if len(cells) < 2:  # no right neighbours at all: a point that all distances share
@@ -379,14 +385,17 @@ def gain_panel(results: Results, axis: Any, score: str) -> str:
                       marker=marker, markersize=5, linewidth=1.2, capsize=2, elinewidth=0.9,
                       label=f"{right} right neighbours")  # fmt: skip
         values = ", ".join(f"{share:.0%} {format_cell(cell, sign=True)}" for share, cell in cells.items())
-        said.append(f"{right} {values or 'not run'}")
-    random = {share: cell for share, by in curve(results, wrong="random", score=score).items()
-              if share < 1 and (cell := cell_of(by))}  # fmt: skip
+        parts.append(f"{right} {values or 'not run'}")
+    random = {
+        share: cell
+        for share, by in curve(results, wrong="random", score=score).items()
+        if share < 1 and (cell := cell_of(by))
+    }
     if random:
         axis.plot([100 * share for share in random], [cell.mean for cell in random.values()], "^:", color=PALETTE[3],
                   markersize=5, linewidth=1.2, label="nearest, wrong at random")  # fmt: skip
     placed = miners(results, score)
-    axis.plot([100 * one.share for one in placed], [one.gain.mean for one in placed], "x", color="#6b7079",
+    axis.plot([100 * miner.share for miner in placed], [miner.gain.mean for miner in placed], "x", color="#6b7079",
               markersize=5, label="real miners")  # fmt: skip
     line = rise(results, score=score)
     if line.verdict == "rises" and line.zero_set and math.isfinite(line.zero_set[0]):
@@ -395,22 +404,22 @@ def gain_panel(results: Results, axis: Any, score: str) -> str:
     axis.set_xlabel("lookups that share the class, %", fontsize=9)
     axis.set_title(f"{short_names(results, SCORES)[score]}: gain over no lookup, points", fontsize=10)
     axis.legend(fontsize=7.5, frameon=False, loc="best")
-    return f"{short_names(results, SCORES)[score]}, gain by share of right lookups: {'; '.join(said)}."
+    return f"{short_names(results, SCORES)[score]}, gain by share of right lookups: {'; '.join(parts)}."
 
 
 def prediction_panel(results: Results, axis: Any) -> str:
     """Real miners: the map's prediction against the measured gain."""
     placed = miners(results)
-    axis.errorbar([one.predicted for one in placed], [one.gain.mean for one in placed],
-                  [half(one.gain) for one in placed], fmt="x", color="#6b7079", elinewidth=0.6)  # fmt: skip
-    ends = [value for one in placed for value in (one.predicted, one.gain.mean)] or [0.0, 1.0]
+    axis.errorbar([miner.predicted for miner in placed], [miner.gain.mean for miner in placed],
+                  [half(miner.gain) for miner in placed], fmt="x", color="#6b7079", elinewidth=0.6)  # fmt: skip
+    ends = [value for miner in placed for value in (miner.predicted, miner.gain.mean)] or [0.0, 1.0]
     low, high = min(ends) - 2, max(ends) + 2
     axis.plot([low, high], [low, high], color="#555555", linestyle="--", linewidth=1)
     axis.set_xlim(low, high)
     axis.set_ylim(low, high)
     axis.set_xlabel("gain that the map says, points (dashed: equal; long bars are cut)", fontsize=8)
     axis.set_title("real miners: measured gain, points", fontsize=10)
-    said = ", ".join(
-        f"{one.row} {number(one.predicted, sign=True)} and {number(one.gain.mean, sign=True)}" for one in placed
+    values = ", ".join(
+        f"{miner.row} {number(miner.predicted, sign=True)} and {number(miner.gain.mean, sign=True)}" for miner in placed
     )
-    return f"Real miners, predicted and measured gain: {said or 'not placed yet'}."
+    return f"Real miners, predicted and measured gain: {values or 'not placed yet'}."

@@ -88,5 +88,8 @@ class Figure:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         data = base64.b64encode(self.png).decode()
-        return {"text/html": f'<div class="scroll"><img class="plot wide" alt="{html.escape(self.alt)}" '
-                f'src="data:image/png;base64,{data}"></div>{self.downloads}', "text/plain": self.alt}  # fmt: skip
+        return {
+            "text/html": f'<div class="scroll"><img class="plot wide" alt="{html.escape(self.alt)}" '
+            f'src="data:image/png;base64,{data}"></div>{self.downloads}',
+            "text/plain": self.alt,
+        }

@@ -100,11 +100,9 @@ def margin(definition: Definition) -> str:
     for name in definition.margin:
         contradiction = papers.contradictions()[name]
         link = f' <a href="../contradictions.html#{name}">All contradictions.</a>' if linked else ""
-        said = [_plain(contradiction[key]) for key in ("statement_a", "statement_b", "use")]
+        this, other, use = (_plain(contradiction[key]) for key in ("statement_a", "statement_b", "use"))
         where = "within the paper" if contradiction["scope"] == "within" else f"{contradiction['scope']} papers"
-        notes.append(
-            f"```{{margin}} **{name}**: {where}\n{said[0]} *But:* {said[1]} *Used here:* {said[2]}{link}\n```\n\n"
-        )
+        notes.append(f"```{{margin}} **{name}**: {where}\n{this} *But:* {other} *Used here:* {use}{link}\n```\n\n")
     return "".join(notes)
 
 

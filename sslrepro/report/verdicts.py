@@ -148,7 +148,7 @@ def open_effects(effects: Iterable[tuple[Verdict, Effect | None]]) -> str:
     """Says of every effect whose interval holds both nothing and the paper's size that these seeds tell neither."""
     text = []
     for verdict, effect in effects:
-        if effect is not None and effect.undecided:
+        if effect is not None and effect.is_undecided:
             text.append(
                 f" {verdict.claim}: the interval of our effect includes both 0 and the paper's "
                 f"{number(effect.paper, 1, sign=True)}, so at this scale these seeds cannot tell the paper's effect "

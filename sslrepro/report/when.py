@@ -29,25 +29,25 @@ def sentence(sweep: Results, map_: Results) -> str:
     text = f"On the map near right neighbours break even at {percent(line.zero)}"
     text += f" (95% set {percent(ends[0])} to {percent(ends[1])}). " if ends else ". "
     here = budget_sweep.lengths(sweep)
-    known = [(n, name, share) for name, n in here.items() if (share := budget_sweep.right(sweep, name))]
-    reached = [n for n, _, share in known if share.mean >= 100 * line.zero]
-    if not known:
+    measured = [(n, name, share) for name, n in here.items() if (share := budget_sweep.right(sweep, name))]
+    reached = [n for n, _, share in measured if share.mean >= 100 * line.zero]
+    if not measured:
         return text.strip()
     if reached:
         text += f"NNCLR's own neighbours are as right as that at the end of runs of {reached[0]} epochs or more. "
     else:
         text += "NNCLR's own neighbours do not get there. "
-    n, name, share = known[-1]
+    n, name, share = measured[-1]
     effect = cell_of(budget_sweep.difference(sweep, budget_sweep.PRIMARY, name))
     says = line.at(share.mean / 100)
     text += f"After {n} epochs they are right in {format_cell(share)}% of lookups; the map's line says "
     text += f"{number(says, sign=True)} points there"
-    return text + (
-        "." if effect is None else f" and the neighbour did {format_cell(effect, sign=True)} ({held(says, effect)})."
-    )
+    if effect is None:
+        return text + "."
+    return text + f" and the neighbour did {format_cell(effect, sign=True)} ({interval_words(says, effect)})."
 
 
-def held(says: float, effect: Cell) -> str:
+def interval_words(says: float, effect: Cell) -> str:
     """Whether what the map says lies in an effect's interval."""
     if effect.n < 2:
         return "one seed"

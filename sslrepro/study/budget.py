@@ -74,7 +74,7 @@ def every_plan(
     possible, left_out = [], {}
     for table, wanted in order:
         images = dataset or (wanted if scale.runnable and scale.data.name not in SHAPES else None)
-        reason = plans.lacking(table, profile, images, root)
+        reason = plans.reason_missing(table, profile, images, root)
         if reason:
             left_out[table] = reason
         else:
@@ -98,8 +98,11 @@ def missing_runs(
     profile: str, root: str | Path | None = None, seeds: int | None = None, read_images: bool = True
 ) -> list[tuple[TablePlan, Run]]:
     """What the ledger does not hold whole of the agenda, in its order."""
-    return [(plan, run) for plan, run in agenda(profile, root, seeds, read_images)
-            if ledger.published_record(run, plan) is None]  # fmt: skip
+    return [
+        (plan, run)
+        for plan, run in agenda(profile, root, seeds, read_images)
+        if ledger.published_record(run, plan) is None
+    ]
 
 
 def measured_costs(folder: Path) -> dict[str, list[tuple[float, float, float]]]:
@@ -125,18 +128,18 @@ def estimate(runs: list[Run], folder: Path) -> float | None:
 
     A method that was measured costs what it did per image; another costs what a step costs on average over all.
     """
-    known = measured_costs(folder)
-    trained = [cost for costs in known.values() for cost in costs if cost[1]]
+    by_method = measured_costs(folder)
+    trained = [cost for costs in by_method.values() for cost in costs if cost[1]]
     if not trained:
         return None
-    everything = [cost for costs in known.values() for cost in costs]
+    everything = [cost for costs in by_method.values() for cost in costs]
     evaluating = sum(cost[2] for cost in everything) / len(everything)
     total = 0.0
     for run in runs:
         total += evaluating
         if run.config is None or run.config.plan.epochs == 0:
             continue
-        mine = [cost for cost in known.get(run.config.method, []) if cost[1]] or trained
+        mine = [cost for cost in by_method.get(run.config.method, []) if cost[1]] or trained
         per_image = sum(cost[0] for cost in mine) / sum(cost[1] for cost in mine)
         total += per_image * run.steps * run.config.plan.batch_size
     return total

@@ -14,13 +14,16 @@ FLOORS = ("random", "pixels")
 def facts_of(results: Any) -> dict[Key, Facts]:
     """(table, row, column) and (paper, name) -> facts, of a `study.results.Results`."""
     definition = results.definition
-    told = {(definition.id, row, column): cell_facts(results, row, column)
-            for row in definition.ours for column in definition.columns}  # fmt: skip
+    facts = {
+        (definition.id, row, column): cell_facts(results, row, column)
+        for row in definition.ours
+        for column in definition.columns
+    }
     if definition.values:
         paper = papers.table(definition.id)["paper"]
         for name, (row, column) in definition.values.items():
-            told[(paper, name)] = told[(definition.id, row, column)]
-    return told
+            facts[(paper, name)] = facts[(definition.id, row, column)]
+    return facts
 
 
 def cell_facts(results: Any, row: str, column: str) -> Facts:

@@ -69,10 +69,10 @@ def run_of(definition: Definition, column: str) -> str:
     """The column whose runs a column's cells are; "" for those of the row itself."""
     if not column:
         return ""
-    said = definition.column(column)
-    if said.derived:
-        return run_of(definition, said.of)
-    return column if said.sets else ""
+    entry = definition.column(column)
+    if entry.derived:
+        return run_of(definition, entry.of)
+    return column if entry.sets else ""
 
 
 def control_key(name: str) -> str:
@@ -111,7 +111,7 @@ def plan_definition(
 ) -> TablePlan:
     """The same for a definition, also one that has no file."""
     table, scale = definition.id, scale_of(definition, profile_name, dataset, root)
-    reason = lacking_at(definition, scale)
+    reason = reason_missing_at(definition, scale)
     require(not reason, f"profiles.{scale.name}", "images", f"such as {table} can be had on", scale.data.name, reason)
     n = (definition.seeds or scale.seeds if scale.judged else scale.seeds) if seeds is None else seeds
     require(n >= 1, "study.plan", "seeds", ">= 1", n)
@@ -124,13 +124,13 @@ def plan_definition(
         for name, settings in (scale.evaluations | definition.evaluations).items()
     }
     marks: dict[str, str] = {}
-    known: dict[str, list[Run]] = {}
+    runs_of: dict[str, list[Run]] = {}
 
     def runs(method: str, sets: dict[str, Any], pixels: bool = False) -> list[Run]:
         key = json.dumps([method, sets, pixels], sort_keys=True)
-        if key not in known:
-            known[key] = [run(method, seed, sets, pixels) for seed in range(n)]
-        return known[key]
+        if key not in runs_of:
+            runs_of[key] = [run(method, seed, sets, pixels) for seed in range(n)]
+        return runs_of[key]
 
     def run(method: str, seed: int, sets: dict[str, Any], pixels: bool) -> Run:
         config = (config_of_row if definition.fair else Profile.config)(scale, method, seed, sets)
@@ -149,9 +149,12 @@ def plan_definition(
             return runs("simclr", sets | {"epochs": 0})
         return runs("simclr" if name == "pixels" else name, sets, name == "pixels")
 
-    run_here = {name: sets for name, sets in definition.ours.items()
-                if runs_here(definition, scale, name) and not scale.lacks(sets)}  # fmt: skip
-    common = shared([run_here[name] for name in definition.rows if name in run_here])
+    run_here = {
+        name: sets
+        for name, sets in definition.ours.items()
+        if runs_here(definition, scale, name) and not scale.lacks(sets)
+    }
+    common = shared_settings([run_here[name] for name in definition.rows if name in run_here])
     cells: dict[tuple[str, str], list[Run]] = {}
     for column, more in columns_of(definition).items():
         cells |= {(name, column): row(sets | more) for name, sets in run_here.items()}
@@ -162,13 +165,13 @@ def plan_definition(
     return TablePlan(definition, scale, n, cells)
 
 
-def lacking(table: str, profile_name: str, dataset: str | None = None, root: str | Path | None = None) -> str:
+def reason_missing(table: str, profile_name: str, dataset: str | None = None, root: str | Path | None = None) -> str:
     """Why a table cannot be had at a scale, for lack of all its rows or of a column; "" where it can."""
     definition = tables.definition(table)
-    return lacking_at(definition, scale_of(definition, profile_name, dataset, root))
+    return reason_missing_at(definition, scale_of(definition, profile_name, dataset, root))
 
 
-def lacking_at(definition: Definition, scale: Profile) -> str:
+def reason_missing_at(definition: Definition, scale: Profile) -> str:
     """The same on given images."""
     rows = [scale.lacks(sets) for sets in definition.ours.values()]
     columns = [scale.lacks(column.sets) for column in definition.measured.values()]
@@ -189,9 +192,9 @@ def noted_levels(scale: Profile) -> dict[str, int]:
     levels, leaves = {}, 0
     for name, mark in noted_fingerprints(scale).items():
         level = name.removeprefix(f"{scale.data.name}-")
-        told = re.search(rf"-{re.escape(level)}-[0-9a-f]{{8}}-(\d+)-of-(\d+)$", mark)
-        if level != name and told:
-            levels[level], leaves = int(told[1]), int(told[2])
+        numbers = re.search(rf"-{re.escape(level)}-[0-9a-f]{{8}}-(\d+)-of-(\d+)$", mark)
+        if level != name and numbers:
+            levels[level], leaves = int(numbers[1]), int(numbers[2])
     return dict(sorted(levels.items(), key=lambda pair: pair[1])) | ({"leaf": leaves} if levels else {})
 
 
@@ -202,7 +205,7 @@ def columns_of(definition: Definition) -> dict[str, dict[str, Any]]:
     return ({"": {}} if plain else {}) | own
 
 
-def shared(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def shared_settings(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The settings of the run on which all rows agree: the controls get the same budget."""
     first = rows[0] if rows else {}
     return {name: first[name] for name in RUN if name in first and all(row.get(name) == first[name] for row in rows)}

@@ -77,7 +77,7 @@ class Profile:
         """This scale on equal terms: as many encoded views for every method, and samplers trained as long as runs."""
         return replace(self, equal_views=True, sampler_share=1.0)
 
-    def scaled(self, method: str, of_table: dict[str, Any] | None = None, usual_batch: int = 0) -> dict[str, Any]:
+    def settings_at(self, method: str, of_table: dict[str, Any] | None = None, usual_batch: int = 0) -> dict[str, Any]:
         """A method's settings at this scale, each by its field's own rule (methods/kinds.py); none at paper scale.
 
         of_table      what a table sets, in the paper's units
@@ -88,7 +88,7 @@ class Profile:
         plan = self.plan
         scale = Scale(self.n_train, self.classes, plan.epochs, plan.batch_size, usual_batch or plan.batch_size,
                       self.heads, self.sampler_share)  # fmt: skip
-        return methods.scaled(method, scale, of_table or {})
+        return methods.settings_at(method, scale, of_table or {})
 
     def lacks(self, of_run: dict[str, Any]) -> str:
         """Why a run cannot be had at this scale; "" where it can."""
@@ -121,11 +121,11 @@ class Profile:
 
     def labels_in(self, data: DataConfig) -> int:
         """Classes of the labels of a run's images, whatever level of a tree they are; 0 where nobody can tell."""
-        known = {name: n for n, name in shapes.LEVELS.items()}
-        known |= {
+        levels = {name: n for n, name in shapes.LEVELS.items()}
+        levels |= {
             self.data.name if level == "leaf" else f"{self.data.name}-{level}": n for level, n in self.levels.items()
         }
-        return known.get(data.name, data.classes)
+        return levels.get(data.name, data.classes)
 
     def at(self, of_run: dict[str, Any]) -> "Profile":
         """This scale with what a table sets of the run itself, in the paper's units; as printed at paper scale.
@@ -172,7 +172,7 @@ class Profile:
         here = self.at({name: value for name, value in paper.items() if name in RUN})
         if self.equal_views and methods.encodes_one_view(method):
             here = replace(here, plan=replace(here.plan, epochs=2 * here.plan.epochs))
-        settings = here.scaled(method, of_method, self.plan.batch_size)
+        settings = here.settings_at(method, of_method, self.plan.batch_size)
         data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
         return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
 
@@ -183,8 +183,8 @@ SIZES = {"digits": 1297, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, 
 
 def images_in(data: DataConfig) -> int:
     """Training images a configuration asks for, as far as its name tells; 0 for a folder of unknown size."""
-    known = SIZES.get(data.name, data.n_train)
-    asked = min(data.n_train or known, known)
+    available = SIZES.get(data.name, data.n_train)
+    asked = min(data.n_train or available, available)
     return asked - int(data.held_out * asked)
 
 

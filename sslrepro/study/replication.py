@@ -183,14 +183,14 @@ def read_replications(
     table: str | None = None, profile: str | None = None, folder: Path | None = None
 ) -> list[Replication]:
     """All published replications, of a table and at a scale where those are named, by table, scale and date."""
-    kept = []
+    replications = []
     for path in sorted((folder or REPLICATIONS).glob("*.json")):
         record = read_json(path)
-        known = isinstance(record, dict) and record.keys() == Replication.__dataclass_fields__.keys()
-        require(known, "replication", str(path), "a replication's fields", record)
-        kept.append(Replication(**record))
-    kept = [r for r in kept if table in (None, r.table) and profile in (None, r.profile)]
-    return sorted(kept, key=lambda r: (r.table, r.profile, r.date, r.processor))
+        complete = isinstance(record, dict) and record.keys() == Replication.__dataclass_fields__.keys()
+        require(complete, "replication", str(path), "a replication's fields", record)
+        replications.append(Replication(**record))
+    replications = [r for r in replications if table in (None, r.table) and profile in (None, r.profile)]
+    return sorted(replications, key=lambda r: (r.table, r.profile, r.date, r.processor))
 
 
 def agreement_of(replications: list[Replication]) -> str:

@@ -172,12 +172,12 @@ def plan(request: Request, read_images: bool = True) -> Agenda:
         runs = [run for run in runs if published_record(run, homes[run.name]) is None]
     runs.sort(key=lambda run: run.seed)  # whole seeds of every table first, the most wanted tables leading
 
-    def done(run: Run) -> bool:
+    def is_done(run: Run) -> bool:
         if request.train == "absent":
             return find_record(run, homes[run.name], request.folder) is not None
         return is_complete(run, Store(request.folder))
 
-    return Agenda(request, table_plans, left_out, runs, [run for run in runs if not done(run)])
+    return Agenda(request, table_plans, left_out, runs, [run for run in runs if not is_done(run)])
 
 
 def train_missing(agenda: Agenda) -> None:

@@ -96,8 +96,8 @@ class Results:
     def score(self, row: str, column: str) -> str:
         """Our result name of a measured cell: the column's, with what the paper's row says in the place of braces."""
         transcribed = papers.table(self.definition.id)["rows"] if self.definition.notebook == "table" else []
-        told = next((line for line in transcribed if line["row"] == row), {})
-        return self.definition.column(column).score.format_map(told)
+        printed = next((line for line in transcribed if line["row"] == row), {})
+        return self.definition.column(column).score.format_map(printed)
 
     @staticmethod
     def _ends(column: Column, row: str) -> tuple[tuple[str, str], tuple[str, str]] | None:
@@ -186,8 +186,11 @@ def claims_of(definition: Definition) -> list[dict[str, Any]]:
     paper = papers.table(definition.id)["paper"]
     resting = {claim["id"] for claim in papers.claims_on(definition.id)}
     read = [f"v('{paper}','{name}')" for name in definition.values]
-    return [claim for claim in papers.claims().values()
-            if claim["id"] in resting or any(value in (papers.expression(claim) or "") for value in read)]  # fmt: skip
+    return [
+        claim
+        for claim in papers.claims().values()
+        if claim["id"] in resting or any(value in (papers.expression(claim) or "") for value in read)
+    ]
 
 
 def related_plans(plan: TablePlan) -> list[TablePlan]:

@@ -24,11 +24,11 @@ def with_rows(plan: TablePlan, rows: Sequence[str] | None) -> TablePlan:
     require(not isinstance(rows, str) and len(rows) > 0, owner, "rows", "a list of one row or more", rows)
     for row in rows:
         one_of(row, definition.ours, owner, "row")
-    kept = {row: sets for row, sets in definition.rows.items() if row in rows}
+    subset = {row: sets for row, sets in definition.rows.items() if row in rows}
     variants = {row: sets for row, sets in definition.variants.items() if row in rows}
-    effect = definition.effect if {row for row, _ in definition.ends or ()} <= {*kept, *variants} else ()
-    dropped = definition.ours.keys() - {*kept, *variants}
+    effect = definition.effect if {row for row, _ in definition.ends or ()} <= {*subset, *variants} else ()
+    dropped = definition.ours.keys() - {*subset, *variants}
     cells = {key: runs for key, runs in plan.cells.items() if key[0] not in dropped}
     values = {name: place for name, place in definition.values.items() if place[0] not in dropped}
-    smaller = replace(definition, rows=kept, variants=variants, effect=effect, values=values)
+    smaller = replace(definition, rows=subset, variants=variants, effect=effect, values=values)
     return replace(plan, definition=smaller, cells=cells)

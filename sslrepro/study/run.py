@@ -79,8 +79,11 @@ def ledger_record(run: Run, store: Store) -> dict[str, Any]:
         require((folder / name).is_file(), "study.run", f"{folder.name}/{name}", "there", "no file",
                 f"Delete {folder} to make the run anew.")  # fmt: skip
     results = dict(sorted(store.results(run.name).items()))
-    return {"config": read_json(folder / "config.json"), "environment": read_json(folder / "environment.json"),
-            "results": results}  # fmt: skip
+    return {
+        "config": read_json(folder / "config.json"),
+        "environment": read_json(folder / "environment.json"),
+        "results": results,
+    }
 
 
 def perform_run(

@@ -108,8 +108,8 @@ class Definition:
 
     def column(self, name: str) -> Column:
         """A column in full; raises ValueError with the nearest name."""
-        found = self.columns[one_of(name, self.columns, f"tables.{self.id}", "column")]
-        return Column(found) if isinstance(found, str) else found
+        column = self.columns[one_of(name, self.columns, f"tables.{self.id}", "column")]
+        return Column(column) if isinstance(column, str) else column
 
     @property
     def measured(self) -> dict[str, Column]:

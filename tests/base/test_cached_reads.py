@@ -62,12 +62,12 @@ def test_shuffled_is_a_fair_permutation_that_follows_from_its_marks():
 
 
 def test_listed_holds_what_was_found_and_nothing_else():
-    found = torch.rand(5, 9, generator=torch.Generator().manual_seed(0)) < 0.3
+    mask = torch.rand(5, 9, generator=torch.Generator().manual_seed(0)) < 0.3
     anchor, key = torch.arange(10, 15), torch.arange(100, 109)
-    n = int(found.sum(1).max())
+    n = int(mask.sum(1).max())
     for most in (n, n + 3, 20):
-        row, seen = list_pairs(anchor, found, key, most)
+        row, seen = list_pairs(anchor, mask, key, most)
         assert len(row) == len(seen) == 5 * min(most, 9)
         pairs = [(int(a), int(k)) for a, k in zip(row, seen, strict=True) if k >= 0]
-        expected = [(10 + i, 100 + j) for i, j in found.nonzero().tolist()]
+        expected = [(10 + i, 100 + j) for i, j in mask.nonzero().tolist()]
         assert sorted(pairs) == expected

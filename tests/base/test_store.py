@@ -23,8 +23,8 @@ def start():
     """Start a child that runs a function; whatever is still running at the end of the test is killed."""
     children = []
 
-    def begin(function, *given):
-        child = FORK.Process(target=function, args=given, daemon=True)
+    def begin(function, *arguments):
+        child = FORK.Process(target=function, args=arguments, daemon=True)
         child.start()
         children.append(child)
         return child
@@ -69,7 +69,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypat
     if old is not None:
         path.write_text(old)
 
-    def fails(*given, **named):
+    def fails(*arguments, **named):
         raise error
 
     monkeypatch.setattr(store.os, call, fails)
@@ -136,11 +136,11 @@ def test_a_reader_never_sees_a_torn_file_and_a_kill_leaves_a_whole_one(tmp_path,
 
 
 def test_json_goes_there_and_back_in_one_form(tmp_path):
-    one, other = tmp_path / "one", tmp_path / "other"
-    write_json(one, {"b": [1, 2.5, None], "a": {"d": True, "c": "ä"}})
-    write_json(other, {"a": {"c": "ä", "d": True}, "b": [1, 2.5, None]})
-    assert read_json(one) == {"a": {"c": "ä", "d": True}, "b": [1, 2.5, None]}
-    assert one.read_bytes() == other.read_bytes() and one.read_text().endswith("}\n")
+    first, second = tmp_path / "one", tmp_path / "other"
+    write_json(first, {"b": [1, 2.5, None], "a": {"d": True, "c": "ä"}})
+    write_json(second, {"a": {"c": "ä", "d": True}, "b": [1, 2.5, None]})
+    assert read_json(first) == {"a": {"c": "ä", "d": True}, "b": [1, 2.5, None]}
+    assert first.read_bytes() == second.read_bytes() and first.read_text().endswith("}\n")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b'{"a": 1}}', b"\x00" * 40])
@@ -327,8 +327,8 @@ def test_results_keep_the_last_line_of_each_key(tmp_path):
     for key, score in [("x", 0.1), ("y", 0.2), ("x", 0.3)]:
         runs.append_result("a", result(key, score))
     runs.append_result("b", result("x", 0.9))
-    found = runs.results("a")
-    assert {key: line["scores"]["knn_top1"] for key, line in found.items()} == {"x": 0.3, "y": 0.2}
+    results = runs.results("a")
+    assert {key: line["scores"]["knn_top1"] for key, line in results.items()} == {"x": 0.3, "y": 0.2}
     assert len(read_lines(runs.folder("a") / "results.jsonl")) == 3, "earlier lines stay"
     assert runs.results("b")["x"]["scores"] == {"knn_top1": 0.9}
 
@@ -364,8 +364,11 @@ def test_names_are_the_folders_with_a_configuration(tmp_path):
 def test_the_key_of_an_evaluation_is_its_name_and_all_of_its_protocol():
     key = store.result_key("knn", {"k": 20, "temperature": 0.07})
     assert key == store.result_key("knn", {"temperature": 0.07, "k": 20}) and key.startswith("knn ")
-    others = [store.result_key("knn", {"k": 200, "temperature": 0.07}), store.result_key("knn", {"k": 20}),
-              store.result_key("few", {"k": 20, "temperature": 0.07})]  # fmt: skip
+    others = [
+        store.result_key("knn", {"k": 200, "temperature": 0.07}),
+        store.result_key("knn", {"k": 20}),
+        store.result_key("few", {"k": 20, "temperature": 0.07}),
+    ]
     assert len({key, *others}) == 4
 
 
@@ -376,10 +379,11 @@ needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 
 def test_the_environment_has_every_field_and_is_json():
-    found = store.environment("cpu")
-    assert set(found) == FIELDS and json.loads(json.dumps(found)) == found
-    assert found["device_type"] == "cpu" and found["threads"] >= 1
-    assert all(isinstance(found[name], str) and found[name] for name in ("python", "torch", "machine", "device"))
+    environment = store.environment("cpu")
+    assert set(environment) == FIELDS and json.loads(json.dumps(environment)) == environment
+    assert environment["device_type"] == "cpu" and environment["threads"] >= 1
+    words = [environment[name] for name in ("python", "torch", "machine", "device")]
+    assert all(isinstance(word, str) and word for word in words)
 
 
 @pytest.fixture
@@ -394,14 +398,14 @@ def elsewhere(tmp_path, monkeypatch):
 
 @needs_git
 def test_outside_a_checkout_commit_and_dirty_are_unknown(elsewhere):
-    found = store.environment("cpu")
-    assert set(found) == FIELDS and found["commit"] is None and found["dirty"] is None
+    environment = store.environment("cpu")
+    assert set(environment) == FIELDS and environment["commit"] is None and environment["dirty"] is None
 
 
 def test_without_git_commit_and_dirty_are_unknown(elsewhere, monkeypatch):
     monkeypatch.setenv("PATH", str(elsewhere / "nothing"))
-    found = store.environment("cpu")
-    assert set(found) == FIELDS and found["commit"] is None and found["dirty"] is None
+    environment = store.environment("cpu")
+    assert set(environment) == FIELDS and environment["commit"] is None and environment["dirty"] is None
 
 
 @needs_git
@@ -413,9 +417,9 @@ def test_in_a_checkout_the_commit_is_named_and_edits_are_seen(elsewhere):
     git("init", "-q")
     (elsewhere / "store.py").write_text("a = 1\n")
     git("add", "."), git("commit", "-q", "-m", "first")
-    found = store.environment("cpu")
-    assert found["commit"] == git("rev-parse", "HEAD").stdout.strip() and len(found["commit"]) == 40
-    assert found["dirty"] is False
+    environment = store.environment("cpu")
+    assert environment["commit"] == git("rev-parse", "HEAD").stdout.strip() and len(environment["commit"]) == 40
+    assert environment["dirty"] is False
     (elsewhere / "notes.txt").write_text("not code")
     assert store.environment("cpu")["dirty"] is False
     (elsewhere / "store.py").write_text("a = 2\n")

@@ -63,8 +63,8 @@ def test_every_role_on_the_written_pages_can_be_read(pages):
         "stated": pages.paper_numbers.value,
         "setting": pages.paper_numbers.setting,
     }
-    found = [match for page in WRITTEN for match in ROLE.findall(page.read_text())]
-    assert len(found) > 30 and all(readers[name](text) for name, text in found)
+    roles = [match for page in WRITTEN for match in ROLE.findall(page.read_text())]
+    assert len(roles) > 30 and all(readers[name](text) for name, text in roles)
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)
@@ -73,33 +73,36 @@ def test_no_result_is_typed(page):
 
 
 def test_every_contradiction_concerns_something_known(pages):
-    empty = [name for name, ids in pages.relations.concerned().items() if not ids]
-    assert empty == [] and set(pages.relations.concerned()) == set(pages.relations.contradictions())
+    empty = [name for name, ids in pages.relations.concerns().items() if not ids]
+    assert empty == [] and set(pages.relations.concerns()) == set(pages.relations.contradictions())
 
 
 def test_a_note_on_nothing_is_refused(pages, monkeypatch, tmp_path):
     (tmp_path / "contradictions.md").write_text("nnclr_x01: nnclr_queu\n")
     monkeypatch.setattr(pages.relations, "BOOK", tmp_path)
     with pytest.raises(ValueError, match="nnclr_x01: id must be a table, figure or claim, got 'nnclr_queu'"):
-        pages.relations.concerned.__wrapped__()
+        pages.relations.concerns.__wrapped__()
 
 
 def test_readers_see_no_line_numbers_of_a_source_they_do_not_have(pages):
-    texts = [pages.relations.readable(str(one[key])) for one in pages.relations.contradictions().values()
-             for key in ("statement_a", "statement_b", "analysis", "use")]  # fmt: skip
+    texts = [
+        pages.relations.readable(str(entry[key]))
+        for entry in pages.relations.contradictions().values()
+        for key in ("statement_a", "statement_b", "analysis", "use")
+    ]
     lines = [text for text in texts if re.search(r"\blines? \d", re.sub(r"Algorithm 1 \(lines? [\d-]+\)", "", text))]
     assert lines == [] and any("Algorithm 1 (line 10)" in text for text in texts)
 
 
 def test_ids_become_links_only_where_they_are_words(pages):
-    known = {"nnclr_c01": "claims.html"}
-    assert pages.id_links.link_ids("<td>nnclr_c01</td>", "../", known) == (
+    anchors = {"nnclr_c01": "claims.html"}
+    assert pages.id_links.link_ids("<td>nnclr_c01</td>", "../", anchors) == (
         '<td><a class="id" href="../claims.html#nnclr_c01">nnclr_c01</a></td>'
     )
     for same in ('<a href="#x">nnclr_c01</a>', '<img alt="nnclr_c01">', "<pre>x <b>nnclr_c01</b></pre>", "nnclr_c99",
                  "my_nnclr_c01", "nnclr_c012"):  # fmt: skip
-        assert pages.id_links.link_ids(same, "../", known) == same
-    assert pages.id_links.link_ids("<pre>a</pre>nnclr_c01", "", known).endswith("</a>")
+        assert pages.id_links.link_ids(same, "../", anchors) == same
+    assert pages.id_links.link_ids("<pre>a</pre>nnclr_c01", "", anchors).endswith("</a>")
 
 
 def test_drawings_are_whole_described_and_used(pages):
@@ -107,37 +110,37 @@ def test_drawings_are_whole_described_and_used(pages):
         tree = ElementTree.fromstring(draw())
         assert tree.get("role") == "img" and len(tree.get("aria-label")) > 80
         _, _, width, height = map(float, tree.get("viewBox").split())
-        heads = {f"url(#{one.get('id')})" for one in tree.iter("marker")}
-        for one in tree.iter():
+        heads = {f"url(#{marker.get('id')})" for marker in tree.iter("marker")}
+        for element in tree.iter():
             for end in ("marker-start", "marker-end"):
-                assert one.get(end) is None or one.get(end) in heads
-        words = [one for one in tree.iter("text")]
-        assert words and not any(re.search(r"\d\.?\d", one.text) for one in words)
-        assert all(0 <= float(one.get("x")) < width and 0 < float(one.get("y")) < height for one in words)
+                assert element.get(end) is None or element.get(end) in heads
+        words = list(tree.iter("text"))
+        assert words and not any(re.search(r"\d\.?\d", line.text) for line in words)
+        assert all(0 <= float(line.get("x")) < width and 0 < float(line.get("y")) < height for line in words)
         assert f"```{{diagram}} {name}\n" in (BOOK / "papers" / f"{name.split('_')[0]}.md").read_text()
         assert name in pages.relations.figures()
 
 
 def listing(pages, kind):
     """A directive outside a build."""
-    made = type("Alone", (kind,), {"env": SimpleNamespace(docname="claims")})
-    return made.__new__(made)
+    directive = type("Alone", (kind,), {"env": SimpleNamespace(docname="claims")})
+    return directive.__new__(directive)
 
 
 def test_every_claim_has_its_entry_and_anchor(pages):
     sections = listing(pages, pages.claims_list.ClaimsList).run()[1:]
-    anchors = [one["ids"][0] for section in sections for one in section.children[1:]]
+    anchors = [entry["ids"][0] for section in sections for entry in section.children[1:]]
     assert sorted(anchors) == sorted(papers.claims())
 
 
 def test_a_claim_says_what_would_settle_it(pages):
-    def said(**given):
-        return "".join(pages.claims_list.ClaimsList.settled(Verdict("c", "text", **given)))
+    def sentence(**settings):
+        return "".join(pages.claims_list.ClaimsList.outlook(Verdict("c", "text", **settings)))
 
-    assert "17 seeds per cell would settle it" in said(verdict="inconclusive", probability=0.6, seeds_needed=17)
-    assert "larger scale" in said(verdict="inconclusive", probability=0.6)
-    assert said(verdict="holds", probability=0.97) == ", probability 0.970"
-    assert said(verdict="not judged", reason="not run: x") == ": not run: x"
+    assert "17 seeds per cell would settle it" in sentence(verdict="inconclusive", probability=0.6, seeds_needed=17)
+    assert "larger scale" in sentence(verdict="inconclusive", probability=0.6)
+    assert sentence(verdict="holds", probability=0.97) == ", probability 0.970"
+    assert sentence(verdict="not judged", reason="not run: x") == ": not run: x"
 
 
 def test_the_better_known_verdict_of_a_profile_is_shown(pages, monkeypatch):
@@ -150,7 +153,7 @@ def test_the_better_known_verdict_of_a_profile_is_shown(pages, monkeypatch):
     unjudged = Verdict("nnclr_c01", "t", "not judged", reason="not run")
     rows = (("a-cpu", result("a"), (unjudged,)), ("b-cpu", result("b"), (judged,)), ("c-cpu", result("c"), (unjudged,)))
     monkeypatch.setattr(pages.claims_list, "judged", lambda: rows)
-    assert pages.claims_list.ClaimsList.known.__wrapped__("nnclr_c01") == {"cpu": ("b-cpu", "b", judged)}
+    assert pages.claims_list.ClaimsList.by_scale.__wrapped__("nnclr_c01") == {"cpu": ("b-cpu", "b", judged)}
 
 
 def test_what_is_not_run_stands_as_printed(pages):
@@ -172,28 +175,31 @@ def test_what_is_not_run_stands_as_printed(pages):
 def test_the_page_of_a_table_is_completed(pages):
     margin = "```{margin} **x**: within the paper\nLine 203: a number.\n```\n\n## What is varied"
     cells = [{"cell_type": "markdown", "source": [margin]}, {"cell_type": "code", "source": ["line 203"]}]
-    for name, ids in (("executed/ifnd_linear-cpu", ["scale-strip", "code-behind", "paper-columns"]),
-                      ("executed/nnclr_queue-cpu", ["scale-strip", "code-behind"]),
-                      ("executed/all_methods-cpu", ["code-behind"]), ("rule", [])):  # fmt: skip
+    for name, ids in (
+        ("executed/ifnd_linear-cpu", ["scale-strip", "code-behind", "paper-columns"]),
+        ("executed/nnclr_queue-cpu", ["scale-strip", "code-behind"]),
+        ("executed/all_methods-cpu", ["code-behind"]),
+        ("rule", []),
+    ):
         source = [json.dumps({"cells": cells})]
         pages.table_page.complete(None, name, source)
-        made = json.loads(source[0])["cells"]
-        assert [cell["id"] for cell in made if "id" in cell] == ids
-        notes, code = (cell for cell in made if "id" not in cell)
+        completed = json.loads(source[0])["cells"]
+        assert [cell["id"] for cell in completed if "id" in cell] == ids
+        notes, code = (cell for cell in completed if "id" not in cell)
         assert code == cells[1]  # code is never touched
         assert ("Line 203" in "".join(notes["source"])) == ("scale-strip" not in ids)
 
 
 def test_every_contradiction_of_a_table_stands_in_its_margin(pages):
-    for table, made in pages.relations.definitions().items():
+    for table, definition in pages.relations.definitions().items():
         notes = pages.margin.further_notes(table)
-        told = {*made.margin, *re.findall(r"\w+_x\d\d", notes)}
-        assert {name for name, ids in pages.relations.concerned().items() if table in ids} <= told
-        assert not any(f"**{name}**" in notes for name in made.margin)  # none twice
+        names = {*definition.margin, *re.findall(r"\w+_x\d\d", notes)}
+        assert {name for name, ids in pages.relations.concerns().items() if table in ids} <= names
+        assert not any(f"**{name}**" in notes for name in definition.margin)  # none twice
 
 
 def test_the_pictures_of_a_page_have_ids_of_their_own(pages):
-    ids = [one for draw in pages.diagrams.DRAWINGS.values() for one in re.findall(r'id="([^"]+)"', draw())]
+    ids = [name for draw in pages.diagrams.DRAWINGS.values() for name in re.findall(r'id="([^"]+)"', draw())]
     assert len(ids) == len(set(ids)) > 4
     for draw in pages.diagrams.DRAWINGS.values():
         assert set(re.findall(r"url\(#([^)]+)\)", draw())) <= set(re.findall(r'id="([^"]+)"', draw()))
@@ -207,8 +213,8 @@ def test_an_open_claim_says_what_it_takes(pages):
 
 def test_scripts_that_fetch_others_are_dropped(pages):
     inline = SimpleNamespace(filename=None, attributes={"body": 'const THEBE_JS_URL = "https://unpkg.com/thebe"'})
-    kept = SimpleNamespace(filename="_static/tables.js", attributes={"defer": "defer"})
-    assert pages.local_assets.fetches(inline) and not pages.local_assets.fetches(kept)
+    own = SimpleNamespace(filename="_static/tables.js", attributes={"defer": "defer"})
+    assert pages.local_assets.fetches(inline) and not pages.local_assets.fetches(own)
     assert pages.local_assets.fetches("_static/sphinx-thebe.js") and pages.local_assets.fetches(
         "https://cdn.example/x.js"
     )
@@ -226,7 +232,7 @@ def test_a_thumbnail_is_small(pages):
 def test_the_gallery_takes_pictures_from_the_pages(pages):
     published = sorted(page for page in (BOOK / "executed").glob("*.ipynb") if not page.stem.endswith("-smoke"))
     for page in published:
-        title, png, alt = pages.thumbnails.pictured(page)
+        title, png, alt = pages.thumbnails.title_and_picture(page)
         assert title and not title.startswith("#")
         if page.stem.partition("-")[0] in papers.tables():
             assert png[:4] == b"\x89PNG" and len(alt) > 40

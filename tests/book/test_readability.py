@@ -35,9 +35,9 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour: str, other: str) -> float:
     """Ratio of WCAG 2: 1 to 21."""
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    high, low = sorted((luminance(colour), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
 
 
@@ -79,10 +79,10 @@ def test_a_badge_says_its_scale_and_knows_the_verdict_not_tested(ext):
 
 
 def test_a_claims_mark_shows_a_decided_verdict_before_one_that_could_not_be_tested(ext):
-    known = [(SimpleNamespace(verdict=verdict), scale, "") for verdict, scale in
+    entries = [(SimpleNamespace(verdict=verdict), scale, "") for verdict, scale in
              (("not tested", "gpu"), ("holds", "cpu"), ("contradicted", "smoke"), ("not judged", "paper"))]  # fmt: skip
-    ranked = sorted(known, key=ext.claims_board.rank, reverse=True)
-    assert [one[0].verdict for one in ranked] == ["holds", "contradicted", "not tested", "not judged"]
+    ranked = sorted(entries, key=ext.claims_board.rank, reverse=True)
+    assert [entry[0].verdict for entry in ranked] == ["holds", "contradicted", "not tested", "not judged"]
 
 
 def test_the_scale_of_a_paper_is_as_stated(ext):
@@ -118,7 +118,7 @@ def test_no_font_is_asked_for_ahead_of_need(ext, tmp_path):
 
 
 def test_the_front_figure_holds_every_comparison(ext):
-    made = ext.mining_answer.gains()
-    drawn = ext.mining_answer.figure(made, 57)
-    assert drawn.count("<title>") == len(made) and "currentColor" in drawn and 'role="img"' in drawn
+    rows = ext.mining_answer.gains()
+    drawn = ext.mining_answer.figure(rows, 57)
+    assert drawn.count("<title>") == len(rows) and "currentColor" in drawn and 'role="img"' in drawn
     assert ext.mining_answer.across(5) < ext.mining_answer.across(57) < ext.mining_answer.across(100)

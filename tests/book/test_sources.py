@@ -23,9 +23,9 @@ def load(name: str):
 def contents() -> list[str]:
     toc = yaml.safe_load((BOOK / "_toc.yml").read_text())
     chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
-    found = [toc["root"], *(chapter["file"] for chapter in chapters if "file" in chapter)]
+    names = [toc["root"], *(chapter["file"] for chapter in chapters if "file" in chapter)]
     globs = [chapter["glob"] for chapter in chapters if "glob" in chapter]
-    return found + [f"{path.parent.name}/{path.stem}" for glob in globs for path in sorted(BOOK.glob(f"{glob}.md"))]
+    return names + [f"{path.parent.name}/{path.stem}" for glob in globs for path in sorted(BOOK.glob(f"{glob}.md"))]
 
 
 def test_every_listed_page_exists_and_every_published_page_is_listed():
@@ -42,10 +42,10 @@ def test_every_method_has_a_page_that_includes_its_code():
 
 
 def test_every_paper_is_in_the_bibliography():
-    known = re.findall(r"@\w+\{(\w+),", (BOOK / "references.bib").read_text())
-    assert set(papers.PAPERS) <= set(known) and len(known) == len(set(known))
+    keys = re.findall(r"@\w+\{(\w+),", (BOOK / "references.bib").read_text())
+    assert set(papers.PAPERS) <= set(keys) and len(keys) == len(set(keys))
     for page in BOOK.rglob("*.md"):
-        assert set(re.findall(r"\{cite:\w+\}`(\w+)`", page.read_text())) <= set(known), page
+        assert set(re.findall(r"\{cite:\w+\}`(\w+)`", page.read_text())) <= set(keys), page
 
 
 @pytest.mark.parametrize("tag", [
@@ -67,7 +67,7 @@ def test_links_and_local_assets_are_not():
         '<a href="https://arxiv.org/abs/2104.14548">x</a><script src="_static/x.js"></script>'
         '<link rel="canonical" href="https://example.org"><img alt="" src="data:image/png;base64,AA">'
     )
-    assert parser.found == []
+    assert parser.remote == []
 
 
 def test_no_asset_is_vendored():
@@ -77,7 +77,7 @@ def test_no_asset_is_vendored():
 
 @pytest.mark.parametrize("package", ["sphinx-mathjax-offline", "plotly"])
 def test_scripts_come_from_pinned_packages(package):
-    path = load("local_assets").vendored(package)
+    path = load("local_assets").file_of(package)
     assert path.exists() and path.stat().st_size > 1_000_000
 
 

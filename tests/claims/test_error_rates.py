@@ -14,11 +14,11 @@ from sslrepro.claims.error_rates import (
     expected_wrong,
     p_values_of,
     rates,
-    simulated,
     stored,
+    verdict_shares,
 )
 from sslrepro.claims.sentences import KINDS as NAMES
-from sslrepro.claims.sentences import compiled
+from sslrepro.claims.sentences import statistic_of
 from sslrepro.claims.statistics import p_values
 
 EXPERIMENTS = 4_000
@@ -26,21 +26,23 @@ SLACK = 0.05 + 4 * (0.05 * 0.95 / EXPERIMENTS) ** 0.5  # four standard errors ab
 
 
 @pytest.mark.parametrize("n", SEEDS)
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{kind.told.replace(' ', '_')}")
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{kind.design.replace(' ', '_')}")
 def test_neither_wrong_verdict_passes_five_percent(kind, n):
-    found = rates(kind, n, np.random.default_rng(7), EXPERIMENTS)
-    assert found.wrong_holds <= SLACK and found.wrong_contradicted <= SLACK
+    line = rates(kind, n, np.random.default_rng(7), EXPERIMENTS)
+    assert line.wrong_holds <= SLACK and line.wrong_contradicted <= SLACK
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{kind.told.replace(' ', '_')}")
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{kind.design.replace(' ', '_')}")
 def test_many_experiments_at_once_are_judged_as_one_is(kind):
-    tree = compiled(kind.statistic).tree
+    tree = statistic_of(kind.statistic).tree
     rows = len(kind.nulls[0].truth)
     runs = np.random.default_rng(1).normal(size=(6, 4, rows)) + np.arange(rows) / 3
     at_once = p_values_of(tree, runs, kind.shared)
-    for place, one in enumerate(runs):
+    for place, scores in enumerate(runs):
         seeds = {row: range(4) if kind.shared else range(10 * row, 10 * row + 4) for row in range(rows)}
-        cells = {("t", f"r{row}", "x"): Cell.of(dict(zip(seeds[row], one[:, row], strict=True))) for row in range(rows)}
+        cells = {
+            ("t", f"r{row}", "x"): Cell.of(dict(zip(seeds[row], scores[:, row], strict=True))) for row in range(rows)
+        }
         assert tuple(at_once[place]) == pytest.approx(p_values(tree, cells.__getitem__))
 
 
@@ -49,18 +51,18 @@ def test_power_grows_with_the_effect_and_with_seeds():
     for line in lines.values():
         assert list(line.power_contradicted) == sorted(line.power_contradicted)
         assert line.power_holds[-1] > line.power_holds[0]
-    for told in {told for told, _ in lines}:
-        assert lines[told, 5].power_holds[-1] > lines[told, 3].power_holds[-1]
+    for design in {design for design, _ in lines}:
+        assert lines[design, 5].power_holds[-1] > lines[design, 3].power_holds[-1]
 
 
 def test_the_stored_rates_are_those_of_the_simulation():
     """Every kind of claim has a line, and a fresh, smaller simulation agrees with the committed one."""
     lines = stored()
     assert {line.kind for line in lines} | {"gap", "none"} == set(NAMES)
-    assert [(line.kind, line.told, line.n) for line in lines] == [(k.name, k.told, n) for k in KINDS for n in SEEDS]
+    assert [(line.kind, line.told, line.n) for line in lines] == [(k.name, k.design, n) for k in KINDS for n in SEEDS]
     assert max(line.wrong for line in lines) < 0.053
-    found = rates(KINDS[0], 3, np.random.default_rng(3), EXPERIMENTS)
-    assert found.power_holds == pytest.approx(lines[0].power_holds, abs=0.03)
+    fresh = rates(KINDS[0], 3, np.random.default_rng(3), EXPERIMENTS)
+    assert fresh.power_holds == pytest.approx(lines[0].power_holds, abs=0.03)
 
 
 def test_the_first_rules_faults_are_gone():
@@ -68,8 +70,8 @@ def test_the_first_rules_faults_are_gone():
     rng = np.random.default_rng(0)
     trend = {"kind": "trend", "rows": [f"r{i}" for i in range(5)], "at": "t/*/x"}
     narrow = {"kind": "equivalence", "cells": ["r0", "r1"], "within": 0.01, "at": "t/*/x"}
-    assert simulated(trend, [0] * 5, 3, rng, experiments=EXPERIMENTS)[1] < 0.07
-    assert simulated(narrow, [0, 0], 3, rng, experiments=EXPERIMENTS)[1] < 0.07
+    assert verdict_shares(trend, [0] * 5, 3, rng, experiments=EXPERIMENTS)[1] < 0.07
+    assert verdict_shares(narrow, [0, 0], 3, rng, experiments=EXPERIMENTS)[1] < 0.07
 
 
 def test_a_slope_with_pooled_residuals_would_err():
@@ -84,7 +86,7 @@ def test_a_slope_with_pooled_residuals_would_err():
     residual = ((centred - slopes[:, None, None] * x) ** 2).sum((1, 2)) / 11
     pooled = slopes / np.sqrt(residual / (3 * (x**2).sum()))
     assert (pooled > t.ppf(0.95, 11)).mean() > 0.08
-    per_seed = simulated({"kind": "trend", "rows": [f"r{i}" for i in range(5)], "at": "t/*/x"}, [0] * 5, 3, rng,
+    per_seed = verdict_shares({"kind": "trend", "rows": [f"r{i}" for i in range(5)], "at": "t/*/x"}, [0] * 5, 3, rng,
                          sd=[1, 1, 1, 1, 4], experiments=EXPERIMENTS)  # fmt: skip
     assert max(per_seed) < SLACK
 
@@ -98,11 +100,11 @@ def lines(**wrong: float) -> list[Rates]:
 
 def test_expected_wrong_by_hand(monkeypatch):
     monkeypatch.setattr(error_rates, "stored", lambda: lines(order=0.05, trend=0.1))
-    found = expected_wrong([("order", 3)] * 10 + [("gap", 3)] * 2 + [("trend", 4)] * 4, decided=9)
-    assert found.mean == pytest.approx(12 * 0.05 + 4 * 0.1) and (found.judged, found.decided) == (16, 9)
+    number = expected_wrong([("order", 3)] * 10 + [("gap", 3)] * 2 + [("trend", 4)] * 4, decided=9)
+    assert number.mean == pytest.approx(12 * 0.05 + 4 * 0.1) and (number.judged, number.decided) == (16, 9)
     rng = np.random.default_rng(0)
     draws = rng.binomial(12, 0.05, 100_000) + rng.binomial(4, 0.1, 100_000)
-    assert found.most == int(np.quantile(draws, 0.95))
+    assert number.most == int(np.quantile(draws, 0.95))
 
 
 def test_no_more_are_wrong_than_are_decided(monkeypatch):
@@ -112,7 +114,7 @@ def test_no_more_are_wrong_than_are_decided(monkeypatch):
 
 
 def test_the_nearest_number_of_seeds_tells_the_rate():
-    known = [Rates("order", "", n, rate, 0.0, (), ()) for n, rate in ((3, 0.02), (5, 0.04))]
-    assert [chance(known, "order", n) for n in (3, 4, 5, 30)] == [0.02, 0.02, 0.04, 0.04]
+    table = [Rates("order", "", n, rate, 0.0, (), ()) for n, rate in ((3, 0.02), (5, 0.04))]
+    assert [chance(table, "order", n) for n in (3, 4, 5, 30)] == [0.02, 0.02, 0.04, 0.04]
     with pytest.raises(ValueError, match="kind must be one of order"):
-        chance(known, "trend", 3)
+        chance(table, "trend", 3)

@@ -24,7 +24,7 @@ def by_id(claim):
 
 
 def paper_reader() -> Reader:
-    return Reader(claims.printed, claims.stated)
+    return Reader(claims.printed_cell, claims.stated_value)
 
 
 def fixed(**cells) -> Reader:
@@ -69,17 +69,17 @@ def test_an_asynchronous_loop_is_refused():
 
 def escaping(texts, allowed) -> list[str]:
     """The expressions that give a value, or raise anything but `allowed` with the language's own words."""
-    found = []
+    escapes = []
     for text in texts:
         try:
             paper_reader().read(text)
-            found.append(f"{text}: a value")
+            escapes.append(f"{text}: a value")
         except allowed as error:
             if isinstance(error, ValueError) and not str(error).startswith("claims"):
-                found.append(f"{text}: {error!r}")
+                escapes.append(f"{text}: {error!r}")
         except Exception as error:
-            found.append(f"{text}: {error!r}")
-    return found
+            escapes.append(f"{text}: {error!r}")
+    return escapes
 
 
 def test_malformed_calls_and_operands_are_refused_as_well():
@@ -142,7 +142,7 @@ def test_beats_and_wins_by_hand(monkeypatch):
 
 
 def test_the_empty_cell_of_these_tests_is_empty():
-    assert claims.printed("isl_detection", "la", "alexnet_fast") is None
+    assert claims.printed_cell("isl_detection", "la", "alexnet_fast") is None
     assert paper_reader().read(f"{EMPTY} is None") and not paper_reader().read(f"{EMPTY} is not None")
 
 
@@ -192,12 +192,12 @@ def plain_world(cell, value):
         return won
 
     def steps(sign):
-        return lambda given: all(sign(p, q) for p, q in itertools.pairwise(given))
+        return lambda values: all(sign(p, q) for p, q in itertools.pairwise(values))
 
     return {
         "__builtins__": {}, "c": cell, "v": value, "d": lambda p, q: round(p - q, 9), "abs": abs, "all": all,
         "min": min, "max": max, "round": round, "inc": steps(lambda p, q: p < q), "dec": steps(lambda p, q: p > q),
-        "ninc": steps(lambda p, q: p >= q), "spread": lambda given: round(max(given) - min(given), 9), "rowids": rows,
+        "ninc": steps(lambda p, q: p >= q), "spread": lambda values: round(max(values) - min(values), 9), "rowids": rows,
         "col": lambda table, column: [cell(table, row, column) for row in rows(table)], "beats": beats, "wins": wins,
         "T12D": NAMES["T12D"],
     }  # fmt: skip
@@ -224,22 +224,22 @@ class Draws:
 
     def cell(self, *key):
         try:
-            found = claims.printed(*key)
-            return self.spread_out(key, self.empty if found is None else found)
+            number = claims.printed_cell(*key)
+            return self.spread_out(key, self.empty if number is None else number)
         except (Missing, ValueError):  # a cell or a whole table that only an overlay has
             return self.spread_out(key, 50.0)
 
     def value(self, *key):
         if key == ("invp", "top1_for_positives_30_to_70"):  # a value per number of positives
             return [self.spread_out((*key, str(i)), 50.0) for i in range(3)]
-        found = papers.text_value(*key)
-        return self.spread_out(key, 50.0 if found is None else found)
+        number = papers.text_value(*key)
+        return self.spread_out(key, 50.0 if number is None else number)
 
     @staticmethod
-    def at(i, given):
-        if isinstance(given, list):
-            return [Draws.at(i, part) for part in given]
-        return float(given[i]) if isinstance(given, np.ndarray) else given
+    def at(i, value):
+        if isinstance(value, list):
+            return [Draws.at(i, part) for part in value]
+        return float(value[i]) if isinstance(value, np.ndarray) else value
 
 
 def both_ways(text: str, draws: Draws) -> tuple[np.ndarray, list]:
@@ -249,18 +249,18 @@ def both_ways(text: str, draws: Draws) -> tuple[np.ndarray, list]:
 
         return eval(text, plain_world(cell, lambda *key: Draws.at(i, draws.value(*key))))
 
-    found = np.broadcast_to(np.asarray(Reader(draws.cell, draws.value).read(text)), draws.n)
-    return found, [alone(i) for i in range(draws.n)]
+    at_once = np.broadcast_to(np.asarray(Reader(draws.cell, draws.value).read(text)), draws.n)
+    return at_once, [alone(i) for i in range(draws.n)]
 
 
 @pytest.mark.parametrize("claim", EXPRESSED, ids=by_id)
 def test_draws_at_once_equal_draw_by_draw(claim):
     draws = Draws(claim)
-    found, one = both_ways(papers.expression(claim), draws)
-    assert found.astype(bool).tolist() == [bool(value) for value in one]
+    at_once, one_by_one = both_ways(papers.expression(claim), draws)
+    assert at_once.astype(bool).tolist() == [bool(value) for value in one_by_one]
     if claim["check"].get("gap_expr"):
-        found, one = both_ways(claim["check"]["gap_expr"], draws)
-        assert np.allclose(found.astype(float), one, atol=1e-8)
+        at_once, one_by_one = both_ways(claim["check"]["gap_expr"], draws)
+        assert np.allclose(at_once.astype(float), one_by_one, atol=1e-8)
 
 
 def test_the_draws_above_make_most_claims_true_and_false():
@@ -281,10 +281,10 @@ def test_the_draws_above_make_most_claims_true_and_false():
 def test_each_construct_at_once_equals_draw_by_draw(text):
     rng = np.random.default_rng(1)
     cells = {row: 50 + rng.standard_normal(64) for row in "abc"}
-    found = np.broadcast_to(fixed(**cells).read(text), 64)
-    one = [eval(text, plain_world(lambda t, r, x: float(cells[r][i]), None)) for i in range(64)]  # noqa: B023
-    assert found.astype(bool).tolist() == [bool(value) for value in one]
-    assert text == f"{a} != {a}" or 0 < np.mean(found) < 1
+    at_once = np.broadcast_to(fixed(**cells).read(text), 64)
+    one_by_one = [eval(text, plain_world(lambda t, r, x: float(cells[r][i]), None)) for i in range(64)]  # noqa: B023
+    assert at_once.astype(bool).tolist() == [bool(value) for value in one_by_one]
+    assert text == f"{a} != {a}" or 0 < np.mean(at_once) < 1
 
 
 def test_a_function_of_several_values_is_not_run_over_the_draws_of_one():

@@ -32,10 +32,10 @@ def of(claim: str) -> Verdict:
 
 
 def test_the_first_rule_is_kept_as_it_was():
-    kept = first_rule()
-    assert kept["cpu", "nnclr_queue", "nnclr_c23"]["verdict"] == "contradicted"
+    records = first_rule()
+    assert records["cpu", "nnclr_queue", "nnclr_c23"]["verdict"] == "contradicted"
     words = {}
-    for (scale, _, claim), line in kept.items():
+    for (scale, _, claim), line in records.items():
         if scale == "cpu" and words.get(claim, "not judged") == "not judged":
             words[claim] = line["verdict"]
     counts = {word: list(words.values()).count(word) for word in set(words.values())}
@@ -53,9 +53,9 @@ def test_every_claim_that_the_first_rule_judged_is_judged_again():
 
 def test_a_longer_queue_is_not_contradicted_by_an_effect_like_the_papers():
     """The first rule's fault that started this: +2.9 points, where the paper prints +1.8, was a contradiction."""
-    found = of("nnclr_c23")
-    assert found.verdict != "contradicted" and found.gap[0] > 0
-    assert found.lenses.same_direction and found.lenses.paper_inside and found.lenses.zero_inside
+    verdict = of("nnclr_c23")
+    assert verdict.verdict != "contradicted" and verdict.gap[0] > 0
+    assert verdict.lenses.same_direction and verdict.lenses.paper_inside and verdict.lenses.zero_inside
 
 
 def test_every_contradiction_has_a_part_whose_interval_leaves_out_zero():
@@ -68,14 +68,14 @@ def test_every_contradiction_has_a_part_whose_interval_leaves_out_zero():
 
 def test_a_constant_network_is_seen():
     """SupCon with four classes, one seed of three: its loss is that of a constant network, its spread above the bar."""
-    found = of("ifnd_c08")
-    assert (found.verdict, found.gate) == ("inconclusive", "collapse")
-    assert "imagenet_d3, seed 1: its loss, 3.850, is that of a constant network, 3.850" in found.reason
+    verdict = of("ifnd_c08")
+    assert (verdict.verdict, verdict.gate) == ("inconclusive", "collapse")
+    assert "imagenet_d3, seed 1: its loss, 3.850, is that of a constant network, 3.850" in verdict.reason
 
 
 def test_the_queue_on_cifar_is_not_tested():
-    found = [verdict for _, _, verdict in rejudge("cpu", "cifar10") if verdict.claim == "nnclr_c23"]
-    assert [verdict.verdict for verdict in found] == ["not tested"]
+    verdicts = [verdict for _, _, verdict in rejudge("cpu", "cifar10") if verdict.claim == "nnclr_c23"]
+    assert [verdict.verdict for verdict in verdicts] == ["not tested"]
 
 
 def test_the_comparison_on_the_first_runs_is_whole():
@@ -91,11 +91,11 @@ def test_the_comparison_on_the_first_runs_is_whole():
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def verdict(word: str, **given) -> Verdict:
-    return Verdict("nnclr_c13", "text", word, **({"kind": "order", "gap": (1.0, -1.0, 3.0)} | given))
+def verdict(word: str, **settings) -> Verdict:
+    return Verdict("nnclr_c13", "text", word, **({"kind": "order", "gap": (1.0, -1.0, 3.0)} | settings))
 
 
-@pytest.mark.parametrize("first, found, said", [
+@pytest.mark.parametrize("first, verdict, words", [
     ("contradicted", verdict("inconclusive", kind="trend"), "every step had to go one way"),
     ("contradicted", verdict("inconclusive", kind="equivalence"), "noise wider than the tolerance"),
     ("contradicted", verdict("inconclusive"), "a low probability was taken for the opposite"),
@@ -108,8 +108,8 @@ def verdict(word: str, **given) -> Verdict:
                                                                               "contradicted", 0.99))),
      "reversed: a above c, -2.0 [-3.0, -1.0]"),
 ])  # fmt: skip
-def test_why_in_a_sentence(first, found, said):
-    assert said in why(first, found)
+def test_why_in_a_sentence(first, verdict, words):
+    assert words in why(first, verdict)
 
 
 LINES = [
@@ -139,11 +139,14 @@ def test_the_boards_count_all_claims():
 
 
 def test_expected_wrong_counts_every_judged_claim_once():
-    judged = [("cpu", "t", verdict("holds", n=3)), ("cpu", "u", verdict("holds", n=3)),
-              ("cpu", "t", Verdict("nnclr_c14", "t", "not tested", kind="order", n=3)),
-              ("cpu", "t", Verdict("nnclr_c15", "t", "inconclusive", kind="trend", n=5))]  # fmt: skip
-    found = expected(judged)
-    assert (found.judged, found.decided) == (2, 1) and found.mean == pytest.approx(0.102, abs=0.004)
+    judged = [
+        ("cpu", "t", verdict("holds", n=3)),
+        ("cpu", "u", verdict("holds", n=3)),
+        ("cpu", "t", Verdict("nnclr_c14", "t", "not tested", kind="order", n=3)),
+        ("cpu", "t", Verdict("nnclr_c15", "t", "inconclusive", kind="trend", n=5)),
+    ]
+    wrong = expected(judged)
+    assert (wrong.judged, wrong.decided) == (2, 1) and wrong.mean == pytest.approx(0.102, abs=0.004)
 
 
 def test_probabilities_are_never_rounded_to_certainty():
@@ -154,18 +157,18 @@ def test_probabilities_are_never_rounded_to_certainty():
 
 
 def test_an_interval_with_zero_and_the_papers_effect_tells_neither():
-    def told(gap):
+    def sentence(gap):
         return verdicts.open_effects([(Verdict("nnclr_c26", "t", "inconclusive", 0.3), Effect("", *gap, paper=1.5))])
 
-    assert "includes both 0 and the paper's +1.5" in told((1.0, -1.0, 3.0))
-    assert told((1.0, 0.5, 3.0)) == ""
+    assert "includes both 0 and the paper's +1.5" in sentence((1.0, -1.0, 3.0))
+    assert sentence((1.0, 0.5, 3.0)) == ""
 
 
 def test_a_tolerance_that_equal_cells_would_miss_is_named():
-    def told(**given):
-        return verdicts.narrow_tolerances([Verdict("nnclr_c32", "t", "inconclusive", 0.3, **given)])
+    def sentence(**settings):
+        return verdicts.narrow_tolerances([Verdict("nnclr_c32", "t", "inconclusive", 0.3, **settings)])
 
     assert (
-        told(if_equal=0.119).startswith(" nnclr_c32: if all its cells were equal")
-        and told(if_equal=0.99) == told() == ""
+        sentence(if_equal=0.119).startswith(" nnclr_c32: if all its cells were equal")
+        and sentence(if_equal=0.99) == sentence() == ""
     )

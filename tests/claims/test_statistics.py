@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from sslrepro.claims import Cell, Missing
-from sslrepro.claims.sentences import compiled, linear, slope
+from sslrepro.claims.sentences import linear, slope, statistic_of
 from sslrepro.claims.statistics import AtLeast, Contrast, at_least, contrasts, estimate, every, fewest_seeds, p_values
 
 AT = {"at": "t/*/x"}
@@ -42,26 +42,26 @@ def runs(seed: int, means, n: int = 5, sd: float = 1.0):
 @pytest.mark.parametrize("seed", range(4))
 def test_cells_that_share_seeds_are_compared_by_the_paired_t_test(seed):
     values = runs(seed, (0.5, 0.0))
-    found = p_values(compiled({"kind": "order", "more": "a", "less": "b"} | AT).tree, table(**values))
+    both_sides = p_values(statistic_of({"kind": "order", "more": "a", "less": "b"} | AT).tree, table(**values))
     expected = stats.ttest_rel(values["a"], values["b"], alternative="greater").pvalue
-    assert found == (pytest.approx(expected), pytest.approx(1 - expected))
+    assert both_sides == (pytest.approx(expected), pytest.approx(1 - expected))
 
 
 def test_pairs_are_seeds_whatever_their_order_and_others_are_left_out():
-    one = Cell.of({0: 1.0, 1: 2.0, 2: 4.0, 7: 99.0})
-    other = Cell.of({2: 3.5, 0: 0.0, 1: 1.8})
-    found = estimate(linear("a - b", AT["at"]), table(a=one, b=other))
+    first = Cell.of({0: 1.0, 1: 2.0, 2: 4.0, 7: 99.0})
+    second = Cell.of({2: 3.5, 0: 0.0, 1: 1.8})
+    gap = estimate(linear("a - b", AT["at"]), table(a=first, b=second))
     expected = stats.ttest_1samp([1.0, 0.2, 0.5], 0)
-    assert found.n == 3 and found.mean / found.error == pytest.approx(expected.statistic)
+    assert gap.n == 3 and gap.mean / gap.error == pytest.approx(expected.statistic)
 
 
 @pytest.mark.parametrize("other", [{10: 1.0, 11: 0.4, 12: 0.1, 13: 0.9}, {0: 1.0, 1: 0.4, 12: 0.1, 13: 0.9}])
 def test_cells_that_do_not_share_three_seeds_are_compared_by_welch(other):
-    one = {0: 2.0, 1: 2.5, 2: 1.0}
-    found = estimate(linear("a - b", AT["at"]), table(a=Cell.of(one), b=Cell.of(other)))
-    expected = stats.ttest_ind(list(one.values()), list(other.values()), equal_var=False)
-    assert found.mean / found.error == pytest.approx(expected.statistic)
-    assert found.freedom == math.floor(expected.df), "rounded down: unrounded it errs in 5.6% at three seeds"
+    first = {0: 2.0, 1: 2.5, 2: 1.0}
+    gap = estimate(linear("a - b", AT["at"]), table(a=Cell.of(first), b=Cell.of(other)))
+    expected = stats.ttest_ind(list(first.values()), list(other.values()), equal_var=False)
+    assert gap.mean / gap.error == pytest.approx(expected.statistic)
+    assert gap.freedom == math.floor(expected.df), "rounded down: unrounded it errs in 5.6% at three seeds"
 
 
 def test_summaries_of_one_source_are_one_measurement():
@@ -81,16 +81,16 @@ def test_the_interval_is_scipys():
 
 @pytest.mark.parametrize("gap, expected", [(1.0, (0.0, 1.0)), (-1.0, (1.0, 0.0)), (0.0, (0.5, 0.5))])
 def test_without_spread_the_sign_decides_and_equality_decides_nothing(gap, expected):
-    tree = compiled({"kind": "order", "more": "a", "less": "b"} | AT).tree
+    tree = statistic_of({"kind": "order", "more": "a", "less": "b"} | AT).tree
     assert p_values(tree, table(a=[70 + gap] * 3, b=[70.0] * 3)) == expected
 
 
 def test_more_seeds_with_the_same_spread():
     values = runs(1, (0.4, 0.0), n=4)
     difference = np.subtract(values["a"], values["b"])
-    found = estimate(linear("a - b", AT["at"]), table(**values), seeds=20)
-    assert (found.n, found.freedom) == (20, 19)
-    assert found.error == pytest.approx(difference.std(ddof=1) / math.sqrt(20))
+    gap = estimate(linear("a - b", AT["at"]), table(**values), seeds=20)
+    assert (gap.n, gap.freedom) == (20, 19)
+    assert gap.error == pytest.approx(difference.std(ddof=1) / math.sqrt(20))
 
 
 def test_a_missing_cell_and_a_single_seed_raise():
@@ -143,33 +143,33 @@ def test_a_trend_is_the_least_squares_slope(over):
     x = np.arange(4) if over is None else np.log(over)
     slopes = [np.polyfit(x, [values[row][seed] for row in "abcd"], 1)[0] for seed in range(5)]
     statement = {"kind": "trend", "rows": list("abcd")} | AT | ({} if over is None else {"over": over})
-    tree = compiled(statement).tree
+    tree = statistic_of(statement).tree
     assert estimate(tree, table(**values)).mean == pytest.approx(np.mean(slopes))
     assert p_values(tree, table(**values))[0] == pytest.approx(
         stats.ttest_1samp(slopes, 0, alternative="greater").pvalue
     )
-    fallen = compiled(statement | {"falls": True}).tree
+    fallen = statistic_of(statement | {"falls": True}).tree
     assert p_values(fallen, table(**values)) == pytest.approx(p_values(tree, table(**values))[::-1])
 
 
 def test_a_trend_without_a_row_that_is_not_run():
     statement = {"kind": "trend", "rows": ["a", "b", "c"], "over": [1, 2, 8], "not_run": ["b"]} | AT
-    known = {key("a"), key("c")}
-    found = compiled(statement, known=known.__contains__)
-    assert set(found.tree.keys()) == known and found.absent == ("b",)
-    assert set(compiled(statement, known=lambda name: True).tree.keys()) == {key("a"), key("b"), key("c")}
-    assert set(compiled(statement | {"not_run": []}, known=known.__contains__).tree.keys()) >= {key("b")}
+    measured = {key("a"), key("c")}
+    statistic = statistic_of(statement, is_measured=measured.__contains__)
+    assert set(statistic.tree.keys()) == measured and statistic.absent == ("b",)
+    assert set(statistic_of(statement, is_measured=lambda name: True).tree.keys()) == {key("a"), key("b"), key("c")}
+    assert set(statistic_of(statement | {"not_run": []}, is_measured=measured.__contains__).tree.keys()) >= {key("b")}
 
 
 def test_a_trend_needs_its_middle_row_though_it_weighs_nothing():
-    tree = compiled({"kind": "trend", "rows": ["a", "b", "c"], "falls": True} | AT).tree
+    tree = statistic_of({"kind": "trend", "rows": ["a", "b", "c"], "falls": True} | AT).tree
     with pytest.raises(Missing, match="not run: t.b.x"):
         p_values(tree, table(a=[1.0, 2.0, 3.0], c=[0.0, 1.0, 2.1]))
 
 
 def test_best_holds_by_the_nearest_rival_and_is_contradicted_by_holm():
     values = runs(5, (1.0, 0.0, 0.2, -0.5))
-    tree = compiled({"kind": "best", "cell": "a", "rivals": ["b", "c", "d"]} | AT).tree
+    tree = statistic_of({"kind": "best", "cell": "a", "rivals": ["b", "c", "d"]} | AT).tree
     each = [stats.ttest_rel(values["a"], values[r], alternative="greater").pvalue for r in "bcd"]
     assert p_values(tree, table(**values)) == (
         pytest.approx(max(each)),
@@ -179,7 +179,7 @@ def test_best_holds_by_the_nearest_rival_and_is_contradicted_by_holm():
 
 def test_no_difference_is_two_one_sided_tests():
     values = runs(6, (0.2, 0.0), sd=0.3)
-    tree = compiled({"kind": "equivalence", "cells": ["a", "b"], "within": 0.9} | AT).tree
+    tree = statistic_of({"kind": "equivalence", "cells": ["a", "b"], "within": 0.9} | AT).tree
     difference = np.subtract(values["b"], values["a"])
     low = stats.ttest_1samp(difference, -0.9, alternative="greater").pvalue
     high = stats.ttest_1samp(difference, 0.9, alternative="less").pvalue
@@ -192,36 +192,36 @@ def test_no_difference_is_two_one_sided_tests():
 def test_rise_only_lets_it_fall():
     values = {"a": [70.0, 70.1, 69.9], "b": [60.0, 60.2, 59.9]}
     both = {"kind": "equivalence", "cells": ["a", "b"], "within": 0.5} | AT
-    assert p_values(compiled(both).tree, table(**values))[0] > 0.99
-    assert p_values(compiled(both | {"rise_only": True}).tree, table(**values))[0] < 0.01
+    assert p_values(statistic_of(both).tree, table(**values))[0] > 0.99
+    assert p_values(statistic_of(both | {"rise_only": True}).tree, table(**values))[0] < 0.01
 
 
 def test_equivalence_of_several_is_of_every_pair_or_of_the_first_against_the_others():
     statement = {"kind": "equivalence", "cells": ["a", "b", "c"], "within": 1} | AT
-    assert len(list(contrasts(compiled(statement).tree))) == 6
-    first = list(contrasts(compiled(statement | {"first": True}).tree))
+    assert len(list(contrasts(statistic_of(statement).tree))) == 6
+    first = list(contrasts(statistic_of(statement | {"first": True}).tree))
     assert len(first) == 4 and all(key("a") in part.weights for part in first)
 
 
 def test_a_gap_is_its_sign_below_paper_scale_and_its_size_there():
     statement = {"kind": "gap", "more": "a", "less": "b", "by": 2} | AT
     look = table(a=[71.0, 71.1, 70.9], b=[70.0, 70.0, 70.0])
-    assert p_values(compiled(statement).tree, look)[0] < 0.01
-    assert p_values(compiled(statement, sizes=True).tree, look)[1] < 0.01
+    assert p_values(statistic_of(statement).tree, look)[0] < 0.01
+    assert p_values(statistic_of(statement, sizes=True).tree, look)[1] < 0.01
 
 
 def test_a_count_joins_its_parts():
     of = [{"kind": "order", "more": "a", "less": r} for r in "bcd"]
-    tree = compiled({"kind": "count", "count": 2, "of": of} | AT).tree
+    tree = statistic_of({"kind": "count", "count": 2, "of": of} | AT).tree
     assert isinstance(tree, AtLeast) and (tree.count, len(tree.parts)) == (2, 3)
 
 
 def test_a_part_that_is_not_run_is_left_out_of_a_conjunction():
     of = [{"kind": "order", "more": "a", "less": "b"}, {"kind": "order", "more": "c", "less": "d"}]
     statement = {"kind": "conjunction", "of": of, "not_run": ["c"]} | AT
-    found = compiled(statement, known={key("a"), key("b")}.__contains__)
-    assert isinstance(found.tree, Contrast) and found.absent == ("c",)
-    assert len(compiled(statement).tree.parts) == 2
+    statistic = statistic_of(statement, is_measured={key("a"), key("b")}.__contains__)
+    assert isinstance(statistic.tree, Contrast) and statistic.absent == ("c",)
+    assert len(statistic_of(statement).tree.parts) == 2
 
 
 @pytest.mark.parametrize("text, weights, constant", [
@@ -230,8 +230,8 @@ def test_a_part_that_is_not_run_is_left_out_of_a_conjunction():
      {"a": 1, "b": -1, "c": -1, "d": 1}, 0),
 ])  # fmt: skip
 def test_sums_of_cells_by_hand(text, weights, constant):
-    found = linear(text, "t/*/x")
-    assert found.weights == {key(row): weight for row, weight in weights.items()} and found.constant == constant
+    contrast = linear(text, "t/*/x")
+    assert contrast.weights == {key(row): weight for row, weight in weights.items()} and contrast.constant == constant
 
 
 def test_operands_may_name_their_own_table_or_a_value_of_the_text():
@@ -248,7 +248,7 @@ def test_operands_may_name_their_own_table_or_a_value_of_the_text():
 ])  # fmt: skip
 def test_what_cannot_be_read_is_refused(statement, message):
     with pytest.raises(ValueError, match=message):
-        compiled(statement)
+        statistic_of(statement)
 
 
 def test_fewest_seeds_is_of_any_part():

@@ -1,59 +1,31 @@
 """The command line: what it says of wrong names, what its help teaches, training and evaluation by hand."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from sslrepro import methods
 from sslrepro.base.store import Store, read_json
-from sslrepro.cli.main import main
 from sslrepro.study.profiles import PROFILES
-
-ROOT = Path(__file__).parents[2]
-
-
-def command(*words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-    given = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
-    done = subprocess.run(
-        [sys.executable, "-m", "sslrepro", *words], capture_output=True, text=True, env=given, cwd=ROOT
-    )
-    assert not check or done.returncode == 0, done.stderr
-    return done
+from tests.cli import command
 
 
-@pytest.fixture
-def said(capfd):
-    """`said(*words)` runs a command in this process: (exit status, standard output, standard error)."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        try:
-            status = main(list(words))
-        except SystemExit as end:  # argparse's own: --help
-            status = end.code or 0
-        return status, *capfd.readouterr()
-
-    return run
-
-
-@pytest.mark.parametrize("words, message", [
-    (("reproduce", "nnclr_quue"), "got 'nnclr_quue'. Did you mean 'nnclr_queue'?"),
-    (("reproduce", "nnclr_queue", "--profile", "smok"), "Did you mean 'smoke'?"),
-    (("reproduce", "nnclr_queue", "--seeds", "0"), "seeds must be >= 1, got 0"),
-    (("train", "--method", "nnlcr"), "Did you mean 'nnclr'?"),
-    (("train", "--method", "nnclr", "--set", "settings.temprature=1"), "Did you mean 'temperature'?"),
-    (("train", "--method", "nnclr", "--set", "plan.epoch=1"), "Did you mean 'epochs'?"),
-    (("train", "--method", "nnclr", "--set", "views.recipe=\"byl\"", "--dry-run"), "Did you mean 'byol'?"),
-    (("train", "--method", "nnclr", "--data", "cifar10"), "give DATA=<dir>"),
-    (("evaluate", "nowhere"), "run must be a run's folder"),
-    (("reproduce", "nnclr_queue", "--profile", "paper"), "run by those who have the machine"),
-])  # fmt: skip
-def test_wrong_names_get_one_line_with_the_nearest(words, message, said, monkeypatch):
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (("reproduce", "nnclr_quue"), "got 'nnclr_quue'. Did you mean 'nnclr_queue'?"),
+        (("reproduce", "nnclr_queue", "--profile", "smok"), "Did you mean 'smoke'?"),
+        (("reproduce", "nnclr_queue", "--seeds", "0"), "seeds must be >= 1, got 0"),
+        (("train", "--method", "nnlcr"), "Did you mean 'nnclr'?"),
+        (("train", "--method", "nnclr", "--set", "settings.temprature=1"), "Did you mean 'temperature'?"),
+        (("train", "--method", "nnclr", "--set", "plan.epoch=1"), "Did you mean 'epochs'?"),
+        (("train", "--method", "nnclr", "--set", 'views.recipe="byl"', "--dry-run"), "Did you mean 'byol'?"),
+        (("train", "--method", "nnclr", "--data", "cifar10"), "give DATA=<dir>"),
+        (("evaluate", "nowhere"), "run must be a run's folder"),
+        (("reproduce", "nnclr_queue", "--profile", "paper"), "run by those who have the machine"),
+    ],
+)
+def test_wrong_names_get_one_line_with_the_nearest(words, message, reply, monkeypatch):
     monkeypatch.setenv("SSLREPRO_DATA", "")
-    status, _, err = said(*words)
+    status, _, err = reply(*words)
     assert status == 2
     assert message in err and err.count("\n") == 1 and err.startswith("error: ")
 
@@ -63,34 +35,34 @@ def test_the_process_ends_with_the_commands_status():
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
 
 
-def test_help_teaches(said):
-    status, text, _ = said("--help")
+def test_help_teaches(reply):
+    status, text, _ = reply("--help")
     assert status == 0
     for word in ("reproduce", "train", "evaluate", "list", "show", "bench", "--profile smoke"):
         assert word in text
-    listed = said("list")[1]
+    listed = reply("list")[1]
     assert "nnclr_queue" in listed and all(name in listed for name in (*methods.names(), *PROFILES))
 
 
-def test_the_paper_profile_can_be_planned(said):
-    _, text, _ = said("reproduce", "nnclr_queue", "--profile", "paper", "--dry-run")
+def test_the_paper_profile_can_be_planned(reply):
+    _, text, _ = reply("reproduce", "nnclr_queue", "--profile", "paper", "--dry-run")
     assert "27 runs, 0 stored, 27 to do" in text
     assert text.count("312,000 steps") == 21, (
         "1,281,167 // 4,096 = 312 steps an epoch, 1,000 epochs; 6 controls untrained"
     )
 
 
-def test_train_and_evaluate_from_the_command_line(tmp_path, said):
+def test_train_and_evaluate_from_the_command_line(tmp_path, reply):
     words = ("train", "--method", "nnclr", "--profile", "smoke", "--runs", str(tmp_path), "--set", "plan.epochs=1",
              "--set", "settings.top_k=3")  # fmt: skip
-    assert "linear_top1" in said(*words)[1]
+    assert "linear_top1" in reply(*words)[1]
     (name,) = Store(tmp_path).names()
-    _, again, _ = said("evaluate", str(tmp_path / name), "--evaluation", "knn", "--set", "k=5")
+    _, again, _ = reply("evaluate", str(tmp_path / name), "--evaluation", "knn", "--set", "k=5")
     assert "'k': 5" in again and "knn_top1" in again
     assert read_json(tmp_path / name / "config.json")["settings"]["top_k"] == 3
 
 
-def test_a_folder_of_images_from_the_command_line(tmp_path, said):
+def test_a_folder_of_images_from_the_command_line(tmp_path, reply):
     from PIL import Image
 
     for split in ("train", "test"):
@@ -101,6 +73,6 @@ def test_a_folder_of_images_from_the_command_line(tmp_path, said):
                 Image.new("RGB", (20, 16 + copy % 3), tuple(200 if i == number else copy for i in range(3))).save(
                     folder / f"{copy}.png"
                 )
-    _, out, _ = said("train", "--method", "simclr", "--profile", "smoke", "--data", "pictures", "--root", str(tmp_path),
+    _, out, _ = reply("train", "--method", "simclr", "--profile", "smoke", "--data", "pictures", "--root", str(tmp_path),
                      "--runs", str(tmp_path / "runs"))  # fmt: skip
     assert "linear_top1" in out

@@ -54,18 +54,21 @@ def test_wrong_input_is_one_line_before_anything_is_created(words, message, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["root"]
 
 
-@pytest.mark.parametrize("words, message", [
-    (["reproduce", "nnclr_queue", "--jobs", "0"], "--jobs: must be a whole number >= 1, got '0'"),
-    (["reproduce", "nnclr_queue", "--jobs", "1.5"], "--jobs: must be a whole number >= 1"),
-    (["ledger", "--threads", "0", "--budget", "9"], "--threads: must be a whole number >= 1"),
-    (["ledger", "--threads", "-1", "--budget", "9"], "--threads: must be a whole number >= 1, got '-1'"),
-    (["ledger", "--budget", "inf"], "--budget: must be > 0 seconds and finite, got 'inf'"),
-    (["ledger", "--budget", "-3"], "--budget: must be > 0 seconds"),
-    (["ledger", "--budget", "soon"], "--budget: must be > 0 seconds"),
-    (["ledger", "--budget", "3", "--export", "x"], "not allowed with argument"),
-    (["reproduce", "nnclr_queue", "--temperature", "0.2"], "unrecognized arguments: --temperature 0.2"),
-    (["reproduce", "nnclr_queue", "--dry-run", "--compare"], "not allowed with argument"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["reproduce", "nnclr_queue", "--jobs", "0"], "--jobs: must be a whole number >= 1, got '0'"),
+        (["reproduce", "nnclr_queue", "--jobs", "1.5"], "--jobs: must be a whole number >= 1"),
+        (["ledger", "--threads", "0", "--budget", "9"], "--threads: must be a whole number >= 1"),
+        (["ledger", "--threads", "-1", "--budget", "9"], "--threads: must be a whole number >= 1, got '-1'"),
+        (["ledger", "--budget", "inf"], "--budget: must be > 0 seconds and finite, got 'inf'"),
+        (["ledger", "--budget", "-3"], "--budget: must be > 0 seconds"),
+        (["ledger", "--budget", "soon"], "--budget: must be > 0 seconds"),
+        (["ledger", "--budget", "3", "--export", "x"], "not allowed with argument"),
+        (["reproduce", "nnclr_queue", "--temperature", "0.2"], "unrecognized arguments: --temperature 0.2"),
+        (["reproduce", "nnclr_queue", "--dry-run", "--compare"], "not allowed with argument"),
+    ],
+)
 def test_numbers_that_cannot_be_are_refused_while_parsing(words, message, capsys):
     with pytest.raises(SystemExit) as stop:
         parser().parse_args(words)
@@ -112,9 +115,9 @@ def test_a_dry_run_reads_no_image(tmp_path, monkeypatch, capsys):
     words = ["reproduce", "nnclr_queue", "--seeds", "1", "--dataset", "holiday", "--root", str(tmp_path), "--runs",
              str(tmp_path / "runs")]  # fmt: skip
     assert main([*words, "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert "9 runs, 0 stored, 9 to do" in said and "images    holiday: not read for a dry run" in said
-    assert re.search(r"^  nnclr-holiday-s0  \d", said, re.M), "a name lacks what the images add to it"
+    output = capsys.readouterr().out
+    assert "9 runs, 0 stored, 9 to do" in output and "images    holiday: not read for a dry run" in output
+    assert re.search(r"^  nnclr-holiday-s0  \d", output, re.M), "a name lacks what the images add to it"
     assert main([*words[:4], "--dataset", "holidays", *words[6:], "--dry-run"]) == 2
     assert "set must be a folder or torchvision files" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
@@ -138,8 +141,8 @@ def test_what_the_disk_refuses_is_one_line(error, monkeypatch, capsys):
 
     monkeypatch.setattr(entry, "parser", lambda: argparse_of(refuse))
     assert main(["list"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ") and error.strerror in said and said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and error.strerror in message and message.count("\n") == 1
 
 
 def argparse_of(perform):

@@ -87,11 +87,11 @@ def random_boxes(n: int, seed: int = 0, side: int = SIDE) -> list[torch.Tensor]:
 
 
 def cropped_by_torchvision(images: torch.Tensor, boxes: list[torch.Tensor], out: int, cubic: bool) -> torch.Tensor:
-    made = []
+    crops = []
     for image, *box in zip(images, *(values.tolist() for values in boxes), strict=True):
         cut = reference.resized_crop(image, *box, [out, out], interpolation=BICUBIC[cubic], antialias=True)
-        made.append(cut)
-    return torch.stack(made)
+        crops.append(cut)
+    return torch.stack(crops)
 
 
 @pytest.mark.parametrize("cubic", [False, True], ids=["bilinear", "bicubic"])
@@ -120,7 +120,7 @@ def test_a_crop_reads_nothing_outside_its_box(images):
 def test_a_view_is_that_crop(images, size, cubic, monkeypatch):
     """The wiring of `augmented`: top goes with height, rows with rows; bicubic overshoot is clamped."""
     boxes = random_boxes(N, 5)
-    monkeypatch.setattr(augment, "crop_boxes", lambda *given: boxes)
+    monkeypatch.setattr(augment, "crop_boxes", lambda *arguments: boxes)
     out = round(SIDE * size)
     mine = augment_images(images, View(flip=0.0, size=size, cubic=cubic), generator())
     assert worst(mine, cropped_by_torchvision(images, boxes, out, cubic).clamp(0, 1)) < RESIZE
@@ -225,8 +225,8 @@ ADJUST = {
 @pytest.mark.parametrize("name", ADJUST)
 def test_brightness_contrast_saturation(images, name, factor):
     """One change alone is clamped once on both sides, so full-range images agree as well as mid-range ones."""
-    for given in (images, mid(images)):
-        assert worst(coloured(given, **{name: factor}), ADJUST[name](given, factor)) < COLOUR
+    for batch in (images, mid(images)):
+        assert worst(coloured(batch, **{name: factor}), ADJUST[name](batch, factor)) < COLOUR
 
 
 def in_a_row(images: torch.Tensor, factors: tuple[float, float, float]) -> torch.Tensor:
@@ -240,11 +240,11 @@ ROWS = [(0.7, 1.3, 0.6), (1.2, 0.6, 1.4), (1.3, 0.7, 0.4), (0.6, 1.4, 1.4)]
 
 @pytest.mark.parametrize("factors", ROWS)
 def test_jitter_is_brightness_then_contrast_then_saturation_then_gray(images, factors):
-    given = mid(images)
-    expected = in_a_row(given, factors)
+    batch = mid(images)
+    expected = in_a_row(batch, factors)
     assert 0 < expected.min() and expected.max() < 1, "nothing may be clamped here"
-    assert worst(coloured(given, *factors), expected) < CHAIN
-    assert worst(coloured(given, *factors, gray=True), reference.rgb_to_grayscale(expected, 3)) < CHAIN
+    assert worst(coloured(batch, *factors), expected) < CHAIN
+    assert worst(coloured(batch, *factors, gray=True), reference.rgb_to_grayscale(expected, 3)) < CHAIN
 
 
 def test_one_clamp_at_the_end_costs_little(images, kind):
@@ -254,10 +254,10 @@ def test_one_clamp_at_the_end_costs_little(images, kind):
 
 def test_each_image_has_its_own_colours(images):
     factors = torch.linspace(0.5, 1.5, N)
-    given = mid(images)
-    mine = coloured(given, factors, factors.flip(0))
+    batch = mid(images)
+    mine = coloured(batch, factors, factors.flip(0))
     for row in range(N):
-        first = reference.adjust_brightness(given[row], factors[row].item())
+        first = reference.adjust_brightness(batch[row], factors[row].item())
         assert worst(mine[row], reference.adjust_contrast(first, factors.flip(0)[row].item())) < CHAIN
 
 
@@ -285,8 +285,8 @@ def test_hue_0_is_exact(images):
 
 
 def test_colours_stay_in_range(images):
-    for given in ({"brightness": 1.8}, {"contrast": 1.8}, {"saturation": 1.8}, {"hue": 0.3, "saturation": 1.8}):
-        out = coloured(images, **given)
+    for factors in ({"brightness": 1.8}, {"contrast": 1.8}, {"saturation": 1.8}, {"hue": 0.3, "saturation": 1.8}):
+        out = coloured(images, **factors)
         assert out.min() >= 0 and out.max() <= 1
     assert coloured(images, brightness=1.8).max() == 1
 
@@ -374,13 +374,13 @@ def statistics(images: torch.Tensor) -> torch.Tensor:
 ])  # fmt: skip
 def test_a_whole_recipe_is_torchvisions_in_distribution(name, number):
     view = recipe(ViewConfig(name))[number]
-    given = shapes(200)
+    batch = shapes(200)
     compose = composed(view, SIDE)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        expected = [statistics(torch.stack([compose(image) for image in given])) for _ in range(3)]
+        expected = [statistics(torch.stack([compose(image) for image in batch])) for _ in range(3)]
     g = generator()
-    mine = [statistics(augment_images(given, view, g)) for _ in range(10)]
+    mine = [statistics(augment_images(batch, view, g)) for _ in range(10)]
     difference = summary(torch.cat(mine, 1)) - summary(torch.cat(expected, 1))
     assert difference[0].abs().max() < STATISTIC, difference
     assert difference[1:].abs().max() < STATISTIC_QUANTILE, difference
@@ -402,16 +402,19 @@ def test_equal_images_in_a_batch_get_different_views():
     for name, view in alone.items():
         out = augment_images(twins, view, generator()).flatten(1)
         assert len(torch.unique(out, dim=0)) >= 60, name
-    coins = {"flip": View(**WHOLE, flip=0.5), "gray": View(**WHOLE, flip=0.0, gray=0.5),
-             "solarise": View(**WHOLE, flip=0.0, solarise=0.5)}  # fmt: skip
+    coins = {
+        "flip": View(**WHOLE, flip=0.5),
+        "gray": View(**WHOLE, flip=0.0, gray=0.5),
+        "solarise": View(**WHOLE, flip=0.0, solarise=0.5),
+    }
     for name, view in coins.items():
         out = augment_images(twins, view, generator()).flatten(1)
         assert len(torch.unique((out * 1e4).round(), dim=0)) == 2, name
 
 
-def within(found: float, chance: float, n: int, message: str = "") -> None:
+def within(share: float, chance: float, n: int, message: str = "") -> None:
     """A share of n draws is within 4.5 standard deviations of its probability."""
-    assert abs(found - chance) < 4.5 * math.sqrt(chance * (1 - chance) / n), (message, found, chance)
+    assert abs(share - chance) < 4.5 * math.sqrt(chance * (1 - chance) / n), (message, share, chance)
 
 
 def test_flip_gray_and_solarise_have_their_chances_and_are_independent():
@@ -428,9 +431,9 @@ def test_flip_gray_and_solarise_have_their_chances_and_are_independent():
     for a in (False, True):
         for b in (False, True):
             for c in (False, True):
-                found = ((flipped == a) & (gray == b) & (solarised == c)).float().mean().item()
+                share = ((flipped == a) & (gray == b) & (solarised == c)).float().mean().item()
                 chance = 0.5 * (0.2 if b else 0.8) * (0.3 if c else 0.7)
-                within(found, chance, n, f"flip {a} gray {b} solarise {c}")
+                within(share, chance, n, f"flip {a} gray {b} solarise {c}")
 
 
 def test_jitter_and_blur_have_their_chances_and_are_independent():
@@ -464,15 +467,15 @@ def test_jitter_strengths_go_to_their_own_change():
     red = flat.clone()
     red[:, 0] = 0.5
 
-    def made(given: torch.Tensor, *jitter: float) -> torch.Tensor:
-        return augment_images(given, View(**WHOLE, flip=0.0, jitter=jitter, jitter_chance=1.0), generator())
+    def jittered(batch: torch.Tensor, *jitter: float) -> torch.Tensor:
+        return augment_images(batch, View(**WHOLE, flip=0.0, jitter=jitter, jitter_chance=1.0), generator())
 
-    uniform(made(flat, 0.4, 0, 0, 0)[:, 0, 0, 0] / 0.3, 0.6, 1.4)
-    out = made(half, 0, 0.5, 0, 0)
+    uniform(jittered(flat, 0.4, 0, 0, 0)[:, 0, 0, 0] / 0.3, 0.6, 1.4)
+    out = jittered(half, 0, 0.5, 0, 0)
     uniform((out[:, 0, 0, 0] - out[:, 0, -1, 0]) / 0.1, 0.5, 1.5)
-    out = made(red, 0, 0, 0.6, 0)
+    out = jittered(red, 0, 0, 0.6, 0)
     uniform((out[:, 0, 0, 0] - out[:, 1, 0, 0]) / 0.2, 0.4, 1.6)
-    out = made(red, 0, 0, 0, 0.2)
+    out = jittered(red, 0, 0, 0, 0.2)
     start = colorsys.rgb_to_hsv(*red[0, :, 0, 0].tolist())[0]
     hue = torch.tensor([colorsys.rgb_to_hsv(*pixel)[0] for pixel in out[:, :, 0, 0].tolist()])
     uniform((hue - start + 0.5).remainder(1) - 0.5, -0.2, 0.2)
@@ -499,8 +502,8 @@ def test_blur_widths_are_uniform():
     for quantile in (0.0, 0.25, 0.5, 0.75, 1.0):
         width = low + quantile * (high - low)
         peak = reference.gaussian_blur(impulse[:1], [3, 3], [width, width])[0, 0, 10, 10].item()
-        found = (out > peak).float().mean().item()  # a narrower blur leaves a higher peak
-        assert abs(found - quantile) < 4.5 * math.sqrt(max(quantile * (1 - quantile), 1e-4) / n)
+        share = (out > peak).float().mean().item()  # a narrower blur leaves a higher peak
+        assert abs(share - quantile) < 4.5 * math.sqrt(max(quantile * (1 - quantile), 1e-4) / n)
 
 
 def test_views_are_drawn_from_the_generator_alone(images):

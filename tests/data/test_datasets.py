@@ -58,10 +58,10 @@ def test_shapes_is_a_pure_function_of_its_configuration():
 @pytest.mark.parametrize("n_test", [60, 96], ids=["other size", "same size"])
 def test_shapes_splits_and_seeds_share_no_image(n_test):
     """Splits of one size would be equal if they were drawn from one seed."""
-    made = [split for seed in range(4) for split in fresh(replace(TINY, seed=seed, n_test=n_test))]
-    every = [image for split in made for image in pixels(split)]
+    splits = [split for seed in range(4) for split in fresh(replace(TINY, seed=seed, n_test=n_test))]
+    every = [image for split in splits for image in pixels(split)]
     assert len(set(every)) == len(every) == 4 * (96 + n_test)
-    assert len({split.fingerprint for split in made}) == 8
+    assert len({split.fingerprint for split in splits}) == 8
 
 
 def test_shapes_test_split_does_not_follow_the_size_of_the_training_split():
@@ -138,20 +138,23 @@ def test_labels_at():
         train.labels_at("famly")
 
 
-@pytest.mark.parametrize("given, wording", [
-    ({"classes": 1}, r"data\.shapes: classes must be 2\.\.48, or 0 for all, got 1"),
-    ({"classes": 49}, r"data\.shapes: classes must be 2\.\.48"),
-    ({"side": 7}, r"data\.shapes: side must be >= 8 px, got 7"),
-    ({"n_train": 47}, r"data\.shapes: n_train must be >= the 48 classes, got 47"),
-    ({"n_test": 9, "classes": 10}, r"data\.shapes: n_test must be >= the 10 classes, got 9"),
-    ({"n_train": -1}, r"data\.load: n_train must be >= 0"),
-    ({"n_test": -1}, r"data\.load: n_test must be >= 0"),
-    ({"side": -8}, r"data\.load: side must be >= 0"),
-    ({"classes": -2}, r"data\.load: classes must be >= 0"),
-])  # fmt: skip
-def test_shapes_refuses(given, wording):
+@pytest.mark.parametrize(
+    "changes, wording",
+    [
+        ({"classes": 1}, r"data\.shapes: classes must be 2\.\.48, or 0 for all, got 1"),
+        ({"classes": 49}, r"data\.shapes: classes must be 2\.\.48"),
+        ({"side": 7}, r"data\.shapes: side must be >= 8 px, got 7"),
+        ({"n_train": 47}, r"data\.shapes: n_train must be >= the 48 classes, got 47"),
+        ({"n_test": 9, "classes": 10}, r"data\.shapes: n_test must be >= the 10 classes, got 9"),
+        ({"n_train": -1}, r"data\.load: n_train must be >= 0"),
+        ({"n_test": -1}, r"data\.load: n_test must be >= 0"),
+        ({"side": -8}, r"data\.load: side must be >= 0"),
+        ({"classes": -2}, r"data\.load: classes must be >= 0"),
+    ],
+)
+def test_shapes_refuses(changes, wording):
     with pytest.raises(ValueError, match=wording):
-        load(replace(TINY, **given))
+        load(replace(TINY, **changes))
 
 
 # ---- digits --------------------------------------------------------------------------------------------------------
@@ -193,22 +196,22 @@ def test_digits_are_gray_images_of_ten_classes():
 @pytest.mark.parametrize("n", [10, 25, 400])
 def test_a_subset_is_balanced_and_deterministic(n):
     train, _ = load(DataConfig("digits"))
-    taken = subset(train, n, seed=3)
-    counts = torch.bincount(taken.labels, minlength=10)
+    part = subset(train, n, seed=3)
+    counts = torch.bincount(part.labels, minlength=10)
     assert counts.sum() == n and counts.max() - counts.min() <= 1
-    assert not rows(taken) - rows(train), "images keep their labels"
-    assert same(subset(train, n, seed=3), taken)
+    assert not rows(part) - rows(train), "images keep their labels"
+    assert same(subset(train, n, seed=3), part)
     other = subset(train, n, seed=4)
-    assert other.fingerprint != taken.fingerprint and rows(other) != rows(taken)
-    assert taken.fingerprint == fingerprint(taken.images, taken.labels) != train.fingerprint
+    assert other.fingerprint != part.fingerprint and rows(other) != rows(part)
+    assert part.fingerprint == fingerprint(part.images, part.labels) != train.fingerprint
 
 
 def test_a_subset_of_unbalanced_classes_is_as_balanced_as_it_can_be():
     labels = torch.tensor([0] * 3 + [1] * 30 + [2] * 40)
     images = torch.arange(73, dtype=torch.uint8)[:, None, None, None].expand(73, 3, 2, 2).contiguous()
-    taken = subset(Dataset("made", images, labels, ("a", "b", "c")), 23, seed=0)
-    assert torch.bincount(taken.labels).tolist() == [3, 10, 10]
-    assert torch.equal(labels[taken.images[:, 0, 0, 0].long()], taken.labels)
+    part = subset(Dataset("made", images, labels, ("a", "b", "c")), 23, seed=0)
+    assert torch.bincount(part.labels).tolist() == [3, 10, 10]
+    assert torch.equal(labels[part.images[:, 0, 0, 0].long()], part.labels)
 
 
 @pytest.mark.parametrize("n", [0, 1297, 5000])
@@ -245,12 +248,15 @@ def test_fingerprints_change_with_pixels_labels_and_shape():
     images, labels = torch.zeros(4, 3, 2, 2, dtype=torch.uint8), torch.arange(4)
     changed = images.clone()
     changed[3, 2, 1, 1] = 1
-    made = {
-        fingerprint(images, labels), fingerprint(changed, labels), fingerprint(images, labels.flip(0)),
-        fingerprint(images.view(4, 3, 4, 1), labels), fingerprint(images[:3], labels[:3]),
-    }  # fmt: skip
-    assert len(made) == 5 and all(len(mark) == 16 and int(mark, 16) >= 0 for mark in made)
-    assert fingerprint(images.clone(), labels.clone()) in made
+    fingerprints = {
+        fingerprint(images, labels),
+        fingerprint(changed, labels),
+        fingerprint(images, labels.flip(0)),
+        fingerprint(images.view(4, 3, 4, 1), labels),
+        fingerprint(images[:3], labels[:3]),
+    }
+    assert len(fingerprints) == 5 and all(len(mark) == 16 and int(mark, 16) >= 0 for mark in fingerprints)
+    assert fingerprint(images.clone(), labels.clone()) in fingerprints
 
 
 def test_mean_std_and_to():
@@ -581,7 +587,7 @@ def cifar_files(kind, place: Path, labels: str, monkeypatch=None) -> np.ndarray:
 
 @pytest.fixture
 def offline(monkeypatch):
-    def fail(*given, **named):
+    def fail(*arguments, **named):
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(urllib.request, "urlopen", fail)
@@ -616,9 +622,12 @@ def test_stl10_as_torchvision_leaves_it(tmp_path, monkeypatch, offline):
     data = np.random.default_rng(0).integers(0, 256, (5, 3, 96, 96), dtype=np.uint8)
     stored = data.transpose(0, 1, 3, 2)  # column by column, as the binary files are
     files = {
-        "train_X.bin": stored[:3].tobytes(), "train_y.bin": bytes([1, 2, 10]), "unlabeled_X.bin": b"",
-        "test_X.bin": stored[3:].tobytes(), "test_y.bin": bytes([7, 1]),
-    }  # fmt: skip
+        "train_X.bin": stored[:3].tobytes(),
+        "train_y.bin": bytes([1, 2, 10]),
+        "unlabeled_X.bin": b"",
+        "test_X.bin": stored[3:].tobytes(),
+        "test_y.bin": bytes([7, 1]),
+    }
     sums = listed(tmp_path / kind.base_folder, files)
     (tmp_path / kind.base_folder / kind.class_names_file).write_text("\n".join("abcdefghij"))
     monkeypatch.setattr(kind, "train_list", sums[:3])
@@ -777,14 +786,14 @@ def test_hidden_colours_of_transparent_pixels_do_not_show(tmp_path, mode):
 
 
 @pytest.mark.parametrize(
-    "values, said", [(np.full((8, 8), 0.5, np.float32), "float"), (np.full((8, 8), 70_000, np.int32), "0..65535")]
+    "values, message", [(np.full((8, 8), 0.5, np.float32), "float"), (np.full((8, 8), 70_000, np.int32), "0..65535")]
 )
-def test_images_of_unknown_range_are_refused_by_name(tmp_path, values, said):
+def test_images_of_unknown_range_are_refused_by_name(tmp_path, values, message):
     from PIL import Image
 
     path = tmp_path / "x.tif"
     Image.fromarray(values).save(path)
-    with pytest.raises(ValueError, match=said) as error:
+    with pytest.raises(ValueError, match=message) as error:
         decode(path, 8)
     assert str(path) in str(error.value)
 
@@ -800,11 +809,11 @@ def test_a_decompression_bomb_is_one_line(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "given, name",
+    "written, name",
     [("holiday/", "holiday"), ("./holiday", "holiday"), ("my photos", "my photos"), ("Ünïcode-2", "Ünïcode-2")],
 )
-def test_one_folder_has_one_name(given, name):
-    assert DataConfig(given).name == name == DataConfig(name).name
+def test_one_folder_has_one_name(written, name):
+    assert DataConfig(written).name == name == DataConfig(name).name
 
 
 @pytest.mark.parametrize(

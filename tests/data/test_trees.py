@@ -42,13 +42,13 @@ def without_order(text: str = TREE) -> str:
 @pytest.fixture
 def root(tmp_path) -> Path:
     """`zoo`: eight classes of unequal size, every picture one of its kind, with a tree of three coarse levels."""
-    made = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for split, n in (("train", 4), ("test", 2)):
         for place, name in enumerate(LEAVES):
             folder = tmp_path / "zoo" / split / name
             folder.mkdir(parents=True)
             for number in range(n + place % 2):
-                Image.fromarray(made.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+                Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number}.png")
     (tmp_path / "zoo" / "tree.csv").write_text(TREE)
     return tmp_path
 
@@ -71,8 +71,8 @@ def test_a_level_is_the_same_images_with_the_ancestors_labels(root, name, n_trai
     place = TREE.splitlines()[0].split(",").index(name.removeprefix("zoo-"))
     for leaf, coarse in zip(load(config, root), load(replace(config, name=name), root), strict=True):
         assert torch.equal(leaf.images, coarse.images), "chosen by the leaves"
-        assert [coarse.class_names[one] for one in coarse.labels] == [
-            ancestor(leaf.class_names[one], place) for one in leaf.labels
+        assert [coarse.class_names[label] for label in coarse.labels] == [
+            ancestor(leaf.class_names[label], place) for label in leaf.labels
         ]
         assert torch.equal(coarse.labels, leaf.labels_at(name.removeprefix("zoo-")))
         assert coarse.name == name and coarse.tree == {} and coarse.n_classes == len(set(coarse.class_names))
@@ -83,12 +83,15 @@ def test_a_level_is_the_same_images_with_the_ancestors_labels(root, name, n_trai
 
 
 def test_names_and_sizes_are_read_without_the_images(root, monkeypatch):
-    monkeypatch.setattr(folders, "_split", lambda *given: pytest.fail("images were read"))
+    monkeypatch.setattr(folders, "_split", lambda *arguments: pytest.fail("images were read"))
     assert list(folders.levels("zoo", root).items()) == [("kingdom", 3), ("order", 5), ("family", 6), ("leaf", 8)]
     assert folders.level_of("zoo", "order", root).names == ORDER
     assert folders.levels("zoo-order", root) == {}, "no tree of its own"
-    tree(root, "fine,coarse_id,coarse\n" + "".join(f"{leaf},{1 - i % 2},g{1 - i % 2}\n" for i, leaf in enumerate(LEAVES)),
-         "fine_to_coarse.csv")  # fmt: skip
+    tree(
+        root,
+        "fine,coarse_id,coarse\n" + "".join(f"{leaf},{1 - i % 2},g{1 - i % 2}\n" for i, leaf in enumerate(LEAVES)),
+        "fine_to_coarse.csv",
+    )
     assert "coarse" not in folders.levels("zoo", root), "tree.csv goes first"
     (root / "zoo" / "tree.csv").unlink()
     assert folders.levels("zoo", root) == {"coarse": 2, "leaf": 8}
@@ -125,13 +128,13 @@ def test_a_level_with_a_folders_name_is_refused_where_it_is_planned(root):
         folders.levels("zoo", root)
 
 
-@pytest.mark.parametrize(("name", "said"), [
+@pytest.mark.parametrize(("name", "message"), [
     ("zoo-ordr", r"level of zoo \(there is no folder zoo-ordr\) must be one of kingdom, order, family, got 'ordr'.*'order'"),
     ("zoo-leaf", "one of kingdom, order, family"),
     ("zoos-order", r"set must be a folder or torchvision files .* got 'zoos-order'"),
 ])  # fmt: skip
-def test_a_wrong_level_names_those_there_are(root, name, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_wrong_level_names_those_there_are(root, name, message):
+    with pytest.raises(ValueError, match=message):
         load(DataConfig(name, side=8), root)
 
 
@@ -141,7 +144,7 @@ def test_a_level_of_a_set_without_a_tree_names_the_file(root):
         load(DataConfig("zoo-order", side=8), root)
 
 
-@pytest.mark.parametrize(("old", "new", "said"), [
+@pytest.mark.parametrize(("old", "new", "message"), [
     ("gnu,furry,walkers,deer\n", "", r"all listed in tree\.csv, got \['gnu'\]"),
     ("gnu,furry", "cod,furry", r"listed once each, got \['cod'\]"),
     ("class,kingdom,order,family\n", "", "header of .*tree.csv must be class and the levels"),
@@ -154,10 +157,10 @@ def test_a_level_of_a_set_without_a_tree_names_the_file(root):
     ("gnu,furry,walkers,deer", "gnu,furry,flyers,deer", "family 'deer' in .* must be in one order"),
     ("hen,", "yak,e,e,e\nhen,", r"classes of the set, got \['yak'\]\. Remove"),
 ])  # fmt: skip
-def test_a_tree_that_is_none(root, old, new, said):
+def test_a_tree_that_is_none(root, old, new, message):
     assert old in TREE
     tree(root, TREE.replace(old, new, 1))
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         folders.read("zoo", root, 8)
 
 
@@ -179,7 +182,7 @@ def test_a_coarse_class_has_one_name(root, names):
 def test_torchvisions_files_may_have_a_tree_beside_them(root, monkeypatch):
     plain = folders.read("zoo", root, 8)[0]
     monkeypatch.setitem(folders.TORCHVISION, "zoo", ("Zoo", "zoo-files", {"train": True}, {"train": False}))
-    monkeypatch.setattr(folders, "_torchvision", lambda *given: replace(plain, tree={}))
+    monkeypatch.setattr(folders, "_torchvision", lambda *arguments: replace(plain, tree={}))
     (root / "zoo-files").touch()
     assert folders.read("zoo", root)[0].tree == plain.tree != {}
     assert load(DataConfig("zoo-family"), root)[0].n_classes == 6
@@ -208,15 +211,16 @@ def test_which_level_stands_for_which_row():
 
 
 def test_rows_of_a_tree_have_its_images_and_settings(root):
-    made = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
-    rows = {row: tasks[0].config for row, tasks in made.rows.items()}
-    assert [one.data.name for one in rows.values()] == ["zoo-kingdom", "zoo-order", "zoo"] and made.left_out == {}
-    assert len({(one.data.n_train, one.data.n_test, one.data.side, one.data.seed) for one in rows.values()}) == 1
-    assert len({str(one.settings) for one in rows.values()}) == 1, "clusters are per leaf at every level"
+    plan = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
+    rows = {row: tasks[0].config for row, tasks in plan.rows.items()}
+    assert [config.data.name for config in rows.values()] == ["zoo-kingdom", "zoo-order", "zoo"] and plan.left_out == {}
+    images = [config.data for config in rows.values()]
+    assert len({(data.n_train, data.n_test, data.side, data.seed) for data in images}) == 1
+    assert len({str(config.settings) for config in rows.values()}) == 1, "clusters are per leaf at every level"
     printed = methods.settings("ifnd").clusters
     assert rows["imagenet_d3"].settings["clusters"] == tuple(round(n * 8 / 1000) for n in printed), "of 8 leaves"
-    assert made.of("imagenet_d3", "supcon")[0].config.data == rows["imagenet_d3"].data
-    assert len({one.data.fingerprint for one in rows.values()}) == 3 and rows["imagenet_d9"].data.fingerprint != ""
+    assert plan.of("imagenet_d3", "supcon")[0].config.data == rows["imagenet_d3"].data
+    assert len({data.fingerprint for data in images}) == 3 and rows["imagenet_d9"].data.fingerprint != ""
 
 
 def test_a_known_set_keeps_its_size_at_every_level():
@@ -235,10 +239,12 @@ def short(root) -> Path:
 
 
 def test_without_a_middle_level_its_row_is_left_out_with_the_reason(short, capsys):
-    made = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", short)
-    assert list(made.rows) == ["imagenet_d3", "imagenet_d18"]
-    assert list(made.left_out) == ["imagenet_d9"] and plans.lacking("ifnd_granularity", "smoke", "zoo", short) == ""
-    empty = Results(made, {})
+    plan = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", short)
+    assert list(plan.rows) == ["imagenet_d3", "imagenet_d18"]
+    assert (
+        list(plan.left_out) == ["imagenet_d9"] and plans.reason_missing("ifnd_granularity", "smoke", "zoo", short) == ""
+    )
+    empty = Results(plan, {})
     reason = "the class tree of zoo has no middle level"
     assert mapped_setting(empty, "imagenet_d9") == f"{LEFT_OUT}: {reason}"
     assert [mapped_setting(empty, row) for row in ("imagenet_d3", "imagenet_d18")] == ["classes 3", "classes 8"]
@@ -246,43 +252,43 @@ def test_without_a_middle_level_its_row_is_left_out_with_the_reason(short, capsy
     from sslrepro.cli.main import main
 
     main(["reproduce", "ifnd_granularity", "--profile", "smoke", "--dataset", "zoo", "--root", str(short), "--dry-run"])
-    said = capsys.readouterr().out
-    assert f"imagenet_d9 left out: {reason}" in said and "ifnd-zoo-kingdom-s0" in said and "zoo-order" not in said
+    output = capsys.readouterr().out
+    assert f"imagenet_d9 left out: {reason}" in output and "ifnd-zoo-kingdom-s0" in output and "zoo-order" not in output
 
 
 def test_claims_that_need_the_row_are_not_judged(short, monkeypatch):
-    made = plans.plan_table("ifnd_granularity", "smoke", 3, "zoo", short)
-    judged = replace(made, profile=replace(made.profile, judged=True))
-    found = Results(judged, {})
+    plan = plans.plan_table("ifnd_granularity", "smoke", 3, "zoo", short)
+    judged = replace(plan, profile=replace(plan.profile, judged=True))
+    results = Results(judged, {})
     cells = {
-        (made.definition.id, row, column): claims.Cell(value, 0.1, 3)
+        (plan.definition.id, row, column): claims.Cell(value, 0.1, 3)
         for row, value in (("imagenet_d3", 90.0), ("imagenet_d18", 50.0))
-        for column in made.definition.columns
+        for column in plan.definition.columns
     }
     monkeypatch.setattr(Results, "cells", lambda self: cells)
     monkeypatch.setattr(Results, "elsewhere", [])
-    verdicts = {one.claim: one for one in found.verdicts()}
-    for claim in made.definition.adapted:
+    verdicts = {verdict.claim: verdict for verdict in results.verdicts()}
+    for claim in plan.definition.adapted:
         assert verdicts[claim].verdict == "not judged" and "imagenet_d9" in verdicts[claim].reason
 
 
 def test_without_a_tree_there_is_one_clear_error(root):
     (root / "zoo" / "tree.csv").unlink()
-    said = r"the images of smoke-zoo are zoo, for which no class tree is known: .*<root>/zoo/tree\.csv"
-    with pytest.raises(ValueError, match=said):
+    message = r"the images of smoke-zoo are zoo, for which no class tree is known: .*<root>/zoo/tree\.csv"
+    with pytest.raises(ValueError, match=message):
         plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
-    assert re.search(said, plans.lacking("ifnd_granularity", "smoke", "zoo", root))
+    assert re.search(message, plans.reason_missing("ifnd_granularity", "smoke", "zoo", root))
     with pytest.raises(ValueError, match="set must be a folder or torchvision files"):
         plans.plan_table("ifnd_granularity", "smoke", 1, "zooo", root)
 
 
 def test_a_ledger_made_on_a_tree_is_found_without_the_images(root, tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path / "ledger")
-    made = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
-    write_json(made.ledger / "data.json", {run.data.name: run.data.fingerprint for run in made.runs})
+    plan = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo", root)
+    write_json(plan.ledger / "data.json", {run.data.name: run.data.fingerprint for run in plan.runs})
     again = plans.plan_table("ifnd_granularity", "smoke", 1, "zoo")
-    assert [run.name for run in again.runs] == [run.name for run in made.runs]
+    assert [run.name for run in again.runs] == [run.name for run in plan.runs]
     assert again.profile.levels == {"kingdom": 3, "order": 5, "leaf": 8}
-    write_json(made.ledger / "data.json", {"zoo": "0" * 16})
+    write_json(plan.ledger / "data.json", {"zoo": "0" * 16})
     with pytest.raises(ValueError, match="no class tree is known"):
         plans.plan_table("ifnd_granularity", "smoke", 1, "zoo")

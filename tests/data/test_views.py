@@ -23,14 +23,14 @@ def data() -> Dataset:
     return load(DataConfig("shapes", n_train=N, n_test=48, side=SIDE))[0]
 
 
-def batches(data: Dataset, seed: int = 0, views: tuple[View, ...] = BYOL, **given) -> Batches:
-    return Batches(data, views, given.pop("size", SIZE), seed, **given)
+def batches(data: Dataset, seed: int = 0, views: tuple[View, ...] = BYOL, **options) -> Batches:
+    return Batches(data, views, options.pop("size", SIZE), seed, **options)
 
 
 def tensors(batch: Batch) -> list[torch.Tensor]:
-    found = [*batch.views, batch.index, torch.tensor(batch.seed)]
-    found += [value for value in (batch.support, batch.support_index) if value is not None]
-    return found + ([batch.label] if isinstance(batch, LabelledBatch) else [])
+    every = [*batch.views, batch.index, torch.tensor(batch.seed)]
+    every += [value for value in (batch.support, batch.support_index) if value is not None]
+    return every + ([batch.label] if isinstance(batch, LabelledBatch) else [])
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -40,15 +40,15 @@ def same(a: Batch, b: Batch) -> bool:
 # ---- a pure function of (seed, step) -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("given", [{}, {"n_support": 6}, {"labelled": True}], ids=str)
-def test_a_step_is_the_same_again_in_any_order_and_from_a_fresh_object(data, given):
+@pytest.mark.parametrize("options", [{}, {"n_support": 6}, {"labelled": True}], ids=str)
+def test_a_step_is_the_same_again_in_any_order_and_from_a_fresh_object(data, options):
     steps = list(range(8))  # more than two epochs
-    source = batches(data, **given)
+    source = batches(data, **options)
     first = [source.at(step) for step in steps]
     for step in reversed(steps):
         assert same(source.at(step), first[step]), step
     for step in (5, 0, 7, 3):
-        assert same(batches(data, **given).at(step), first[step]), step
+        assert same(batches(data, **options).at(step), first[step]), step
 
 
 def test_other_batches_in_between_change_nothing(data):
@@ -76,12 +76,12 @@ def test_what_a_caller_writes_into_a_batch_stays_there(data):
 
 def test_steps_differ(data):
     source = batches(data)
-    made = [source.at(step) for step in range(6)]
+    steps = [source.at(step) for step in range(6)]
     for a in range(6):
         for b in range(a):
-            assert not torch.equal(made[a].index, made[b].index)
-            assert not torch.equal(made[a].views[0], made[b].views[0])
-            assert made[a].seed != made[b].seed
+            assert not torch.equal(steps[a].index, steps[b].index)
+            assert not torch.equal(steps[a].views[0], steps[b].views[0])
+            assert steps[a].seed != steps[b].seed
 
 
 def test_seeds_give_other_orders(data):
@@ -170,8 +170,11 @@ def test_rows_are_the_images_of_their_index(data):
     source = batches(data, views=(UNCHANGED, UNCHANGED), labelled=True, n_support=5)
     batch = source.at(2)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in source.normalise)
-    for views, index in ((batch.views[0], batch.index), (batch.views[1], batch.index),
-                         (batch.support, batch.support_index)):  # fmt: skip
+    for views, index in (
+        (batch.views[0], batch.index),
+        (batch.views[1], batch.index),
+        (batch.support, batch.support_index),
+    ):
         expected = (data.images[index].float() / 255 - mean) / std
         assert (views - expected).abs().max() < 1e-5
     assert torch.equal(batch.label, data.labels[batch.index])
@@ -226,10 +229,10 @@ def test_support_is_a_view_of_the_first_recipe(data):
 ])  # fmt: skip
 def test_crops_of_several_sizes(name, views, large, small):
     data = load(DataConfig("shapes", n_train=48, n_test=48, side=28))[0]
-    made = batches(data, views=recipe(ViewConfig(name)), size=4).at(0).views
-    assert len(made) == views
+    views_of_step = batches(data, views=recipe(ViewConfig(name)), size=4).at(0).views
+    assert len(views_of_step) == views
     sides = [large] * 2 + [small] * (views - 2)
-    assert [tuple(view.shape) for view in made] == [(4, 3, side, side) for side in sides]
+    assert [tuple(view.shape) for view in views_of_step] == [(4, 3, side, side) for side in sides]
 
 
 @pytest.mark.parametrize("side", [8, 13, 16, 32])
@@ -270,9 +273,9 @@ def test_batches_are_normalised_as_told(data):
 
 
 def test_plain_batches_are_the_images_in_order(data):
-    made = list(plain_batches(data, 16))
-    assert [len(batch) for batch in made] == [16, 16, 16, 2]
-    assert torch.equal((torch.cat(made) * 255).round().to(torch.uint8), data.images)
+    batches_in_order = list(plain_batches(data, 16))
+    assert [len(batch) for batch in batches_in_order] == [16, 16, 16, 2]
+    assert torch.equal((torch.cat(batches_in_order) * 255).round().to(torch.uint8), data.images)
 
 
 @pytest.mark.parametrize("size", [-1, 0, 1, N + 1])
@@ -328,11 +331,11 @@ def test_no_recipe_is_left_out():
     assert set(RECIPES) == set(BASIC)
 
 
-@pytest.mark.parametrize("given, near", [("byoll", "byol"), ("simcrl", "simclr"), ("Moco2", "moco2"), ("dno", "dino")])
-def test_an_unknown_recipe_names_the_nearest(given, near):
-    wording = rf"data\.views: recipe must be one of .*got '{given}'.*Did you mean '{near}'\?"
+@pytest.mark.parametrize("name, near", [("byoll", "byol"), ("simcrl", "simclr"), ("Moco2", "moco2"), ("dno", "dino")])
+def test_an_unknown_recipe_names_the_nearest(name, near):
+    wording = rf"data\.views: recipe must be one of .*got '{name}'.*Did you mean '{near}'\?"
     with pytest.raises(ValueError, match=wording):
-        recipe(ViewConfig(given))
+        recipe(ViewConfig(name))
 
 
 def test_crop_min_holds_for_the_large_crops():
@@ -365,12 +368,12 @@ def test_crop_min_outside_0_to_1_is_refused(least):
 def test_blocks_leave_no_trace(name, size, monkeypatch):
     """Views rendered a few images at a time are those rendered at once, to the bit, in the same layout."""
     train, _ = load(DataConfig("shapes", n_train=64, n_test=48, side=16))
-    made = Batches(train, recipe(ViewConfig(name)), 24, seed=3, rank=1, world=2)
-    whole = made.at(1).views
+    source = Batches(train, recipe(ViewConfig(name)), 24, seed=3, rank=1, world=2)
+    whole = source.at(1).views
     monkeypatch.setattr(room, "CACHED", size * 3 * 16 * 16 + 1)
     expected = {1: [1] * 12, 5: [5, 5, 2]}[size]
     assert [len(range(*rows.indices(12))) for rows in room.blocks(12, 16, torch.device("cpu"))] == expected
-    for a, b in zip(whole, made.at(1).views, strict=True):
+    for a, b in zip(whole, source.at(1).views, strict=True):
         assert torch.equal(a, b) and a.stride() == b.stride() and a.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -380,9 +383,9 @@ def test_no_order_of_summation_shows_in_a_view(name, side):
     """On a processor whose products add up in an order that depends on the call, halves of a batch are still its halves;
     and that processor's views are this one's."""
     train, _ = load(DataConfig("shapes", n_train=48, n_test=48, side=side))
-    given = train, RECIPES[name], 24, 3
-    here = Batches(*given).at(1)
+    arguments = train, RECIPES[name], 24, 3
+    here = Batches(*arguments).at(1)
     with OtherOrder():
-        whole, *halves = (Batches(*given, **part).at(1) for part in ({}, *(dict(rank=r, world=2) for r in (0, 1))))
+        whole, *halves = (Batches(*arguments, **part).at(1) for part in ({}, *(dict(rank=r, world=2) for r in (0, 1))))
     for view, there, first, second in zip(here.views, whole.views, *(half.views for half in halves), strict=True):
         assert torch.equal(torch.cat([first, second]), there) and torch.equal(there, view)

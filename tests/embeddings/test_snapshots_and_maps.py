@@ -49,37 +49,38 @@ def watched(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def drawn(watched) -> Atlas:
-    config, runs, found = watched
-    return maps.draw_atlas(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
+    config, runs, frames = watched
+    return maps.draw_atlas(config, frames, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
 
 
 @pytest.fixture(scope="module")
 def nnclr(tmp_path_factory) -> Atlas:
     config, runs = config_of("nnclr", 2), tmp_path_factory.mktemp("nnclr")
-    found = snapshots.along(config, runs, PROTOCOLS)
-    return maps.draw_atlas(config, found, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
+    frames = snapshots.along(config, runs, PROTOCOLS)
+    return maps.draw_atlas(config, frames, snapshots.folder_of(config, runs), load(config.data)[0], ("tsne",))
 
 
 # --- watching ---------------------------------------------------------------------------------------------------
 
 
 def test_watching_changes_neither_weights_nor_log(watched, tmp_path):
-    config, runs, found = watched
+    config, runs, frames = watched
     alone = train(config, tmp_path, load(config.data)[0])
-    assert evaluate.digest(alone) == found[-1].weights
+    assert evaluate.digest(alone) == frames[-1].weights
     assert log(tmp_path) == log(snapshots.folder_of(config, runs))
 
 
 def test_a_snapshot_has_the_weights_that_the_next_step_starts_from(watched, tmp_path):
-    config, _, found = watched
+    config, _, frames = watched
     seen = {}
     train(
         config, tmp_path, load(config.data)[0], watch=lambda step, method: seen.update({step: evaluate.digest(method)})
     )
     assert sorted(seen) == list(range(40)), "the end is what is returned"
-    assert [one.step for one in found] == [0, 10, 20, 30, 40] and [one.epoch for one in found] == [0, 1, 2, 3, 4]
-    assert [one.weights for one in found[:-1]] == [seen[step] for step in (0, 10, 20, 30)]
-    assert len({one.weights for one in found}) == 5
+    assert [frame.step for frame in frames] == [0, 10, 20, 30, 40]
+    assert [frame.epoch for frame in frames] == [0, 1, 2, 3, 4]
+    assert [frame.weights for frame in frames[:-1]] == [seen[step] for step in (0, 10, 20, 30)]
+    assert len({frame.weights for frame in frames}) == 5
 
 
 @pytest.mark.parametrize("stop", [12, 21, 39])  # checkpoints at 7, 14, 35: the first two come before a snapshot
@@ -104,22 +105,23 @@ def test_a_resumed_run_neither_loses_nor_repeats_a_snapshot(stop, watched, tmp_p
 
 
 def test_a_snapshot_that_was_lost_is_taken_anew(watched, tmp_path):
-    config, runs, found = watched
+    config, runs, frames = watched
     snapshots.along(config, tmp_path, PROTOCOLS)
     for step in (10, 40):  # one that the run has passed, and its end
         next(snapshots.folder_of(config, tmp_path).glob(f"step-{step:07d}-*")).unlink()
-        assert [one.weights for one in snapshots.along(config, tmp_path, PROTOCOLS)] == [one.weights for one in found]
+        again = snapshots.along(config, tmp_path, PROTOCOLS)
+        assert [frame.weights for frame in again] == [frame.weights for frame in frames]
         assert files(config, tmp_path) == files(config, runs)
 
 
 def test_stored_snapshots_train_nothing(watched):
-    config, runs, found = watched
+    config, runs, frames = watched
 
     def report(step, steps):
         raise AssertionError("a step was taken")
 
     again = snapshots.along(config, runs, PROTOCOLS, report=report)
-    assert [one.pack() for one in again] == [one.pack() for one in found]
+    assert [frame.pack() for frame in again] == [frame.pack() for frame in frames]
 
 
 def test_what_cannot_be_watched_is_said(tmp_path):
@@ -139,11 +141,12 @@ def test_snapshots_are_spread_over_the_run():
 
 
 def test_a_snapshot_holds_what_the_method_made_up(watched):
-    config, _, found = watched
+    config, _, frames = watched
     data = load(config.data)[0]
-    assert (found[0].groups["pseudo"] == -1).all() and "precision" not in found[0].scores
-    assert [one.scores["accepted"] for one in found] == [0, 0.25, 0.5, 0.75, 0.75], "labels the next epoch trains with"
-    late = found[-1]
+    assert (frames[0].groups["pseudo"] == -1).all() and "precision" not in frames[0].scores
+    accepted = [frame.scores["accepted"] for frame in frames]
+    assert accepted == [0, 0.25, 0.5, 0.75, 0.75], "labels the next epoch trains with"
+    late = frames[-1]
     assert np.array_equal(late.groups["class"], data.labels[late.shown]) and late.shown.shape == (160,)
     assert late.scores["accepted"] == pytest.approx((late.groups["pseudo"] >= 0).mean()) == 0.75
     assert late.features.dtype == np.float16 and late.near["class"].shape == (4, 5)
@@ -164,32 +167,32 @@ def test_clusterings_are_measured_as_defined():
     points = torch.eye(3)[label]
     assert snapshots.cluster_scores(points, label, 3, seeds=1)[1]["concentration"] == pytest.approx(1.0)
     x = points + 0.7 * torch.randn(60, 3, generator=g)
-    cluster, found = snapshots.cluster_scores(x, label, 3, seeds=1)
+    cluster, scores = snapshots.cluster_scores(x, label, 3, seeds=1)
     table = np.array([[((label == a) & (cluster == b)).sum().item() for b in range(3)] for a in range(3)]) / 60
     rows, columns = table.sum(1), table.sum(0)
     mutual = sum(p * np.log(p / (rows[a] * columns[b])) for (a, b), p in np.ndenumerate(table) if p)
     entropy = [-sum(p * np.log(p) for p in marginal if p) for marginal in (rows, columns)]
-    assert found["nmi"] == pytest.approx(mutual / np.sqrt(entropy[0] * entropy[1]))
-    assert found["purity"] == pytest.approx(table.max(0).sum())
+    assert scores["nmi"] == pytest.approx(mutual / np.sqrt(entropy[0] * entropy[1]))
+    assert scores["purity"] == pytest.approx(table.max(0).sum())
     within = sum(float((x[cluster == b] - x[cluster == b].mean(0)).square().sum()) for b in range(3))
-    assert found["concentration"] == pytest.approx(1 - within / float((x - x.mean(0)).square().sum()), abs=1e-5)
+    assert scores["concentration"] == pytest.approx(1 - within / float((x - x.mean(0)).square().sum()), abs=1e-5)
 
 
 def test_centroids_are_found_among_the_shown():
     g = torch.Generator().manual_seed(1)
     x = torch.nn.functional.normalize(torch.randn(30, 6, generator=g), dim=1)
     group, shown = torch.randint(-1, 2, (30,), generator=g), torch.arange(0, 30, 2)
-    found = snapshots.near_centroids(x, group, shown, 3)
-    for one in (0, 1):
-        centre = x[group == one].mean(0)
-        assert found[one].tolist() == sorted(range(15), key=lambda place: -float(x[shown[place]] @ centre))[:5]
-    assert found[2].tolist() == [-1] * 5
+    nearest = snapshots.near_centroids(x, group, shown, 3)
+    for cluster in (0, 1):
+        centre = x[group == cluster].mean(0)
+        assert nearest[cluster].tolist() == sorted(range(15), key=lambda place: -float(x[shown[place]] @ centre))[:5]
+    assert nearest[2].tolist() == [-1] * 5
 
 
 def test_neighbours_leave_the_query_out_and_name_images(nnclr):
     for name in ("neighbours", "queued"):
-        found = getattr(nnclr, name)
-        assert found.shape == (3, 4, 5) and not (found == nnclr.queries[None, :, None]).any()
+        neighbours = getattr(nnclr, name)
+        assert neighbours.shape == (3, 4, 5) and not (neighbours == nnclr.queries[None, :, None]).any()
     assert (nnclr.queued[0] == -1).all() and (nnclr.queued[1:] >= 0).any() and (nnclr.neighbours >= 0).all()
 
 
@@ -209,23 +212,23 @@ def drifting(n: int = 120, frames: int = 4, drift: float = 0.1) -> list[np.ndarr
 
 def test_tsne_points_move_and_do_not_jump():
     frames = drifting()
-    found = layouts(frames, "tsne")
-    assert found.shape == (4, 120, 2) and np.array_equal(found, layouts(frames, "tsne"))
+    points = layouts(frames, "tsne")
+    assert points.shape == (4, 120, 2) and np.array_equal(points, layouts(frames, "tsne"))
     alone = []  # maps that know nothing of each other, but are turned to match
     for frame in frames:
         alone.append(align(layouts([frame, frame], "tsne")[0], alone[-1] if alone else None))
-    assert movement(found).mean() < 0.6 * movement(np.stack(alone)).mean()
+    assert movement(points).mean() < 0.6 * movement(np.stack(alone)).mean()
     assert (movement(layouts([frames[0]] * 3, "tsne")) < 0.1).all(), "where nothing changes nothing moves"
-    assert np.sqrt(np.square(found).sum(2).mean(1)) == pytest.approx(1, abs=1e-3)
-    assert min(trust(frame, positions) for frame, positions in zip(frames, found, strict=True)) > 0.85
+    assert np.sqrt(np.square(points).sum(2).mean(1)) == pytest.approx(1, abs=1e-3)
+    assert min(trust(frame, positions) for frame, positions in zip(frames, points, strict=True)) > 0.85
 
 
 def test_umap_points_move_and_do_not_jump(monkeypatch):
     frames = drifting(60, 3)
-    found = layouts(frames, "umap")
-    assert found.shape == (3, 60, 2) and np.array_equal(found, layouts(frames, "umap"))
+    positions = layouts(frames, "umap")
+    assert positions.shape == (3, 60, 2) and np.array_equal(positions, layouts(frames, "umap"))
     monkeypatch.setattr(maps, "PULL", 0.0)
-    assert movement(found).mean() < 0.6 * movement(layouts(frames, "umap")).mean()
+    assert movement(positions).mean() < 0.6 * movement(layouts(frames, "umap")).mean()
 
 
 def test_runs_that_start_alike_have_one_first_map():
@@ -236,9 +239,9 @@ def test_runs_that_start_alike_have_one_first_map():
 
 def test_a_turned_and_mirrored_map_is_turned_back():
     g = np.random.default_rng(2)
-    one = align(g.normal(size=(50, 2)), None)
+    layout = align(g.normal(size=(50, 2)), None)
     turn = np.array([[0.6, 0.8], [0.8, -0.6]])  # a reflection
-    assert align(5 * one @ turn + 3, one) == pytest.approx(one)
+    assert align(5 * layout @ turn + 3, layout) == pytest.approx(layout)
 
 
 def test_trustworthiness_sees_a_map_of_something_else():
@@ -280,17 +283,17 @@ def test_a_damaged_file_is_named(drawn, tmp_path):
 
 
 def test_crosses_stand_at_the_median_of_their_nearest(drawn):
-    found = drawn.centroids("pseudo", "tsne")
-    assert np.isnan(found[0]).all(), "nothing is accepted before the first clustering"
-    (one, *_) = np.flatnonzero((drawn.near["pseudo"][-1] >= 0).all(1))
-    places = drawn.near["pseudo"][-1][one]
-    assert found[-1][one] == pytest.approx(np.median(drawn.maps["tsne"][-1][places], axis=0))
+    crosses = drawn.centroids("pseudo", "tsne")
+    assert np.isnan(crosses[0]).all(), "nothing is accepted before the first clustering"
+    (cluster, *_) = np.flatnonzero((drawn.near["pseudo"][-1] >= 0).all(1))
+    places = drawn.near["pseudo"][-1][cluster]
+    assert crosses[-1][cluster] == pytest.approx(np.median(drawn.maps["tsne"][-1][places], axis=0))
 
 
 def test_groups_that_come_later_are_nobodys_before(watched, drawn):
-    config, runs, found = watched
-    first = replace(found[0], groups={"class": found[0].groups["class"]}, near={"class": found[0].near["class"]})
-    late = maps.draw_atlas(config, [first, *found[1:]], snapshots.folder_of(config, runs), load(config.data)[0], ())
+    config, runs, frames = watched
+    first = replace(frames[0], groups={"class": frames[0].groups["class"]}, near={"class": frames[0].near["class"]})
+    late = maps.draw_atlas(config, [first, *frames[1:]], snapshots.folder_of(config, runs), load(config.data)[0], ())
     assert all(np.array_equal(late.groups[name], drawn.groups[name]) for name in ("class", "pseudo"))
     assert (late.groups["cluster"][0] == -1).all() and (late.near["cluster"][0] == -1).all()
 
@@ -322,17 +325,17 @@ COMMITTED = [path for path in sorted(maps.LEDGER.glob("*/figures/*.npz")) if pat
 def test_committed_atlases_are_of_today_and_end_as_the_ledger_does(path):
     name, _, dataset = path.parts[-3].partition("-")
     arm, _, seed = path.stem.rpartition("-s")
-    found = maps.committed_atlas(arm, on_dataset(profile(name), dataset or None), int(seed))
-    assert found is not None and path.stat().st_size < 300_000
-    beside = path.parent.parent / f"{found.config.name}.json"
+    atlas = maps.committed_atlas(arm, on_dataset(profile(name), dataset or None), int(seed))
+    assert atlas is not None and path.stat().st_size < 300_000
+    beside = path.parent.parent / f"{atlas.config.name}.json"
     if not beside.exists():
         return
     record = json.loads(beside.read_text())
-    here = record["environment"]["device"] == found.about["environment"]["device"]
+    here = record["environment"]["device"] == atlas.about["environment"]["device"]
     for line in record["results"].values():
         if line["evaluation"] in maps.MEASURED:
             for score, value in line["scores"].items():
-                last = found.score(score)[-1]
+                last = atlas.score(score)[-1]
                 assert last == value if here else last == pytest.approx(value, abs=0.03), score
 
 
@@ -412,17 +415,19 @@ def test_panels_of_different_images_are_refused(drawn, nnclr):
 
 @pytest.mark.parametrize("name", evolution.names())
 def test_every_figure_is_transcribed_and_made_of_known_parts(name):
-    made = evolution.DEFINITIONS[name]
-    assert evolution.transcription(made)["id"] == name and made.paper in papers.PAPERS
-    assert set(made.arms) <= set(maps.ARMS) and {arm for arm, *_ in made.panels} in (set(), set(made.arms))
-    assert bool(made.panels) + bool(made.curves) + bool(made.among) == 1
-    assert {colour for _, colour, _ in made.panels} <= {"", *player.COLOURS} and made.first in player.COLOURS
-    assert {score for _, scores in made.curves for score in scores} <= {*evolution.SCORES, *evolution.LOGGED}
-    for arm in made.arms:
+    definition = evolution.DEFINITIONS[name]
+    assert evolution.transcription(definition)["id"] == name and definition.paper in papers.PAPERS
+    arms = set(definition.arms)
+    assert arms <= set(maps.ARMS) and {arm for arm, *_ in definition.panels} in (set(), arms)
+    assert bool(definition.panels) + bool(definition.curves) + bool(definition.among) == 1
+    assert {colour for _, colour, _ in definition.panels} <= {"", *player.COLOURS}
+    assert definition.first in player.COLOURS
+    assert {score for _, scores in definition.curves for score in scores} <= {*evolution.SCORES, *evolution.LOGGED}
+    for arm in definition.arms:
         assert maps.config_of(arm, profile("smoke")).plan.epochs == 3
         assert maps.config_of(arm, profile("cpu")).plan.epochs == profile("cpu").plan.epochs
     page = Path(__file__).parents[2] / "book" / "figures" / f"{name}.md"
-    assert not page.exists() or page.read_text().startswith(f"# {made.title}\n")
+    assert not page.exists() or page.read_text().startswith(f"# {definition.title}\n")
 
 
 def found_of(name: str, **atlases: Atlas) -> evolution.FigureResults:
@@ -430,14 +435,15 @@ def found_of(name: str, **atlases: Atlas) -> evolution.FigureResults:
 
 
 def test_a_page_is_made_of_its_parts(drawn):
-    found = found_of("ifnd_fig3", ifnd=drawn)
-    picture = evolution.picture(found)
+    results = found_of("ifnd_fig3", ifnd=drawn)
+    picture = evolution.picture(results)
     assert 'class="evolution"' in picture.html and "IFND" in picture.text
-    assert "160 of the training images" in str(evolution.caption(found)) and "Figure 3" in str(evolution.caption(found))
-    assert "k-means" in str(evolution.measures(found)) and "--seed 0" in str(evolution.rerun(found))
-    lines = evolution.csv(found).splitlines()
+    caption = str(evolution.caption(results))
+    assert "160 of the training images" in caption and "Figure 3" in caption
+    assert "k-means" in str(evolution.measures(results)) and "--seed 0" in str(evolution.rerun(results))
+    lines = evolution.csv(results).splitlines()
     assert lines[0] == "run,epoch,score,value" and f"ifnd,4,nmi,{drawn.score('nmi')[-1]!r}" in lines
-    assert "epoch 100" in str(evolution.reading(found.definition)), (
+    assert "epoch 100" in str(evolution.reading(results.definition)), (
         "what the paper says in numbers, from its transcription"
     )
 

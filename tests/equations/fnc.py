@@ -50,7 +50,7 @@ def loss(out, batch, state, settings, progress):
     keys = all_keys(out, batch, state)
     total, anchors = 0.0, 0
     for i in range(len(batch["index"])):
-        found = false_negatives(i, keys, batch, settings)
+        false = false_negatives(i, keys, batch, settings)
         for v, view in enumerate(out["z"]):
             anchor = unit(view[i])
             scores = [dot(anchor, vector) / settings["temperature"] for vector, _, _, _ in keys]
@@ -58,9 +58,9 @@ def loss(out, batch, state, settings, progress):
             candidates = {k for k, key in enumerate(keys) if key[2:] != (i, v)}
             positives = {k for k in candidates if keys[k][2] == i}
             if settings["mode"] == "attract":
-                positives |= found
+                positives |= false
             else:
-                candidates -= found
+                candidates -= false
             numerator = sum(scores[k] for k in positives) / len(positives)
             total += log_sum_exp([scores[k] for k in candidates]) - numerator
             anchors += 1

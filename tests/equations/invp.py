@@ -47,13 +47,13 @@ def propagate(graph, i, hops):
     """N(i): the images within `hops` steps of i along the known edges (breadth first), without i."""
     reached, frontier = {i}, [i]
     for _ in range(hops):
-        found = []
+        layer = []
         for node in frontier:
             for j in graph[node]:
                 if j >= 0 and j not in reached:
                     reached.add(j)
-                    found.append(j)
-        frontier = found
+                    layer.append(j)
+        frontier = layer
     return reached - {i}
 
 

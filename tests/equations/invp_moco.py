@@ -68,12 +68,12 @@ def after(out, batch, state, settings, progress) -> dict:
     k = settings["n_neighbours"]
     for row, i in zip(out["z"][0], batch["index"], strict=True):
         anchor = unit(row)
-        found = []
+        neighbours = []
         # The distinct images of the nearest rows, nearest first; random rows and the own image are passed over.
         for r in sorted(range(len(entries)), key=lambda r: -dot(anchor, entries[r])):
-            if image[r] >= 0 and image[r] != i and image[r] not in found:
-                found.append(image[r])
-        graph[i] = (found + [-1] * k)[:k]
+            if image[r] >= 0 and image[r] != i and image[r] not in neighbours:
+                neighbours.append(image[r])
+        graph[i] = (neighbours + [-1] * k)[:k]
     return {**pushed(state, out["t"][1], batch["index"]), "graph.neighbours": graph}
 
 

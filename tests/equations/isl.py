@@ -65,7 +65,7 @@ def written(state, index, settings):
     """Which bank rows an image has been put in, where mining asks for it."""
     if settings["mine_from"] == "all":
         return {}
-    return {"written": [known or i in index for i, known in enumerate(state["written"])]}
+    return {"written": [before or i in index for i, before in enumerate(state["written"])]}
 
 
 def cross_entropy(scores, target):

@@ -60,8 +60,8 @@ def loss(z, p, query, index, state, settings, label=None, chosen=None, support=N
         if settings["positive"] in ("view", "detached"):
             nn = [unit(vector) for vector in query[v]]
         else:
-            found = stand_ins(v, query, index, state, settings, label, chosen, support, support_index)
-            nn = [vector for vector, _ in found]
+            pairs = stand_ins(v, query, index, state, settings, label, chosen, support, support_index)
+            nn = [vector for vector, _ in pairs]
         for w in [w for w in range(len(p)) if w != v]:
             # Algorithm 1: logits = nn @ p.T / temperature, labels = range(n).
             logits = [[dot(a, unit(k)) / settings["temperature"] for k in p[w]] for a in nn]
@@ -80,8 +80,8 @@ def mined(query, index, state, settings, label=None, chosen=None, support=None, 
         return None
     out = []
     for v in sources(settings):
-        found = stand_ins(v, query, index, state, settings, label, chosen, support, support_index)
-        out += [image for _, image in found]
+        pairs = stand_ins(v, query, index, state, settings, label, chosen, support, support_index)
+        out += [image for _, image in pairs]
     return out
 
 

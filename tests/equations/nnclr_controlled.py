@@ -29,8 +29,11 @@ def stand_in(anchor, i, batch, state, settings, drawn):
     """The row of the queue that stands in for anchor i."""
     decides, order = drawn[0][i], drawn[1][i]
     entries, labels = state["queue.entries"], state["queue.label"]
-    rows = [r for r in range(len(entries))
-            if not (settings["exclude_self"] and state["queue.index"][r] == batch["index"][i])]  # fmt: skip
+    rows = [
+        r
+        for r in range(len(entries))
+        if not (settings["exclude_self"] and state["queue.index"][r] == batch["index"][i])
+    ]
     is_right = decides < settings["right_share"]
     own = batch["label"][i]
     kind = [r for r in rows if (labels[r] == own if is_right else labels[r] not in (own, -1))]

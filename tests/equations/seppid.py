@@ -7,13 +7,13 @@ from tests.equations.plain import dot, unit
 
 def pairs(vectors, chosen, low, high):
     """Alg. 1 as unordered pairs: all i < j among the chosen images with low <= cos <= high."""
-    found = []
+    similar = []
     images = sorted(set(chosen))
     for a, i in enumerate(images):
         for j in images[a + 1 :]:
             if low <= dot(unit(vectors[i]), unit(vectors[j])) <= high:
-                found.append((i, j))
-    return sorted(found)
+                similar.append((i, j))
+    return sorted(similar)
 
 
 def weights(is_pair, n_images, n_pairs, weight):

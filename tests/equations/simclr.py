@@ -25,6 +25,6 @@ def loss(z: list[list[list[float]]], index: list[int], temperature: float, **set
     return total / len(keys)
 
 
-def after(state: dict, **given) -> dict:
+def after(state: dict, **arguments) -> dict:
     """SimCLR keeps no memory."""
     return {}

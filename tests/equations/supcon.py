@@ -32,6 +32,6 @@ def loss(z, label: list[int], temperature, base_temperature=None, **settings) ->
     return mean * temperature / base_temperature
 
 
-def after(state: dict, **given) -> dict:
+def after(state: dict, **arguments) -> dict:
     """SupCon keeps no memory."""
     return {}

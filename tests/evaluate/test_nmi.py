@@ -54,21 +54,21 @@ def test_the_entropies_are_joined_by_their_geometric_mean():
 
 
 def test_limits():
-    label, one = drawn(60, 4, 0), torch.zeros(60, dtype=torch.int64)
+    label, constant = drawn(60, 4, 0), torch.zeros(60, dtype=torch.int64)
     assert normalised_mutual_information(label, label) == pytest.approx(1)
-    assert normalised_mutual_information(label, one) == 0 == normalised_mutual_information(one, label)
-    assert normalised_mutual_information(one, one) == 0
+    assert normalised_mutual_information(label, constant) == 0 == normalised_mutual_information(constant, label)
+    assert normalised_mutual_information(constant, constant) == 0
     grid = torch.tensor(list(itertools.product(range(3), range(5)))).T
     assert normalised_mutual_information(*grid) == pytest.approx(0, abs=1e-12), "independent"
 
 
 def test_names_of_classes_and_clusters_do_not_matter():
     label, group = drawn(80, 5, 0), drawn(80, 6, 1)
-    found = normalised_mutual_information(label, group)
+    value = normalised_mutual_information(label, group)
     order = torch.randperm(80, generator=torch.Generator().manual_seed(4))
-    assert normalised_mutual_information(4 - label, (group * 5 + 2) % 6 + 100) == pytest.approx(found)
-    assert normalised_mutual_information(group, label) == pytest.approx(found)
-    assert normalised_mutual_information(label[order], group[order]) == pytest.approx(found)
+    assert normalised_mutual_information(4 - label, (group * 5 + 2) % 6 + 100) == pytest.approx(value)
+    assert normalised_mutual_information(group, label) == pytest.approx(value)
+    assert normalised_mutual_information(label[order], group[order]) == pytest.approx(value)
 
 
 def test_classes_far_apart_are_found_and_labels_dealt_anew_are_not():
@@ -89,28 +89,28 @@ def test_images_that_all_look_alike_tell_nothing():
 def test_as_many_clusters_as_classes_on_unit_features_of_the_training_images(monkeypatch):
     asked = []
 
-    def watched(x, k, *given):
-        asked.append((x, k, *given))
-        return kmeans(x, k, *given)
+    def watched(x, k, *arguments):
+        asked.append((x, k, *arguments))
+        return kmeans(x, k, *arguments)
 
     monkeypatch.setattr(nmi, "kmeans", watched)
     train, test = blobs(90, 5, 0.5), blobs(40, 7, 0.5, seed=1)
-    found = evaluate.run("nmi", train, test, {"runs": 4, "iterations": 7}, seed=3)
+    scores = evaluate.run("nmi", train, test, {"runs": 4, "iterations": 7}, seed=3)
     assert len({seed for _, _, seed, _ in asked}) == len(asked) == 4, "other rows to start from in every run"
     assert all(torch.equal(x, unit(train.x)) and (k, n) == (5, 7) for x, k, _, n in asked)
-    values = [plain(train.y.tolist(), kmeans(*given)[0].tolist()) for given in asked]
-    assert found["nmi"] == pytest.approx(sum(values) / 4) and found["nmi_std"] == pytest.approx(
+    values = [plain(train.y.tolist(), kmeans(*call)[0].tolist()) for call in asked]
+    assert scores["nmi"] == pytest.approx(sum(values) / 4) and scores["nmi_std"] == pytest.approx(
         statistics.stdev(values)
     )
-    assert found["nmi_std"] > 0
+    assert scores["nmi_std"] > 0
 
 
 def test_lengths_of_features_do_not_matter_and_one_run_has_no_spread():
     train = blobs(90, 4, 1.0)
     longer = Features(train.x * torch.rand(90, 1, generator=torch.Generator().manual_seed(0)).add(0.5), train.y)
-    found = evaluate.run("nmi", train, train, {"runs": 1})
-    assert evaluate.run("nmi", longer, train, {"runs": 1})["nmi"] == pytest.approx(found["nmi"], abs=1e-6)
-    assert found["nmi_std"] == 0
+    scores = evaluate.run("nmi", train, train, {"runs": 1})
+    assert evaluate.run("nmi", longer, train, {"runs": 1})["nmi"] == pytest.approx(scores["nmi"], abs=1e-6)
+    assert scores["nmi_std"] == 0
 
 
 def test_what_cannot_be_measured_is_one_clear_error():

@@ -26,9 +26,10 @@ def blobs(n: int, classes: int = 4, width: int = 8, apart: float = 1.0, seed: in
     return Features(centres[y] + torch.randn(n, width, generator=g), y)
 
 
-def permuted(given: Features, seed: int = 5) -> Features:
+def permuted(features: Features, seed: int = 5) -> Features:
     """The same images with their labels dealt out again."""
-    return Features(given.x, given.y[torch.randperm(len(given.y), generator=torch.Generator().manual_seed(seed))])
+    order = torch.randperm(len(features.y), generator=torch.Generator().manual_seed(seed))
+    return Features(features.x, features.y[order])
 
 
 # --- nearest neighbours -----------------------------------------------------------------------------------------
@@ -42,8 +43,8 @@ def plain_votes(train: Features, query, k: int, temperature: float, classes: int
         return sum(i * j for i, j in zip(p, q, strict=True)) / math.sqrt(sum(i * i for i in p) * sum(j * j for j in q))
 
     out = []
-    for one in asked:
-        near = sorted(((cosine(one, row), label) for row, label in zip(rows, y, strict=True)), reverse=True)[:k]
+    for point in asked:
+        near = sorted(((cosine(point, row), label) for row, label in zip(rows, y, strict=True)), reverse=True)[:k]
         total = [0.0] * classes
         for value, label in near:
             total[label] += math.exp(value / temperature)
@@ -55,10 +56,10 @@ def plain_votes(train: Features, query, k: int, temperature: float, classes: int
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
 def test_votes_against_plain_python(k, temperature):
     train, query = blobs(60, apart=0.3), blobs(25, apart=0.3, seed=1).x
-    found = knn.votes(train, query, k, temperature, 4).double()
+    votes = knn.votes(train, query, k, temperature, 4).double()
     plain = torch.tensor(plain_votes(train, query, k, temperature, 4), dtype=torch.float64)
-    assert (found / found.sum(1, keepdim=True)).allclose(plain / plain.sum(1, keepdim=True), atol=1e-5)
-    assert torch.equal(found.argmax(1), plain.argmax(1))
+    assert (votes / votes.sum(1, keepdim=True)).allclose(plain / plain.sum(1, keepdim=True), atol=1e-5)
+    assert torch.equal(votes.argmax(1), plain.argmax(1))
 
 
 def test_votes_do_not_depend_on_how_the_queries_are_cut():
@@ -70,8 +71,8 @@ def test_votes_do_not_depend_on_the_lengths_of_features():
     train, query = blobs(40), blobs(23, seed=1).x
     g = torch.Generator().manual_seed(2)
     longer = Features(train.x * torch.rand(40, 1, generator=g).add(0.1), train.y)
-    found = knn.votes(longer, query * 7, 5, 0.07, 4)
-    assert found.allclose(knn.votes(train, query, 5, 0.07, 4), rtol=1e-4)
+    votes = knn.votes(longer, query * 7, 5, 0.07, 4)
+    assert votes.allclose(knn.votes(train, query, 5, 0.07, 4), rtol=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 5, 50])
@@ -84,8 +85,8 @@ def test_knn_against_scikit_learn(k):
     other = KNeighborsClassifier(k, metric="cosine", algorithm="brute", weights=weights)
     other.fit(train.x.double().numpy(), train.y.numpy())
     chance = torch.from_numpy(other.predict_proba(test.x.double().numpy()))
-    found = knn.votes(train, test.x, k, 0.07, 7)
-    assert (found / found.sum(1, keepdim=True)).double().allclose(chance, atol=1e-5)
+    votes = knn.votes(train, test.x, k, 0.07, 7)
+    assert (votes / votes.sum(1, keepdim=True)).double().allclose(chance, atol=1e-5)
     score = evaluate.run("knn", train, test, {"k": k})["knn_top1"]
     assert score == pytest.approx(other.score(test.x.double().numpy(), test.y.numpy()), abs=1e-6)
     assert 0.3 < score < 0.95, "neither trivial nor chance"
@@ -100,26 +101,26 @@ def test_k_beyond_the_set_is_the_whole_set():
 def test_seven_samples():
     train, test = blobs(7, classes=3, apart=5), blobs(7, classes=3, apart=5, seed=1)
     plain = torch.tensor(plain_votes(train, test.x, 7, 0.07, 3)).argmax(1)
-    found = evaluate.run("knn", train, test)
-    assert found["knn_top1"] == pytest.approx((plain == test.y).double().mean().item())
-    assert set(found) == {"knn_top1", "neighbour_match"}
+    scores = evaluate.run("knn", train, test)
+    assert scores["knn_top1"] == pytest.approx((plain == test.y).double().mean().item())
+    assert set(scores) == {"knn_top1", "neighbour_match"}
 
 
 @pytest.mark.parametrize("classes, top5", [(2, False), (5, False), (6, True), (12, True)])
 def test_top_5_only_where_there_are_more_than_five_classes(classes, top5):
     train, test = blobs(10 * classes, classes, apart=0.5), blobs(10 * classes, classes, apart=0.5, seed=1)
     settings = {"knn": {}, "linear": {"iterations": 5}, "linear_sgd": {"epochs": 2}, "few": {"draws": 2}}
-    for name, given in settings.items():
-        found = evaluate.run(name, train, test, given)
-        five = [key for key in found if key.endswith("_top5")]
+    for name, sets in settings.items():
+        scores = evaluate.run(name, train, test, sets)
+        five = [key for key in scores if key.endswith("_top5")]
         assert len(five) == top5, name
-        assert all(found[key.replace("top5", "top1")] < found[key] <= 1 for key in five)
+        assert all(scores[key.replace("top5", "top1")] < scores[key] <= 1 for key in five)
 
 
 def test_top_k_by_hand():
     score = torch.tensor([[6.0, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1]])
-    found = knn.topk_accuracy(score, torch.tensor([0, 4, 5, 1]))
-    assert found == {"top1": 0.25, "top5": 0.75}
+    accuracy = knn.topk_accuracy(score, torch.tensor([0, 4, 5, 1]))
+    assert accuracy == {"top1": 0.25, "top5": 0.75}
     assert knn.topk_accuracy(score[:, :5], torch.tensor([0, 4, 3, 1])) == {"top1": 0.25}
 
 
@@ -145,19 +146,22 @@ def test_a_low_temperature_is_the_nearest_neighbour(temperature):
     top2 = (nn.functional.normalize(query) @ nn.functional.normalize(train.x).T).topk(2, dim=1)
     clear = top2.values[:, 0] - top2.values[:, 1] > 5 * temperature  # the second cannot outvote the first
     clear |= train.y[top2.indices[:, 0]] == train.y[top2.indices[:, 1]]
-    found = knn.votes(train, query, 2, temperature, 4).argmax(1)
+    label = knn.votes(train, query, 2, temperature, 4).argmax(1)
     assert clear.sum() > 20
-    assert torch.equal(found[clear], train.y[top2.indices[clear, 0]])
+    assert torch.equal(label[clear], train.y[top2.indices[clear, 0]])
 
 
-@pytest.mark.parametrize("given, message", [
-    ({"k": 0}, "evaluate.knn: k must be >= 1, got 0"),
-    ({"temperature": 0.0}, "evaluate.knn: temperature must be > 0"),
-    ({"temperature": -1.0}, "evaluate.knn: temperature must be > 0"),
-])  # fmt: skip
-def test_knn_refuses(given, message):
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"k": 0}, "evaluate.knn: k must be >= 1, got 0"),
+        ({"temperature": 0.0}, "evaluate.knn: temperature must be > 0"),
+        ({"temperature": -1.0}, "evaluate.knn: temperature must be > 0"),
+    ],
+)
+def test_knn_refuses(settings, message):
     with pytest.raises(ValueError, match=message):
-        evaluate.run("knn", blobs(20), blobs(20), given)
+        evaluate.run("knn", blobs(20), blobs(20), settings)
 
 
 @pytest.mark.parametrize("n, classes", [(2, 2), (7, 3), (200, 4)])
@@ -165,11 +169,11 @@ def test_neighbour_match_against_plain_python(n, classes):
     train = blobs(n, classes, apart=0.6)
     rows = train.x.double().tolist()
     hits = 0
-    for i, one in enumerate(rows):
+    for i, anchor in enumerate(rows):
         best, place = -2.0, None
         for j, other in enumerate(rows):
             if j != i:
-                value = np.dot(one, other) / (np.linalg.norm(one) * np.linalg.norm(other))
+                value = np.dot(anchor, other) / (np.linalg.norm(anchor) * np.linalg.norm(other))
                 best, place = (value, j) if value > best else (best, place)
         hits += int(train.y[place] == train.y[i])
     assert knn.neighbour_match(train) == pytest.approx(hits / n)
@@ -221,10 +225,10 @@ def test_the_probe_minimises_what_scikit_learn_minimises(penalty, apart):
 def test_a_warm_start_ends_in_the_same_minimum():
     train = blobs(240, classes=5, apart=0.5)
     start = linear.fit(train.x, train.y, 5, 1e-1, 200)
-    kept = start.clone()
+    copy_of_start = start.clone()
     warm = linear.fit(train.x, train.y, 5, 1e-3, 200, start)
     cold = linear.fit(train.x, train.y, 5, 1e-3, 200)
-    assert torch.equal(start, kept), "the start is left as it was"
+    assert torch.equal(start, copy_of_start), "the start is left as it was"
     assert objective(train.x, train.y, warm, 1e-3) == pytest.approx(objective(train.x, train.y, cold, 1e-3), rel=1e-4)
 
 
@@ -245,10 +249,10 @@ def test_the_whole_probe_against_scikit_learn():
     penalties = (1.0, 1e-1, 1e-2, 1e-3)
     by_penalty = {p: other(rest, p).score(x[held], y[held]) for p in penalties}
     best = max(by_penalty.items(), key=lambda pair: (pair[1], pair[0]))
-    found = evaluate.run("linear", train, test, {"penalties": penalties, "iterations": 300}, seed=3)
+    scores = evaluate.run("linear", train, test, {"penalties": penalties, "iterations": 300}, seed=3)
     assert len(set(by_penalty.values())) > 1, "the penalty matters here"
-    assert (found["linear_penalty"], found["linear_held_out"]) == (best[0], pytest.approx(best[1]))
-    assert found["linear_top1"] == pytest.approx(other(order, best[0]).score(x_test, test.y.numpy()), abs=0.0051)
+    assert (scores["linear_penalty"], scores["linear_held_out"]) == (best[0], pytest.approx(best[1]))
+    assert scores["linear_top1"] == pytest.approx(other(order, best[0]).score(x_test, test.y.numpy()), abs=0.0051)
 
 
 @pytest.mark.parametrize(
@@ -256,13 +260,13 @@ def test_the_whole_probe_against_scikit_learn():
 )
 def test_the_test_split_chooses_nothing(name, chosen):
     train, test = blobs(200, apart=0.4), blobs(200, apart=0.4, seed=1)
-    given = {"linear_sgd": {"epochs": 10}}.get(name)
-    honest = evaluate.run(name, train, test, given)
+    settings = {"linear_sgd": {"epochs": 10}}.get(name)
+    honest = evaluate.run(name, train, test, settings)
     for other in (permuted(test), Features(test.x.flip(0) * 100, test.y)):
-        found = evaluate.run(name, train, other, given)
-        assert {key: found[key] for key in chosen} == {key: honest[key] for key in chosen}
-        score = next(key for key in found if key.endswith("top1"))
-        assert found[score] != honest[score], "the score alone follows the test split"
+        scores = evaluate.run(name, train, other, settings)
+        assert {key: scores[key] for key in chosen} == {key: honest[key] for key in chosen}
+        score = next(key for key in scores if key.endswith("top1"))
+        assert scores[score] != honest[score], "the score alone follows the test split"
 
 
 def test_the_held_out_rows_choose_and_do_not_train(monkeypatch):
@@ -270,9 +274,9 @@ def test_the_held_out_rows_choose_and_do_not_train(monkeypatch):
     sizes = []
     fit = linear.fit
 
-    def watched(x, y, *given):
+    def watched(x, y, *arguments):
         sizes.append(len(x))
-        return fit(x, y, *given)
+        return fit(x, y, *arguments)
 
     monkeypatch.setattr(linear, "fit", watched)
     evaluate.run("linear", train, test, {"held_out": 0.3})
@@ -281,8 +285,8 @@ def test_the_held_out_rows_choose_and_do_not_train(monkeypatch):
 
 def test_ties_go_to_the_stronger_penalty():
     train, test = blobs(100, apart=20), blobs(40, apart=20, seed=1)
-    found = evaluate.run("linear", train, test, {"penalties": (1e-4, 1e-2, 1e-3)})
-    assert (found["linear_held_out"], found["linear_penalty"]) == (1.0, 1e-2)
+    scores = evaluate.run("linear", train, test, {"penalties": (1e-4, 1e-2, 1e-3)})
+    assert (scores["linear_held_out"], scores["linear_penalty"]) == (1.0, 1e-2)
 
 
 def test_standardised_by_train_alone():
@@ -295,33 +299,33 @@ def test_standardised_by_train_alone():
 @pytest.mark.parametrize("name", ["linear", "linear_sgd", "few"])
 def test_constant_features_change_nothing(name):
     train, test = blobs(120), blobs(80, seed=1)
-    given = {"linear_sgd": {"epochs": 5}, "few": {"draws": 3}}.get(name)
+    settings = {"linear_sgd": {"epochs": 5}, "few": {"draws": 3}}.get(name)
     wide = [
         Features(torch.cat([split.x, torch.full((len(split.x), 2), value)], 1), split.y)
         for split, value in ((train, 3.7), (test, 8.1))
     ]
     x, x_test = linear.standardise(*wide)
     assert (x[:, 8:] == 0).all() and (x_test[:, 8:] == 0).all()
-    plain, found = evaluate.run(name, train, test, given), evaluate.run(name, *wide, given)
-    assert found == pytest.approx(plain, abs=0.026)
+    plain, scores = evaluate.run(name, train, test, settings), evaluate.run(name, *wide, settings)
+    assert scores == pytest.approx(plain, abs=0.026)
 
 
 @pytest.mark.parametrize("name", OF_FEATURES)
 def test_all_features_constant_is_chance_and_finite(name):
     train, test = blobs(60), blobs(60, seed=1)
-    given = {"linear_sgd": {"epochs": 3}, "few": {"draws": 2}}.get(name)
-    found = evaluate.run(name, *(Features(torch.ones(60, 8), split.y) for split in (train, test)), given)
-    assert all(math.isfinite(value) for value in found.values())
-    assert all(value == pytest.approx(0.25, abs=0.02) for key, value in found.items() if key.endswith("top1"))
+    settings = {"linear_sgd": {"epochs": 3}, "few": {"draws": 2}}.get(name)
+    scores = evaluate.run(name, *(Features(torch.ones(60, 8), split.y) for split in (train, test)), settings)
+    assert all(math.isfinite(value) for value in scores.values())
+    assert all(value == pytest.approx(0.25, abs=0.02) for key, value in scores.items() if key.endswith("top1"))
 
 
 @pytest.mark.parametrize("name", OF_FEATURES)
 def test_few_samples(name):
     train, test = blobs(7, classes=3, apart=6), blobs(21, classes=3, apart=6, seed=1)
-    given = {"few": {"per_class": 2}, "knn": {"k": 1}}.get(name)
-    found = evaluate.run(name, train, test, given)
-    assert all(math.isfinite(value) for value in found.values())
-    assert all(value > 0.8 for key, value in found.items() if key.endswith("_top1"))
+    settings = {"few": {"per_class": 2}, "knn": {"k": 1}}.get(name)
+    scores = evaluate.run(name, train, test, settings)
+    assert all(math.isfinite(value) for value in scores.values())
+    assert all(value > 0.8 for key, value in scores.items() if key.endswith("_top1"))
 
 
 @pytest.mark.parametrize("name", ["linear", "linear_sgd"])
@@ -345,14 +349,14 @@ def test_sgd_reaches_the_minimum_where_the_task_is_easy():
 
 def test_sgd_chooses_the_rate_that_held_out_rows_like_best():
     train, test = blobs(300, apart=1.5), blobs(200, apart=1.5, seed=1)
-    found = evaluate.run("linear_sgd", train, test, {"rates": (1e-9, 0.3, 1e-8), "epochs": 10})
-    assert found["linear_rate"] == 0.3
+    scores = evaluate.run("linear_sgd", train, test, {"rates": (1e-9, 0.3, 1e-8), "epochs": 10})
+    assert scores["linear_rate"] == 0.3
 
 
 def test_sgd_fit_against_a_plain_loop():
     train = blobs(50, classes=3)
     settings = linear_sgd.Protocol(epochs=4, batch_size=16, momentum=0.9)
-    found = linear_sgd.fit(train.x, train.y, 3, 0.5, settings, seed=7)
+    weights = linear_sgd.fit(train.x, train.y, 3, 0.5, settings, seed=7)
     x, y = torch.cat([train.x, torch.ones(50, 1)], 1).double().numpy(), np.eye(3)[train.y.numpy()]
     g = torch.Generator().manual_seed(7)
     w, speed, step = np.zeros((3, 9)), np.zeros((3, 9)), 0
@@ -365,7 +369,7 @@ def test_sgd_fit_against_a_plain_loop():
             speed = 0.9 * speed + (chance - y[rows]).T @ x[rows] / 16
             w = w - 0.5 * 0.5 * (1 + math.cos(math.pi * step / 12)) * speed
             step += 1
-    assert np.allclose(found.numpy(), w, atol=1e-4)
+    assert np.allclose(weights.numpy(), w, atol=1e-4)
 
 
 # --- few labels -------------------------------------------------------------------------------------------------
@@ -377,9 +381,9 @@ def fits(monkeypatch):
     seen = []
     fit = few.fit
 
-    def watched(x, y, *given):
+    def watched(x, y, *arguments):
         seen.append((x, y))
-        return fit(x, y, *given)
+        return fit(x, y, *arguments)
 
     monkeypatch.setattr(few, "fit", watched)
     return seen
@@ -410,14 +414,14 @@ def test_few_draws_reach_every_image(fits):
 
 def test_few_means_and_deviation_over_draws(fits):
     train, test = blobs(80, apart=0.5), blobs(100, apart=0.5, seed=1)
-    found = evaluate.run("few", train, test, {"per_class": 2, "draws": 5})
+    scores = evaluate.run("few", train, test, {"per_class": 2, "draws": 5})
     _, x_test = linear.standardise(train, test)
     each = []
     for x, y in list(fits):
         w = linear.fit(x, y, 4, few.Protocol().penalty, few.Protocol().iterations)
         each.append((linear.predict(x_test, w).argmax(1) == test.y).double().mean().item())
-    assert found["few_top1"] == pytest.approx(np.mean(each), abs=1e-6)
-    assert found["few_std"] == pytest.approx(np.std(each, ddof=1), abs=1e-6) and found["few_std"] > 0
+    assert scores["few_top1"] == pytest.approx(np.mean(each), abs=1e-6)
+    assert scores["few_std"] == pytest.approx(np.std(each, ddof=1), abs=1e-6) and scores["few_std"] > 0
     assert evaluate.run("few", train, test, {"draws": 1})["few_std"] == 0
 
 
@@ -455,14 +459,14 @@ def test_names():
 @pytest.mark.parametrize("name", OF_FEATURES)
 def test_every_evaluation_repeats_and_leaves_the_global_random_numbers_alone(name):
     train, test = blobs(100, apart=0.4), blobs(100, apart=0.4, seed=1)
-    kept = [train.x.clone(), train.y.clone(), test.x.clone(), test.y.clone()]
+    copies = [train.x.clone(), train.y.clone(), test.x.clone(), test.y.clone()]
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = evaluate.run(name, train, test, SHORT[name], seed=4)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     assert evaluate.run(name, train, test, SHORT[name], seed=4) == first
-    assert all(torch.equal(a, b) for a, b in zip(kept, (train.x, train.y, test.x, test.y), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(copies, (train.x, train.y, test.x, test.y), strict=True))
     assert all(isinstance(value, float) for value in first.values())
     assert all(0 <= value <= 1 for value in first.values())
 
@@ -474,7 +478,7 @@ def test_the_seed_is_that_of_the_evaluations_own_draws(name):
 
 
 def test_an_evaluation_that_draws_global_random_numbers_leaves_none_drawn(monkeypatch):
-    monkeypatch.setattr(knn, "scores", lambda *given: {"drawn": torch.rand(3).sum().item()})
+    monkeypatch.setattr(knn, "scores", lambda *arguments: {"drawn": torch.rand(3).sum().item()})
     before = torch.get_rng_state()
     evaluate.run("knn", blobs(8), blobs(8))
     assert torch.equal(torch.get_rng_state(), before)
@@ -545,12 +549,12 @@ class Drifting(nn.Module):
 
 def test_features_are_the_encoders_outputs_in_order():
     net, data = nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), images(1030, side=2)  # more than one batch
-    found = evaluate.features(net, data, NORMALISE)
+    features = evaluate.features(net, data, NORMALISE)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in NORMALISE)
     with torch.no_grad():
-        one = torch.stack([net(((image.float() / 255 - mean) / std)[None])[0] for image in data.images])
-    assert found.x.allclose(one, atol=1e-5) and torch.equal(found.y, data.labels)
-    assert found.x.dtype == torch.float32 and not found.x.requires_grad
+        expected = torch.stack([net(((image.float() / 255 - mean) / std)[None])[0] for image in data.images])
+    assert features.x.allclose(expected, atol=1e-5) and torch.equal(features.y, data.labels)
+    assert features.x.dtype == torch.float32 and not features.x.requires_grad
 
 
 def test_batch_norm_runs_on_its_stored_statistics_and_dropout_is_off():
@@ -559,9 +563,9 @@ def test_batch_norm_runs_on_its_stored_statistics_and_dropout_is_off():
         net[1].running_mean += 0.3
         net[1].running_var *= 4
     before = evaluate.digest(net)
-    found = evaluate.features(net, data, NORMALISE)
+    features = evaluate.features(net, data, NORMALISE)
     part = evaluate.features(net, Dataset("two", data.images[:2], data.labels[:2], data.class_names), NORMALISE)
-    assert found.x[:2].allclose(part.x, atol=1e-5), "an image's features do not depend on the others"
+    assert features.x[:2].allclose(part.x, atol=1e-5), "an image's features do not depend on the others"
     assert evaluate.digest(net) == before and int(net[1].num_batches_tracked) == 0
 
 
@@ -600,20 +604,20 @@ def test_the_digest_sees_every_value_and_its_name():
     first = evaluate.digest(net)
     assert evaluate.digest(encoder()) == first and len(first) == 64
     for name, tensor in net.state_dict().items():
-        kept = tensor.clone()
+        copy_of_tensor = tensor.clone()
         tensor.view(-1)[-1] += 1
         assert evaluate.digest(net) != first, name
-        tensor.copy_(kept)
+        tensor.copy_(copy_of_tensor)
     assert evaluate.digest(net) == first
     assert evaluate.digest(nn.ModuleDict({"other": net})) != evaluate.digest(nn.ModuleDict({"net": net}))
 
 
 def test_pixels_are_the_images_themselves():
     data = images(5)
-    found = evaluate.pixels(data)
-    assert found.x.shape == (5, 108) and found.x.min() >= -0.5 and found.x.max() <= 0.5
-    assert found.x[3, 40].item() == pytest.approx(int(data.images[3].flatten()[40]) / 255 - 0.5, abs=1e-6)
-    assert torch.equal(found.y, data.labels)
+    features = evaluate.pixels(data)
+    assert features.x.shape == (5, 108) and features.x.min() >= -0.5 and features.x.max() <= 0.5
+    assert features.x[3, 40].item() == pytest.approx(int(data.images[3].flatten()[40]) / 255 - 0.5, abs=1e-6)
+    assert torch.equal(features.y, data.labels)
 
 
 def test_no_evaluation_warns():

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 EVERY = [starter_notebooks.of_table(name) for name in tables.names()] + [
     starter_notebooks.of_method(name) for name in methods.names()
 ]
-FITTING = [one for one in EVERY if one.source == "change"]
+FITTING = [ready for ready in EVERY if ready.source == "change"]
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,14 @@ def parameters(text: str) -> dict:
     return {line.targets[0].id: ast.literal_eval(line.value) for line in tree.body}
 
 
+def groups_of(method, parameter, values, seeds=1, **start):
+    return compare.runs_of(method, parameter, values, seeds, compare.Start(**start))
+
+
 def tasks(ready):
-    given = parameters(starter_notebooks.notebook(ready))
-    order = ("method", "parameter", "values", "profile", "seeds", "dataset", "root", "changes")
-    return compare.runs_of(*(given[name] for name in order))
+    chosen = parameters(starter_notebooks.notebook(ready))
+    names = ("method", "parameter", "values", "profile", "seeds", "dataset", "root", "changes")
+    return groups_of(**{name: chosen[name] for name in names})
 
 
 # --- every table, every method --------------------------------------------------------------------------------------
@@ -64,26 +68,26 @@ def test_a_notebook_is_small_normalised_and_at_smoke_scale(ready):
 
 @pytest.mark.parametrize("ready", FITTING, ids=named)
 def test_its_parameters_build_runs_that_differ(ready):
-    made = tasks(ready)
-    assert 2 <= len(made) <= 3 and all(len(group) == 1 for group in made.values())
-    assert len({group[0].name for group in made.values()}) == len(made)
+    groups = tasks(ready)
+    assert 2 <= len(groups) <= 3 and all(len(group) == 1 for group in groups.values())
+    assert len({group[0].name for group in groups.values()}) == len(groups)
 
 
-@pytest.mark.parametrize("ready", [one for one in FITTING if one.kind == "table"], ids=named)
+@pytest.mark.parametrize("ready", [ready for ready in FITTING if ready.kind == "table"], ids=named)
 def test_its_runs_are_the_tables_own_at_smoke_scale(ready):
-    known = {run.name for run in plan_table(ready.id, "smoke", 1).runs}
-    assert {group[0].name for group in tasks(ready).values()} <= known
+    own = {run.name for run in plan_table(ready.id, "smoke", 1).runs}
+    assert {group[0].name for group in tasks(ready).values()} <= own
 
 
-@pytest.mark.parametrize("ready", [one for one in EVERY if one.source != "change"], ids=named)
+@pytest.mark.parametrize("ready", [ready for ready in EVERY if ready.source != "change"], ids=named)
 def test_a_table_that_does_not_fit_gets_its_own_notebook(ready):
-    given = ready.parameters
+    chosen = ready.parameters
     assert ready.kind == "table" and ready.source == tables.definition(ready.id).notebook
-    assert plan_table(given["table"], given["profile"], given["seeds"], given["dataset"]).runs
+    assert plan_table(chosen["table"], chosen["profile"], chosen["seeds"], chosen["dataset"]).runs
 
 
 def test_most_tables_fit_and_vary_what_they_are_about():
-    fitting = {one.id: one.parameters for one in FITTING if one.kind == "table"}
+    fitting = {ready.id: ready.parameters for ready in FITTING if ready.kind == "table"}
     assert set(tables.names()) - set(fitting) == {"all_methods", "nnclr_overhead"}
     assert fitting["nnclr_queue"]["parameter"] == "settings.queue_size" and len(fitting["nnclr_queue"]["values"]) == 3
     assert fitting["nnclr_batch"]["parameter"] == ["plan.batch_size", "plan.lr"]
@@ -101,35 +105,35 @@ def test_a_method_takes_what_a_table_varies_for_it_else_a_setting_of_its_own():
 
 
 def test_file_names_are_told_apart():
-    assert len({one.file for one in EVERY}) == len(EVERY)
+    assert len({ready.file for ready in EVERY}) == len(EVERY)
 
 
 # --- running one ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def results(tmp_path_factory):
     return compare.compare("simclr", "settings.temperature", [0.1, 0.5], runs=tmp_path_factory.mktemp("runs"))
 
 
-def test_curves_and_scores_show_every_value(found):
-    assert list(found.records) == ["temperature 0.1", "temperature 0.5"]
-    picture = compare.curves_of(found)
-    assert picture.png[:4] == b"\x89PNG" and all(words in picture.alt for words in found.records)
-    head, _, *rows = str(compare.scores_of(found)).splitlines()
-    assert all(words in head for words in found.records) and len(rows) >= 4
-    record = found.records["temperature 0.5"][0]
+def test_curves_and_scores_show_every_value(results):
+    assert list(results.records) == ["temperature 0.1", "temperature 0.5"]
+    picture = compare.curves_of(results)
+    assert picture.png[:4] == b"\x89PNG" and all(words in picture.alt for words in results.records)
+    head, _, *rows = str(compare.scores_of(results)).splitlines()
+    assert all(words in head for words in results.records) and len(rows) >= 4
+    record = results.records["temperature 0.5"][0]
     (score,) = [line["scores"]["knn_top1"] for line in record["results"].values() if line["evaluation"] == "knn"]
     (row,) = [row for row in rows if row.startswith("20-NN")]
     assert row.split()[-1] == f"{100 * score:.1f}"
 
 
-def test_smoke_scale_says_that_nothing_is_concluded(found):
-    text = str(compare.onward(found))
+def test_smoke_scale_says_that_nothing_is_concluded(results):
+    text = str(compare.onward(results))
     assert "nothing is concluded" in text and 'profile = "cpu"' in text and "seeds = 3" in text
-    one, three = ([{}], [{}] * 3)
+    single, three = ([{}], [{}] * 3)
     cpu = compare.scale("cpu")
-    assert "one seed tells little" in str(compare.onward(compare.Comparison(cpu, ("a",), {"x": one})))
+    assert "one seed tells little" in str(compare.onward(compare.Comparison(cpu, ("a",), {"x": single})))
     text = str(compare.onward(compare.Comparison(cpu, ("a",), {"x": three})))
     assert "paired difference leaves out 0" in text and "overlap does not decide" in text
 
@@ -187,7 +191,7 @@ def test_a_ready_notebook_runs_from_another_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("given, said", [
+@pytest.mark.parametrize("changes, message", [
     ({"parameter": "queue_size"}, "parameter must be one of method, settings.dim, .*Did you mean 'settings.queue_size'"),
     ({"parameter": "seed"}, "parameter must be one of"),
     ({"parameter": 3}, "parameter must be the name of a setting"),
@@ -205,15 +209,15 @@ def test_a_ready_notebook_runs_from_another_folder(tmp_path):
     ({"changes": {"plan.epoch": 3}}, "change must be one of .*Did you mean 'plan.epochs'"),
     ({"seeds": 0}, "seeds must be >= 1"),
 ])  # fmt: skip
-def test_wrong_input_is_one_error_that_lists_what_exists(given, said):
-    with pytest.raises(ValueError, match=said):
-        compare.runs_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | given))
+def test_wrong_input_is_one_error_that_lists_what_exists(changes, message):
+    with pytest.raises(ValueError, match=message):
+        groups_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | changes))
 
 
 def test_what_may_be_none_or_whole_is_taken():
-    made = compare.runs_of("nnclr", "settings.teacher_momentum", [None, 0.9])
-    assert list(made) == ["teacher momentum none", "teacher momentum 0.9"]
-    assert compare.runs_of("nnclr", "plan.lr", [1, 0.5]) and compare.runs_of("ifnd", "settings.clusters", [[8], (4, 8)])
+    groups = groups_of("nnclr", "settings.teacher_momentum", [None, 0.9])
+    assert list(groups) == ["teacher momentum none", "teacher momentum 0.9"]
+    assert groups_of("nnclr", "plan.lr", [1, 0.5]) and groups_of("ifnd", "settings.clusters", [[8], (4, 8)])
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
@@ -229,7 +233,7 @@ def test_the_command_writes_it_and_keeps_a_readers(tmp_path, monkeypatch, capsys
     assert f"written   {path}" in capsys.readouterr().out
     path.write_text("a reader's")
     assert main(words) == 0 and path.read_text() == "a reader's"
-    assert f"kept      {path}" in (said := capsys.readouterr().out) and "fresh one" in said
+    assert f"kept      {path}" in (output := capsys.readouterr().out) and "fresh one" in output
     assert main(["notebook", "--method", "byol", "--no-open"]) == 0 and (tmp_path / "change-byol.ipynb").exists()
     assert main(["notebook", "--table", "nnclr_quue", "--no-open"]) == 2
     assert "Did you mean 'nnclr_queue'" in capsys.readouterr().err
@@ -241,7 +245,7 @@ def test_it_opens_in_jupyterlab_with_this_package_at_hand(tmp_path, monkeypatch)
     monkeypatch.setattr(starter_notebooks, "WRITTEN", tmp_path)
     monkeypatch.setenv("PYTHONPATH", "/other")
     seen = []
-    monkeypatch.setattr(os, "execve", lambda *given: seen.append(given))
+    monkeypatch.setattr(os, "execve", lambda *arguments: seen.append(arguments))
     assert main(["notebook", "--method", "nnclr", "--", "--no-browser"]) == 0
     ((program, words, place),) = seen
     assert program == sys.executable and words[1:] == [
@@ -261,18 +265,18 @@ def test_it_opens_in_jupyterlab_with_this_package_at_hand(tmp_path, monkeypatch)
 def page(*titles: str) -> nodes.document:
     from docutils.utils import new_document
 
-    made = new_document("page")
+    document = new_document("page")
     top = nodes.section("", nodes.title("", "Top"))
     top += [nodes.section("", nodes.title("", title)) for title in titles]
-    made.append(top)
-    return made
+    document.append(top)
+    return document
 
 
 def put(boxes, name: str, *titles: str) -> list[str]:
     """The children of a page's top section after the box was put there: titles, and "box"."""
-    made = page(*titles)
-    boxes.put(SimpleNamespace(env=SimpleNamespace(docname=name)), made)
-    return ["box" if isinstance(one, nodes.raw) else one.next_node(nodes.title).astext() for one in made[0][1:]]
+    document = page(*titles)
+    boxes.put(SimpleNamespace(env=SimpleNamespace(docname=name)), document)
+    return ["box" if isinstance(node, nodes.raw) else node.next_node(nodes.title).astext() for node in document[0][1:]]
 
 
 def test_the_box_stands_on_pages_of_tables_and_methods_alone(boxes):
@@ -295,8 +299,8 @@ def test_the_box_says_what_to_change_and_leads_to_the_notebook(boxes, ready):
     assert f"<pre>make notebook {ready.kind.upper()}={ready.id}</pre>" in text
     assert f'href="../{boxes.FOLDER}/{ready.file}"' in text and " from " in text and "`" not in text
     for name in [ready.parameters.get("parameter", "profile")]:
-        for one in [name] if isinstance(name, str) else name:
-            assert f"<code>{one}</code>" in text
+        for setting in [name] if isinstance(name, str) else name:
+            assert f"<code>{setting}</code>" in text
 
 
 def test_every_page_of_a_table_or_method_has_a_notebook_beside_it(boxes, tmp_path):
@@ -305,8 +309,8 @@ def test_every_page_of_a_table_or_method_has_a_notebook_beside_it(boxes, tmp_pat
     pages = [f"executed/{p.stem}" for p in (ROOT / "book" / "executed").glob("*.ipynb")]
     pages += [f"methods/{p.stem}" for p in (ROOT / "book" / "methods").glob("*.md")]
     assert len(pages) > 30
-    for one in pages:
-        ready = boxes.ready_for(one)
+    for name in pages:
+        ready = boxes.ready_for(name)
         assert (tmp_path / boxes.FOLDER / ready.file).read_text() == starter_notebooks.notebook(ready)
 
 

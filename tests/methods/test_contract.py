@@ -25,13 +25,13 @@ YOUNGER = [(name, {field.name: option}) for name in NAMES for field in fields(me
            if "before" in field.metadata for option in field.metadata["allowed"] if option != field.default]  # fmt: skip
 CASES = [(name, {}) for name in NAMES if name != "nnclr"] + YOUNGER
 CASES += [("nnclr_controlled", {"right_share": share, "right": "farthest"}) for share in (0.0, 1.0)]
-CASES += [("nnclr", given) for given in NNCLR_VARIANTS] + [("mocov2", given) for given in MOCO_VARIANTS]
+CASES += [("nnclr", settings) for settings in NNCLR_VARIANTS] + [("mocov2", settings) for settings in MOCO_VARIANTS]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]} {case[1]}")
 def case(request):
-    name, given = request.param
-    config = tiny(name, **given)
+    name, settings = request.param
+    config = tiny(name, **settings)
     train, _ = load(config.data)
     method = initial_method(config)
     source = batches_of(config, train, method)
@@ -76,8 +76,8 @@ def test_loss_reads_and_after_step_writes_no_parameter(case):
         trained = {n: p.clone() for n, p in method.named_parameters() if p.requires_grad}
         method.after_step(out, 0.0)
         for n, p in method.named_parameters():  # prototypes alone are brought back to unit length
-            kept = not p.requires_grad or torch.equal(p, trained[n])
-            assert kept or ("prototypes" in n and p.allclose(unit(trained[n]), atol=1e-6)), n
+            unchanged = not p.requires_grad or torch.equal(p, trained[n])
+            assert unchanged or ("prototypes" in n and p.allclose(unit(trained[n]), atol=1e-6)), n
 
 
 def test_loss_twice_is_the_same(case):
@@ -157,8 +157,8 @@ def test_defaults_are_written_once_and_described(name):
     body = source.split("class Config:")[1].split("@final")[0]
     fields = [line for line in body.splitlines() if ":" in line]
     assert fields and all("#" in line for line in fields), "a setting says what it is, with unit or source"
-    said = (inspect.getmodule(methods.method_class(name)).__doc__ or "").strip().splitlines()
-    assert said and len(said[0]) > 20 and len(said) > 1, "the file says what the method is, then where it is from"
+    lines = (inspect.getmodule(methods.method_class(name)).__doc__ or "").strip().splitlines()
+    assert lines and len(lines[0]) > 20 and len(lines) > 1, "the file says what the method is, then where it is from"
 
 
 def test_no_method_imports_another():

@@ -116,11 +116,11 @@ def through(method: methods.Method, path: str, view: torch.Tensor) -> list:
     return rows(x)
 
 
-def left_behind(name: str, key: str, ours: torch.Tensor, theirs: torch.Tensor, told: bool) -> str:
+def left_behind(name: str, key: str, ours: torch.Tensor, theirs: torch.Tensor, in_oracle: bool) -> str:
     """A part of the state that `after_step` left other than the oracle says: which, where first, and both values."""
     place = (ours.double() - theirs.double()).abs().flatten().argmax().item()
     where = torch.unravel_index(torch.tensor(place), ours.shape) if ours.ndim else ()
-    source = "after() of the oracle says" if told else "the oracle's after() does not name it, so it must stay"
+    source = "after() of the oracle says" if in_oracle else "the oracle's after() does not name it, so it must stay"
     return (
         f"{name}: after_step leaves {key}{[int(i) for i in where]} = {ours.flatten()[place].item():.6g}, "
         f"{source} {theirs.flatten()[place].item():.6g}"
@@ -130,7 +130,7 @@ def left_behind(name: str, key: str, ours: torch.Tensor, theirs: torch.Tensor, t
 NUDGE = 1e-3
 
 
-def mismatch(name, method, batch, reference, out, told, state, settings, progress, expected) -> str:
+def mismatch(name, method, batch, reference, out, inputs, state, settings, progress, expected) -> str:
     """Both losses, and for every part of the model and view how both change when its output is nudged.
 
     Where the slopes differ, one of the two reads that part of that view otherwise than the other.
@@ -140,7 +140,7 @@ def mismatch(name, method, batch, reference, out, told, state, settings, progres
         for view in range(len(batch.views)):
             nudged = {key: list(views) for key, views in out.items()}
             nudged[part][view] = [[x + NUDGE * (-1) ** place for place, x in enumerate(row)] for row in out[part][view]]
-            theirs = (reference.loss(nudged, told, state, settings, progress) - expected) / NUDGE
+            theirs = (reference.loss(nudged, inputs, state, settings, progress) - expected) / NUDGE
             ours = slope(method, batch, progress, path, view, list(reference.OUTPUTS.values()))
             where = f"  part {part!r} ({path}), view {view}: "
             if ours is None:
@@ -157,13 +157,16 @@ def slope(method, batch, progress, path: str, view: int, paths: list[str]) -> fl
     None where no call of the path's last module has that view's output: the views pass through it together.
     """
     words = path.removesuffix(" unit").split()
-    later = {other.removesuffix(" unit").split()[-1] for other in paths
-             if other.startswith(" ".join(words) + " ") and other != path} - {words[-1], "unit"}  # fmt: skip
-    kept = {name: [] for name in later}
+    later = {
+        other.removesuffix(" unit").split()[-1]
+        for other in paths
+        if other.startswith(" ".join(words) + " ") and other != path
+    } - {words[-1], "unit"}
+    outputs = {name: [] for name in later}
     with torch.no_grad():
         target = torch.tensor(through(method, " ".join(words), batch.views[view])).double()
         hooks = [
-            getattr(method, name).register_forward_hook(lambda m, i, o, name=name: kept[name].append(o))
+            getattr(method, name).register_forward_hook(lambda m, i, o, name=name: outputs[name].append(o))
             for name in later
         ]
         before = method.loss(batch, progress).loss.item()
@@ -178,7 +181,8 @@ def slope(method, batch, progress, path: str, view: int, paths: list[str]) -> fl
             return output
 
         hooks = [
-            getattr(method, name).register_forward_hook(lambda m, i, o, name=name: kept[name].pop(0)) for name in later
+            getattr(method, name).register_forward_hook(lambda m, i, o, name=name: outputs[name].pop(0))
+            for name in later
         ]
         hooks.append(getattr(method, words[-1]).register_forward_hook(nudge))
         after = method.loss(batch, progress).loss.item()
@@ -209,20 +213,20 @@ def test_against_the_oracle(name, variant, n_views, progress, how, kind):
         batch = LabelledBatch(**fields, partner=partner, weight=weight)
     state = listed(method)
     out = {key: [through(method, path, view) for view in batch.views] for key, path in reference.OUTPUTS.items()}
-    given = {"index": batch.index.tolist(), "partner": batch.image(1).tolist(), "label": batch.label.tolist(),
+    inputs = {"index": batch.index.tolist(), "partner": batch.image(1).tolist(), "label": batch.label.tolist(),
              "weight": [1.0] * N if batch.weight is None else batch.weight.tolist(), "n_images": N_IMAGES}  # fmt: skip
     if hasattr(reference, "draws"):
-        given |= reference.draws(batch.generator(), given, asdict(settings))
+        inputs |= reference.draws(batch.generator(), inputs, asdict(settings))
     assert method.needs_labels or 'batch["label"]' not in inspect.getsource(reference)
 
     step = method.loss(batch, progress)
-    expected = reference.loss(out, given, state, asdict(settings), progress)
+    expected = reference.loss(out, inputs, state, asdict(settings), progress)
     if step.loss.item() != pytest.approx(expected, rel=1e-9, abs=1e-9):
-        pytest.fail(mismatch(name, method, batch, reference, out, given, state, asdict(settings), progress, expected))
+        pytest.fail(mismatch(name, method, batch, reference, out, inputs, state, asdict(settings), progress, expected))
 
     teachers = {key: t.clone() for key, t in method.state_dict().items() if "teacher" in key}
     method.after_step(step, progress)
-    written = reference.after(out, given, state, asdict(settings), progress)
+    written = reference.after(out, inputs, state, asdict(settings), progress)
     now = listed(method)
     unknown = sorted(written.keys() - state.keys())
     assert not unknown, f"tests/equations/{name}.py: after() writes {unknown}; the state has {sorted(state)}"
@@ -263,10 +267,10 @@ def test_a_mismatch_names_the_part_and_the_view(monkeypatch):
 
 def test_state_that_is_left_otherwise_is_named(monkeypatch):
     reference = oracle("msf")
-    monkeypatch.setattr(reference, "after", lambda *told: {})
+    monkeypatch.setattr(reference, "after", lambda *arguments: {})
     with pytest.raises(AssertionError, match=r"msf: after_step leaves queue\.\w+\[.*does not name it, so it must stay"):
         test_against_the_oracle("msf", "default", 2, 0.5, "fresh", "plain")
-    monkeypatch.setattr(reference, "after", lambda *told: {"queue.entires": []})
+    monkeypatch.setattr(reference, "after", lambda *arguments: {"queue.entires": []})
     with pytest.raises(AssertionError, match=r"after\(\) writes \['queue.entires'\]; the state has .*queue.entries"):
         test_against_the_oracle("msf", "default", 2, 0.5, "fresh", "plain")
 
@@ -333,10 +337,10 @@ VARIANTS = {
 @pytest.mark.parametrize("fill", ["fresh", "half", "full"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_nnclr(variant, fill, n_views):
-    given = VARIANTS[variant]
+    chosen = VARIANTS[variant]
     if fill == "full" and variant == "random eviction":
         return  # which rows go is drawn; see test_memory
-    method = built("nnclr", temperature=0.3, **given)
+    method = built("nnclr", temperature=0.3, **chosen)
     batch = doubled(a_batch(n_views, method.n_support))
     if method.config.support == "queue":
         filled(method, fill)
@@ -346,8 +350,8 @@ def test_nnclr(variant, fill, n_views):
                 parameter.mul_(1.1).add_(0.01)
     before = state_of(method)
     z = [method.projector(method.encoder(view)) for view in batch.views]
-    given = z if method.config.predictor_input == "raw" else [unit(rows) for rows in z]
-    p = [method.predictor(rows) for rows in given]
+    inputs = z if method.config.predictor_input == "raw" else [unit(rows) for rows in z]
+    p = [method.predictor(rows) for rows in inputs]
     query = z if method.config.teacher_momentum is None else [method.teacher(view) for view in batch.views]
     settings = asdict(method.config)
     common = dict(index=batch.index.tolist(), state=before, settings=settings, label=batch.label.tolist())
@@ -363,8 +367,8 @@ def test_nnclr(variant, fill, n_views):
     reference = oracle("nnclr")
     expected = reference.loss([rows(x) for x in z], [rows(x) for x in p], query, **common)
     assert step.loss.item() == pytest.approx(expected, rel=1e-9)
-    found = reference.mined(query, **common)
-    assert (step.mined[1].tolist() if step.mined else None) == found
+    images = reference.mined(query, **common)
+    assert (step.mined[1].tolist() if step.mined else None) == images
 
     method.after_step(step, 0.0)
     label = common["label"] if method.needs_labels else None

@@ -20,8 +20,8 @@ N_IMAGES = 40
 
 def built(name: str, **settings) -> methods.Method:
     torch.manual_seed(3)
-    given = methods.settings(name, small(name) | settings)
-    return methods.build(name, given, Conv((4, 6), (2, 2)), N_IMAGES).double().train()
+    config = methods.settings(name, small(name) | settings)
+    return methods.build(name, config, Conv((4, 6), (2, 2)), N_IMAGES).double().train()
 
 
 def value(method: methods.Method, batch: Batch, progress: float = 0.5) -> float:
@@ -105,9 +105,9 @@ def test_invp_with_one_hop_takes_the_nearest_neighbours():
     bank = invp.bank.entries.clone()
     invp.after_step(invp.loss(batch, 0.5), 0.5)
     invp.bank.entries.copy_(bank)
-    anchor, found = invp.loss(batch, 0.5).mined
+    anchor, positive = invp.loss(batch, 0.5).mined
     for row, image in enumerate(batch.index.tolist()):
-        assert set(found[anchor == image].tolist()) == set(nearest[row].tolist())
+        assert set(positive[anchor == image].tolist()) == set(nearest[row].tolist())
 
 
 def test_isl_without_members_is_instance_discrimination():

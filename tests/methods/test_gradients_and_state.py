@@ -116,11 +116,11 @@ def test_deepcluster_clusters_each_bank_in_turn_and_fills_them_once(monkeypatch)
     method.refresh(encode, 0.0)
     start = unit(encode(nn.Sequential(method.encoder, method.projector))).double()
     assert all(bank.entries.allclose(start, atol=1e-6) for bank in method.banks)
-    for bank, kept in zip(method.banks, drawn(2, N_IMAGES, 5).double(), strict=True):
-        bank.entries.copy_(kept)
+    for bank, entries in zip(method.banks, drawn(2, N_IMAGES, 5).double(), strict=True):
+        bank.entries.copy_(entries)
     method.refresh(encode, 0.5)
     banks = [bank.entries for bank in method.banks]
-    assert all(torch.equal(bank, kept) for bank, kept in zip(banks, drawn(2, N_IMAGES, 5).double(), strict=True))
+    assert all(torch.equal(bank, entries) for bank, entries in zip(banks, drawn(2, N_IMAGES, 5).double(), strict=True))
     assert all(torch.equal(call[0], banks[head % 2]) for head, call in enumerate(calls[3:]))
     assert all(call[3:5] == ((10,), {"spherical": True}) for call in calls) and len({call[2] for call in calls}) == 6
     for head, call in enumerate(calls[3:]):
@@ -143,17 +143,17 @@ def test_pcl_clusters_its_teachers_embeddings_after_its_warm_up(monkeypatch):
         assert method.density[level].allclose(expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "given"), [
+@pytest.mark.parametrize(("name", "settings"), [
     ("ifnd", {}), ("ifnd", {"space": "features"}), ("ifnd", {"confidence": "density"}),
     ("ifnd", {"mode": "prototype"}), ("ifnd_moco", {}),
     ("ifnd_moco", {"confidence": "density"}), ("ifnd_swav", {}), ("ifnd_swav", {"confidence": "density"}),
 ])  # fmt: skip
-def test_pseudo_labels_are_renewed_when_due_from_the_right_network(name, given):
-    method = built(name, every=0.1, final_rate=0.8, clusters=(3, 8), temperature=0.05, **given)
+def test_pseudo_labels_are_renewed_when_due_from_the_right_network(name, settings):
+    method = built(name, every=0.1, final_rate=0.8, clusters=(3, 8), temperature=0.05, **settings)
     perturbed(method)
     config, expected = method.config, copy.deepcopy(method.pseudo)
     net = method.teacher if name == "ifnd_moco" else nn.Sequential(method.encoder, method.projector)
-    net = method.encoder if given.get("space") == "features" else net
+    net = method.encoder if settings.get("space") == "features" else net
     for progress, due in ((0.0, False), (0.5, True), (0.55, False), (0.6, True)):
         if due:
             by = config.confidence
@@ -167,8 +167,8 @@ def test_pseudo_labels_are_renewed_when_due_from_the_right_network(name, given):
 def test_prototypes_are_the_centroids_and_densities_of_the_clusterings(monkeypatch):
     calls, method = [], built("ifnd", mode="prototype", clusters=(3, 8), temperature=0.2, every=0.1)
 
-    def spy(*given):
-        calls.append((given[0], *kmeans(*given)))
+    def spy(*arguments):
+        calls.append((arguments[0], *kmeans(*arguments)))
         return calls[-1][1:]
 
     monkeypatch.setattr("sslrepro.parts.cluster.kmeans", spy)
@@ -186,13 +186,13 @@ def test_prototypes_are_the_centroids_and_densities_of_the_clusterings(monkeypat
 
 
 def pairs(mined: tuple[torch.Tensor, torch.Tensor]) -> list[tuple[int, int]]:
-    anchor, found = (side.tolist() for side in mined)
-    return sorted(pair for pair in zip(anchor, found, strict=True) if pair[1] >= 0)
+    anchor, positive = (side.tolist() for side in mined)
+    return sorted(pair for pair in zip(anchor, positive, strict=True) if pair[1] >= 0)
 
 
-def after_steps(name: str, n_views: int, **given):
+def after_steps(name: str, n_views: int, **settings):
     """A method after some steps, its next batch, and what its oracle is told of both."""
-    method, batch = built(name, **given), doubled(a_batch(n_views))
+    method, batch = built(name, **settings), doubled(a_batch(n_views))
     perturbed(method)
     stirred(method, n_views, "stirred")
     out = {"z": [rows(method.projector(method.encoder(view))) for view in batch.views]}
@@ -225,11 +225,14 @@ def test_neighbours_of_msf_are_named_by_their_image():
 
 def test_false_negatives_of_fnc_are_named_by_their_image():
     method, batch, reference, out, state = after_steps("fnc", 4, threshold=0.9, top_k=5)
-    known = {"index": batch.index.tolist()}
-    keys = reference.all_keys(out, known, state)
+    inputs = {"index": batch.index.tolist()}
+    keys = reference.all_keys(out, inputs, state)
     settings, step = {"top_k": 5, "threshold": 0.9}, method.loss(batch, 0.5)
-    expected = [(image, keys[k][1]) for row, image in enumerate(known["index"])
-                for k in reference.false_negatives(row, keys, known, settings)]  # fmt: skip
+    expected = [
+        (image, keys[k][1])
+        for row, image in enumerate(inputs["index"])
+        for k in reference.false_negatives(row, keys, inputs, settings)
+    ]
     assert pairs(step.mined) == sorted(expected) and 0 < len(expected) < 5 * N
     assert step.metrics["false_negatives"].item() == pytest.approx(len(expected) / N)
 
@@ -240,8 +243,8 @@ def test_hard_positives_are_named_by_their_image(name, form):
     if (name, form) == ("invp_moco", "code"):
         return
     views = 1 if name == "invp" else 2
-    given = {"form": form} if name == "invp" else {}
-    method, batch, reference, out, state = after_steps(name, views, gate=0.3, **given)
+    settings = {"form": form} if name == "invp" else {}
+    method, batch, reference, out, state = after_steps(name, views, gate=0.3, **settings)
     moco, graph, expected = name == "invp_moco", state["graph.neighbours"], []
     for z, image in zip(out["z"][0], batch.index.tolist(), strict=True):
         memory = state["queue.entries" if moco else "bank.entries"]
@@ -264,9 +267,9 @@ def test_what_the_loop_does_for_single_methods():
         method = built(name)
         assert method.clip_norm is None or method.clip_norm > 0
         assert all(method.get_submodule(part) for part in method.constant_lr)
-    made = {name: built(name) for name in PROJECTORS}
-    assert {name: m.clip_norm for name, m in made.items() if m.clip_norm is not None} == {"dino": 3.0}
-    constant = {name: m.constant_lr for name, m in made.items() if m.constant_lr}
+    every = {name: built(name) for name in PROJECTORS}
+    assert {name: m.clip_norm for name, m in every.items() if m.clip_norm is not None} == {"dino": 3.0}
+    constant = {name: m.constant_lr for name, m in every.items() if m.constant_lr}
     assert constant == {"simsiam": ("predictor",), "nnsiam": ("predictor",)}
 
 
@@ -295,11 +298,11 @@ PREDICTORS = {"byol": "lNRl", "msf": "lNRl", "nnclr": "lNRL", "nnsiam": "lNRL", 
 
 
 def test_heads_have_the_papers_layers():
-    made = {name: built(name) for name in PROJECTORS}
-    assert {name: shape(m.projector) for name, m in made.items()} == PROJECTORS
-    assert {name: shape(m.predictor) for name, m in made.items() if hasattr(m, "predictor")} == PREDICTORS
+    every = {name: built(name) for name in PROJECTORS}
+    assert {name: shape(m.projector) for name, m in every.items()} == PROJECTORS
+    assert {name: shape(m.predictor) for name, m in every.items() if hasattr(m, "predictor")} == PREDICTORS
     assert shape(built("ifnd_moco", head="three layers").projector) == "LRLRL"  # Sec. 4.1
-    assert made["dino"].prototypes.weight_norm and not made["swav"].prototypes.weight_norm
+    assert every["dino"].prototypes.weight_norm and not every["swav"].prototypes.weight_norm
 
 
 @pytest.mark.parametrize("name", ["ifnd", "ifnd_moco", "ifnd_swav"])
@@ -369,25 +372,25 @@ def test_members_are_counted(name):
     assert method.loss(batch, 0.5).metrics["members"].item() == pytest.approx(4 / N)
 
 
-@pytest.mark.parametrize(("name", "given"), [
+@pytest.mark.parametrize(("name", "settings"), [
     ("isl", {"own": "encoder"}), ("isl", {"own": "bank", "proxy_positive": "member"}), ("isl_moco", {}),
     ("isl", {"mine_from": "written"}), ("isl_moco", {"mine_from": "written"}),
 ])  # fmt: skip
-def test_isl_hands_its_settings_and_anchors_to_the_mining(name, given, monkeypatch):
+def test_isl_hands_its_settings_and_anchors_to_the_mining(name, settings, monkeypatch):
     seen = []
-    monkeypatch.setattr(f"sslrepro.methods.{name}.grow", lambda *told: seen.append(told))
-    told = {"score_threshold": 0.1, "radius": 0.2, "growth": 0.3, "n_proxy_neighbours": 4, "max_gan_epochs": 6,
+    monkeypatch.setattr(f"sslrepro.methods.{name}.grow", lambda *arguments: seen.append(arguments))
+    mining = {"score_threshold": 0.1, "radius": 0.2, "growth": 0.3, "n_proxy_neighbours": 4, "max_gan_epochs": 6,
             "max_passes": 7}  # fmt: skip
-    method = built(name, rounds=3, n_strangers=5, mining_batch=8, gan_lr=0.9, **told, **given)
+    method = built(name, rounds=3, n_strangers=5, mining_batch=8, gan_lr=0.9, **mining, **settings)
     perturbed(method)
     method.refresh(encode, 0.45)
     [(net, affinity, how, rounds, progress, bank, own, written)] = seen
     assert (net, affinity, rounds, progress) == (method.frontier, method.affinity, 3, 0.45)
-    assert written is (method.written if given.get("mine_from") == "written" else None)
-    positive = given.get("proxy_positive", "own")
-    assert vars(how) == told | {"n_strangers": 5, "mining_batch": 8, "gan_lr": 0.9, "proxy_positive": positive}
+    assert written is (method.written if settings.get("mine_from") == "written" else None)
+    positive = settings.get("proxy_positive", "own")
+    assert vars(how) == mining | {"n_strangers": 5, "mining_batch": 8, "gan_lr": 0.9, "proxy_positive": positive}
     anchors = method.teacher if name == "isl_moco" else nn.Sequential(method.encoder, method.projector)
-    expected = method.bank.entries if given.get("own") == "bank" else unit(encode(anchors))
+    expected = method.bank.entries if settings.get("own") == "bank" else unit(encode(anchors))
     assert torch.equal(bank, method.bank.entries) and own().allclose(expected.to(own().dtype), atol=1e-6)
 
 
@@ -403,8 +406,8 @@ def test_gradients_of_the_adversarial_net_do_not_pile_up():
     for _ in range(2):
         a, p, n = triplets(torch.randperm(30, generator=generator), own, bank, affinity, how, generator)
         for part, solver in zip(parts, solvers, strict=True):
-            made = hand.proxy(a, p, n)
-            near, far = hand.score(a, p, made), hand.score(a, made, n)
+            proxy = hand.proxy(a, p, n)
+            near, far = hand.score(a, p, proxy), hand.score(a, proxy, n)
             first = part is hand.discriminator
             loss = discriminator_loss(hand.score(a, p, n), near, far) if first else generator_loss(near, far)
             gradients = torch.autograd.grad(loss, part.parameters())
@@ -426,12 +429,12 @@ def test_teachers_start_as_their_students(name):
     assert torch.equal(method.teacher(view), taught)  # a copy, not the student itself
 
 
-def paired(seed: int = 7, **given) -> tuple[list[list[int]], list[float], list[int]]:
+def paired(seed: int = 7, **settings) -> tuple[list[list[int]], list[float], list[int]]:
     """(pairs, cosines, images that were encoded) of SePP-ID among 40 fixed embeddings."""
-    method, asked = built("seppid", **{"share": 0.5, "quantile": None, "low": 0.4, "high": 0.9} | given), []
+    method, asked = built("seppid", **{"share": 0.5, "quantile": None, "low": 0.4, "high": 0.9} | settings), []
     method.seed.fill_(seed)
-    found, cosine = method.pairs(lambda index: asked.append(index) or drawn(N_IMAGES, 4)[index], N_IMAGES)
-    return found.tolist(), cosine.tolist(), asked[0].tolist()
+    chosen_pairs, cosine = method.pairs(lambda index: asked.append(index) or drawn(N_IMAGES, 4)[index], N_IMAGES)
+    return chosen_pairs.tolist(), cosine.tolist(), asked[0].tolist()
 
 
 def window_pairs(chosen: list[int]) -> dict[tuple[int, int], float]:
@@ -440,10 +443,10 @@ def window_pairs(chosen: list[int]) -> dict[tuple[int, int], float]:
 
 
 def test_pairs_of_seppid_are_those_of_a_random_share():
-    found, cosine, chosen = paired()
+    chosen_pairs, cosine, chosen = paired()
     assert len(set(chosen)) == 20 and chosen != paired(8)[2] and chosen == paired(7)[2] and max(chosen) > 19
     expected = window_pairs(chosen)
-    assert [tuple(pair) for pair in found] == list(expected) and len(expected) > 10
+    assert [tuple(pair) for pair in chosen_pairs] == list(expected) and len(expected) > 10
     assert cosine == pytest.approx(list(expected.values()), abs=1e-6)
 
 
@@ -464,24 +467,24 @@ def test_the_quantile_of_seppid_takes_a_share_of_all_pairs(max_pairs, n, monkeyp
         return real(x, quantile, sample, generator, high)
 
     monkeypatch.setattr("sslrepro.methods.seppid.window", spy)
-    found, _, chosen = paired(quantile=0.1, low=0.99, max_pairs=max_pairs)
+    chosen_pairs, _, chosen = paired(quantile=0.1, low=0.99, max_pairs=max_pairs)
     below = sorted(window_pairs(chosen).items(), key=lambda item: -item[1])
-    assert len(below) > 19 and sorted(map(tuple, found)) == sorted(pair for pair, _ in below[:n])
+    assert len(below) > 19 and sorted(map(tuple, chosen_pairs)) == sorted(pair for pair, _ in below[:n])
     assert seen == [(0.2, 0.9)]  # it looks below, so that an estimate that is off loses nothing
 
 
 def test_the_control_of_seppid_pairs_as_many_images_with_themselves():
-    found, cosine, _ = paired(random=True)
-    assert len(found) == len(paired()[0]) and set(cosine) == {1.0}
-    assert all(a == b for a, b in found) and len({a for a, _ in found}) > len(found) / 4
+    chosen_pairs, cosine, _ = paired(random=True)
+    assert len(chosen_pairs) == len(paired()[0]) and set(cosine) == {1.0}
+    assert all(a == b for a, b in chosen_pairs) and len({a for a, _ in chosen_pairs}) > len(chosen_pairs) / 4
 
 
 def test_seppid_passes_on_what_its_base_declares():
-    made = {base: built("seppid", base=base, base_settings=small(base)) for base in ("dino", "simsiam", "simclr")}
-    assert {base: m.clip_norm for base, m in made.items()} == {"dino": 3.0, "simsiam": None, "simclr": None}
-    assert made["simsiam"].constant_lr == ("base.predictor",) and made["dino"].constant_lr == ()
+    wrapped = {base: built("seppid", base=base, base_settings=small(base)) for base in ("dino", "simsiam", "simclr")}
+    assert {base: m.clip_norm for base, m in wrapped.items()} == {"dino": 3.0, "simsiam": None, "simclr": None}
+    assert wrapped["simsiam"].constant_lr == ("base.predictor",) and wrapped["dino"].constant_lr == ()
     view = doubled(a_batch()).views[0]
-    assert all(m.n_views == 2 and torch.equal(m.embed(view), m.base.embed(view)) for m in made.values())
+    assert all(m.n_views == 2 and torch.equal(m.embed(view), m.base.embed(view)) for m in wrapped.values())
 
 
 def test_frontier_points_are_scored_as_positives_beside_the_negative():
@@ -500,9 +503,11 @@ def test_frontier_points_are_scored_as_positives_beside_the_negative():
 
 def test_rounds_are_counted_for_the_net_and_for_the_mining(monkeypatch):
     seen = []
-    monkeypatch.setattr("sslrepro.parts.frontier.fit", lambda *told, first, written: seen.append(first) or [])
+    monkeypatch.setattr("sslrepro.parts.frontier.fit", lambda *arguments, first, written: seen.append(first) or [])
     counts = {"passes": 0.0, "admitted": 0.0, "refused": 0.0, "members": 0.0}
-    monkeypatch.setattr("sslrepro.parts.frontier.mine", lambda *told, written: seen.append(told[-1]) or counts)
+    monkeypatch.setattr(
+        "sslrepro.parts.frontier.mine", lambda *arguments, written: seen.append(arguments[-1]) or counts
+    )
     net, how = Frontier(6), Mining(0.3, 0.3, 0.5, 5, 4096, 2, 3, 30, 1e-2, "own")
     for progress in (0.25, 0.5, 0.75):
         grow(net, Affinity(30, 2), how, 4, progress, drawn(30, 6), lambda: drawn(30, 6))
@@ -523,8 +528,8 @@ def test_pair_rows_show_one_image_and_then_the_other(weight):
     for step, row in enumerate(source.order(0).view(17, 2).tolist()):
         batch = source.at(step)
         assert list(zip(batch.index.tolist(), batch.partner.tolist(), strict=True)) == [listed[i] for i in row]
-        given = None if batch.weight is None else batch.weight.tolist()
-        assert given == (None if weight is None else pytest.approx([weights[i] for i in row]))
+        weight_of_pairs = None if batch.weight is None else batch.weight.tolist()
+        assert weight_of_pairs == (None if weight is None else pytest.approx([weights[i] for i in row]))
         for view, image in zip(batch.views, (batch.index, batch.partner, batch.partner), strict=True):
             assert view.allclose(shown[image], atol=1e-3)
 
@@ -534,8 +539,8 @@ def test_the_loop_refreshes_before_an_epoch_then_reads_then_writes(tmp_path, mon
     calls, kind = [], method_class("simclr")
     for name in ("refresh", "loss", "after_step"):
         real = getattr(kind, name)
-        monkeypatch.setattr(kind, name, lambda self, given, progress, name=name, real=real: (
-            calls.append((name, progress)), real(self, given, progress))[1])  # fmt: skip
+        monkeypatch.setattr(kind, name, lambda self, batch, progress, name=name, real=real: (
+            calls.append((name, progress)), real(self, batch, progress))[1])  # fmt: skip
     train(tiny("simclr"), tmp_path / "run", load(tiny().data)[0])
     expected = []
     for step in range(20):
@@ -548,22 +553,22 @@ def test_pairs_are_mined_once_by_the_trained_sampler(tmp_path):
     config = tiny("seppid", share=0.5, quantile=0.02, weight=0.3)
     data, _ = load(config.data)
     method = initial_method(config, len(data))
-    found, about = mine_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)
+    pairs_mined, about = mine_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)
     sampler = train(config.sampler, tmp_path / "again", data).eval()
     images = prepare_views(data.take(data.index).float() / 255, tuple(map(tuple, data.mean_std())))
     with torch.no_grad():
         x = sampler.embed(images)
     asked = []
     expected, cosine = method.pairs(lambda index: asked.append(index) or x[index], len(data))
-    assert torch.equal(found, expected) and len(asked[0]) == 80 and len(found) > 20
-    images, same = found.flatten().tolist(), data.labels[found[:, 0]] == data.labels[found[:, 1]]
+    assert torch.equal(pairs_mined, expected) and len(asked[0]) == 80 and len(pairs_mined) > 20
+    images, same = pairs_mined.flatten().tolist(), data.labels[pairs_mined[:, 0]] == data.labels[pairs_mined[:, 1]]
     assert about.pop("pair_cosine") == pytest.approx(cosine.mean().item())
-    assert about == {"pairs": len(found), "paired_images": len(set(images)), "pair_match": same.double().mean().item(),
+    assert about == {"pairs": len(pairs_mined), "paired_images": len(set(images)), "pair_match": same.double().mean().item(),
                      "pair_degree": max(map(images.count, images))}  # fmt: skip
     method.seed.add_(1)  # would choose other images
-    assert torch.equal(mine_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)[0], found)
-    source = batches_of(config, data, method, found)
-    assert source.pairs is found and source.pair_weight == 0.3
+    assert torch.equal(mine_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)[0], pairs_mined)
+    source = batches_of(config, data, method, pairs_mined)
+    assert source.pairs is pairs_mined and source.pair_weight == 0.3
     assert batches_of(config, data, method).at(0).weight is None, "no pairs, no weights"
 
 
@@ -578,8 +583,8 @@ def test_what_is_held_to_be_alike_is_measured_level_by_level():
     method = built("isl")
     method.affinity.admit(*torch.randint(N_IMAGES, (2, 30), generator=draw))
     match = relation_match(data.labels, method.affinity.members)
-    found = {name: value for name, value in class_agreement(method, data).items() if name not in method.reports}
-    assert found == {"relation_match": match["match"], "relation_degree": match["degree"]}
+    agreement = {name: value for name, value in class_agreement(method, data).items() if name not in method.reports}
+    assert agreement == {"relation_match": match["match"], "relation_degree": match["degree"]}
 
 
 @pytest.mark.parametrize(("name", "words"), [
@@ -593,8 +598,8 @@ def test_what_is_held_to_be_alike_is_logged(name, words, tmp_path):
 
 def test_k_means_runs_20_iterations_unless_told():
     x = drawn(3000, 6)
-    told, fewer = (kmeans(x, 60, 0, n)[1] for n in (20, 19))
-    assert torch.equal(kmeans(x, 60, 0)[1], told) and not torch.equal(told, fewer)
+    twenty, fewer = (kmeans(x, 60, 0, n)[1] for n in (20, 19))
+    assert torch.equal(kmeans(x, 60, 0)[1], twenty) and not torch.equal(twenty, fewer)
 
 
 def test_pseudo_labels_renewed_at_every_epoch_still_wait_for_the_first():

@@ -35,11 +35,14 @@ def test_three_files_that_pass_as_written(tree, name, like):
     before = {
         path: path.stat().st_mtime_ns for path in tree.rglob("*") if path.is_file() and "__pycache__" not in str(path)
     }
-    made = run(tree, "sslrepro", "new", "method", name, "--like", like)
-    assert made.returncode == 0 and made.stdout.count("written") == 3, made.stderr
+    reply = run(tree, "sslrepro", "new", "method", name, "--like", like)
+    assert reply.returncode == 0 and reply.stdout.count("written") == 3, reply.stderr
     after = {path for path in tree.rglob("*") if path.is_file() and "__pycache__" not in str(path)} - before.keys()
     assert {str(path.relative_to(tree)) for path in after} == {
-        f"sslrepro/methods/{name}.py", f"tests/equations/{name}.py", f"book/methods/{name}.md"}  # fmt: skip
+        f"sslrepro/methods/{name}.py",
+        f"tests/equations/{name}.py",
+        f"book/methods/{name}.md",
+    }
     assert all(path.stat().st_mtime_ns == when for path, when in before.items()), "no other file is touched"
     checks = [
         "tests/methods/test_equations.py",
@@ -64,12 +67,12 @@ def test_three_files_that_pass_as_written(tree, name, like):
     assert f"# {class_name(name)}\n" in page and f"{class_name(name)}.loss" in page and f"{like}.py" not in page
 
 
-@pytest.mark.parametrize(("name", "like", "said"), [
+@pytest.mark.parametrize(("name", "like", "message"), [
     ("Agree", "msf", "name must be small letters"), ("nnclr", "msf", "name must be one that is not taken"),
     ("agree2", "nnclr", "--like must be one of .*msf"), ("agree2", "mfs", "Did you mean 'msf'"),
 ])  # fmt: skip
-def test_wrong_words_are_one_error(tree, name, like, said):
-    with pytest.raises(ValueError, match=said):
+def test_wrong_words_are_one_error(tree, name, like, message):
+    with pytest.raises(ValueError, match=message):
         write(name, like, tree)
 
 

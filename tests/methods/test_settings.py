@@ -74,12 +74,12 @@ def test_a_new_method_is_checked_without_a_list(mine, values, message):
 
 
 def test_a_new_method_is_scaled_without_a_list(mine):
-    scaled = {scale: RunConfig(mine, profile(scale).scaled(mine)).settings for scale in PROFILES}
+    scaled = {scale: RunConfig(mine, profile(scale).settings_at(mine)).settings for scale in PROFILES}
     assert scaled["paper"] == {"dim": 512, "shelf": 65_536, "slowness": 0.999, "sharpness": 0.2, "taste": "sweet"}
     assert scaled["cpu"] == scaled["paper"] | {"dim": 128, "shelf": 4608 // 8, "slowness": 0.99}
     assert scaled["smoke"] == scaled["paper"] | {"dim": 32, "shelf": 768 // 8, "slowness": 0.99}
-    assert profile("cpu").scaled(mine, {"dim": 256, "shelf": 9})["dim"] == 64, "a table's width keeps its ratio"
-    assert profile("cpu").scaled(mine, {"shelf": 9})["shelf"] == 9, "other settings of a table stand"
+    assert profile("cpu").settings_at(mine, {"dim": 256, "shelf": 9})["dim"] == 64, "a table's width keeps its ratio"
+    assert profile("cpu").settings_at(mine, {"shelf": 9})["shelf"] == 9, "other settings of a table stand"
 
 
 WRONG = [
@@ -181,8 +181,11 @@ def test_a_younger_field_counts_only_where_it_changes_something():
 def test_every_default_is_allowed_and_every_number_is_bounded(name):
     config = methods.settings(name)
     check_values(config, name)
-    numbers = [key for key, value in vars(config).items()
-               if isinstance(value, int | float | tuple) and not isinstance(value, bool)]  # fmt: skip
+    numbers = [
+        key
+        for key, value in vars(config).items()
+        if isinstance(value, int | float | tuple) and not isinstance(value, bool)
+    ]
     assert not set(numbers) - set(methods.ranges(name)), "a number says in which range it lies"
 
 

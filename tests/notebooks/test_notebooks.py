@@ -95,8 +95,8 @@ def test_a_notebook_finds_the_package_above_its_folder():
 
 
 def test_elsewhere_a_notebook_says_in_one_line_what_to_do(tmp_path):
-    *said, _ = started(SOURCES[0], tmp_path)
-    assert len(said) == 1 and "sslrepro is not installed" in said[0] and "make notebook" in said[0]
+    *lines, _ = started(SOURCES[0], tmp_path)
+    assert len(lines) == 1 and "sslrepro is not installed" in lines[0] and "make notebook" in lines[0]
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ def by_id(claim):
 
 
 def paper_reader() -> Reader:
-    return Reader(claims.printed, claims.stated)
+    return Reader(claims.printed_cell, claims.stated_value)
 
 
 def claim_of(expr: str | None, gap: str | None = None, **check) -> dict:
@@ -60,14 +60,14 @@ def test_claims_on_a_table_rest_on_it_or_name_it(table):
 
 
 def test_claims_are_found_either_way(monkeypatch):
-    given = [
+    entries = [
         claim_of("c('one','r','x') > 1") | {"id": "by_expression"},
         claim_of(None, overlay_expr="c('one','r','x') > 1") | {"id": "by_overlay", "rests_on": ["two"]},
         {"id": "by_rest", "text": "", "rests_on": ["two", "one"]},
         claim_of("c('one_more','r','x') > 1") | {"id": "longer_name", "rests_on": ["one_more"]},
         {"id": "nothing", "text": ""},
     ]
-    monkeypatch.setattr(papers, "claims", lambda: {claim["id"]: claim for claim in given})
+    monkeypatch.setattr(papers, "claims", lambda: {claim["id"]: claim for claim in entries})
     assert [claim["id"] for claim in papers.claims_on("one")] == ["by_expression", "by_overlay", "by_rest"]
     assert [claim["id"] for claim in papers.claims_on("two")] == ["by_overlay", "by_rest"]
     assert papers.claims_on("three") == []

@@ -69,12 +69,12 @@ def test_updates_leave_no_graph_and_are_saved():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("settings", "message"),
     [
         ({"n_images": 0}, r"n_images must be >= 1, the training images, got 0"),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1\.0"),
     ],
 )
-def test_wrong_settings_say_so(given, message):
+def test_wrong_settings_say_so(settings, message):
     with pytest.raises(ValueError, match=f"Bank: {message}"):
-        Bank(**({"n_images": 3, "dim": 2} | given))
+        Bank(**({"n_images": 3, "dim": 2} | settings))

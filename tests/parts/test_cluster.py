@@ -65,8 +65,8 @@ def test_kmeans_against_a_plain_lloyd(k, seed, engine, spherical):
 
 def test_engines_agree():
     x = drawn(3000, 16, seed=4).float()
-    found = [kmeans(x, 20, 7, 5, engine=engine) for engine in ENGINES]
-    assert torch.equal(found[0][0], found[1][0]) and found[0][1].allclose(found[1][1], atol=1e-4)
+    results = [kmeans(x, 20, 7, 5, engine=engine) for engine in ENGINES]
+    assert torch.equal(results[0][0], results[1][0]) and results[0][1].allclose(results[1][1], atol=1e-4)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -128,8 +128,8 @@ def test_an_unknown_engine_says_so():
 
 def test_confidence_against_a_loop():
     x, centroids, labels = drawn(11), 3 * drawn(4, seed=1), torch.arange(11) % 4
-    found = confidence(x, labels, centroids, 0.3).tolist()
-    for value, row, own in zip(found, unit(x).tolist(), labels.tolist(), strict=True):
+    values = confidence(x, labels, centroids, 0.3).tolist()
+    for value, row, own in zip(values, unit(x).tolist(), labels.tolist(), strict=True):
         e = [math.exp(sum(a * b for a, b in zip(row, c, strict=True)) / 0.3) for c in unit(centroids).tolist()]
         assert value == pytest.approx(e[own] / sum(e), rel=1e-10)
 
@@ -160,8 +160,8 @@ def test_density_against_loops(smoothing):
     labels = torch.tensor([0] * 20 + [1] * 9 + [2] * 2 + [3] * 4 + [4] + [5] * 4)  # 6 and 7 are empty
     centroids[4] = x[35]  # alone, and where its row is
     expected = plain_density(x.tolist(), labels.tolist(), centroids.tolist(), smoothing)
-    found = density(x, labels, centroids, smoothing)
-    assert found.allclose(expected, atol=1e-12) and found.mean().item() == pytest.approx(1)
+    values = density(x, labels, centroids, smoothing)
+    assert values.allclose(expected, atol=1e-12) and values.mean().item() == pytest.approx(1)
 
 
 def test_a_single_row_far_from_its_centroid_does_not_set_the_largest_density():
@@ -184,9 +184,9 @@ def test_accepted_sets_are_nested_and_own_labels_are_shared_with_nobody():
     labels, score = torch.arange(50) % 3, (drawn(50, 1)[:, 0] * 2).round()  # many equal scores
     smaller: set[int] = set()
     for step in range(26):
-        found = accept_labels(labels, score, step / 25).tolist()
-        inside = {i for i, label in enumerate(found) if label >= 0}
-        own = [label for label in found if label < 0]
+        accepted = accept_labels(labels, score, step / 25).tolist()
+        inside = {i for i, label in enumerate(accepted) if label >= 0}
+        own = [label for label in accepted if label < 0]
         assert smaller <= inside and len(inside) == 2 * step and len(set(own)) == len(own)
         smaller = inside
 
@@ -297,13 +297,13 @@ def test_the_state_of_pseudo_labels_is_saved():
     pseudo.renew(x, (3, 6), 0.7, 0.2, progress=0.25)
     other.load_state_dict(pseudo.state_dict())
     assert torch.equal(other.label, pseudo.label) and not other.due(0.3, 0.1) and other.due(0.35, 0.1)
-    for one in (pseudo, other):
-        one.renew(x, (3, 6), 0.7, 0.2, progress=0.5)
+    for memory in (pseudo, other):
+        memory.renew(x, (3, 6), 0.7, 0.2, progress=0.5)
     assert torch.equal(other.label, pseudo.label)
 
 
 def test_every_clustering_starts_elsewhere():
-    x, pseudo, found = (
+    x, pseudo, groups = (
         unit(drawn(60)),
         PseudoLabels(
             60,
@@ -316,8 +316,8 @@ def test_every_clustering_starts_elsewhere():
     )
     for _ in range(2):
         pseudo.renew(x, (9, 9), 1.0, 0.2)
-        found += [label.clone() for label in pseudo.label]
-    assert all(not torch.equal(a, b) for a, b in itertools.combinations(found, 2))
+        groups += [label.clone() for label in pseudo.label]
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(groups, 2))
 
 
 def plain_rates(label: list[int], group: list[int]) -> dict[str, float]:
@@ -364,7 +364,7 @@ def test_rates_over_no_image_are_nan():
 def test_relation_match_against_a_loop():
     label, members = [0, 1, 0, 2, 1], [[2, 1, -1], [-1, -1, -1], [0, -1, -1], [4, 1, 0], [1, 3, -1]]
     pairs = [label[i] == label[j] for i, row in enumerate(members) for j in row if j >= 0]
-    found = relation_match(torch.tensor(label), torch.tensor(members))
-    assert found == {"match": sum(pairs) / len(pairs), "degree": len(pairs) / 5} and 0 < found["match"] < 1
+    match = relation_match(torch.tensor(label), torch.tensor(members))
+    assert match == {"match": sum(pairs) / len(pairs), "degree": len(pairs) / 5} and 0 < match["match"] < 1
     nobody = relation_match(torch.tensor(label), torch.full((5, 2), -1))
     assert math.isnan(nobody["match"]) and nobody["degree"] == 0

@@ -20,12 +20,15 @@ def test_imagenet_stems_at_their_side(name):
     assert net(torch.randn(1, 3, 224, 224)).shape == (1, net.dim)
 
 
-@pytest.mark.parametrize(("name", "theirs", "missing"), [
-    ("resnet18", lambda: torchvision.models.resnet18(weights=None), "fc."),
-    ("resnet50", lambda: torchvision.models.resnet50(weights=None), "fc."),
-    ("alexnet", lambda: torchvision.models.alexnet(weights=None), "classifier."),
-    ("vit-small", lambda: torchvision.models.VisionTransformer(32, 4, 6, 3, 192, 768), "heads."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "theirs", "missing"),
+    [
+        ("resnet18", lambda: torchvision.models.resnet18(weights=None), "fc."),
+        ("resnet50", lambda: torchvision.models.resnet50(weights=None), "fc."),
+        ("alexnet", lambda: torchvision.models.alexnet(weights=None), "classifier."),
+        ("vit-small", lambda: torchvision.models.VisionTransformer(32, 4, 6, 3, 192, 768), "heads."),
+    ],
+)
 def test_torchvision_loads_the_state_dict(name, theirs, missing):
     """Every key of ours fits theirs; only their classifier is missing."""
     result = theirs().load_state_dict(encoder(name).state_dict(), strict=False)

@@ -37,9 +37,9 @@ def rows(n: int = N, seed: int = 0) -> torch.Tensor:
 
 
 def settings(**changed) -> Mining:
-    given = {"score_threshold": 0.3, "radius": 0.3, "growth": 0.5, "n_proxy_neighbours": 5, "n_strangers": 4096,
+    values = {"score_threshold": 0.3, "radius": 0.3, "growth": 0.5, "n_proxy_neighbours": 5, "n_strangers": 4096,
              "max_gan_epochs": 2, "max_passes": 3, "mining_batch": 8, "gan_lr": 1e-3, "proxy_positive": "own"}  # fmt: skip
-    return Mining(**given | changed)
+    return Mining(**values | changed)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -57,13 +57,13 @@ class Fixed(Frontier):
 
     def __init__(self, score: torch.Tensor, own: torch.Tensor):
         super().__init__(DIM)
-        self.given, self.own = score, own
+        self.scores, self.own = score, own
 
     def proxy(self, a, p, n):
         return a
 
     def score(self, a, p, n):
-        return self.given[(a @ self.own.T).argmax(1)]
+        return self.scores[(a @ self.own.T).argmax(1)]
 
 
 def test_losses_of_the_net_against_the_oracle():
@@ -75,19 +75,19 @@ def test_losses_of_the_net_against_the_oracle():
 
 
 def test_losses_of_saturated_scores_are_finite():
-    zero, one = torch.zeros(3), torch.ones(3)
-    assert discriminator_loss(zero, one, one).isfinite() and generator_loss(zero, zero).isfinite()
-    assert discriminator_loss(one, zero, zero) == 0 and generator_loss(one, one) == 0
+    zero, ones = torch.zeros(3), torch.ones(3)
+    assert discriminator_loss(zero, ones, ones).isfinite() and generator_loss(zero, zero).isfinite()
+    assert discriminator_loss(ones, zero, zero) == 0 and generator_loss(ones, ones) == 0
 
 
 @pytest.mark.parametrize(("threshold", "radius", "widest"), [(0.5, 0.6, 0.8), (0.3, 0.3, 0.79)])
 def test_the_radius_stays_between_its_bounds(threshold, radius, widest):
     """METHODS 8: for scores in (theta, 1] it is in [R0, R0 + (1 - theta)(1 - R0))."""
     score = torch.linspace(threshold, 1, 50, dtype=torch.float64)[1:]
-    found = radius_of(score, radius)
-    assert found.tolist() == pytest.approx([isl.radius_of(s, {"radius": radius}) for s in score.tolist()])
-    assert found[-1].item() == radius and (found >= radius).all() and (found < widest).all()
-    assert (found.diff() < 0).all() and found[0].item() == pytest.approx(widest, abs=0.02)
+    radii = radius_of(score, radius)
+    assert radii.tolist() == pytest.approx([isl.radius_of(s, {"radius": radius}) for s in score.tolist()])
+    assert radii[-1].item() == radius and (radii >= radius).all() and (radii < widest).all()
+    assert (radii.diff() < 0).all() and radii[0].item() == pytest.approx(widest, abs=0.02)
 
 
 def test_proxies_are_unit_rows_and_scores_shares():
@@ -131,15 +131,15 @@ def test_triplets_against_a_loop(positive):
 
 @pytest.mark.parametrize("n_negatives", [8, 12])
 def test_negatives_are_the_hardest_of_a_random_few(n_negatives):
-    own, bank, affinity, found = rows(seed=1), rows(seed=2), random_sets(), set()
+    own, bank, affinity, negatives = rows(seed=1), rows(seed=2), random_sets(), set()
     inside = affinity.of(torch.arange(N)) | torch.eye(N, dtype=torch.bool)
     how = settings(n_strangers=n_negatives)
     for draw in range(30):
         n = triplets(torch.arange(N), own, bank, affinity, how, seeded(draw))[2]
         negative = (bank[None] == n[:, None]).all(2).int().argmax(1)
         assert not inside[range(N), negative].any() and len(negative.unique()) <= n_negatives
-        found |= set(negative.tolist())
-    assert len(found) > 2 * n_negatives  # another few each time
+        negatives |= set(negative.tolist())
+    assert len(negatives) > 2 * n_negatives  # another few each time
 
 
 def test_when_the_net_may_stop():
@@ -159,12 +159,12 @@ def test_when_the_net_may_stop():
 def test_fit_trains_both_nets_and_leaves_them_frozen():
     own, bank, affinity, net = rows(seed=1), rows(seed=2), random_sets(), Frontier(DIM)
     before = [p.clone() for p in net.parameters()]
-    given = [x.clone() for x in (own, bank, affinity.members)]
+    copies = [x.clone() for x in (own, bank, affinity.members)]
     losses = fit(net, own, bank, affinity, settings(max_gan_epochs=3), seeded(), first=True)
     assert len(losses) == 3 and all(0 < loss < 5 for loss in losses)
     assert not any(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
     assert not any(p.requires_grad or p.grad is not None for p in net.parameters())
-    assert all(torch.equal(a, b) for a, b in zip(given, (own, bank, affinity.members), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(copies, (own, bank, affinity.members), strict=True))
 
 
 def test_fit_ends_by_the_rule(monkeypatch):
@@ -190,8 +190,8 @@ def test_a_step_of_both_nets_by_hand():
     real, near, far = hand.score(a, p, n), hand.score(a, p, fixed), hand.score(a, fixed, n)
     (-(real.log().mean() + (1 - near).log().mean() / 2 + (1 - far).log().mean() / 2) / 2).backward()
     solvers[hand.discriminator].step()
-    made = hand.proxy(a, p, n)
-    loss = -(hand.score(a, p, made).log().mean() + hand.score(a, made, n).log().mean()) / 2
+    proxy = hand.proxy(a, p, n)
+    loss = -(hand.score(a, p, proxy).log().mean() + hand.score(a, proxy, n).log().mean()) / 2
     loss.backward()
     solvers[hand.generator].step()
     assert losses == pytest.approx([loss.item()], rel=1e-5)
@@ -213,8 +213,8 @@ def test_mined_pairs_against_loops(near, threshold):
         for j in sorted(cosine, key=cosine.get, reverse=True)[:near]:
             if score[i] > threshold and cosine[j] > 0.3 + (1 - float(score[i])) * 0.7:
                 expected.add(frozenset((i, j)))
-    found = affinity.of(torch.arange(N))
-    assert {frozenset(pair) for pair in found.nonzero().tolist()} == expected and torch.equal(found, found.T)
+    members = affinity.of(torch.arange(N))
+    assert {frozenset(pair) for pair in members.nonzero().tolist()} == expected and torch.equal(members, members.T)
     assert counts == {"passes": 1, "admitted": len(expected), "refused": 0, "members": 2 * len(expected) / N}
     assert expected
 
@@ -241,11 +241,11 @@ def test_mining_respects_caps_and_keeps_what_is_known(cap):
     before = affinity.members.clone()
     how = settings(radius=-1.0, n_proxy_neighbours=10, growth=100.0)
     counts = mine(Fixed(torch.ones(N), own), own, own, affinity, how, seeded(), 0)
-    found = affinity.of(torch.arange(N))
-    assert torch.equal(found, found.T) and not found.diagonal().any() and found.sum(1).max() == cap
+    members = affinity.of(torch.arange(N))
+    assert torch.equal(members, members.T) and not members.diagonal().any() and members.sum(1).max() == cap
     assert torch.equal(affinity.members[before >= 0], before[before >= 0])
-    assert counts["refused"] > 0 and counts["passes"] == 3 and counts["members"] == found.sum() / N
-    assert counts["admitted"] + 2 == found.sum() / 2
+    assert counts["refused"] > 0 and counts["passes"] == 3 and counts["members"] == members.sum() / N
+    assert counts["admitted"] + 2 == members.sum() / 2
 
 
 def test_rounds_grow_once_each_and_the_last_does_not():
@@ -259,7 +259,7 @@ def test_rounds_grow_once_each_and_the_last_does_not():
 
 
 def test_growth_depends_on_the_saved_seed_alone():
-    how, own, found = settings(score_threshold=0.0, radius=-1.0, n_proxy_neighbours=2), rows(), []
+    how, own, outcomes = settings(score_threshold=0.0, radius=-1.0, n_proxy_neighbours=2), rows(), []
     for noise, seed in ((0, 3), (1, 3), (2, 4)):
         torch.manual_seed(noise)
         net, affinity = Frontier(DIM), Affinity(N, 5)
@@ -267,10 +267,10 @@ def test_growth_depends_on_the_saved_seed_alone():
         before = torch.get_rng_state()
         rounds = [grow(net, affinity, how, 3, progress, own, lambda: own) for progress in (0.4, 0.7)]
         assert torch.equal(before, torch.get_rng_state())
-        found.append((affinity.members, rounds, [p.clone() for p in net.parameters()]))
-    assert torch.equal(found[0][0], found[1][0]) and found[0][1] == found[1][1]
-    assert all(torch.equal(a, b) for a, b in zip(found[0][2], found[1][2], strict=True))
-    assert not any(torch.equal(a, b) for a, b in zip(found[0][2], found[2][2], strict=True))
+        outcomes.append((affinity.members, rounds, [p.clone() for p in net.parameters()]))
+    assert torch.equal(outcomes[0][0], outcomes[1][0]) and outcomes[0][1] == outcomes[1][1]
+    assert all(torch.equal(a, b) for a, b in zip(outcomes[0][2], outcomes[1][2], strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(outcomes[0][2], outcomes[2][2], strict=True))
 
 
 def test_sets_are_nested_from_round_to_round():
@@ -289,8 +289,8 @@ def test_sets_are_nested_from_round_to_round():
 @pytest.mark.parametrize("own", ["encoder", "bank"])
 def test_between_rounds_only_the_sets_and_the_net_change(own):
     torch.manual_seed(1)
-    given = isl.SETTINGS | {"own": own, "max_gan_epochs": 2, "max_passes": 2, "radius": -1.0, "score_threshold": 0.0}
-    method = methods.build("isl", methods.settings("isl", given), Conv((4, 6), (2, 2)), N)
+    sets = isl.SETTINGS | {"own": own, "max_gan_epochs": 2, "max_passes": 2, "radius": -1.0, "score_threshold": 0.0}
+    method = methods.build("isl", methods.settings("isl", sets), Conv((4, 6), (2, 2)), N)
     images = torch.randn(N, 3, 8, 8)
     before = {name: value.clone() for name, value in method.state_dict().items()}
     with torch.no_grad():

@@ -12,9 +12,9 @@ HAND = [[1, 2], [0, 3], [3, -1], [4, 0], [-1, -1], [0, 1]]
 
 
 def graph(rows: list[list[int]]) -> NeighbourGraph:
-    made = NeighbourGraph(len(rows), len(rows[0]))
-    made.neighbours.copy_(torch.tensor(rows))
-    return made
+    net = NeighbourGraph(len(rows), len(rows[0]))
+    net.neighbours.copy_(torch.tensor(rows))
+    return net
 
 
 def random_rows(seed: int, n: int = 24, k: int = 3) -> list[list[int]]:
@@ -25,22 +25,22 @@ def random_rows(seed: int, n: int = 24, k: int = 3) -> list[list[int]]:
 
 def distances(rows: list[list[int]], start: int) -> dict[int, int]:
     """Edges on the shortest way to every image that can be reached, by breadth-first search."""
-    found, front = {start: 0}, [start]
+    hops, front = {start: 0}, [start]
     while front:
         i = front.pop(0)
         for j in rows[i]:
-            if j >= 0 and j not in found:
-                found[j] = found[i] + 1
+            if j >= 0 and j not in hops:
+                hops[j] = hops[i] + 1
                 front.append(j)
-    return found
+    return hops
 
 
 def every_walk(rows: list[list[int]], start: int, hops: int) -> list[int]:
-    level, found = [start], []
+    level, walk = [start], []
     for _ in range(hops):
         level = [j for i in level for j in (rows[i] if i >= 0 else [-1] * len(rows[0]))]
-        found += level
-    return found
+        walk += level
+    return walk
 
 
 def members(mask: torch.Tensor) -> list[list[int]]:
@@ -48,10 +48,10 @@ def members(mask: torch.Tensor) -> list[list[int]]:
 
 
 def test_within_on_a_graph_drawn_by_hand():
-    made = graph(HAND)
-    assert members(made.within(torch.tensor([0, 4, 5]), 1)) == [[1, 2], [], [0, 1]]
-    assert members(made.within(torch.tensor([0, 4, 5]), 2)) == [[1, 2, 3], [], [0, 1, 2, 3]]
-    assert members(made.within(torch.tensor([0, 2, 5]), 3)) == [[1, 2, 3, 4], [0, 1, 3, 4], [0, 1, 2, 3, 4]]
+    net = graph(HAND)
+    assert members(net.within(torch.tensor([0, 4, 5]), 1)) == [[1, 2], [], [0, 1]]
+    assert members(net.within(torch.tensor([0, 4, 5]), 2)) == [[1, 2, 3], [], [0, 1, 2, 3]]
+    assert members(net.within(torch.tensor([0, 2, 5]), 3)) == [[1, 2, 3, 4], [0, 1, 3, 4], [0, 1, 2, 3, 4]]
 
 
 def test_walks_on_a_graph_drawn_by_hand():
@@ -62,9 +62,9 @@ def test_walks_on_a_graph_drawn_by_hand():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_within_is_the_graph_distance(hops, seed):
     rows = random_rows(seed)
-    found = graph(rows).within(torch.arange(len(rows)), hops)
+    within = graph(rows).within(torch.arange(len(rows)), hops)
     for i in range(len(rows)):
-        assert members(found)[i] == sorted(j for j, far in distances(rows, i).items() if 1 <= far <= hops)
+        assert members(within)[i] == sorted(j for j, far in distances(rows, i).items() if 1 <= far <= hops)
 
 
 @pytest.mark.parametrize("hops", [1, 2, 3, 4])
@@ -76,19 +76,19 @@ def test_walks_are_all_walks_level_by_level(hops):
 
 
 def test_a_new_graph_knows_nobody():
-    made = NeighbourGraph(7, 2)
-    assert (made.walks(torch.arange(7), 3) == -1).all() and not made.within(torch.arange(7), 3).any()
+    net = NeighbourGraph(7, 2)
+    assert (net.walks(torch.arange(7), 3) == -1).all() and not net.within(torch.arange(7), 3).any()
 
 
 def test_write_replaces_rows_and_the_last_of_a_repeated_image_counts():
-    made, draw = NeighbourGraph(30, 3), random.Random(0)
+    net, draw = NeighbourGraph(30, 3), random.Random(0)
     plain = {i: [-1, -1, -1] for i in range(30)}
     for _ in range(20):
         index = [draw.randrange(30) for _ in range(12)]
         rows = [draw.sample(range(30), 3) for _ in index]
-        made.write(torch.tensor(index), torch.tensor(rows))
+        net.write(torch.tensor(index), torch.tensor(rows))
         plain |= dict(zip(index, rows, strict=True))
-        assert made.neighbours.tolist() == [plain[i] for i in range(30)]
+        assert net.neighbours.tolist() == [plain[i] for i in range(30)]
 
 
 @pytest.mark.parametrize("k", [0, 5])

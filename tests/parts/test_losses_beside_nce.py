@@ -67,8 +67,8 @@ def test_spread_penalties_against_loops():
 
     variance = sum(max(0.0, 1 - math.sqrt(covariance(j, j) + 1e-4)) for j in range(d)) / d
     off_diagonal = sum(covariance(j, k) ** 2 for j in range(d) for k in range(d) if j != k) / d
-    found = spread_penalties(torch.tensor(z, dtype=torch.float64))
-    assert [x.item() for x in found] == pytest.approx([variance, off_diagonal], rel=1e-10)
+    penalties = spread_penalties(torch.tensor(z, dtype=torch.float64))
+    assert [x.item() for x in penalties] == pytest.approx([variance, off_diagonal], rel=1e-10)
 
 
 def test_spread_penalties_of_collapsed_and_of_uncorrelated_embeddings():
@@ -105,8 +105,8 @@ def test_weights_of_anchors(mode):
     one_by_one = [
         weight[i] * nce(anchor[i : i + 1], keys, positive[i : i + 1], candidate[i : i + 1], 0.3, mode) for i in range(5)
     ]
-    found = nce(anchor, keys, positive, candidate, 0.3, mode, weight)
-    assert found.item() == pytest.approx(sum(one_by_one).item() / 5, rel=1e-12)
+    value = nce(anchor, keys, positive, candidate, 0.3, mode, weight)
+    assert value.item() == pytest.approx(sum(one_by_one).item() / 5, rel=1e-12)
 
 
 @pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 0.0, 2.0, 1.0, 3.0])])
@@ -137,9 +137,9 @@ def test_half_precision_inputs_give_the_full_precision_loss(mode, kind):
     anchor, keys, positive, candidate = example(kind)
     exact = nce(anchor.double(), keys.double(), positive, candidate, 0.01, mode)
     with torch.autocast("cpu", torch.bfloat16):
-        found = nce(anchor.requires_grad_(True), keys, positive, candidate, 0.01, mode)
-    found.backward()
-    assert found.item() == pytest.approx(exact.item(), rel=1e-5) and anchor.grad.isfinite().all()
+        loss = nce(anchor.requires_grad_(True), keys, positive, candidate, 0.01, mode)
+    loss.backward()
+    assert loss.item() == pytest.approx(exact.item(), rel=1e-5) and anchor.grad.isfinite().all()
 
 
 def test_positives_outside_the_candidates_may_make_the_loss_negative():

@@ -17,13 +17,13 @@ def drawn(n: int, d: int = 3, seed: int = 0) -> torch.Tensor:
 
 
 def every_pair(x: torch.Tensor, low: float, high: float) -> dict[tuple[int, int], float]:
-    rows, found = x.tolist(), {}
+    rows, cosines = x.tolist(), {}
     for i in range(len(rows)):
         for j in range(i + 1, len(rows)):
             cosine = sum(a * b for a, b in zip(rows[i], rows[j], strict=True))
             if low <= cosine <= high:
-                found[i, j] = cosine
-    return found
+                cosines[i, j] = cosine
+    return cosines
 
 
 def mined(x: torch.Tensor, low: float, high: float, **how) -> dict[tuple[int, int], float]:
@@ -37,9 +37,9 @@ def mined(x: torch.Tensor, low: float, high: float, **how) -> dict[tuple[int, in
 @pytest.mark.parametrize("tile", [1, 3, 7, 16, 40, 41, 4096])
 def test_tiles_find_what_brute_force_finds(tile):
     x = drawn(40)
-    found, expected = mined(x, 0.6, 0.95, tile=tile), every_pair(x, 0.6, 0.95)
-    assert list(found) == list(expected) and len(found) > 50
-    assert list(found.values()) == pytest.approx(list(expected.values()), abs=1e-12)
+    pairs, expected = mined(x, 0.6, 0.95, tile=tile), every_pair(x, 0.6, 0.95)
+    assert list(pairs) == list(expected) and len(pairs) > 50
+    assert list(pairs.values()) == pytest.approx(list(expected.values()), abs=1e-12)
 
 
 def test_bounds_are_inclusive():
@@ -68,15 +68,15 @@ def test_nothing_found_has_the_shape_of_pairs():
 
 def test_the_order_of_rows_does_not_matter():
     x, order = drawn(30), torch.randperm(30, generator=torch.Generator().manual_seed(1))
-    found = mined(x[order], 0.5, 0.9, tile=8)
-    back = {tuple(sorted(order[list(pair)].tolist())) for pair in found}
+    pairs = mined(x[order], 0.5, 0.9, tile=8)
+    back = {tuple(sorted(order[list(pair)].tolist())) for pair in pairs}
     assert back == set(mined(x, 0.5, 0.9, tile=7)) and len(back) > 20
 
 
 def test_half_precision_rows_are_compared_in_full():
     x = drawn(30).bfloat16()
-    found = mined(x, 0.5, 0.9)
-    assert set(found) == set(every_pair(x.double(), 0.5, 0.9)) and similar_pairs(x, 0.5, 0.9)[1].dtype == torch.float32
+    pairs = mined(x, 0.5, 0.9)
+    assert set(pairs) == set(every_pair(x.double(), 0.5, 0.9)) and similar_pairs(x, 0.5, 0.9)[1].dtype == torch.float32
 
 
 @pytest.mark.parametrize("max_partners", [None, 1, 2, 5])
@@ -90,9 +90,9 @@ def test_caps_keep_the_most_similar(max_partners, max_pairs):
             expected[a, b] = cosine
             degree[a] += 1
             degree[b] += 1
-    found = mined(x, 0.4, 1.0, max_partners=max_partners, max_pairs=max_pairs, tile=7)
-    assert list(found) == sorted(expected)
-    assert list(found.values()) == pytest.approx([expected[pair] for pair in sorted(expected)], abs=1e-12)
+    pairs = mined(x, 0.4, 1.0, max_partners=max_partners, max_pairs=max_pairs, tile=7)
+    assert list(pairs) == sorted(expected)
+    assert list(pairs.values()) == pytest.approx([expected[pair] for pair in sorted(expected)], abs=1e-12)
 
 
 def test_bounds_in_the_wrong_order_say_so():
@@ -162,11 +162,11 @@ def test_window_of_no_share_says_so(quantile):
 def test_extreme_against_sorting(n, largest):
     similarity, draw = drawn(9, 12), random.Random(n)
     among = torch.tensor([[draw.random() < row / 8 for _ in range(12)] for row in range(9)])  # none ... all
-    found = extreme(similarity, among, n, largest)
+    chosen = extreme(similarity, among, n, largest)
     for row in range(9):
         allowed = [k for k in range(12) if among[row, k]]
         best = sorted(allowed, key=similarity[row].tolist().__getitem__, reverse=largest)[:n]
-        assert found[row].nonzero()[:, 0].tolist() == sorted(best)
+        assert chosen[row].nonzero()[:, 0].tolist() == sorted(best)
 
 
 @pytest.mark.parametrize("k", [1, 3, 20])
@@ -176,10 +176,10 @@ def test_distinct_nearest_against_a_loop(k):
     among = torch.tensor([[draw.random() < row / 7 for _ in range(14)] for row in range(8)])
     expected = []
     for row in range(8):
-        found: list[int] = []
+        nearest: list[int] = []
         for slot in sorted(range(14), key=similarity[row].tolist().__getitem__, reverse=True):
-            if among[row, slot] and row_index[slot] >= 0 and row_index[slot] not in found:
-                found.append(row_index[slot])
-        expected.append((found + [-1] * k)[:k])
+            if among[row, slot] and row_index[slot] >= 0 and row_index[slot] not in nearest:
+                nearest.append(row_index[slot])
+        expected.append((nearest + [-1] * k)[:k])
     assert distinct_nearest(similarity, torch.tensor(row_index), among, k).tolist() == expected
     assert expected[0] == [-1] * k and expected[7][0] != -1

@@ -33,9 +33,9 @@ def split(groups: int, momentum: float = 0.1) -> SplitBatchNorm:
 
 
 def plain(norm: SplitBatchNorm) -> nn.BatchNorm2d:
-    made = nn.BatchNorm2d(3, norm.eps, norm.momentum).double()
-    made.load_state_dict(norm.state_dict())
-    return made
+    norm_of_torch = nn.BatchNorm2d(3, norm.eps, norm.momentum).double()
+    norm_of_torch.load_state_dict(norm.state_dict())
+    return norm_of_torch
 
 
 @pytest.mark.parametrize(("b", "groups"), [(8, 2), (12, 4), (6, 3), (8, 1)])
@@ -45,15 +45,15 @@ def test_every_part_has_a_batch_norm_of_its_own(b, groups, layout):
     for step in range(2):
         x = images(b, seed=step).contiguous(memory_format=layout).requires_grad_(True)
         parts = [plain(norm) for _ in range(groups)]
-        found, expected = norm(x), torch.zeros_like(x)
-        for part, one in enumerate(parts):
-            expected[part::groups] = one(x[part::groups])
-        assert found.allclose(expected, atol=1e-12)
+        out_of_parts, expected = norm(x), torch.zeros_like(x)
+        for part, own in enumerate(parts):
+            expected[part::groups] = own(x[part::groups])
+        assert out_of_parts.allclose(expected, atol=1e-12)
         push = images(b, seed=9)
-        a, c = (torch.autograd.grad((out * push).sum(), x, retain_graph=True)[0] for out in (found, expected))
+        a, c = (torch.autograd.grad((out * push).sum(), x, retain_graph=True)[0] for out in (out_of_parts, expected))
         assert a.allclose(c, atol=1e-12)
         for name in ("running_mean", "running_var"):
-            mean = torch.stack([getattr(one, name) for one in parts]).mean(0)
+            mean = torch.stack([getattr(part, name) for part in parts]).mean(0)
             assert getattr(norm, name).allclose(mean, atol=1e-12)
         assert norm.num_batches_tracked == step + 1
 
@@ -62,10 +62,10 @@ def test_gradients_of_scale_and_shift_are_sums_over_parts():
     norm, x, push = split(3), images(6), images(6, seed=9)
     parts = [plain(norm) for _ in range(3)]
     (norm(x) * push).sum().backward()
-    for part, one in enumerate(parts):
-        (one(x[part::3]) * push[part::3]).sum().backward()
+    for part, own in enumerate(parts):
+        (own(x[part::3]) * push[part::3]).sum().backward()
     for name in ("weight", "bias"):
-        total = sum(getattr(one, name).grad for one in parts)
+        total = sum(getattr(part, name).grad for part in parts)
         assert getattr(norm, name).grad.allclose(total, atol=1e-10)
 
 
@@ -77,9 +77,9 @@ def test_parts_make_a_difference():
 def test_eval_mode_is_plain_batch_norm_and_changes_nothing():
     norm = split(4)
     norm(images(8))
-    state, one = copy.deepcopy(norm.state_dict()), plain(norm).eval()
+    state, torch_norm = copy.deepcopy(norm.state_dict()), plain(norm).eval()
     x = images(7)  # no part size divides it
-    assert torch.equal(norm.eval()(x), one(x))
+    assert torch.equal(norm.eval()(x), torch_norm(x))
     assert all(torch.equal(value, state[name]) for name, value in norm.state_dict().items())
 
 
@@ -112,10 +112,10 @@ def test_synced_norms_equal_batch_norm_in_one_process():
     assert [type(m) for m in synced.modules()].count(SyncedBatchNorm) == 3
     for step in range(3):
         x = torch.randn(6, 3, 4, 5, generator=torch.Generator().manual_seed(step))
-        outs = [one(x) for one in (net, synced)]
+        outs = [module(x) for module in (net, synced)]
         assert torch.equal(*outs)
-        for out, one in zip(outs, (net, synced), strict=True):
-            one.zero_grad()
+        for out, module in zip(outs, (net, synced), strict=True):
+            module.zero_grad()
             out.square().sum().backward()
         gradients = zip(net.parameters(), synced.parameters(), strict=True)
         assert all(torch.equal(a.grad, b.grad) for a, b in gradients)

@@ -43,8 +43,8 @@ def test_sinkhorn_against_the_exp_domain(b, k, iterations):
 def test_rows_sum_to_one_and_columns_are_equal_in_the_end():
     scores = unit(drawn(20, 5)) @ unit(drawn(4, 5, seed=1)).T
     early, late = sinkhorn(scores, 0.05, 1), sinkhorn(scores, 0.05, 500)
-    for found in (early, late):
-        assert (found > 0).all() and found.sum(1).allclose(torch.ones(20, dtype=torch.float64), atol=1e-12)
+    for assignment in (early, late):
+        assert (assignment > 0).all() and assignment.sum(1).allclose(torch.ones(20, dtype=torch.float64), atol=1e-12)
     assert late.sum(0).allclose(torch.full((4,), 5.0, dtype=torch.float64), atol=1e-6)
     assert (early.sum(0) - 5).abs().max() > 0.01  # one iteration is not enough: the test above can fail
 
@@ -52,10 +52,10 @@ def test_rows_sum_to_one_and_columns_are_equal_in_the_end():
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32])
 def test_large_scores_do_not_overflow(kind):
     scores = (100 * drawn(16, 6)).to(kind)  # exp(100 / 0.05) is beyond every float type
-    found = sinkhorn(scores, 0.05, 3)
-    assert found.dtype == torch.float32 and found.isfinite().all()
-    assert found.sum(1).allclose(torch.ones(16), atol=1e-5)
-    assert found.allclose(sinkhorn(scores.double(), 0.05, 3).float(), atol=2e-3)
+    assignment = sinkhorn(scores, 0.05, 3)
+    assert assignment.dtype == torch.float32 and assignment.isfinite().all()
+    assert assignment.sum(1).allclose(torch.ones(16), atol=1e-5)
+    assert assignment.allclose(sinkhorn(scores.double(), 0.05, 3).float(), atol=2e-3)
 
 
 def test_codes_of_a_batch_are_assigned_together_with_the_queue():
@@ -79,9 +79,9 @@ def test_group_means_against_loops():
         mine = [row for row, other in zip(x.tolist(), label, strict=True) if other == own]
         mean = [sum(column) / len(mine) for column in zip(*mine, strict=True)]
         expected.append([v / math.hypot(*mean) for v in mean])
-    found = group_means(x, torch.tensor(label))
-    assert found.allclose(torch.tensor(expected, dtype=torch.float64), atol=1e-12)
-    assert found[[4, 7]].allclose(x[[4, 7]], atol=1e-12)  # alone in its group: itself
+    means = group_means(x, torch.tensor(label))
+    assert means.allclose(torch.tensor(expected, dtype=torch.float64), atol=1e-12)
+    assert means[[4, 7]].allclose(x[[4, 7]], atol=1e-12)  # alone in its group: itself
 
 
 def test_scores_are_cosines():

@@ -132,14 +132,14 @@ def test_own_image_is_in_the_queue_as_often_as_theory_says(rows):
     """METHODS 5, pitfall 1: with r = m / N and a shuffled epoch, r^2 / 2 for r <= 1."""
     n, batch = 200, 2
     g = torch.Generator().manual_seed(0)
-    queue, found, looked = Queue(rows, 2), 0, 0
+    queue, hits, looked = Queue(rows, 2), 0, 0
     for epoch in range(40):
         for index in torch.randperm(n, generator=g).split(batch):
             if epoch > 1:
-                found += int((index[:, None] == queue.index).any(1).sum())
+                hits += int((index[:, None] == queue.index).any(1).sum())
                 looked += batch
             queue.push(torch.ones(batch, 2), index)
-    assert found / looked == pytest.approx((rows / n) ** 2 / 2, rel=0.15)
+    assert hits / looked == pytest.approx((rows / n) ** 2 / 2, rel=0.15)
 
 
 @pytest.mark.parametrize("r", [0.25, 0.5, 1.0, 1.5])

@@ -31,7 +31,7 @@ def picked(scene, share, right="nearest", wrong="nearest", seed=0):
     return controlled(query, rows, same, other, allowed, share, right, wrong, torch.Generator().manual_seed(seed))
 
 
-def taken(mask, slot):
+def entry(mask, slot):
     return mask.gather(1, slot[:, None])[:, 0]
 
 
@@ -39,7 +39,7 @@ def taken(mask, slot):
 @pytest.mark.parametrize("distance", stand_in.DISTANCES)
 def test_the_share_is_kept_and_the_rest_is_of_another_class(scene, share, distance):
     slot = picked(scene, share, distance, distance)
-    right, wrong = taken(scene[2], slot), taken(scene[3], slot)
+    right, wrong = entry(scene[2], slot), entry(scene[3], slot)
     assert (right | wrong).all() and not (right & wrong).any()
     assert right.float().mean().item() == pytest.approx(share, abs=3 * 0.5 / B**0.5 if 0 < share < 1 else 0)
 
@@ -58,7 +58,7 @@ def test_distances_are_of_the_kind_that_was_drawn(scene, side, share):
 
 def test_runs_that_differ_in_the_share_draw_alike(scene):
     few, many = picked(scene, 0.2), picked(scene, 0.6)
-    right_few, right_many = taken(scene[2], few), taken(scene[2], many)
+    right_few, right_many = entry(scene[2], few), entry(scene[2], many)
     assert (right_many | ~right_few).all(), "who is right at a small share is right at a larger one"
     both = right_few & right_many | ~right_few & ~right_many
     assert torch.equal(few[both], many[both])
@@ -80,13 +80,13 @@ def test_rows_that_are_not_allowed_are_never_taken(scene):
     for distance in stand_in.DISTANCES:
         drawn = torch.Generator().manual_seed(0)
         slot = controlled(query, rows, same, other, allowed, 0.5, distance, distance, drawn)
-        assert taken(allowed, slot).all()
+        assert entry(allowed, slot).all()
 
 
-@pytest.mark.parametrize("given", [{"share": -0.1}, {"share": 1.1}, {"share": 0.5, "right": "middle"}])
-def test_wrong_settings_are_refused(scene, given):
+@pytest.mark.parametrize("settings", [{"share": -0.1}, {"share": 1.1}, {"share": 0.5, "right": "middle"}])
+def test_wrong_settings_are_refused(scene, settings):
     with pytest.raises(ValueError, match="stand_in"):
-        picked(scene, **given)
+        picked(scene, **settings)
 
 
 def test_the_example():
@@ -98,12 +98,12 @@ def test_always_right_and_nearest_is_the_oracle_of_nnclr():
     names = ("dim", "hidden", "hidden_predictor", "temperature", "queue_size", "exclude_self")
     own = tiny("nnclr_controlled", right_share=1.0, **{name: oracle.settings[name] for name in names})
     train, _ = load(oracle.data)
-    one, other = initial_method(oracle), initial_method(own)
-    source = batches_of(oracle, train, one)
+    first_method, second_method = initial_method(oracle), initial_method(own)
+    source = batches_of(oracle, train, first_method)
     for number in range(6):
         batch = source.at(number)
-        first, second = one.loss(batch, 0.0), other.loss(batch, 0.0)
+        first, second = first_method.loss(batch, 0.0), second_method.loss(batch, 0.0)
         assert first.loss.item() == second.loss.item() and torch.equal(first.mined[1], second.mined[1])
-        for method, out in ((one, first), (other, second)):
+        for method, out in ((first_method, first), (second_method, second)):
             method.after_step(out, 0.0)
-    assert torch.equal(one.queue.label, other.queue.label) and (one.queue.label >= 0).any()
+    assert torch.equal(first_method.queue.label, second_method.queue.label) and (first_method.queue.label >= 0).any()

@@ -71,17 +71,22 @@ def test_one_view_methods_train_for_twice_the_epochs(frozen):
 
 
 def record(name: str, top1: float) -> dict:
-    lines = {"linear": {"evaluation": "linear", "scores": {"linear_top1": top1, "knn_top1": top1}},
-             "training": {"scores": {"neighbour_match_without_self": 0.2}}}  # fmt: skip
+    lines = {
+        "linear": {"evaluation": "linear", "scores": {"linear_top1": top1, "knn_top1": top1}},
+        "training": {"scores": {"neighbour_match_without_self": 0.2}},
+    }
     return {"config": {}, "results": lines}
 
 
 def test_the_finding_counts_what_leaves_out_zero(frozen):
     plan = plan_table("equal_terms", "cpu", 3)
     level = {"nnclr": 0.7, "ifnd": 0.4}
-    known = {run.name: record(run.name, level.get(row, 0.5) + seed / 1000 * (row in level))
-             for (row, _), runs in plan.cells.items() for seed, run in enumerate(runs)}  # fmt: skip
-    results = Results(plan, known)
+    records = {
+        run.name: record(run.name, level.get(row, 0.5) + seed / 1000 * (row in level))
+        for (row, _), runs in plan.cells.items()
+        for seed, run in enumerate(runs)
+    }
+    results = Results(plan, records)
     text = equal_terms.finding(results)
     assert "Of 18 uses" in text and "1 gain over the same method without (nnclr)" in text and "1 lose (ifnd)" in text
     assert "for 16 the 95% interval includes zero" in text and "20% (" in text and "chance is 6%" in text
@@ -96,5 +101,6 @@ def test_a_trial_without_equal_terms_is_refused():
         validate(replace(TABLE, fair=False, rows={"simclr": {"method": "simclr", "trial": "nnclr"}},
                                   columns={"top1": "linear_top1"}))  # fmt: skip
     with pytest.raises(ValueError, match="Did you mean 'nnclr'"):
-        validate(replace(TABLE, rows={"simclr": {"method": "simclr", "trial": "nncrl"}},
-                                  columns={"top1": "linear_top1"}))  # fmt: skip
+        validate(
+            replace(TABLE, rows={"simclr": {"method": "simclr", "trial": "nncrl"}}, columns={"top1": "linear_top1"})
+        )

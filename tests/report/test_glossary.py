@@ -9,7 +9,7 @@ import pytest
 
 from sslrepro import methods
 from sslrepro.data import load
-from sslrepro.report.glossary import RUN, SCORES, TRAINING, WORDS, base_name, unexplained
+from sslrepro.report.glossary import RUN, SCORES, TRAINING, WORDS, base_name, unexplained_names
 from sslrepro.training.loop import train
 
 LEDGER = Path(__file__).parents[2] / "book" / "ledger"
@@ -17,17 +17,17 @@ LEDGER = Path(__file__).parents[2] / "book" / "ledger"
 
 def logged_by(source: str) -> set[str]:
     """Names a method's file gives its metrics: keys of `metrics = {...}`, `metrics["..."] =` and `Step(loss, {...})`."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Assign):
             for target, value in _pairs(node):
                 if isinstance(target, ast.Name) and target.id == "metrics" and isinstance(value, ast.Dict):
-                    found |= {key.value for key in value.keys}
+                    names |= {key.value for key in value.keys}
                 if isinstance(target, ast.Subscript) and getattr(target.value, "id", "") == "metrics":
-                    found.add(target.slice.value)
+                    names.add(target.slice.value)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Step":
-            found |= {key.value for one in node.args if isinstance(one, ast.Dict) for key in one.keys}
-    return found
+            names |= {key.value for argument in node.args if isinstance(argument, ast.Dict) for key in argument.keys}
+    return names
 
 
 def _pairs(node: ast.Assign):
@@ -61,13 +61,13 @@ def test_metrics_are_seen_in_every_way_a_method_writes_them():
 
 def test_every_metric_of_a_method_is_explained(by_methods):
     assert {"embedding_std", "neighbour_cosine", "empty", "hard_positives", "invariance"} <= by_methods
-    assert unexplained(by_methods, TRAINING) == set()
+    assert unexplained_names(by_methods, TRAINING) == set()
 
 
 def test_every_key_of_the_ledger_is_explained(by_ledger):
     training, scores = by_ledger
-    assert len(training) > 30 and unexplained(training, TRAINING | RUN) == set()
-    assert unexplained(scores, SCORES) == set()
+    assert len(training) > 30 and unexplained_names(training, TRAINING | RUN) == set()
+    assert unexplained_names(scores, SCORES) == set()
 
 
 @pytest.mark.parametrize("method", methods.names())
@@ -76,7 +76,7 @@ def test_every_key_of_a_log_is_explained(method, tiny_config, tmp_path):
     data, _ = load(config.data)
     train(config, tmp_path, data)
     keys = set(json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1]))
-    assert unexplained(keys, TRAINING) == set() and {"step", "lr", "loss"} <= keys
+    assert unexplained_names(keys, TRAINING) == set() and {"step", "lr", "loss"} <= keys
 
 
 def test_nothing_is_explained_that_is_never_logged(by_methods, by_ledger):
@@ -88,7 +88,7 @@ def test_nothing_is_explained_that_is_never_logged(by_methods, by_ledger):
 
 def test_a_numbered_key_is_explained_once():
     assert base_name("mtpr_2") == "mtpr" and base_name("linear_top1") == "linear_top1"
-    assert unexplained({"mtpr_9", "new_thing"}, TRAINING) == {"new_thing"}
+    assert unexplained_names({"mtpr_9", "new_thing"}, TRAINING) == {"new_thing"}
 
 
 def test_every_explanation_is_a_sentence_and_on_the_page():

@@ -20,11 +20,11 @@ def record(seed: int, top1: float, share: float | None = None, **settings) -> di
 def test_share_and_gain_are_paired_by_seed():
     mined = [record(0, 0.70, 0.2, positive="nearest"), record(1, 0.60, 0.4), record(7, 0.99, 0.9)]
     plain = [record(1, 0.50, positive="view"), record(0, 0.50), record(8, 0.10)]
-    made = gain(PAIR, mined, plain, 1 / 16)
-    assert made.gain.n == made.share.n == 2  # seeds 7 and 8 have no partner
-    assert made.gain.mean == pytest.approx(15.0) and made.gain.sd == pytest.approx(7.0710678)
-    assert made.share.mean == pytest.approx(30.0) and made.chance == 6.25
-    assert made.direction == "undecided" and made.score == "neighbour_match_without_self"
+    row = gain(PAIR, mined, plain, 1 / 16)
+    assert row.gain.n == row.share.n == 2  # seeds 7 and 8 have no partner
+    assert row.gain.mean == pytest.approx(15.0) and row.gain.sd == pytest.approx(7.0710678)
+    assert row.share.mean == pytest.approx(30.0) and row.chance == 6.25
+    assert row.direction == "undecided" and row.score == "neighbour_match_without_self"
 
 
 @pytest.mark.parametrize("values, word", [
@@ -43,8 +43,8 @@ def test_one_seed_in_common_or_nothing_mined_is_no_point():
 
 def test_labels_make_the_share_one():
     oracle = Pair(("t", "a"), ("t", "b"), "oracle", "SimCLR", labels=True)
-    made = gain(oracle, [record(0, 0.9), record(1, 0.9)], [record(0, 0.5), record(1, 0.6)], 0.1)
-    assert made.share.mean == 100 and made.share.half_width == 0 and made.score == ""
+    row = gain(oracle, [record(0, 0.9), record(1, 0.9)], [record(0, 0.5), record(1, 0.6)], 0.1)
+    assert row.share.mean == 100 and row.share.half_width == 0 and row.score == ""
 
 
 def test_a_baseline_that_differs_elsewhere_is_refused():
@@ -58,21 +58,21 @@ def test_a_baseline_that_differs_elsewhere_is_refused():
 
 
 @pytest.fixture(scope="module")
-def known():
+def rows():
     return mining_gain.gains("cpu")
 
 
-def test_every_pair_of_the_ledger_is_comparable_and_named_once(known):
-    assert len(known) >= 40 and {one.direction for one in known} <= {"gains", "loses", "undecided"}
+def test_every_pair_of_the_ledger_is_comparable_and_named_once(rows):
+    assert len(rows) >= 40 and {row.direction for row in rows} <= {"gains", "loses", "undecided"}
     assert len({pair.name for pair in PAIRS}) == len(PAIRS) and all(pair.why for pair in PAIRS)
-    assert len({one.pair.mined for one in known}) == len(known)
-    assert all(0 <= one.share.mean <= 100 and one.gain.n >= 2 for one in known)
+    assert len({row.pair.mined for row in rows}) == len(rows)
+    assert all(0 <= row.share.mean <= 100 and row.gain.n >= 2 for row in rows)
 
 
-def test_the_answer_counts_what_it_was_given(known):
-    said = " ".join(answer(known, papers.text_value("nnclr", "nn_match_end"), "small"))
-    mining = [one for one in known if not one.pair.labels]
-    lose = sum(one.direction == "loses" for one in mining)
-    assert f"of {len(mining)} variants" in said and f"{lose} lose" in said and "about 57%" in said
-    turned = [one for one in known if one.direction != "loses"]
+def test_the_answer_counts_what_it_was_given(rows):
+    text = " ".join(answer(rows, papers.text_value("nnclr", "nn_match_end"), "small"))
+    mining = [row for row in rows if not row.pair.labels]
+    lose = sum(row.direction == "loses" for row in mining)
+    assert f"of {len(mining)} variants" in text and f"{lose} lose" in text and "about 57%" in text
+    turned = [row for row in rows if row.direction != "loses"]
     assert "0 lose" in " ".join(answer(turned, 57, "small"))

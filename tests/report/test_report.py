@@ -86,13 +86,13 @@ def test_a_figure_comes_with_its_vector_form_and_its_numbers(queue):
 
 def under(results: Results, evaluation: str, protocol: dict, renamed: str | None = None) -> Results:
     """Results as if an evaluation had been run by another protocol (and as another evaluation)."""
-    known = {}
+    records = {}
     for name, record in results.known.items():
         lines = {key: line | ({"protocol": line["protocol"] | protocol, "evaluation": renamed or evaluation}
                               if line["evaluation"] == evaluation else {})
                  for key, line in record["results"].items()}  # fmt: skip
-        known[name] = record | {"results": lines}
-    return replace(results, known=known)
+        records[name] = record | {"results": lines}
+    return replace(results, known=records)
 
 
 def test_a_200_nn_is_not_called_a_20_nn(queue):
@@ -147,16 +147,19 @@ def test_a_difference_of_differences_is_paired_as_a_whole():
     assert effect.mean == pytest.approx(sum(by_hand) / len(by_hand))
 
 
-@pytest.mark.parametrize("low, high, words", [
-    (1.0, 3.0, ["same sign as the paper", "the interval includes the paper's effect", "it excludes 0"]),
-    (-4.0, -1.0, ["opposite sign to the paper", "the interval excludes the paper's effect", "it excludes 0"]),
-    (-1.0, 4.0, ["same sign as the paper", "the interval includes the paper's effect", "it includes 0"]),
-    (None, None, []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "low, high, words",
+    [
+        (1.0, 3.0, ["same sign as the paper", "the interval includes the paper's effect", "it excludes 0"]),
+        (-4.0, -1.0, ["opposite sign to the paper", "the interval excludes the paper's effect", "it excludes 0"]),
+        (-1.0, 4.0, ["same sign as the paper", "the interval includes the paper's effect", "it includes 0"]),
+        (None, None, []),
+    ],
+)
 def test_an_effect_is_laid_against_the_papers_and_zero(low, high, words):
     middle = 1.0 if low is None else (low + high) / 2
     effect = effects.Effect("a minus b", middle, low, high, "points", 2.0)
-    assert effect.lenses == words and effect.undecided is (low == -1.0)
+    assert effect.lenses == words and effect.is_undecided is (low == -1.0)
     assert replace(effect, compares=False).lenses == []
 
 

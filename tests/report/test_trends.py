@@ -77,8 +77,8 @@ def test_verdicts(slopes, verdict):
 
 
 def test_one_seed_or_none_says_nothing_of_others():
-    one, none = Trend((0.0, 1.0), {0: (-1.0, 2.0)}), Trend((0.0, 1.0), {})
-    assert one.rising is None and one.zero_set is None and one.zero == 0.5 and one.verdict == "open"
+    single, none = Trend((0.0, 1.0), {0: (-1.0, 2.0)}), Trend((0.0, 1.0), {})
+    assert single.rising is None and single.zero_set is None and single.zero == 0.5 and single.verdict == "open"
     assert none.slope is None and none.zero is None and none.verdict == "open"
 
 

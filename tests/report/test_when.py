@@ -17,17 +17,17 @@ WOBBLE = (-0.3, 0.1, 0.2)  # of the seeds, in points
 
 def results(table: str, profile: str, scores: Callable[[Run], dict[str, float]]) -> Results:
     """Results in which every run has the scores that a function gives; {} leaves the run out."""
-    made = plans.plan_table(table, profile)
-    known = {}
-    for run in made.runs:
+    plan = plans.plan_table(table, profile)
+    records = {}
+    for run in plan.runs:
         line = scores(run)
         if line:
             config = asdict(run.config) if run.config else {"pixels": asdict(run.data)}
             cost = {"seconds": 60.0, "steps": 100, "embedding_std": 1.0}
-            known[run.name] = {"config": config, "environment": {}, "results": {
+            records[run.name] = {"config": config, "environment": {}, "results": {
                 "training": {"evaluation": "training", "scores": cost | line},
                 "linear": {"evaluation": "linear", "scores": line, "seconds": 1.0}}}  # fmt: skip
-    return Results(made, known)
+    return Results(plan, records)
 
 
 def learner(run: Run) -> str:
@@ -85,10 +85,10 @@ def test_lengths_are_those_of_the_runs():
 
 
 def test_an_effect_that_grows_is_said_to_and_its_crossing_found():
-    found = swept(lambda n, s: 3 * (math.log2(n) - 5))  # zero at 32 epochs
-    line = budget_sweep.growth(found)
+    results = swept(lambda n, s: 3 * (math.log2(n) - 5))  # zero at 32 epochs
+    line = budget_sweep.growth(results)
     assert line.verdict == "rises" and line.slope.mean == pytest.approx(3) and 2**line.zero == pytest.approx(32)
-    text = budget_sweep.finding(found)
+    text = budget_sweep.finding(results)
     assert (
         "After 8 epochs the neighbour changes the linear probe by −6.0 ± 0.7 points against no lookup (it costs;"
         in text
@@ -113,24 +113,24 @@ def test_lengths_at_which_neighbours_are_hardly_right_test_nothing():
 
 
 def test_collapsed_runs_are_marked_counted_and_can_be_left_out():
-    found = swept(lambda n, s: 1.0, std=0.01)
-    column = next(iter(budget_sweep.lengths(found)))
-    assert "Collapsed at the end and counted: nearest neighbour, 8 epochs, seed 0" in budget_sweep.finding(found)
-    assert len(budget_sweep.difference(found, budget_sweep.PRIMARY, column)) == 3
-    assert budget_sweep.difference(found, budget_sweep.PRIMARY, column, leave_out=True) == {}
+    results = swept(lambda n, s: 1.0, std=0.01)
+    column = next(iter(budget_sweep.lengths(results)))
+    assert "Collapsed at the end and counted: nearest neighbour, 8 epochs, seed 0" in budget_sweep.finding(results)
+    assert len(budget_sweep.difference(results, budget_sweep.PRIMARY, column)) == 3
+    assert budget_sweep.difference(results, budget_sweep.PRIMARY, column, leave_out=True) == {}
 
 
 def test_the_steps_from_simclr_to_nnclr_add_up():
-    found = swept(lambda n, s: 2.5)
-    for column in budget_sweep.lengths(found):
-        whole = budget_sweep.difference(found, budget_sweep.EFFECTS["neighbour minus SimCLR"], column)
-        parts = [budget_sweep.difference(found, pair, column) for pair in budget_sweep.STEPS.values()]
+    results = swept(lambda n, s: 2.5)
+    for column in budget_sweep.lengths(results):
+        whole = budget_sweep.difference(results, budget_sweep.EFFECTS["neighbour minus SimCLR"], column)
+        parts = [budget_sweep.difference(results, pair, column) for pair in budget_sweep.STEPS.values()]
         assert {seed: sum(part[seed] for part in parts) for seed in whole} == pytest.approx(whole)
 
 
 def test_an_unfinished_sweep_says_so_by_itself():
-    found = swept(lambda n, s: 1.0, keep=lambda t: t.config is None or t.config.plan.epochs < 64 or t.seed == 0)
-    text = budget_sweep.headline(found).text
+    results = swept(lambda n, s: 1.0, keep=lambda t: t.config is None or t.config.plan.epochs < 64 or t.seed == 0)
+    text = budget_sweep.headline(results).text
     assert "10 runs of 66 are missing (5 of seed 1, 5 of seed 2)" in text and "MISSING=1" in text
     assert (
         "After 64 epochs the neighbour changes the linear probe by +0.7 points against no lookup (one seed; n = 1)"
@@ -138,7 +138,7 @@ def test_an_unfinished_sweep_says_so_by_itself():
     )
     assert "Whether it grows cannot be said: 1 seed with every length" in text
     assert "Over 8 to 32 epochs, which is not the question that was fixed, it changes by +0.0 ± 0.0 points" in text
-    assert "Unfinished." in budget_sweep.headline(found).html and "1-3" in budget_sweep.table(found).text
+    assert "Unfinished." in budget_sweep.headline(results).html and "1-3" in budget_sweep.table(results).text
     whole = swept(lambda n, s: 1.0)
     assert unfinished.note(whole) == "" and unfinished.block(whole).html == ""
 
@@ -158,23 +158,24 @@ def test_public_numbers_have_their_sources():
 
 
 def test_every_distance_has_every_share_and_they_meet_at_none():
-    found = mapped()
-    curves = [neighbour_map.points(found, right) for right in neighbour_map.DISTANCES]
+    results = mapped()
+    curves = [neighbour_map.points(results, right) for right in neighbour_map.DISTANCES]
     assert [list(curve) for curve in curves] == [list(the_map.SHARES)] * 3
     assert len({curve[0.0] for curve in curves}) == 1 and len({curve[0.57] for curve in curves}) == 3
-    random_errors = neighbour_map.points(found, wrong="random")
+    random_errors = neighbour_map.points(results, wrong="random")
     assert list(random_errors) == [*the_map.FEWER, 1.0] and random_errors[1.0] == curves[0][1.0]
 
 
 def test_the_break_even_is_where_the_gain_is_zero():
-    found = mapped()
-    line = neighbour_map.rise(found)
+    results = mapped()
+    line = neighbour_map.rise(results)
     assert line.verdict == "rises" and line.zero == pytest.approx(0.2, abs=1e-3)
     low, high = line.zero_set
     assert low < 0.2 < high
-    assert neighbour_map.bent_crossing(found) == pytest.approx(0.2, abs=1e-3)
-    assert "breaks even at 20% (95% set" in neighbour_map.finding(found)
-    assert neighbour_map.rise(found, "farthest").zero == pytest.approx(neighbour_map.rise(found).zero + 0.05, abs=0.02)
+    assert neighbour_map.bent_crossing(results) == pytest.approx(0.2, abs=1e-3)
+    assert "breaks even at 20% (95% set" in neighbour_map.finding(results)
+    later = neighbour_map.rise(results).zero + 0.05
+    assert neighbour_map.rise(results, "farthest").zero == pytest.approx(later, abs=0.02)
 
 
 def test_break_evens_are_of_both_baselines_and_scores():
@@ -187,27 +188,28 @@ def test_break_evens_are_of_both_baselines_and_scores():
 
 
 def test_distances_are_compared_over_the_shares_above_none():
-    found = mapped()
-    assert neighbour_map.distance_effect(found, "random", "nearest").mean == pytest.approx(-1.0)
-    assert neighbour_map.distance_effect(found, "farthest", "random").mean == pytest.approx(-1.0)
-    assert neighbour_map.error_effect(found).mean == pytest.approx(sum(4 * (1 - s) for s in the_map.FEWER) / 4)
+    results = mapped()
+    assert neighbour_map.distance_effect(results, "random", "nearest").mean == pytest.approx(-1.0)
+    assert neighbour_map.distance_effect(results, "farthest", "random").mean == pytest.approx(-1.0)
+    assert neighbour_map.error_effect(results).mean == pytest.approx(sum(4 * (1 - s) for s in the_map.FEWER) / 4)
 
 
 def test_miners_on_the_curve_are_predicted():
-    found = mapped(miner=lambda settings, on_curve: on_curve)
-    placed = neighbour_map.miners(found)
-    assert {one.row for one in placed} == set(the_map.MINERS) and all(one.share == pytest.approx(0.2) for one in placed)
-    assert all(one.error == pytest.approx(0) for one in placed)
-    assert neighbour_map.prediction(found).error == pytest.approx(0)
+    results = mapped(miner=lambda settings, on_curve: on_curve)
+    placed = neighbour_map.miners(results)
+    assert {miner.row for miner in placed} == set(the_map.MINERS)
+    assert all(miner.share == pytest.approx(0.2) for miner in placed)
+    assert all(miner.error == pytest.approx(0) for miner in placed)
+    assert neighbour_map.prediction(results).error == pytest.approx(0)
 
 
 def test_miners_off_the_curve_are_not():
     """All have the share of the curve's zero, and gains that differ: their own mean predicts them better."""
-    found = mapped(miner=lambda settings, on_curve: on_curve - 5 - settings["top_k"] / 16)
-    errors = neighbour_map.prediction(found)
+    results = mapped(miner=lambda settings, on_curve: on_curve - 5 - settings["top_k"] / 16)
+    errors = neighbour_map.prediction(results)
     assert errors.n == len(the_map.MINERS) and not errors.explains and errors.bias < -5
-    assert "does not explain" in neighbour_map.finding(found)
-    assert neighbour_map.placement(found).text.count("\n") == len(the_map.MINERS) + 1
+    assert "does not explain" in neighbour_map.finding(results)
+    assert neighbour_map.placement(results).text.count("\n") == len(the_map.MINERS) + 1
 
 
 def test_a_flat_map_has_no_break_even():
@@ -219,15 +221,15 @@ def test_an_unfinished_map_says_so_and_uses_whole_seeds():
     def keep(run):
         return run.config is None or run.config.settings.get("right_share") != 0.57 or run.seed == 0
 
-    found = mapped(keep=keep)
-    assert neighbour_map.rise(found).n == 1 and neighbour_map.rise(found).zero_set is None
-    assert "has one seed" in neighbour_map.finding(found) and "8 runs of" in neighbour_map.headline(found).text
-    assert neighbour_map.miners(found), "the curve of the whole seed places them"
+    results = mapped(keep=keep)
+    assert neighbour_map.rise(results).n == 1 and neighbour_map.rise(results).zero_set is None
+    assert "has one seed" in neighbour_map.finding(results) and "8 runs of" in neighbour_map.headline(results).text
+    assert neighbour_map.miners(results), "the curve of the whole seed places them"
 
 
 def test_figures_tell_their_numbers():
-    for module, found in ((budget_sweep, swept(lambda n, s: 1.0)), (neighbour_map, mapped())):
-        image = module.figure(found)
+    for module, results in ((budget_sweep, swept(lambda n, s: 1.0)), (neighbour_map, mapped())):
+        image = module.figure(results)
         assert image.png.startswith(b"\x89PNG") and "95% intervals" in image.alt and "nan" not in image.alt
 
 

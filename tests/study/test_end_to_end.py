@@ -13,39 +13,12 @@ import pytest
 
 from sslrepro import papers, tables
 from sslrepro.base.store import Store, read_json
-from sslrepro.cli.main import main
 from sslrepro.report import publish, table_page
 from sslrepro.study import plans
 from sslrepro.study.profiles import PAPER_BATCH, PROFILES, on_dataset, profile
 from sslrepro.study.results import read_results
 from sslrepro.training.config import flat
-
-ROOT = Path(__file__).parents[2]
-
-
-def command(*words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-    given = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
-    done = subprocess.run(
-        [sys.executable, "-m", "sslrepro", *words], capture_output=True, text=True, env=given, cwd=ROOT
-    )
-    assert not check or done.returncode == 0, done.stderr
-    return done
-
-
-@pytest.fixture
-def said(capfd):
-    """`said(*words)` runs a command in this process: (exit status, standard output, standard error)."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        try:
-            status = main(list(words))
-        except SystemExit as end:  # argparse's own: --help
-            status = end.code or 0
-        return status, *capfd.readouterr()
-
-    return run
-
+from tests.cli import ROOT, command
 
 # --- planning ---------------------------------------------------------------------------------------------------
 
@@ -57,9 +30,9 @@ def test_definitions_match_the_transcription(name):
     assert definition.id == name
     order = [row["row"] for row in transcribed["rows"]]
     assert list(definition.rows) == [row for row in order if row in definition.rows], "in the paper's order"
-    for row, given in definition.rows.items():
+    for row, sets in definition.rows.items():
         printed = next(r for r in transcribed["rows"] if r["row"] == row)
-        for key, value in given.items():
+        for key, value in sets.items():
             if isinstance(value, int | float) and isinstance(printed.get(key), int | float):
                 assert printed[key] == value, "a row sets what the paper's row says"
 
@@ -83,8 +56,8 @@ def test_queues_keep_the_papers_length_in_batches():
 @pytest.mark.parametrize("name", [n for n, p in PROFILES.items() if n != "paper"])
 def test_rows_differ_in_what_is_varied_and_nothing_else(name):
     if name == "gpu":
-        made = on_dataset(profile(name), "shapes")  # no data root in a test
-        configs = [made.config("nnclr", 0, given) for given in tables.definition("nnclr_queue").rows.values()]
+        scale = on_dataset(profile(name), "shapes")  # no data root in a test
+        configs = [scale.config("nnclr", 0, sets) for sets in tables.definition("nnclr_queue").rows.values()]
     else:
         configs = [group[0].config for group in plans.plan_table("nnclr_queue", name).rows.values()]
     fields = [flat(config) for config in configs]
@@ -104,23 +77,23 @@ def test_the_paper_profile_is_the_papers():
 
 
 def test_controls_share_data_views_and_steps_with_the_rows():
-    made = plans.plan_table("nnclr_queue", "cpu", 1)
-    row, control = made.rows["q8192"][0].config, made.controls["simclr"][0].config
+    plan = plans.plan_table("nnclr_queue", "cpu", 1)
+    row, control = plan.rows["q8192"][0].config, plan.controls["simclr"][0].config
     same = {key: value for key, value in flat(row).items() if not key.startswith(("settings", "method"))}
     assert same == {key: value for key, value in flat(control).items() if key in same}
 
 
 def test_shared_runs_are_done_once():
-    made = plans.plan_table("nnclr_queue", "cpu", 2)
-    names = [run.name for run in made.runs]
+    plan = plans.plan_table("nnclr_queue", "cpu", 2)
+    names = [run.name for run in plan.runs]
     assert len(names) == len(set(names)) == 18
-    first = [run.seed for run in made.runs]
+    first = [run.seed for run in plan.runs]
     assert first == sorted(first), "whole seeds first: a killed table is still a table"
 
 
 def test_every_seed_has_its_own_images():
-    made = plans.plan_table("nnclr_queue", "cpu", 3)
-    assert [run.config.data.seed for run in made.rows["q8192"]] == [0, 1, 2]
+    plan = plans.plan_table("nnclr_queue", "cpu", 3)
+    assert [run.config.data.seed for run in plan.rows["q8192"]] == [0, 1, 2]
 
 
 # --- end to end -------------------------------------------------------------------------------------------------
@@ -205,11 +178,11 @@ def test_a_changed_result_makes_the_page_stale(published):
     changed = contents(folder / "book")
     done = command("check", check=False, SSLREPRO_HOME=str(folder))
     assert done.returncode == 1 and "nnclr_queue-smoke: its inputs changed; renew it with `make pages`" in done.stdout
-    told = command(*WORDS, "--compare", SSLREPRO_HOME=str(folder)).stdout  # the store still has what was measured
-    assert "18 cells with the published ledger, which stays as it is: 17 same to the bit, 1" in told
+    output = command(*WORDS, "--compare", SSLREPRO_HOME=str(folder)).stdout  # the store still has what was measured
+    assert "18 cells with the published ledger, which stays as it is: 17 same to the bit, 1" in output
     assert contents(folder / "book") == changed, "a comparison overwrites nothing"
-    told = command(*WORDS, "--publish", "--no-book", SSLREPRO_HOME=str(folder)).stdout
-    assert "17 runs with the numbers that stood there, 1 differ (largest by 0." in told
+    output = command(*WORDS, "--publish", "--no-book", SSLREPRO_HOME=str(folder)).stdout
+    assert "17 runs with the numbers that stood there, 1 differ (largest by 0." in output
     assert read_json(path)["results"] == json.loads(before)["results"]
     assert command("check", SSLREPRO_HOME=str(folder)).returncode == 0
 
@@ -277,10 +250,10 @@ def test_two_processes_share_a_run(tmp_path):
         "--runs",
         str(tmp_path),
     ]
-    given = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    both = [subprocess.Popen(words, env=given, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    printed = [one.communicate()[0].split("  collapsed")[1] for one in both]
-    assert [one.returncode for one in both] == [0, 0] and printed[0] == printed[1]
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    both = [subprocess.Popen(words, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = [process.communicate()[0].split("  collapsed")[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0] and printed[0] == printed[1]
     (name,) = Store(tmp_path).names()
     lines = (tmp_path / name / "results.jsonl").read_text().splitlines()
     assert len(lines) == len({json.loads(line)["key"] for line in lines}) == 4, "the second found it done"
@@ -290,43 +263,43 @@ def test_the_ledger_serves_pages_without_the_images(tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path)
     (tmp_path / "cpu-cifar10").mkdir()
     (tmp_path / "cpu-cifar10" / "data.json").write_text('{"cifar10": "aa-bb"}')
-    made = plans.plan_table("nnclr_queue", "cpu", 1, "cifar10")
-    assert made.rows["q8192"][0].data.fingerprint == "aa-bb"
+    plan = plans.plan_table("nnclr_queue", "cpu", 1, "cifar10")
+    assert plan.rows["q8192"][0].data.fingerprint == "aa-bb"
 
 
 # --- reports ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def found(published, monkeypatch):
+def results(published, monkeypatch):
     folder, _ = published
     monkeypatch.setattr(plans, "LEDGER", folder / "book" / "ledger")
     return read_results(plans.plan_table("nnclr_queue", "smoke", 2), folder / "runs")
 
 
-def test_every_form_of_the_table_has_the_papers_numbers(found):
+def test_every_form_of_the_table_has_the_papers_numbers(results):
     for form in (
-        str(table_page.table(found)),
-        table_page.table(found).html,
-        table_page.markdown(found),
-        table_page.latex(found),
+        str(table_page.table(results)),
+        table_page.table(results).html,
+        table_page.markdown(results),
+        table_page.latex(results),
     ):
         assert all(value in form for value in ("73.6", "74.2", "74.9", "75.0", "75.4", "92.3"))
 
 
-def test_the_best_value_of_each_column_is_marked(found):
-    rows = re.findall(r"<tr>(.*?)</tr>", table_page.table(found).html)
+def test_the_best_value_of_each_column_is_marked(results):
+    rows = re.findall(r"<tr>(.*?)</tr>", table_page.table(results).html)
     assert "<strong>75.4</strong>" in rows[5] and "<strong>" not in rows[1].split("</td>")[2]
 
 
-def test_csv_has_every_seed(found):
-    lines = table_page.csv(found).splitlines()
+def test_csv_has_every_seed(results):
+    lines = table_page.csv(results).splitlines()
     mine = [line for line in lines if line.startswith("q8192,linear_top1,")]
     assert len(mine) == 2 and {line.split(",")[2] for line in mine} == {"0", "1"}
 
 
-def test_what_changed_is_made_from_the_configurations(found):
-    text = str(table_page.changes(found))
+def test_what_changed_is_made_from_the_configurations(results):
+    text = str(table_page.changes(results))
     assert re.search(r"plan.epochs\s+1,000\s+1\b", text) and "encoder" in text and "settings.exclude_self" in text
     assert "settings.temperature" not in text, "it is as printed"
 
@@ -338,14 +311,14 @@ def test_missing_runs_print_a_dash_and_no_verdict(tmp_path, monkeypatch):
     assert {verdict.verdict for verdict in empty.verdicts()} == {"not judged"}
 
 
-def test_the_digest_follows_every_input(found, tmp_path, monkeypatch):
-    made = found.plan
-    start = publish.digest(made)
+def test_the_digest_follows_every_input(results, tmp_path, monkeypatch):
+    plan = results.plan
+    start = publish.digest(plan)
     copy = tmp_path / "notebooks"
     copy.mkdir()
     (copy / "table.ipynb").write_text((ROOT / "notebooks" / "table.ipynb").read_text() + " ")
     monkeypatch.setattr(publish, "NOTEBOOKS", copy)
-    assert publish.digest(made) != start
+    assert publish.digest(plan) != start
     monkeypatch.undo()
     assert publish.digest(plans.plan_table("nnclr_queue", "smoke", 1)) != start
 
@@ -353,5 +326,5 @@ def test_the_digest_follows_every_input(found, tmp_path, monkeypatch):
 def test_the_picture_in_the_readme_is_the_pages_figure():
     """`make pages` writes both."""
     picture = ROOT / "docs" / "nnclr_queue.png"
-    made = plans.plan_table("nnclr_queue", "cpu", 5)
-    assert picture.read_bytes() == table_page.figure(read_results(made, ROOT / "runs")).png
+    plan = plans.plan_table("nnclr_queue", "cpu", 5)
+    assert picture.read_bytes() == table_page.figure(read_results(plan, ROOT / "runs")).png

@@ -8,7 +8,7 @@ from torch import nn
 
 from sslrepro import methods
 from sslrepro.base.types import Batch
-from sslrepro.methods.seppid import BASES, random_pairs, repeated
+from sslrepro.methods.seppid import BASES, random_pairs, self_pairs
 from sslrepro.parts.encoders import Conv
 from sslrepro.parts.frontier import Mining, triplets
 from sslrepro.parts.graph import Affinity
@@ -125,7 +125,7 @@ def test_controls_of_seppid_pair_as_many_without_replacement(base):
 def test_random_pairs_are_all_pairs_when_all_are_asked_for():
     pairs = random_pairs(6, 15, torch.Generator().manual_seed(0)).tolist()
     assert sorted(pairs) == [[i, j] for i in range(6) for j in range(i + 1, 6)]
-    assert random_pairs(6, 0, torch.Generator()).shape == repeated(6, 0, torch.Generator()).shape == (0, 2)
+    assert random_pairs(6, 0, torch.Generator()).shape == self_pairs(6, 0, torch.Generator()).shape == (0, 2)
 
 
 def test_the_window_of_seppid_may_stand_as_printed():
@@ -137,8 +137,11 @@ def test_the_window_of_seppid_may_stand_as_printed():
 
 def test_equal_terms_give_one_view_methods_twice_the_epochs_and_samplers_a_training():
     cpu = profile("cpu")
-    twice = {name for name in methods.names()
-             if cpu.fair().config(name, 0).plan.epochs == 2 * cpu.config(name, 0).plan.epochs}  # fmt: skip
+    twice = {
+        name
+        for name in methods.names()
+        if cpu.fair().config(name, 0).plan.epochs == 2 * cpu.config(name, 0).plan.epochs
+    }
     assert twice == {"instdisc", "invp", "isl", "la"}
     assert cpu.fair().config("invp", 0, {"epochs": 250}).plan.epochs == 8, "of a table's budget too"
     assert cpu.fair().config("invp", 0, {"epochs": 0}).plan.epochs == 0

@@ -37,11 +37,11 @@ def names(folder) -> list[str]:
 
 def test_order_is_by_value_then_name_and_shared_runs_come_once(monkeypatch):
     monkeypatch.setattr(budget, "PRIORITY", (("all_methods", None), ("no_such_table", None)))
-    made = list(budget.agenda("smoke"))
-    order = [plan.definition.id for plan, _ in made]
+    pairs = list(budget.agenda("smoke"))
+    order = [plan.definition.id for plan, _ in pairs]
     expected = ["all_methods", *(name for name in tables.names() if name != "all_methods")]
     assert list(dict.fromkeys(order)) == [name for name in expected if name in order]
-    assert len({run.name for _, run in made}) == len(made)
+    assert len({run.name for _, run in pairs}) == len(pairs)
 
 
 def test_a_budget_that_suffices_does_everything_once(here):
@@ -185,10 +185,10 @@ def test_publishing_side_by_side_loses_no_mark(here, monkeypatch):
     """Eight publish at once, each a run on images of its own."""
     _, run = next(budget.agenda("smoke"))
     runs = [replace(run, data=replace(run.data, name=f"set{n}"), config=None, evaluations={}) for n in range(8)]
-    for one in runs:
-        store.write_json(here / "runs" / one.name / "config.json", {"pixels": {}})
-        store.write_json(here / "runs" / one.name / "environment.json", {})
-        store.Store(here / "runs").append_result(one.name, {"key": "training", "evaluation": "training", "scores": {}})
+    for each in runs:
+        store.write_json(here / "runs" / each.name / "config.json", {"pixels": {}})
+        store.write_json(here / "runs" / each.name / "environment.json", {})
+        store.Store(here / "runs").append_result(each.name, {"key": "training", "evaluation": "training", "scores": {}})
     real = ledger.write_json
 
     def slowly(path, record):
@@ -197,7 +197,7 @@ def test_publishing_side_by_side_loses_no_mark(here, monkeypatch):
 
     monkeypatch.setattr(ledger, "write_json", slowly)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda one: ledger.publish_run(one, here / "ledger" / "smoke", here / "runs"), runs))
+        list(pool.map(lambda run: ledger.publish_run(run, here / "ledger" / "smoke", here / "runs"), runs))
     assert sorted(read_json(here / "ledger" / "smoke" / "data.json")) == [f"set{n}" for n in range(8)]
 
 
@@ -221,13 +221,16 @@ def test_an_archive_that_is_none_is_one_clear_error_and_leaves_nothing(here):
     assert list((here / "runs" / "data").iterdir()) == []
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"environment": {"device": "<script>alert(1)</script>"}}, "text in smoke/"),
-    ({"config": {"pixels": {}, "method": "simclr"}}, "of pixels alone"),
-    ({"config": {"pixels": {"name": "shapes"}}}, "named for its configuration"),
-    ({"config": {"pixels": {"nam": "shapes"}}}, "Did you mean 'name'?"),
-    ({"results": []}, "named for its configuration"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"environment": {"device": "<script>alert(1)</script>"}}, "text in smoke/"),
+        ({"config": {"pixels": {}, "method": "simclr"}}, "of pixels alone"),
+        ({"config": {"pixels": {"name": "shapes"}}}, "named for its configuration"),
+        ({"config": {"pixels": {"nam": "shapes"}}}, "Did you mean 'name'?"),
+        ({"results": []}, "named for its configuration"),
+    ],
+)
 def test_a_bundle_with_a_wrong_file_changes_nothing(change, message, here, monkeypatch):
     budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     (path,) = (here / "ledger" / "smoke").glob("*-s*.json")

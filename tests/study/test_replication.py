@@ -31,17 +31,20 @@ def moved(*gaps: float) -> dict[int, float]:
 # --- the rule ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gaps, outcome", [
-    ((0, 0, 0, 0, 0), "same"),
-    ((0, 0, 0), "same"),  # fewer seeds than are published
-    ((0.4, -0.3, 0.1, -0.2, 0.3), "agrees"),
-    ((1e-12, 0, 0, 0, -1e-12), "agrees"),  # not to the bit
-    ((2.0, 2.1, 1.9, 2.2, 1.8), "differs"),
-    ((0.5, 0.5, 0.5), "differs"),  # always by the same: no noise
-    ((0.0,), "same"),
-    ((2.5,), "agrees"),
-    ((9.0,), "differs"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "gaps, outcome",
+    [
+        ((0, 0, 0, 0, 0), "same"),
+        ((0, 0, 0), "same"),  # fewer seeds than are published
+        ((0.4, -0.3, 0.1, -0.2, 0.3), "agrees"),
+        ((1e-12, 0, 0, 0, -1e-12), "agrees"),  # not to the bit
+        ((2.0, 2.1, 1.9, 2.2, 1.8), "differs"),
+        ((0.5, 0.5, 0.5), "differs"),  # always by the same: no noise
+        ((0.0,), "same"),
+        ((2.5,), "agrees"),
+        ((9.0,), "differs"),
+    ],
+)
 def test_the_outcome_follows_the_seeds_that_both_have(gaps, outcome):
     assert compare_values(moved(*gaps), PUBLISHED)[0] == outcome
 
@@ -92,11 +95,11 @@ def test_runs_of_another_processor_are_shown_beside_the_published_and_change_not
         write_json(folder / "runs" / run.name / "environment.json", about)
     before = contents(folder / "ledger")
     assert main(words) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     cells = len(plan.definition.ours) * 2 + len(plan.definition.controls) * 2
-    assert f"compared  {cells} cells with the published ledger, which stays as it is: {cells} agrees within" in said
-    assert "made on another processor, published from a machine: on another processor" in said
-    assert "yours" in said and "published" in said and contents(folder / "ledger") == before
+    assert f"compared  {cells} cells with the published ledger, which stays as it is: {cells} agrees within" in output
+    assert "made on another processor, published from a machine: on another processor" in output
+    assert "yours" in output and "published" in output and contents(folder / "ledger") == before
 
 
 def test_equal_runs_are_the_same_to_the_bit_and_a_wrong_cell_differs(here, capsys):
@@ -105,10 +108,10 @@ def test_equal_runs_are_the_same_to_the_bit_and_a_wrong_cell_differs(here, capsy
     for run in plan.runs:
         stored(run, folder / "runs", shift=0.2 if run.name in wrong else 0.0)
     assert main([*words, "--compare"]) == 0
-    said = capsys.readouterr().out
-    assert "1 differs" in said and "same to the bit" in said
-    (line,) = [line for line in said.splitlines() if line.endswith("differs") and "20.00" in line.replace("+", "")]
-    assert line.startswith("NNCLR") and "another processor" not in said
+    output = capsys.readouterr().out
+    assert "1 differs" in output and "same to the bit" in output
+    (line,) = [line for line in output.splitlines() if line.endswith("differs") and "20.00" in line.replace("+", "")]
+    assert line.startswith("NNCLR") and "another processor" not in output
 
 
 def test_a_replication_is_kept_only_when_told_and_read_back(here, capsys):
@@ -117,10 +120,15 @@ def test_a_replication_is_kept_only_when_told_and_read_back(here, capsys):
         stored(run, folder / "runs")
     assert main(words) == 0 and not (folder / "replications").exists()
     assert main([*words, "--publish-replication"]) == 0 and "kept      " in capsys.readouterr().out
-    (one,) = replication.read_replications()
+    (read_back,) = replication.read_replications()
     cells = len(plan.definition.ours) * 2 + len(plan.definition.controls) * 2
-    assert (one.table, one.profile, one.cells, one.largest) == ("nnclr_croponly", "cpu", {"same": cells}, {})
-    assert one.processor == "a machine" and one.date == datetime.date.today().isoformat()
+    assert (read_back.table, read_back.profile, read_back.cells, read_back.largest) == (
+        "nnclr_croponly",
+        "cpu",
+        {"same": cells},
+        {},
+    )
+    assert read_back.processor == "a machine" and read_back.date == datetime.date.today().isoformat()
     assert main([*words, "--publish-replication"]) == 0 and len(replication.read_replications()) == 1
     assert replication.read_replications("nnclr_queue") == []
     text = replication.agreement_of(replication.read_replications("nnclr_croponly", "cpu"))
@@ -137,9 +145,9 @@ def test_the_largest_difference_is_measured_by_its_interval(here):
         shift = 0.3 if run.name in {r.name for r in plan.of("simclr", "full_aug")} else 0.001 * (-1) ** run.seed
         stored(run, folder / "runs", shift)
     cells = replication.compare_with_ledger(plan, folder / "runs")
-    kept = replication.replication_of(read_results(plan, folder / "runs", own_first=True), cells)
-    assert (kept.largest["row"], kept.largest["column"]) == ("simclr", "full_aug")
-    assert kept.largest["difference"] == pytest.approx(30) and counts_of(cells)["differs"] >= 1
+    summary = replication.replication_of(read_results(plan, folder / "runs", own_first=True), cells)
+    assert (summary.largest["row"], summary.largest["column"]) == ("simclr", "full_aug")
+    assert summary.largest["difference"] == pytest.approx(30) and counts_of(cells)["differs"] >= 1
 
 
 def test_without_anything_published_nothing_is_compared_or_kept(here, capsys):

@@ -40,9 +40,12 @@ def test_the_same_numbers_on_later_seeds_give_the_same_verdict(contradicted):
     results, verdict = contradicted["nnclr_c13"]
     (plan,) = second_looks.plans_again(results, verdict.claim)
     first = {key: results.plan.cells[key] for key in plan.cells}
-    known = {later.name: results.known[run.name] for key, runs in plan.cells.items()
-             for run, later in zip(first[key], runs, strict=True)}  # fmt: skip
-    cells, _ = second_looks._measured([Results(plan, known)])
+    records = {
+        later.name: results.known[run.name]
+        for key, runs in plan.cells.items()
+        for run, later in zip(first[key], runs, strict=True)
+    }
+    cells, _ = second_looks._measured([Results(plan, records)])
     again = second_looks.judge(papers.claims()[verdict.claim], cells)
     assert (again.verdict, again.n) == ("contradicted", 3) and again.gap == pytest.approx(verdict.gap)
 
@@ -62,7 +65,7 @@ def test_another_way_has_two_rows_at_their_own_settings():
     assert second_looks.another_way("nnclr_c18") is None and second_looks.difference("nnclr_c18") is None
 
 
-@pytest.mark.parametrize("entry, said", [
+@pytest.mark.parametrize("entry, message", [
     ({"nnclr_c999": {"suspicion": "x"}}, "claim must be one of"),
     ({"nnclr_c01": {"suspicion": ""}}, "suspicion must be given"),
     ({"nnclr_c01": {"suspicion": "x", "guess": "y"}}, "guess"),
@@ -70,9 +73,9 @@ def test_another_way_has_two_rows_at_their_own_settings():
     ({"nnclr_c01": {"suspicion": "x", "high": ["equal_terms", "nncrl", {}], "low": ["equal_terms", "simclr", {}]}},
      "row of high must be one of"),
 ])  # fmt: skip
-def test_a_note_that_names_nothing_is_one_line(entry, said, monkeypatch):
+def test_a_note_that_names_nothing_is_one_line(entry, message, monkeypatch):
     second_looks.noted.cache_clear()
     monkeypatch.setattr(yaml, "safe_load", lambda _: entry)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         second_looks.noted()
     second_looks.noted.cache_clear()

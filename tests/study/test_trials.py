@@ -58,9 +58,9 @@ def test_a_trial_is_on_equal_terms_and_a_table_sets_over_it():
                                     DataConfig("digits", n_train=300, seed=3)])  # fmt: skip
 def test_a_fifth_of_the_training_images_stands_in_for_the_test_split(config):
     whole, _ = load(config)
-    kept, apart = load(replace(config, held_out=0.2))
-    assert (len(kept), len(apart)) == (len(whole) - len(whole) // 5, len(whole) // 5)
-    together = [image.tobytes() for part in (kept, apart) for image in part.images.numpy()]
+    trained, apart = load(replace(config, held_out=0.2))
+    assert (len(trained), len(apart)) == (len(whole) - len(whole) // 5, len(whole) // 5)
+    together = [image.tobytes() for part in (trained, apart) for image in part.images.numpy()]
     assert sorted(together) == sorted(image.tobytes() for image in whole.images.numpy())
     shares = torch.bincount(apart.labels).float() / torch.bincount(whole.labels)
     assert shares.min() > 0.05 and shares.max() < 0.4, "of every class"
@@ -147,11 +147,11 @@ def test_the_command_carries_out_what_is_missing_and_freezes(tmp_path, monkeypat
     words = ["trials", "--profile", SCALE, "--method", "simclr", "--runs", str(tmp_path / "runs")]
     assert main([*words, "--dry-run"]) == 0
     assert "8 runs of trials missing" in capsys.readouterr().out
-    one = trials.runs_of(SCALE, ["simclr"])[3]
-    trials.carry_out([one], tmp_path / "runs", jobs=1, progress=False)  # as a stopped call leaves it
-    stamp = (tmp_path / "runs" / one.name / "results.jsonl").stat().st_mtime_ns
+    run = trials.runs_of(SCALE, ["simclr"])[3]
+    trials.carry_out([run], tmp_path / "runs", jobs=1, progress=False)  # as a stopped call leaves it
+    stamp = (tmp_path / "runs" / run.name / "results.jsonl").stat().st_mtime_ns
     assert main([*words, "--jobs", "1"]) == 0
-    assert (tmp_path / "runs" / one.name / "results.jsonl").stat().st_mtime_ns == stamp, "not done again"
+    assert (tmp_path / "runs" / run.name / "results.jsonl").stat().st_mtime_ns == stamp, "not done again"
     frozen = json.loads((tmp_path / "trials" / f"{SCALE}.json").read_text())["methods"]["simclr"]
     assert all(0 <= score <= 1 for trial in frozen["trials"] for score in trial["accuracy"])
     assert main([*words, "--dry-run"]) == 0

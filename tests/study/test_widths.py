@@ -12,8 +12,8 @@ from sslrepro.study.profiles import profile
 )
 def test_embedding_widths_of_a_table(scale, widths):
     rows = tables.definition("nnclr_dim").rows.values()
-    found = [profile(scale).config("nnclr", 0, row).settings["dim"] for row in rows]
-    assert found == (widths or [row["dim"] for row in rows])
+    dims = [profile(scale).config("nnclr", 0, row).settings["dim"] for row in rows]
+    assert dims == (widths or [row["dim"] for row in rows])
 
 
 def test_the_default_width_is_the_default_run_and_none_stays_none():

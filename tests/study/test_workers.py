@@ -100,9 +100,9 @@ def test_nothing_outlives_a_killed_call(started):
 def test_ctrl_c_stops_the_runs_under_way_and_starts_no_other(started):
     call, folder = started
     os.killpg(call.pid, signal.SIGINT)  # as a terminal sends it, to workers too
-    said, errors = call.communicate(timeout=PATIENCE)
+    output, errors = call.communicate(timeout=PATIENCE)
     assert call.returncode == 130 and "Traceback" not in errors
-    assert said == f"0 of 5 runs are whole and kept in {folder}; 2 under way go on from the last checkpoint\n"
+    assert output == f"0 of 5 runs are whole and kept in {folder}; 2 under way go on from the last checkpoint\n"
     wait_for(lambda: group(call.pid) == [], PATIENCE)
     assert len(list(folder.glob("*/config.json"))) == 2
 
@@ -175,9 +175,9 @@ def test_a_dead_worker_is_named_and_its_run_tried_once_more(times, tmp_path, cap
     else:
         with pytest.raises(RuntimeError, match=rf"1 of 2 runs failed\. The first:\n{first.name}\nThe worker died"):
             workers.carry_out([first, other], tmp_path, jobs=1, progress=False)
-    said = capsys.readouterr().err
-    assert f"the worker of simclr, seed 0 ({first.name}) died (process {killer.killed[0]}, signal 9)" in said
-    assert said.count("tried once more") == 1
+    output = capsys.readouterr().err
+    assert f"the worker of simclr, seed 0 ({first.name}) died (process {killer.killed[0]}, signal 9)" in output
+    assert output.count("tried once more") == 1
     assert is_complete(other, Store(tmp_path)) and is_complete(first, Store(tmp_path)) == (times == 1)
     assert multiprocessing.active_children() == []
 

@@ -57,7 +57,7 @@ OVERHEAD = Definition(
     rows={"q8192": {"queue_size": 8_192}, "q98304": {"queue_size": 98_304}},
     columns={"memory_mb": Column("peak_bytes", factor=1e-6, digits=2, best="low")},
 )  # fmt: skip
-SYNTHETIC = {one.id: one for one in (BATCH, HEAD, POSITIVES, FRAMEWORKS, OVERHEAD)}
+SYNTHETIC = {definition.id: definition for definition in (BATCH, HEAD, POSITIVES, FRAMEWORKS, OVERHEAD)}
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ def record(run: Run, shift: float = 0.0) -> dict:
 
 def done(table: str, profile_name: str = "cpu", seeds: int | None = None, without: tuple[str, ...] = ()) -> Results:
     """Made-up results of a table, without the runs of some rows."""
-    made = plans.plan_table(table, profile_name, seeds)
-    gone = {run.name for (row, _), group in made.cells.items() for run in group if row in without}
-    return Results(made, {run.name: record(run) for run in made.runs if run.name not in gone})
+    plan = plans.plan_table(table, profile_name, seeds)
+    gone = {run.name for (row, _), group in plan.cells.items() for run in group if row in without}
+    return Results(plan, {run.name: record(run) for run in plan.runs if run.name not in gone})
 
 
 # --- definitions ------------------------------------------------------------------------------------------------
@@ -111,10 +111,10 @@ def test_definitions_name_only_what_exists(name):
 
     def cell(table, row, column):
         ours = table == name and row in definition.variants and column in definition.columns
-        return 1.0 if ours else claims.printed(table, row, column)
+        return 1.0 if ours else claims.printed_cell(table, row, column)
 
     def value(paper, stated):
-        return 1.0 if stated in definition.values else claims.stated(paper, stated)
+        return 1.0 if stated in definition.values else claims.stated_value(paper, stated)
 
     for expression in definition.adapted.values():  # over the paper's cells and the table's own: without a gap
         claims.Reader(cell, value).read(expression)
@@ -161,12 +161,15 @@ def test_a_name_that_does_not_exist_is_one_clear_error(change, message):
 # --- mapping ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, printed, ours", [
-    ("cpu", (100, 200, 300, 400, 800, 1000), (2, 3, 5, 6, 13, 16)),
-    ("gpu", (100, 200, 400, 800, 1000), (40, 80, 160, 320, 400)),
-    ("smoke", (100, 800), (1, 2)),
-    ("paper", (100, 800), (100, 800)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, printed, ours",
+    [
+        ("cpu", (100, 200, 300, 400, 800, 1000), (2, 3, 5, 6, 13, 16)),
+        ("gpu", (100, 200, 400, 800, 1000), (40, 80, 160, 320, 400)),
+        ("smoke", (100, 800), (1, 2)),
+        ("paper", (100, 800), (100, 800)),
+    ],
+)
 def test_epochs_are_mapped_in_proportion(name, printed, ours):
     base = profile(name)
     assert tuple(base.at({"epochs": epochs}).plan.epochs for epochs in printed) == ours
@@ -241,41 +244,41 @@ def test_every_table_is_published_at_cpu_scale():
 @pytest.mark.parametrize(("name", "scale"), [("budget_sweep", "night"), ("neighbour_map", "cpu")])
 def test_a_table_of_the_chapter_is_published_once_it_is_whole(name, scale):
     """Until then the chapter shows what there is, and says what is missing."""
-    made = plans.plan_table(name, scale)
-    left = [run.name for run in made.runs if ledger.published_record(run, made) is None]
+    plan = plans.plan_table(name, scale)
+    left = [run.name for run in plan.runs if ledger.published_record(run, plan) is None]
     assert bool(left) != (f"{name}-{scale}" in {page.stem for page in PUBLISHED})
 
 
 @pytest.mark.parametrize("page", PUBLISHED, ids=lambda p: p.stem)
 def test_the_committed_ledger_is_found_whole(page):
     """A changed default, field or mapping renames runs: their ledger files would no longer be found."""
-    given = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
-    made = plans.plan_table(given["table"], given["profile"], given["seeds"], given.get("dataset"))
-    assert [run.name for run in made.runs if ledger.published_record(run, made) is None] == []
+    parameters = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+    plan = plans.plan_table(parameters["table"], parameters["profile"], parameters["seeds"], parameters.get("dataset"))
+    assert [run.name for run in plan.runs if ledger.published_record(run, plan) is None] == []
 
 
 def test_columns_that_set_nothing_share_the_rows_run_and_others_have_their_own():
-    made = plans.plan_table("nnclr_croponly", "cpu", 2)
-    full, crop = (made.of("nnclr", column)[1].config for column in ("full_aug", "only_crop"))
-    assert made.of("nnclr") == made.of("nnclr", "full_aug") and made.of("nnclr", "drop") == made.of(
+    plan = plans.plan_table("nnclr_croponly", "cpu", 2)
+    full, crop = (plan.of("nnclr", column)[1].config for column in ("full_aug", "only_crop"))
+    assert plan.of("nnclr") == plan.of("nnclr", "full_aug") and plan.of("nnclr", "drop") == plan.of(
         "nnclr", "only_crop"
     )
     assert full.with_changes(**{"views.recipe": "crop"}) == crop and full.plan.epochs == 5 and full.seed == 1
-    assert made.of("NNCLR, 1,000 epochs")[0].config.plan.epochs == 16
+    assert plan.of("NNCLR, 1,000 epochs")[0].config.plan.epochs == 16
     epochs = plans.plan_table("nnclr_epochs", "cpu", 1)
     assert {key for key in epochs.cells if key[0] == "byol"} == {("byol", f"e{n}") for n in (100, 200, 400, 800)}
     assert epochs.of("byol") == epochs.of("byol", "e100"), "a row without a run of its own shows its first"
 
 
 def test_controls_have_the_rows_budget_and_each_columns_own():
-    made = plans.plan_table("nnclr_croponly", "cpu", 1)
+    plan = plans.plan_table("nnclr_croponly", "cpu", 1)
     control = plans.control_key
-    full, crop = (made.of(control("supcon"), column)[0].config for column in ("full_aug", "only_crop"))
+    full, crop = (plan.of(control("supcon"), column)[0].config for column in ("full_aug", "only_crop"))
     assert full.plan.epochs == crop.plan.epochs == 5, "all rows agree on 300 epochs; variants are not asked"
     assert crop.views.recipe == "crop" and full.views.recipe == profile("cpu").views.recipe
-    assert made.of(control("random"), "full_aug")[0].config.plan.epochs == 0
-    assert made.of(control("pixels"), "full_aug") == made.of(control("pixels"), "only_crop")
-    assert made.of(control("pixels"), "full_aug")[0].config is None
+    assert plan.of(control("random"), "full_aug")[0].config.plan.epochs == 0
+    assert plan.of(control("pixels"), "full_aug") == plan.of(control("pixels"), "only_crop")
+    assert plan.of(control("pixels"), "full_aug")[0].config is None
     epochs = plans.plan_table("nnclr_epochs", "cpu", 1)
     assert [epochs.of(control("supcon"), f"e{n}")[0].config.plan.epochs for n in (100, 800)] == [2, 13]
     levels = plans.plan_table("ifnd_granularity", "cpu", 1)
@@ -287,8 +290,8 @@ def test_controls_have_the_rows_budget_and_each_columns_own():
 def test_a_control_has_no_cell_where_a_column_is_a_method(monkeypatch):
     definition = replace(tables.definition("ifnd_granularity"), controls=("pixels",))
     monkeypatch.setattr(tables, "definition", lambda name: definition)
-    made = plans.plan_table("ifnd_granularity", "smoke")
-    assert made.of(plans.control_key("pixels"), "ifnd") and not made.of(plans.control_key("pixels"), "supcon")
+    plan = plans.plan_table("ifnd_granularity", "smoke")
+    assert plan.of(plans.control_key("pixels"), "ifnd") and not plan.of(plans.control_key("pixels"), "supcon")
 
 
 def test_what_a_column_sets_goes_before_what_its_row_does(monkeypatch):
@@ -296,18 +299,18 @@ def test_what_a_column_sets_goes_before_what_its_row_does(monkeypatch):
     monkeypatch.setattr(
         tables, "definition", lambda name: replace(BATCH, id=name, rows=rows, columns=columns, effect=())
     )
-    made = plans.plan_table("nnclr_epochs", "cpu", 1)
-    assert made.of("nnclr", "e800")[0].config.plan.epochs == 13
-    assert made.of(plans.control_key("simclr"), "e800")[0].config.plan.epochs == 13
+    plan = plans.plan_table("nnclr_epochs", "cpu", 1)
+    assert plan.of("nnclr", "e800")[0].config.plan.epochs == 13
+    assert plan.of(plans.control_key("simclr"), "e800")[0].config.plan.epochs == 13
 
 
 def test_controls_have_the_rows_images(monkeypatch):
     rows = {"imagenet_d3": {"classes": 4}}
     definition = replace(tables.definition("ifnd_granularity"), rows=rows, effect=(), controls=("pixels", "random"))
     monkeypatch.setattr(tables, "definition", lambda name: definition)
-    made = plans.plan_table("ifnd_granularity", "smoke")
+    plan = plans.plan_table("ifnd_granularity", "smoke")
     for name in definition.controls:
-        assert made.of(plans.control_key(name), "ifnd")[0].data.name == "shapes-family", name
+        assert plan.of(plans.control_key(name), "ifnd")[0].data.name == "shapes-family", name
 
 
 def test_small_scales_leave_out_what_only_does(monkeypatch):
@@ -344,9 +347,9 @@ def test_the_agenda_has_each_run_once_with_the_evaluations_of_all_tables(defined
 
 
 def test_tables_that_a_scale_cannot_have_are_left_out_with_the_reason():
-    assert "images of gpu are cifar10" in plans.lacking("ifnd_granularity", "gpu")
-    assert "images of cpu-cifar10 are cifar10" in plans.lacking("ifnd_granularity", "cpu", "cifar10")
-    assert plans.lacking("ifnd_granularity", "cpu") == plans.lacking("nnclr_epochs", "gpu") == ""
+    assert "images of gpu are cifar10" in plans.reason_missing("ifnd_granularity", "gpu")
+    assert "images of cpu-cifar10 are cifar10" in plans.reason_missing("ifnd_granularity", "cpu", "cifar10")
+    assert plans.reason_missing("ifnd_granularity", "cpu") == plans.reason_missing("nnclr_epochs", "gpu") == ""
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------
@@ -380,58 +383,58 @@ def test_merging_keeps_adds_and_compares():
 
 def stored(run: Run, runs: Path, shift: float = 0.0) -> None:
     """A finished run in a store, without training."""
-    made = record(run, shift)
-    write_json(runs / run.name / "config.json", made["config"])
-    write_json(runs / run.name / "environment.json", made["environment"])
-    lines = "".join(json.dumps({"key": key} | line) + "\n" for key, line in made["results"].items())
+    contents = record(run, shift)
+    write_json(runs / run.name / "config.json", contents["config"])
+    write_json(runs / run.name / "environment.json", contents["environment"])
+    lines = "".join(json.dumps({"key": key} | line) + "\n" for key, line in contents["results"].items())
     (runs / run.name / "results.jsonl").write_text(lines)
 
 
 def test_publishing_merges_into_the_ledger(defined, tmp_path, monkeypatch):
     monkeypatch.setattr(plans, "LEDGER", tmp_path / "ledger")
     monkeypatch.setitem(SYNTHETIC, "nnclr_batch", replace(BATCH, seeds=1))
-    made = plans.plan_table("nnclr_batch", "cpu")
-    for run in made.runs:
+    plan = plans.plan_table("nnclr_batch", "cpu")
+    for run in plan.runs:
         stored(run, tmp_path / "runs")
-    assert ledger.publish_plan(made, tmp_path / "runs") == ledger.Changes(new=4)
-    path = made.ledger / f"{made.of('b256')[0].name}.json"
+    assert ledger.publish_plan(plan, tmp_path / "runs") == ledger.Changes(new=4)
+    path = plan.ledger / f"{plan.of('b256')[0].name}.json"
     file, bytes_before = read_json(path), path.read_bytes()
     key = next(key for key in file["results"] if key.startswith("few"))
     elsewhere = {"key": "nmi {}", "evaluation": "nmi", "scores": {"nmi": 0.5}}
     write_json(path, file | {"results": {k: v for k, v in file["results"].items() if k != key} | {"nmi {}": elsewhere}})
-    assert ledger.publish_plan(made, tmp_path / "runs") == ledger.Changes(agree=4, added=1)
+    assert ledger.publish_plan(plan, tmp_path / "runs") == ledger.Changes(agree=4, added=1)
     assert read_json(path)["results"] == file["results"] | {"nmi {}": elsewhere}
     write_json(path, file)
     assert path.read_bytes() == bytes_before
-    stored(made.of("b256")[0], tmp_path / "runs", 0.5)
-    changes = ledger.publish_plan(made, tmp_path / "runs")
+    stored(plan.of("b256")[0], tmp_path / "runs", 0.5)
+    changes = ledger.publish_plan(plan, tmp_path / "runs")
     assert changes.differ == 1 and changes.largest == pytest.approx(0.5)
-    (tmp_path / "runs" / made.of("b8192")[0].name / "results.jsonl").unlink()
-    assert ledger.publish_plan(made, tmp_path / "runs").agree == 3, "what the store lacks, the ledger keeps"
+    (tmp_path / "runs" / plan.of("b8192")[0].name / "results.jsonl").unlink()
+    assert ledger.publish_plan(plan, tmp_path / "runs").agree == 3, "what the store lacks, the ledger keeps"
 
 
 # --- results and claims -----------------------------------------------------------------------------------------
 
 
 def test_a_derived_cell_is_the_mean_of_paired_differences():
-    found = done("nnclr_croponly")
-    cell = found.at("nnclr", "drop")
-    full, crop = (found.seeded("nnclr", column) for column in ("full_aug", "only_crop"))
+    results = done("nnclr_croponly")
+    cell = results.at("nnclr", "drop")
+    full, crop = (results.seeded("nnclr", column) for column in ("full_aug", "only_crop"))
     by_hand = [crop[seed] - full[seed] for seed in range(3)]
     assert cell.mean == pytest.approx(sum(by_hand) / 3) == pytest.approx(-10) and cell.n == 3
     assert cell.sd == pytest.approx(0, abs=1e-9), "what the seeds share cancels"
-    assert found.at("nnclr", "full_aug").sd > 0.5
-    assert found.at("pixels", "drop", control=True).mean == 0
-    assert ("nnclr_croponly", "nnclr", "drop") in found.cells()
+    assert results.at("nnclr", "full_aug").sd > 0.5
+    assert results.at("pixels", "drop", control=True).mean == 0
+    assert ("nnclr_croponly", "nnclr", "drop") in results.cells()
 
 
 def test_a_difference_of_rows_is_paired_and_other_rows_have_none(defined):
-    found = done("ifnd_frameworks")
-    assert found.at("moco_v2", "gain") is None
-    gain = found.at("ifnd_moco_v2", "gain")
-    ours = [found.seeded("ifnd_moco_v2", "top1")[s] - found.seeded("moco_v2", "top1")[s] for s in range(3)]
+    results = done("ifnd_frameworks")
+    assert results.at("moco_v2", "gain") is None
+    gain = results.at("ifnd_moco_v2", "gain")
+    ours = [results.seeded("ifnd_moco_v2", "top1")[s] - results.seeded("moco_v2", "top1")[s] for s in range(3)]
     assert gain.mean == pytest.approx(sum(ours) / 3) and gain.n == 3
-    part = Results(found.plan, {k: v for k, v in found.known.items() if k != found.plan.of("moco_v2")[1].name})
+    part = Results(results.plan, {k: v for k, v in results.known.items() if k != results.plan.of("moco_v2")[1].name})
     assert part.at("ifnd_moco_v2", "gain").n == 2 and part.at("ifnd_moco_v2", "top1").n == 3
 
 
@@ -440,36 +443,36 @@ def test_a_column_has_its_factor(defined):
 
 
 def test_values_of_the_text_are_measured_and_bring_their_claims():
-    found = done("nnclr_croponly")
-    values = found.measured_values()
-    assert values["nnclr", "crop_1000ep"].mean == pytest.approx(found.at("NNCLR, 1,000 epochs", "only_crop").mean)
-    ids = [claim["id"] for claim in claims_of(found.definition)]
+    results = done("nnclr_croponly")
+    values = results.measured_values()
+    assert values["nnclr", "crop_1000ep"].mean == pytest.approx(results.at("NNCLR, 1,000 epochs", "only_crop").mean)
+    ids = [claim["id"] for claim in claims_of(results.definition)]
     assert ids == ["nnclr_c16", "nnclr_c17", "nnclr_c18", "nnclr_c19"], "c19 rests on the text alone"
-    verdicts = {verdict.claim: verdict for verdict in found.verdicts()}
-    drops = found.at("nnclr", "drop").mean, found.at("NNCLR, 1,000 epochs", "drop").mean
+    verdicts = {verdict.claim: verdict for verdict in results.verdicts()}
+    drops = results.at("nnclr", "drop").mean, results.at("NNCLR, 1,000 epochs", "drop").mean
     assert verdicts["nnclr_c18"].verdict != "not judged"
     assert verdicts["nnclr_c18"].gap[0] == pytest.approx(drops[1] - drops[0]), "by how much the drop shrinks"
     assert verdicts["nnclr_c19"].verdict == "not judged"
 
 
 def test_an_adapted_claim_is_judged_in_its_place_and_says_so():
-    found = done("ifnd_granularity")
-    verdicts = {verdict.claim: verdict for verdict in found.verdicts()}
-    said = "without ifnd_granularity/cifar10/ifnd"
-    assert verdicts["ifnd_c10"].judged_as.startswith(said) and verdicts["ifnd_c10"].verdict != "not judged"
+    results = done("ifnd_granularity")
+    verdicts = {verdict.claim: verdict for verdict in results.verdicts()}
+    words = "without ifnd_granularity/cifar10/ifnd"
+    assert verdicts["ifnd_c10"].judged_as.startswith(words) and verdicts["ifnd_c10"].verdict != "not judged"
     assert verdicts["ifnd_c09"].judged_as == "" and verdicts["ifnd_c09"].verdict == "not judged"
-    assert f"judged as: {said}" in str(table_page.verdicts(found))
-    assert f"judged as: <code>{said}" in table_page.verdicts(found).html
+    assert f"judged as: {words}" in str(table_page.verdicts(results))
+    assert f"judged as: <code>{words}" in table_page.verdicts(results).html
 
 
 def test_cells_of_one_measurement_are_one():
     a, b = ("t", "a", "x"), ("u", "b", "x")
-    told = {"name": "x", "statistic": {"kind": "equivalence", "cells": ["t/a/x", "u/b/x"], "within": 0.1}}
+    judgement = {"name": "x", "statistic": {"kind": "equivalence", "cells": ["t/a/x", "u/b/x"], "within": 0.1}}
     claim = {"id": "x", "text": "x"}
     same = {a: Cell(70, 1, 5, "run 1"), b: Cell(70, 1, 5, "run 1")}
-    assert judge(claim, same, judgement=told).probability == 1
-    assert judge(claim, same | {b: Cell(70, 1, 5, "run 2")}, judgement=told).probability < 0.6
-    unknown = judge(claim, {a: Cell(70, 1, 5), b: Cell(70, 1, 5)}, judgement=told)
+    assert judge(claim, same, judgement=judgement).probability == 1
+    assert judge(claim, same | {b: Cell(70, 1, 5, "run 2")}, judgement=judgement).probability < 0.6
+    unknown = judge(claim, {a: Cell(70, 1, 5), b: Cell(70, 1, 5)}, judgement=judgement)
     assert unknown.probability < 0.6, "unknown sources are different ones"
 
 
@@ -478,20 +481,20 @@ def test_claims_find_published_cells_of_other_tables(defined, tmp_path, monkeypa
     text = "c('nnclr_epochs','moco_v2','e200') == c('ifnd_frameworks','moco_v2','top1')"
     claim = {"id": "ifnd_c26", "text": "x", "rests_on": ["ifnd_frameworks"], "check": {"expr": text}, "paper": "ifnd"}
     cells = ["nnclr_epochs/moco_v2/e200", "ifnd_frameworks/moco_v2/top1"]
-    told = {"name": "x", "statistic": {"kind": "equivalence", "cells": cells, "within": 0.1}}
+    judgement = {"name": "x", "statistic": {"kind": "equivalence", "cells": cells, "within": 0.1}}
     monkeypatch.setattr(papers, "claims", lambda: {"ifnd_c26": claim})
-    monkeypatch.setattr(papers, "judgements", lambda: {"ifnd_c26": told})
+    monkeypatch.setattr(papers, "judgements", lambda: {"ifnd_c26": judgement})
     other = plans.plan_table("nnclr_epochs", "cpu", 3)
     assert done("ifnd_frameworks").verdicts()[0].reason == "not run: nnclr_epochs.moco_v2.e200"
     for run in other.of("moco_v2", "e200"):
         write_json(other.ledger / f"{run.name}.json", record(run))
-    found = done("ifnd_frameworks")
-    assert [made.definition.id for made in related_plans(found.plan)] == ["nnclr_epochs"]
-    assert found.verdicts()[0].verdict == "holds", "the same runs: one measurement"
+    results = done("ifnd_frameworks")
+    assert [plan.definition.id for plan in related_plans(results.plan)] == ["nnclr_epochs"]
+    assert results.verdicts()[0].verdict == "holds", "the same runs: one measurement"
     (byol,) = (run for run in other.of("byol", "e200") if run.seed == 0)  # no run of the table's own
-    before = publish.digest(found.plan)
+    before = publish.digest(results.plan)
     write_json(other.ledger / f"{byol.name}.json", record(byol))
-    assert publish.digest(found.plan) != before, "the page depends on the other table's cells"
+    assert publish.digest(results.plan) != before, "the page depends on the other table's cells"
 
 
 # --- reports ----------------------------------------------------------------------------------------------------
@@ -502,34 +505,34 @@ SPECIAL = re.compile(r"(?<!\\)[%#_]")  # what LaTeX would take for a comment, an
 
 @pytest.mark.parametrize("table", SHAPES)
 def test_every_shape_of_table_is_shown_in_every_form(table, defined):
-    found = done(table)
-    head, body, foot = table_page.rows_of(found)
+    results = done(table)
+    head, body, foot = table_page.rows_of(results)
     assert {len(line) for line in [head, *body, *foot]} == {len(head)}
-    rows = rows_in_order(found.definition)
-    assert len(body) == len(rows) + len(found.definition.variants) and len(foot) == len(found.definition.controls)
-    text, page = str(table_page.table(found)), table_page.table(found).html
+    rows = rows_in_order(results.definition)
+    assert len(body) == len(rows) + len(results.definition.variants) and len(foot) == len(results.definition.controls)
+    text, page = str(table_page.table(results)), table_page.table(results).html
     for row, line in zip(rows, body, strict=False):
-        assert line[0] == row_label(found.definition, row) != ""
+        assert line[0] == row_label(results.definition, row) != ""
         ours = [
             cell for title, cell in zip(head, line, strict=True) if title.startswith("ours") and title != "ours runs"
         ]
-        if row in found.definition.rows:
+        if row in results.definition.rows:
             assert any("±" in cell for cell in ours)
         else:
             assert "quoted, not run" in line and not any(ours)
-    assert page.count('<tr class="quoted">') == len(rows) - len(found.definition.rows)
-    assert page.count('<tr class="variant">') == len(found.definition.variants)
-    assert "±" in text and table_page.caption(found) in text
-    in_latex = table_page.latex(found)
+    assert page.count('<tr class="quoted">') == len(rows) - len(results.definition.rows)
+    assert page.count('<tr class="variant">') == len(results.definition.variants)
+    assert "±" in text and table_page.caption(results) in text
+    in_latex = table_page.latex(results)
     assert not SPECIAL.search(in_latex) and in_latex.count(r" \\") == len([head, *body, *foot])
     columns = {line.count(" & ") for line in in_latex.splitlines() if line.endswith(r"\\")}
     assert columns == {len(head) - 1} and not re.search(r"\\\\\n\[", in_latex)
-    assert {line.count(" | ") for line in table_page.markdown(found).splitlines()} == {len(head) - 1}
-    lines = list(csv.reader(io.StringIO(table_page.csv(found))))
-    assert {len(line) for line in lines} == {4} and len(lines) > 3 * len(found.definition.rows)
+    assert {line.count(" | ") for line in table_page.markdown(results).splitlines()} == {len(head) - 1}
+    lines = list(csv.reader(io.StringIO(table_page.csv(results))))
+    assert {len(line) for line in lines} == {4} and len(lines) > 3 * len(results.definition.rows)
     for part in (table_page.changes, table_page.cost, table_page.rerun, table_page.provenance, table_page.copies, table_page.headline,
                  table_page.verdicts):  # fmt: skip
-        assert str(part(found)) and part(found).html
+        assert str(part(results)) and part(results).html
 
 
 @pytest.mark.parametrize("table", SHAPES)
@@ -546,41 +549,41 @@ def test_tables_without_any_run_are_shown_as_well(table, defined):
     ("ifnd_frameworks", "dots"),
 ])  # fmt: skip
 def test_the_figure_has_the_form_of_the_table_and_says_its_numbers(table, form, defined):
-    found = done(table)
-    assert figures.form(found) == form
-    made = figures.figure(found)
-    assert made.png.startswith(b"\x89PNG") and made.png == figures.figure(found).png, "the same bytes twice"
-    column = figures.plot_columns(found)[0]
-    for row in found.definition.rows:
-        cell = found.at(row, column)
+    results = done(table)
+    assert figures.form(results) == form
+    picture = figures.figure(results)
+    assert picture.png.startswith(b"\x89PNG") and picture.png == figures.figure(results).png, "the same bytes twice"
+    column = figures.plot_columns(results)[0]
+    for row in results.definition.rows:
+        cell = results.at(row, column)
         assert (
-            f"{cell.mean:.1f}" in made.alt
-            and str(results_module.papers.table(table)["rows"][0][column]).rstrip("0.") in made.alt
+            f"{cell.mean:.1f}" in picture.alt
+            and str(results_module.papers.table(table)["rows"][0][column]).rstrip("0.") in picture.alt
         )
 
 
 @pytest.mark.parametrize("table", ["nnclr_batch", "nnclr_epochs", "nnclr_croponly"])
 def test_the_panels_hold_the_papers_numbers_and_ours(table, defined, monkeypatch, own_messages):
-    found = done(table)
+    results = done(table)
     plots = []
     monkeypatch.setattr(figures, "Figure", lambda plot, *rest: plots.append(plot))
-    figures.figure(found)
+    figures.figure(results)
     (plot,) = plots
-    across = figures.form(found) == "dots"
+    across = figures.form(results) == "dots"
 
     def drawn(axis):
-        return {round(float(v), 6) for one in axis.lines for v in (one.get_xdata() if across else one.get_ydata())}
+        return {round(float(v), 6) for line in axis.lines for v in (line.get_xdata() if across else line.get_ydata())}
 
     theirs, ours = (drawn(axis) for axis in plot.axes[:2])
-    first = next(iter(found.definition.rows))
-    for row in found.definition.rows:
-        for column in figures.plot_columns(found):
-            value = float(printed_value(found.definition, row, column))
-            if figures.form(found) == "line":  # the first panel has the changes from the first row, both on one axis
-                value -= float(printed_value(found.definition, first, column))
-                assert round(found.difference((row, column), (first, column)).mean, 6) in theirs
+    first = next(iter(results.definition.rows))
+    for row in results.definition.rows:
+        for column in figures.plot_columns(results):
+            value = float(printed_value(results.definition, row, column))
+            if figures.form(results) == "line":  # the first panel has the changes from the first row, both on one axis
+                value -= float(printed_value(results.definition, first, column))
+                assert round(results.difference((row, column), (first, column)).mean, 6) in theirs
             assert round(value, 6) in theirs
-            assert round(found.at(row, column).mean, 6) in ours
+            assert round(results.at(row, column).mean, 6) in ours
 
 
 def test_the_figure_shows_what_the_effect_is_about(defined):
@@ -600,9 +603,9 @@ def test_the_best_value_is_marked_where_there_is_something_to_compare(defined, m
     assert marked("nnclr_predhead"), "a control is never marked"
     better = replace(POSITIVES, variants={"longer": {"epochs": 1000}})
     monkeypatch.setitem(SYNTHETIC, "nnclr_positives", better)
-    found = done("nnclr_positives")
-    assert found.at("longer", "top1").mean > max(found.at(row, "top1").mean for row in POSITIVES.rows)
-    (row,) = re.findall(r'<tr class="variant">(.*?)</tr>', table_page.table(found).html)
+    results = done("nnclr_positives")
+    assert results.at("longer", "top1").mean > max(results.at(row, "top1").mean for row in POSITIVES.rows)
+    (row,) = re.findall(r'<tr class="variant">(.*?)</tr>', table_page.table(results).html)
     assert "<strong>" not in row and marked("nnclr_positives")
 
 
@@ -617,14 +620,14 @@ def test_rows_are_named_in_the_papers_words(defined):
 
 
 def test_runs_close_to_collapse_are_said_and_counted(defined):
-    found = done("nnclr_batch")
-    assert table_page.runs_near_collapse(found) == [] and "collapse" not in table_page.caption(found)
-    one, another = (found.plan.of(row, "top1")[1].name for row in ("b256", "b8192"))
-    found.known[one]["results"]["training"]["scores"]["embedding_std"] = 0.0301
-    found.known[another]["results"]["training"]["scores"]["embedding_std"] = 0.1
-    assert table_page.runs_near_collapse(found) == ["256, seed 1 (0.03)"]  # once, though two columns read it
-    assert table_page.caption(found).endswith("kept like every other run: 256, seed 1 (0.03).")
-    assert len(found.seeded("b256", "top1")) == 3
+    results = done("nnclr_batch")
+    assert table_page.runs_near_collapse(results) == [] and "collapse" not in table_page.caption(results)
+    first, second = (results.plan.of(row, "top1")[1].name for row in ("b256", "b8192"))
+    results.known[first]["results"]["training"]["scores"]["embedding_std"] = 0.0301
+    results.known[second]["results"]["training"]["scores"]["embedding_std"] = 0.1
+    assert table_page.runs_near_collapse(results) == ["256, seed 1 (0.03)"]  # once, though two columns read it
+    assert table_page.caption(results).endswith("kept like every other run: 256, seed 1 (0.03).")
+    assert len(results.seeded("b256", "top1")) == 3
 
 
 def test_what_settings_became_is_said(defined):
@@ -668,8 +671,8 @@ def test_a_note_in_the_margin_for_each_contradiction():
 
 
 def test_special_signs_reach_latex_and_markdown_escaped(defined):
-    found = done("nnclr_positives")
-    assert r"no head \& 100\% of\_it" in table_page.latex(found)
+    results = done("nnclr_positives")
+    assert r"no head \& 100\% of\_it" in table_page.latex(results)
     assert formats.as_latex(["[a]"], [["x|y^2 ~ {1} #2 $3 \\"]], []).count(r"{[}a]") == 1
     assert r"x\|y" in formats.as_markdown(["h"], [["x|y"]], [])
 
@@ -678,15 +681,15 @@ def test_special_signs_reach_latex_and_markdown_escaped(defined):
 
 
 def test_the_estimate_is_by_method_where_it_was_measured_and_by_step_elsewhere(tmp_path):
-    made = plans.plan_table("nnclr_epochs", "cpu", 1)
-    byol, swav = made.of("byol", "e100")[0], made.of("swav", "e100")[0]
+    plan = plans.plan_table("nnclr_epochs", "cpu", 1)
+    byol, swav = plan.of("byol", "e100")[0], plan.of("swav", "e100")[0]
     assert budget.estimate([byol], tmp_path) is None
     write_json(tmp_path / f"{byol.name}.json", record(byol))  # 10 s, and a second for each of three evaluations
     assert budget.estimate([byol], tmp_path) == pytest.approx(13)
-    long = made.of("byol", "e800")[0]
+    long = plan.of("byol", "e800")[0]
     assert budget.estimate([long], tmp_path) == pytest.approx(3 + 10 * long.steps / byol.steps)
     assert budget.estimate([swav], tmp_path) == pytest.approx(13), "not measured: as a step is on average"
-    untrained = made.of(plans.control_key("random"), "e100")[0]
+    untrained = plan.of(plans.control_key("random"), "e100")[0]
     assert budget.estimate([untrained], tmp_path) == pytest.approx(3)
 
 
@@ -705,8 +708,8 @@ def two(tmp_path, monkeypatch):
         for run in calls[-1]:
             stored(run, Path(runs))
 
-    def page(made, own=None, root=None):
-        path = (own or tmp_path) / f"{publish.page_name(made)}.ipynb"
+    def page(plan, own=None, root=None):
+        path = (own or tmp_path) / f"{publish.page_name(plan)}.ipynb"
         path.write_text("")
         return path
 
@@ -719,25 +722,25 @@ def test_reproduce_all_does_shared_runs_once_and_publishes_only_when_told(two, c
     folder, calls = two
     words = ["reproduce", "all", "--profile", "smoke", "--seeds", "2", "--runs", str(folder / "runs"), "--no-book"]
     assert main([*words, "--dry-run"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     alone = {name: len(plans.plan_table(name, "smoke", 2).runs) for name in tables.names()}
     together = {run.name for name in tables.names() for run in plans.plan_table(name, "smoke", 2).runs}
-    assert "3 tables at smoke scale" in said and f"{len(together)} runs, 0 stored, {len(together)} to do" in said
-    assert f"{sum(alone.values()) - len(together)} runs saved" in said and sum(alone.values()) > len(together)
-    assert "unknown: nothing was measured" in said and calls == []
+    assert "3 tables at smoke scale" in output and f"{len(together)} runs, 0 stored, {len(together)} to do" in output
+    assert f"{sum(alone.values()) - len(together)} runs saved" in output and sum(alone.values()) > len(together)
+    assert "unknown: nothing was measured" in output and calls == []
     assert main(words) == 0
     (first,) = calls
     assert {run.name for run in first} == together and len(first) == len(together)
     assert [run.seed for run in first] == sorted(run.seed for run in first), "whole seeds first"
     assert not (folder / "ledger").exists(), "the ledger is published to, never written by the way"
-    said = capsys.readouterr().out
-    assert all(f"{name}: " in said for name in tables.names()) and "nothing is published of" in said
+    output = capsys.readouterr().out
+    assert all(f"{name}: " in output for name in tables.names()) and "nothing is published of" in output
     assert main([*words, "--publish"]) == 0 and len(calls) == 1, "a second call answers from the store"
-    said = capsys.readouterr().out
-    assert f"{len(together)} stored, 0 to do" in said
+    output = capsys.readouterr().out
+    assert f"{len(together)} stored, 0 to do" in output
     for name in tables.names():
         plan = plans.plan_table(name, "smoke", 2)
-        assert all(ledger.published_record(run, plan) for run in plan.runs) and f"{name}: " in said
+        assert all(ledger.published_record(run, plan) for run in plan.runs) and f"{name}: " in output
 
 
 def test_reproduce_missing_leaves_out_what_the_ledger_holds(two, capsys):
@@ -756,6 +759,6 @@ def test_reproduce_missing_leaves_out_what_the_ledger_holds(two, capsys):
 def test_other_images_are_for_profiles_that_read_theirs(monkeypatch):
     monkeypatch.setattr(budget, "PRIORITY", (("nnclr_epochs", "cifar100"),))
     monkeypatch.setattr(tables, "names", lambda: ["nnclr_epochs"])
-    made, left_out = budget.every_plan("cpu", seeds=1)
-    assert [one.profile.name for one in made] == ["cpu"] and left_out == {}
+    planned, left_out = budget.every_plan("cpu", seeds=1)
+    assert [plan.profile.name for plan in planned] == ["cpu"] and left_out == {}
     assert on_dataset(profile("gpu"), "cifar100").name == "gpu-cifar100"

@@ -57,11 +57,11 @@ def test_compiled_runs_agree_with_plain_ones(tmp_path, method, how):
 @pytest.mark.parametrize("method", ["nnclr", "mocov2", "seppid", "instdisc", "dino"])
 def test_every_encoder_and_teacher_is_compiled(method):
     config = profile("smoke").config(method, 0)
-    made = compile_encoders(initial_method(config), "kernels")
-    found = {name for name, net in made.named_modules() if net._compiled_call_impl is not None}
-    teachers = {name for name, net in made.named_modules() if type(net).__name__ == "MomentumTeacher"}
+    learner = compile_encoders(initial_method(config), "kernels")
+    names = {name for name, net in learner.named_modules() if net._compiled_call_impl is not None}
+    teachers = {name for name, net in learner.named_modules() if type(net).__name__ == "MomentumTeacher"}
     owner = "base." if method == "seppid" else ""
-    assert f"{owner}encoder" in found and teachers <= found
+    assert f"{owner}encoder" in names and teachers <= names
     assert not any(net._compiled_call_impl for net in compile_encoders(initial_method(config), "no").modules())
 
 

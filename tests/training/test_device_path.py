@@ -53,12 +53,12 @@ class OnDevice(Tensor):
 
     @staticmethod
     def __new__(cls, numbers: Tensor):
-        made = Tensor._make_wrapper_subclass(
+        tensor = Tensor._make_wrapper_subclass(
             cls, numbers.size(), strides=numbers.stride(), storage_offset=numbers.storage_offset(),
             dtype=numbers.dtype, device=DEVICE,
         )  # fmt: skip
-        made.numbers = numbers
-        return made
+        tensor.numbers = numbers
+        return tensor
 
     @classmethod
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
@@ -87,11 +87,11 @@ def waits(func, args) -> bool:
     return torch.Tag.dynamic_output_shape in func.tags or torch.Tag.data_dependent_output in func.tags
 
 
-def each(given, change):
+def each(value, change):
     """The arguments or results of an operator with `change` made to each."""
-    if isinstance(given, list | tuple):
-        return type(given)([each(x, change) for x in given])
-    return change(given)
+    if isinstance(value, list | tuple):
+        return type(value)([each(x, change) for x in value])
+    return change(value)
 
 
 def callers() -> tuple[str, frozenset[str]]:
@@ -135,14 +135,14 @@ class Played(TorchDispatchMode):
         rooms = ("torch.", "torchvision.", "sslrepro.parts.encoders", "sslrepro.parts.norm")
         return bool(self.running) and type(self.running[-1]).__module__.startswith(rooms)
 
-    def begins(self, module: nn.Module, given) -> None:
+    def begins(self, module: nn.Module, inputs) -> None:
         self.running.append(module)
         if isinstance(module, nn.Conv2d):
-            for tensor in (given[0], module.weight):
+            for tensor in (inputs[0], module.weight):
                 if not tensor.is_contiguous(memory_format=torch.channels_last):
                     self.layouts.add(f"{callers()[0]} {list(tensor.shape)}")
 
-    def ends(self, module: nn.Module, given, out) -> None:
+    def ends(self, module: nn.Module, inputs, out) -> None:
         self.running.pop()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -188,7 +188,7 @@ def played():
                "max_memory_allocated": 0, "get_device_name": "played"}  # fmt: skip
     with pytest.MonkeyPatch.context() as patch, torch.backends.cudnn.flags(enabled=False):
         for name, answer in answers.items():
-            patch.setattr(torch.cuda, name, lambda *given, answer=answer: answer)
+            patch.setattr(torch.cuda, name, lambda *arguments, answer=answer: answer)
         patch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
         patch.setattr(torch.__future__, "get_overwrite_module_params_on_conversion", lambda: True)
         torch._C._ensureCUDADeviceGuardSet()  # as torch's own fake tensors do without a driver
@@ -256,8 +256,8 @@ def test_the_device_notes_half_precision_outside_layers_and_rows_of_channels():
             assert z.dtype == torch.bfloat16 and len(record.layouts) == 2
             record.halves.clear()
             z.float().exp() @ z.detach().float().T, z.softmax(1).log()
-    found = {(half.operator, half.learns) for half in record.halves}
-    assert found == {("aten._to_copy.default", True), ("aten._to_copy.default", False), ("aten.mm.default", True)}
+    halves = {(half.operator, half.learns) for half in record.halves}
+    assert halves == {("aten._to_copy.default", True), ("aten._to_copy.default", False), ("aten.mm.default", True)}
 
 
 # ---- whole runs
@@ -278,10 +278,10 @@ class Run:
 @functools.cache
 def run(place: int, optimizer: str = "adamw") -> Run:
     """Eight steps and two epochs of a case on the device, in bf16: past every warm-up, with queues filling and full."""
-    name, given = CASES[place]
+    name, settings = CASES[place]
     short = {key: 3 for key in ("max_gan_epochs", "max_passes") if hasattr(methods.settings(name), key)}
     plan = {"plan.batch_size": 40, "plan.precision": "bf16", "plan.optimizer": optimizer}
-    config = tiny(name, **given, **short).with_changes(**plan)
+    config = tiny(name, **settings, **short).with_changes(**plan)
     images, _ = load(config.data)
 
     def wrap_ddp(method):
@@ -289,27 +289,27 @@ def run(place: int, optimizer: str = "adamw") -> Run:
             out = method.loss(batch, progress)
             for view in batch.views:
                 layout = view.is_contiguous(memory_format=torch.channels_last)
-                found.views.append((view.device, layout, view.numbers))
-            found.kinds |= {(t.dtype, t.device) for t in (out.loss, *out.carry, *out.metrics.values())}
+                result.views.append((view.device, layout, view.numbers))
+            result.kinds |= {(t.dtype, t.device) for t in (out.loss, *out.carry, *out.metrics.values())}
             return out
 
         return loss
 
     def noted(config, data, *more):
-        found.data = data
+        result.data = data
         return batches_of(config, data, *more)
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch, played() as record:
-        found = Run(config, record)
+        result = Run(config, record)
         patch.setattr(loop, "wrap_ddp", wrap_ddp)
         patch.setattr(loop, "batches_of", noted)
         method = train(config, Path(folder) / "run", images, DEVICE, log_every=1000,
                        report=lambda done, _: setattr(record, "step", done))  # fmt: skip
-        found.state = {name: (t.dtype, t.device) for name, t in method.state_dict().items()}
-    return found
+        result.state = {name: (t.dtype, t.device) for name, t in method.state_dict().items()}
+    return result
 
 
-every = pytest.mark.parametrize("place", range(len(CASES)), ids=[f"{name} {given}" for name, given in CASES])
+every = pytest.mark.parametrize("place", range(len(CASES)), ids=[f"{name} {settings}" for name, settings in CASES])
 
 
 # `refresh` comes once per epoch, the others before the first step or with a log line
@@ -319,13 +319,13 @@ SELDOM = {"refresh", "_mean_std", "mine_pairs", "means", "class_agreement", "sav
 @every
 def test_no_step_waits_for_the_device(place):
     """What the host must know is read when it may have changed, at most once per epoch, and not at every step."""
-    found = run(place)
+    result = run(place)
     steps = defaultdict(set)
-    for step, name, line, names in found.record.reads:
+    for step, name, line, names in result.record.reads:
         if not SELDOM & names:
             steps[f"{name} {line}"].add(step)
-    assert found.record.step == 8
-    assert {line: sorted(at) for line, at in steps.items() if len(at) > found.config.plan.epochs} == {}
+    assert result.record.step == 8
+    assert {line: sorted(at) for line, at in steps.items() if len(at) > result.config.plan.epochs} == {}
 
 
 @every
@@ -336,19 +336,19 @@ def test_a_step_sends_what_its_batch_drew_and_nothing_else(place):
 
 @every
 def test_images_stay_on_the_device_as_bytes(place):
-    found = run(place)
-    assert found.data.images.dtype == torch.uint8
-    assert found.data.images.device == found.data.labels.device == DEVICE
-    assert {line for tensor, line, names in found.record.writes if "at" in names and tensor.ndim > 3} == set()
-    assert len(found.views) >= 8 and {device for device, *_ in found.views} == {DEVICE}
+    result = run(place)
+    assert result.data.images.dtype == torch.uint8
+    assert result.data.images.device == result.data.labels.device == DEVICE
+    assert {line for tensor, line, names in result.record.writes if "at" in names and tensor.ndim > 3} == set()
+    assert len(result.views) >= 8 and {device for device, *_ in result.views} == {DEVICE}
 
 
 @every
 def test_images_and_weights_are_channels_last(place):
     """In every convolution of every network, teachers and the extraction of features included."""
-    found = run(place)
-    assert found.record.layouts == set()
-    assert all(layout for _, layout, _ in found.views)
+    result = run(place)
+    assert result.record.layouts == set()
+    assert all(layout for _, layout, _ in result.views)
 
 
 @every
@@ -369,17 +369,17 @@ def test_choices_are_made_in_full_precision(place):
 
 @every
 def test_what_is_kept_and_logged_is_in_full_precision_and_on_the_device(place):
-    found = run(place)
-    fresh = initial_method(found.config, len(found.data)).state_dict()
-    assert found.state == {name: (t.dtype, DEVICE) for name, t in fresh.items()}
-    assert not {kind for kind, _ in (*found.state.values(), *found.kinds)} & set(HALF)
-    assert {device for _, device in found.kinds} == {DEVICE}
+    result = run(place)
+    fresh = initial_method(result.config, len(result.data)).state_dict()
+    assert result.state == {name: (t.dtype, DEVICE) for name, t in fresh.items()}
+    assert not {kind for kind, _ in (*result.state.values(), *result.kinds)} & set(HALF)
+    assert {device for _, device in result.kinds} == {DEVICE}
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "lars"])
 def test_no_optimizer_waits_for_the_device(optimizer):
-    found = run(CASES.index(("simclr", {})), optimizer)
-    assert [line for _, _, line, names in found.record.reads if not SELDOM & names] == []
+    result = run(CASES.index(("simclr", {})), optimizer)
+    assert [line for _, _, line, names in result.record.reads if not SELDOM & names] == []
 
 
 # ---- the views
@@ -390,13 +390,13 @@ def test_views_are_the_same_on_every_device(name):
     """Every number that decides a view is drawn on the CPU, those of pairs and of support images too."""
     images, _ = load(DataConfig("shapes", n_train=64, n_test=16, side=14, classes=4))
     pairs = torch.tensor([[0, 5], [7, 2], [60, 61]])
-    made = Batches(images, RECIPES[name], 16, seed=4, n_support=8, pairs=pairs, pair_weight=0.5)
+    source = Batches(images, RECIPES[name], 16, seed=4, n_support=8, pairs=pairs, pair_weight=0.5)
     with played() as record:
-        there = replace(made, data=images.to(DEVICE), pairs=pairs.to(DEVICE))
+        there = replace(source, data=images.to(DEVICE), pairs=pairs.to(DEVICE))
         batches = [there.at(step) for step in (0, 5)]
     assert not record.reads
     for step, batch in zip((0, 5), batches, strict=True):
-        expected = made.at(step)
+        expected = source.at(step)
         assert batch.seed == expected.seed and len(batch.views) == len(RECIPES[name])
         for part in ("support", "support_index", "index", "partner", "weight"):
             assert torch.equal(getattr(batch, part).numbers, getattr(expected, part)), part
@@ -406,11 +406,11 @@ def test_views_are_the_same_on_every_device(name):
 
 def test_views_are_the_same_in_every_precision():
     """The images of a run in bf16 are those of the same run in fp32; the networks alone compute in less."""
-    found = run(CASES.index(("simclr", {})))
-    images, _ = load(found.config.data)
-    made = batches_of(found.config, images, initial_method(found.config))
-    expected = [view for step in range(8) for view in made.at(step).views]
-    assert all(torch.equal(view, numbers) for view, (*_, numbers) in zip(expected, found.views, strict=True))
+    result = run(CASES.index(("simclr", {})))
+    images, _ = load(result.config.data)
+    source = batches_of(result.config, images, initial_method(result.config))
+    expected = [view for step in range(8) for view in source.at(step).views]
+    assert all(torch.equal(view, numbers) for view, (*_, numbers) in zip(expected, result.views, strict=True))
 
 
 # ---- the backward pass, and how far bf16 is from fp32, both on the CPU
@@ -421,11 +421,11 @@ class Waits(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.found = []
+        self.calls = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if waits(func, args):
-            self.found.append(str(func))
+            self.calls.append(str(func))
         return func(*args, **(kwargs or {}))
 
 
@@ -434,15 +434,15 @@ WIDTHS = {"dim": 32, "hidden": 64, "hidden_predictor": 64}  # of the heads: wide
 
 def wide(settings: dict) -> dict:
     """Settings with wider heads, those of a base method included."""
-    known = {key: WIDTHS.get(key, value) for key, value in settings.items()}
-    return known | {"base_settings": wide(known["base_settings"])} if "base_settings" in known else known
+    widened = {key: WIDTHS.get(key, value) for key, value in settings.items()}
+    return widened | {"base_settings": wide(widened["base_settings"])} if "base_settings" in widened else widened
 
 
 @functools.cache
 def stirred(place: int):
     """A method some steps into its training, and the batch that is next."""
-    name, given = CASES[place]
-    config = tiny(name, **wide(small(name) | given)).with_changes(**{"plan.batch_size": 32})
+    name, settings = CASES[place]
+    config = tiny(name, **wide(small(name) | settings)).with_changes(**{"plan.batch_size": 32})
     images, _ = load(config.data)
     method = initial_method(config)
     source = batches_of(config, images, method)
@@ -463,7 +463,7 @@ def test_the_backward_pass_does_not_wait(place):
     loss = method.loss(batch, 0.5).loss
     with Waits() as asked:
         loss.backward()
-    assert asked.found == [] and gradient(method).any()
+    assert asked.calls == [] and gradient(method).any()
 
 
 @every
@@ -479,8 +479,8 @@ def test_bf16_is_near_fp32(place):
     most, least = (0.03, 0.85) if chooses else (0.01, 0.95)
     expected = step.loss
     with torch.autocast("cpu", torch.bfloat16):
-        found = half.loss(batch, 0.5).loss
+        loss = half.loss(batch, 0.5).loss
     expected.backward()
-    found.backward()
-    assert found.item() == pytest.approx(expected.item(), rel=most, abs=most)
+    loss.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=most, abs=most)
     assert nn.functional.cosine_similarity(gradient(half), gradient(whole), dim=0) > least

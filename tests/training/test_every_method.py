@@ -42,9 +42,9 @@ def test_trains_on_every_kind_of_images(name, kind, root, tmp_path):
     images, _ = load(base.data, root)
     base = replace(base, n_images=len(images), n_classes=images.n_classes)
     config = base.config(name, 0)
-    made = train(config, tmp_path / "run", images)
+    method = train(config, tmp_path / "run", images)
     start = initial_method(config, len(images)).encoder.state_dict()
-    end = made.encoder.state_dict()
+    end = method.encoder.state_dict()
     assert all(t.isfinite().all() for t in end.values())
     assert not torch.equal(start["layers.0.weight"], end["layers.0.weight"])
 
@@ -74,11 +74,11 @@ def test_settings_map_to_every_scale(name, scale):
 ])  # fmt: skip
 def test_steps_and_clusters_that_a_table_sets_are_mapped(scale, step_at, clusters):
     """As many clusters per class; a step after the epoch from which labels are accepted in the constant row."""
-    given = {"acceptance": "step", "step_at": 0.1, "clusters": (1000, 25_000, 100_000)}
+    sets = {"acceptance": "step", "step_at": 0.1, "clusters": (1000, 25_000, 100_000)}
     if scale == "smoke":
-        given["clusters"] = (1000, 3000, 100_000)
-    found = profile(scale).config("ifnd", 0, given).settings
-    assert (found["step_at"], tuple(found["clusters"])) == (step_at, clusters)
+        sets["clusters"] = (1000, 3000, 100_000)
+    settings = profile(scale).config("ifnd", 0, sets).settings
+    assert (settings["step_at"], tuple(settings["clusters"])) == (step_at, clusters)
     assert profile(scale).config("ifnd", 0).settings["step_at"] == 0.1, "runs that no table sets keep their names"
 
 
@@ -89,7 +89,7 @@ def test_too_few_classes_are_one_clear_error(tmp_path):
         train(config, tmp_path / "run", images)
 
 
-@pytest.mark.parametrize(("name", "given", "message"), [
+@pytest.mark.parametrize(("name", "settings", "message"), [
     ("ifnd", {"clusters": (1000,)}, r"clusters must be numbers in 1\.\.64"),
     ("ifnd", {"mode": "prototype", "space": "features"}, "space must be one of embedding, got 'features'"),
     ("ifnd_moco", {"acceptance": "linaer"}, "Did you mean 'linear'"),
@@ -105,8 +105,8 @@ def test_too_few_classes_are_one_clear_error(tmp_path):
     ("seppid", {"base": "byol", "base_settings": {}}, "base must be one of"), ("seppid", {"sampler": "supcon"}, "sees no labels"),
     ("seppid", {"quantile": 0}, r"quantile must be None or in \(0, 1\)"), ("mocov2", {"norm": "spilt"}, "Did you mean"),
 ])  # fmt: skip
-def test_wrong_settings_are_one_clear_error_before_training(name, given, message):
+def test_wrong_settings_are_one_clear_error_before_training(name, settings, message):
     from sslrepro.parts.encoders import encoder
 
     with pytest.raises(ValueError, match=message):
-        methods.build(name, methods.settings(name, small(name) | given), encoder("conv-tiny"), 64)
+        methods.build(name, methods.settings(name, small(name) | settings), encoder("conv-tiny"), 64)

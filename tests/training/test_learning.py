@@ -108,7 +108,7 @@ def test_nnclr_finds_neighbours_of_the_class(setting, tmp_path):
     from sslrepro.base.store import read_lines
 
     cpu, base, splits, _ = setting
-    config = replace(base, method="nnclr", settings=cpu.scaled("nnclr") | {"queue_size": 192})
+    config = replace(base, method="nnclr", settings=cpu.settings_at("nnclr") | {"queue_size": 192})
     config = config.with_changes(**{"plan.epochs": 8})
     train(config, tmp_path, splits[0])
     match = torch.tensor([line["neighbour_match"] for line in read_lines(tmp_path / "log.jsonl")])

@@ -232,8 +232,8 @@ def test_a_damaged_checkpoint_says_so(tmp_path):
 def test_the_first_step_finds_idle_parameters(tmp_path, monkeypatch):
     plain = NNCLR.__init__
 
-    def with_idle(self, *given):
-        plain(self, *given)
+    def with_idle(self, *arguments):
+        plain(self, *arguments)
         self.idle = nn.Linear(2, 2)
 
     monkeypatch.setattr(NNCLR, "__init__", with_idle)
@@ -243,8 +243,8 @@ def test_the_first_step_finds_idle_parameters(tmp_path, monkeypatch):
 
 def test_zero_epochs_is_the_encoder_as_initialised(tmp_path):
     config = tiny(epochs=0)
-    made = train(config, tmp_path, load(config.data)[0])
-    assert equal(weights(made), weights(initial_method(config)))
+    method = train(config, tmp_path, load(config.data)[0])
+    assert equal(weights(method), weights(initial_method(config)))
     assert restore(tmp_path / "checkpoint.safetensors", config, initial_method(config.with_changes(seed=0)))[0] == 0
 
 
@@ -320,11 +320,12 @@ def test_the_gradient_is_clipped_where_a_method_asks(tmp_path, monkeypatch):
     def report(step, steps):
         raise Stop
 
-    made = []
-    monkeypatch.setattr("sslrepro.training.loop.initial_method", lambda *a: made.append(initial_method(*a)) or made[0])
+    built = []
+    start = lambda *a: built.append(initial_method(*a)) or built[0]  # noqa: E731
+    monkeypatch.setattr("sslrepro.training.loop.initial_method", start)
     with pytest.raises(Stop):
         train(config, tmp_path, load(config.data)[0], report=report)
-    for name, parameter in made[0].named_parameters():
+    for name, parameter in built[0].named_parameters():
         seen[name] = parameter.detach() - start[name]
     moved = torch.cat([change.flatten() for change in seen.values()]).norm().item()
     assert 0 < moved <= 1.001e-3

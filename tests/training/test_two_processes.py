@@ -57,8 +57,8 @@ def far(got: torch.Tensor, expected: torch.Tensor) -> float:
 def unlike(got: dict, expected: dict, tolerance: float = 0.0) -> dict[str, float]:
     """Entries of `got` farther than the tolerance from those of `expected`."""
     assert got.keys() == expected.keys()
-    found = {name: far(got[name], expected[name]) for name in got}
-    return {name: gap for name, gap in found.items() if not gap <= tolerance}
+    gaps = {name: far(got[name], expected[name]) for name in got}
+    return {name: gap for name, gap in gaps.items() if not gap <= tolerance}
 
 
 # --- what crosses processes -------------------------------------------------------------------------------------
@@ -74,20 +74,20 @@ def test_alone_nothing_crosses():
 
 def test_primitives(pair):
     x = drawn(6, 4)
-    for number, found in enumerate(pair(jobs.primitives, x)):
-        assert (found["size"], found["rank"]) == (2, number)
-        assert torch.equal(found["gathered"], x) and torch.equal(found["detached"], x), "rows come in rank order"
-        assert torch.equal(found["transposed"], x), "whatever the strides"
-        assert found["free"], "memories hold no graph"
-        assert found["row"].tolist() == [3 * number, 3 * number + 1, 3 * number + 2]
-        assert torch.equal(found["sum"], x[:3] + x[3:])
-        assert found["agreed"].tolist() == [0, 0, 0] and found["in place"], "the first process decides"
+    for number, result in enumerate(pair(jobs.primitives, x)):
+        assert (result["size"], result["rank"]) == (2, number)
+        assert torch.equal(result["gathered"], x) and torch.equal(result["detached"], x), "rows come in rank order"
+        assert torch.equal(result["transposed"], x), "whatever the strides"
+        assert result["free"], "memories hold no graph"
+        assert result["row"].tolist() == [3 * number, 3 * number + 1, 3 * number + 2]
+        assert torch.equal(result["sum"], x[:3] + x[3:])
+        assert result["agreed"].tolist() == [0, 0, 0] and result["in place"], "the first process decides"
 
 
 def test_sum_of_a_transposed_tensor(pair):
     x = drawn(6, 4)
-    for found in pair(jobs.transposed_sum, x):
-        assert torch.equal(found, (x[:3] + x[3:]).T)
+    for result in pair(jobs.transposed_sum, x):
+        assert torch.equal(result, (x[:3] + x[3:]).T)
 
 
 def test_gradients_of_gathered_and_summed(pair):
@@ -123,18 +123,18 @@ def test_batch_norm_is_that_of_the_joined_batch(pair, kind, shape, affine):
 def variants(name: str) -> dict[str, dict]:
     """What the method's oracle is tested with; for the four whose oracles stand apart, what they can be set to."""
     if name == "nnclr":
-        given = [{}, {"positive": "soft"}, {"positive": "view"}, {"positive": "detached"}, {"positive": "oracle"},
+        cases = [{}, {"positive": "soft"}, {"positive": "view"}, {"positive": "detached"}, {"positive": "oracle"},
                  {"teacher_momentum": 0.9}, {"support": "encoder"}, {"eviction": "random"}, {"push_both_views": True}, {"exclude_self": True},
                  {"symmetry": "text"}, {"symmetry": "both"}, {"top_k": 4}]  # fmt: skip
     elif name == "seppid":
-        given = [{"base": base, "base_settings": small(base)} for base in ("dino", "simclr", "simsiam", "vicreg")]
-        given.append({})
+        cases = [{"base": base, "base_settings": small(base)} for base in ("dino", "simclr", "simsiam", "vicreg")]
+        cases.append({})
     else:
         module = importlib.import_module(f"tests.equations.{name}")
-        given = getattr(module, "VARIANTS", {"default": {}}).values()
+        cases = getattr(module, "VARIANTS", {"default": {}}).values()
         if name == "pcl":
-            given = [*given, {"negatives": 5}]
-    return {json.dumps(each): each for each in given}
+            cases = [*cases, {"negatives": 5}]
+    return {json.dumps(each): each for each in cases}
 
 
 def draws(name: str, settings: dict) -> str:
@@ -155,18 +155,18 @@ CASES = [(name, variant) for name in methods.names() for variant in variants(nam
 
 def a_batch(n_views: int, method: Method, seed: int = 0, pairs: bool = False) -> LabelledBatch:
     index = torch.tensor([4, 11, 2, 7, 9, 30, 3, 18])
-    given: dict = dict(seed=5, label=torch.tensor([0, 1, 0, 2, 1, 0, 2, 1]))
+    fields: dict = dict(seed=5, label=torch.tensor([0, 1, 0, 2, 1, 0, 2, 1]))
     if method.n_support:
-        given["support"], given["support_index"] = (
+        fields["support"], fields["support_index"] = (
             drawn(method.n_support, 3, 8, 8, seed=seed + 50),
             torch.arange(method.n_support),
         )
     if pairs:  # rows 1, 4 and 6 show two images each, of which some stand elsewhere in the batch
         partner = index.clone()
         partner[[1, 4, 6]] = torch.tensor([2, 31, 11])
-        given |= dict(partner=partner, weight=torch.where(partner == index, 1.1, 0.3).double())
+        fields |= dict(partner=partner, weight=torch.where(partner == index, 1.1, 0.3).double())
     views = tuple(drawn(N, 3, 8, 8, seed=seed + view) for view in range(n_views))
-    return LabelledBatch(views=views, index=index, **given)
+    return LabelledBatch(views=views, index=index, **fields)
 
 
 def stirred(name: str, settings: dict, n_views: int) -> Method:
@@ -201,13 +201,13 @@ def test_a_step_is_that_of_the_joined_batch(pair, name, variant):
     n_views = jobs.built(name, settings).n_views or (4 if name in ("dino", "swav") else 2)
     method = stirred(name, settings, n_views)
     batch = a_batch(n_views, method, pairs=name in ("seppid", "simclr", "mocov2"))
-    given = name, settings, method.state_dict(), batch, 0.5
-    first, second = pair(jobs.stepped, *given)
+    arguments = name, settings, method.state_dict(), batch, 0.5
+    first, second = pair(jobs.stepped, *arguments)
     assert torch.equal(first["loss"], second["loss"])
     assert not unlike(first["grads"], second["grads"]) and not unlike(first["state"], second["state"])
     if draws(name, settings):
         return
-    whole = jobs.stepped(*given)
+    whole = jobs.stepped(*arguments)
     assert far(first["loss"], whole["loss"]) < 1e-8
     assert not unlike(first["grads"], whole["grads"], 1e-8)
     counted_twice = settings.get("support") == "encoder"  # both embed the same support: n / (n - 1) of running_var
@@ -236,9 +236,9 @@ def test_two_processes_see_the_halves_of_every_batch(recipe):
     """Bit for bit, with labels, support, pairs and weights; only the seed of a method's own draws differs."""
     data = load(tiny().data)[0]
     pairs = torch.tensor([[0, 5], [3, 9], [7, 8]])
-    given = dict(labelled=True, n_support=4, pairs=pairs, pair_weight=0.3)
-    whole = Batches(data, RECIPES[recipe], 12, 3, **given)
-    halves = [Batches(data, RECIPES[recipe], 12, 3, rank=rank, world=2, **given) for rank in (0, 1)]
+    options = dict(labelled=True, n_support=4, pairs=pairs, pair_weight=0.3)
+    whole = Batches(data, RECIPES[recipe], 12, 3, **options)
+    halves = [Batches(data, RECIPES[recipe], 12, 3, rank=rank, world=2, **options) for rank in (0, 1)]
     assert {half.per_epoch for half in halves} == {whole.per_epoch}
     for step in (0, 1, whole.per_epoch):
         batch, parts = whole.at(step), [half.at(step) for half in halves]
@@ -275,8 +275,8 @@ def test_a_run_is_that_of_one_process(pair, name, tmp_path):
     assert read_json(tmp_path / "two" / "environment.json")["processes"] == 2
     if draws(name, config.settings):
         return
-    one = jobs.trained(asdict(config), tmp_path / "one", True)
-    assert not unlike(first, one, 1e-9)
+    whole = jobs.trained(asdict(config), tmp_path / "one", True)
+    assert not unlike(first, whole, 1e-9)
     logs = (read_lines(tmp_path / where / "log.jsonl") for where in ("two", "one"))
     for a, b in zip(*logs, strict=True):
         assert a["step"] == b["step"] and a["loss"] == pytest.approx(b["loss"], rel=1e-9)
@@ -294,13 +294,13 @@ def test_processes_agree_in_half_precision(pair, name, tmp_path):
 def test_split_norms_are_not_replaced_in_silence(pair, norm):
     """Groups within a process, groups over all, or an error: but not the norm of another setting."""
     settings = {**run("mocov2").settings, "norm": norm, "norm_groups": 2}
-    for found in pair(jobs.norms, asdict(replace(run("mocov2"), settings=settings))):
-        assert "SplitBatchNorm" in found or any("norm must be" in line for line in found)
+    for result in pair(jobs.norms, asdict(replace(run("mocov2"), settings=settings))):
+        assert "SplitBatchNorm" in result or any("norm must be" in line for line in result)
 
 
 def test_batches_that_do_not_divide_are_refused(pair):
-    for found in pair(jobs.refused, asdict(run("simclr", **{"plan.batch_size": 9}))):
-        assert found == "train: batch_size must be a multiple of the 2 processes, got 9."
+    for result in pair(jobs.refused, asdict(run("simclr", **{"plan.batch_size": 9}))):
+        assert result == "train: batch_size must be a multiple of the 2 processes, got 9."
 
 
 def test_a_late_process_finds_the_pairs_its_sampler_mined(pair, tmp_path):
@@ -316,10 +316,10 @@ def test_processes_wait_together_for_a_sampler_that_another_run_trains(pair, tmp
     beside = tmp_path / config.sampler.name
     with ThreadPoolExecutor(1) as pool:
         with lock_folder(beside):
-            found = pool.submit(pair, jobs.trained, asdict(config), tmp_path / "run", seconds=8.0)
+            future = pool.submit(pair, jobs.trained, asdict(config), tmp_path / "run", seconds=8.0)
             time.sleep(1.5)
             train(config.sampler, beside, load(config.data)[0])
-        first, second = found.result()
+        first, second = future.result()
     assert not unlike(first, second)
 
 

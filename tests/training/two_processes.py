@@ -46,9 +46,9 @@ class Pair:
         self.folder, self.numbers = folder, itertools.count()
         self.pools = [ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (1,)) for _ in range(2)]
 
-    def __call__(self, job, *given, seconds: float = 30.0):
+    def __call__(self, job, *arguments, seconds: float = 30.0):
         where = f"file://{self.folder}/{next(self.numbers)}"
-        words = where, seconds, job, packed(given)
+        words = where, seconds, job, packed(arguments)
         futures = [pool.submit(_joined, rank, *words) for rank, pool in enumerate(self.pools)]
         failures = [future.exception() for future in futures]
         if any(failures):
@@ -70,11 +70,11 @@ def unpacked(value: bytes):
     return torch.load(io.BytesIO(value), weights_only=False)
 
 
-def _joined(rank: int, where: str, seconds: float, job, given: bytes) -> bytes:
+def _joined(rank: int, where: str, seconds: float, job, packed_arguments: bytes) -> bytes:
     limit = datetime.timedelta(seconds=seconds)
     dist.init_process_group("gloo", init_method=where, rank=rank, world_size=2, timeout=limit)
     try:
-        return packed(job(*unpacked(given)))
+        return packed(job(*unpacked(packed_arguments)))
     finally:
         dist.destroy_process_group()
 
@@ -141,10 +141,10 @@ def stepped(name: str, settings: dict, state: dict, batch, progress: float) -> d
     method.load_state_dict(state)
     shares = {key: own(value) for key, value in vars(batch).items() if isinstance(value, torch.Tensor)}
     views, support = tuple(own(view) for view in batch.views), ("support", "support_index")
-    given = vars(batch) | shares | {key: getattr(batch, key) for key in support} | {"views": views}
-    given["seed"] += rank()
+    fields = vars(batch) | shares | {key: getattr(batch, key) for key in support} | {"views": views}
+    fields["seed"] += rank()
     loss = wrap_ddp(method)  # kept until the backward pass is over: it averages there
-    step = loss(type(batch)(**given), progress)
+    step = loss(type(batch)(**fields), progress)
     step.loss.backward()
     grads = {key: p.grad for key, p in method.named_parameters() if p.requires_grad}
     method.after_step(step, progress)
@@ -175,9 +175,9 @@ def trained(record: dict, folder: Path, double: bool = False, late: float = 0.0)
         return train(config, folder, load(config.data)[0], log_every=3).state_dict()
 
 
-def in_double(*given, start=initial_method) -> methods.Method:
+def in_double(*arguments, start=initial_method) -> methods.Method:
     """`initialised` in float64: encoders raise what they are shown."""
-    method = start(*given).double()
+    method = start(*arguments).double()
     for module in method.modules():
         if isinstance(module, Conv):
             module.register_forward_pre_hook(lambda _, shown: (shown[0].double(),))
