@@ -6,9 +6,11 @@ import sslrepro
 from sslrepro.cli import (
     bench,
     check,
+    duplicates,
     embed,
     evaluate,
     evolution,
+    export,
     fit,
     ledger,
     near,
@@ -60,6 +62,8 @@ COMMANDS = (
     fit,
     embed,
     near,
+    duplicates,
+    export,
 )
 
 
