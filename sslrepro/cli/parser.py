@@ -24,6 +24,7 @@ from sslrepro.cli import (
     trials,
 )
 from sslrepro.cli import list as lists
+from sslrepro.cli import map as maps
 
 EPILOG = """\
 examples
@@ -63,6 +64,7 @@ COMMANDS = (
     embed,
     near,
     duplicates,
+    maps,
     export,
 )
 

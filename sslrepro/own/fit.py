@@ -22,6 +22,7 @@ from sslrepro.methods.base import Method
 from sslrepro.own.defaults import choose, words
 from sslrepro.own.health import LOOKS, Health, verdict
 from sslrepro.own.images import Survey, pixels, survey
+from sslrepro.own.labels import judge, read_labels
 from sslrepro.own.report import write_report
 from sslrepro.own.run import ENCODER, LISTING, MODEL, ROWS, OwnRun
 from sslrepro.parts.extract import encode_images
@@ -45,6 +46,7 @@ def fit_folder(
     side: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
+    labels: str | Path | None = None,
     skip_bad: bool = False,
     device: str | None = None,
     say: Callable[..., None] | None = print,
@@ -57,6 +59,7 @@ def fit_folder(
         epochs      in all: more than were trained go on from there, the learning rate raised again to where the
                     longer schedule has it
         encoder, side, batch_size, seed   see `own.defaults.choose`; those of a run that is there stay as they are
+        labels      "folders" or a csv file `file,label`: scores of the features after training (own/labels.py)
         skip_bad    leave out files that cannot be read, and list them in the report
         device      default "cuda" where there is one, else "cpu"
         say         is called as `print` is; None: nothing is said
@@ -72,6 +75,7 @@ def fit_folder(
     asked = dict(method=method, encoder=encoder, side=side, epochs=epochs, batch_size=batch_size, seed=seed)
     before = _present(out)
     seen = survey(folder, skip_bad)
+    known = None if labels is None else read_labels(labels, seen)
     config = choose(seen, device, **asked) if before is None else _gone_on(before, out, asked)
     seen, data = pixels(seen, config.data.side, skip_bad, _bar("decoding", "img") if say else None)
     data = replace(data, name=config.data.name)
@@ -85,7 +89,10 @@ def fit_folder(
     try:
         out.mkdir(parents=True, exist_ok=True)
         with lock_folder(out / "run", wait=False):
-            return _trained(seen, data, config, out, device, say)
+            run = _trained(seen, data, config, out, device, say)
+            if known is not None:
+                judge(run, known, say)
+            return run
     except BlockingIOError:
         raise ValueError(f"fit: {out} is being trained by another process. Wait for it, or choose --out.") from None
 

@@ -12,7 +12,8 @@ from sslrepro.training import loop
 def fit(what: str | Path | Method, *words: Any, **named: Any) -> OwnRun | Method:
     """Train: `fit("~/photos")` on a folder of images, `fit(method, batches, plan)` a method object in place.
 
-        fit("~/photos", out=None, *, method, epochs, encoder, side, batch_size, seed, skip_bad, device, say)
+        fit("~/photos", out=None, *, method, epochs, encoder, side, batch_size, seed, labels, skip_bad, device,
+        say)
             trains or goes on in `photos.ssl/` and returns an `OwnRun`: see `sslrepro.own.fit.fit_folder`
         fit(method, batches, plan, on_step=None, device=None, ...)
             returns the method: see `sslrepro.training.loop.fit`
