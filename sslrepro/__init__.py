@@ -5,6 +5,11 @@ A table of a paper, beside our numbers
     reproduce("nnclr_queue")                                  read from the ledger, or trained where it holds nothing
     compare("nnclr", "settings.queue_size", [8, 32])          one setting at several values, with intervals
 
+A folder of your own images: no labels, no splits
+
+    run = fit("~/photos", epochs=100)                         an `OwnRun` in photos.ssl/; the same call resumes it
+    run.encoder; run.embed(paths); run.nearest("a.jpg", 10)   again later: OwnRun("photos.ssl")
+
 Any method on any images
 
     train_set, test_set = load("digits")                      an embedded set, or a folder of your own images
@@ -29,7 +34,7 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Method", "Results", "TrainingConfig", "batches_for", "compare", "embed", "evaluate", "fit", "load",
+__all__ = ["Method", "OwnRun", "Results", "TrainingConfig", "batches_for", "compare", "embed", "evaluate", "fit", "load",
            "reproduce", "train"]  # fmt: skip
 
 # name -> (module, attribute); "" is the module itself: the room `evaluate` can be called
@@ -41,7 +46,8 @@ _HOMES = {
     "compare": ("explore.compare", "compare"),
     "embed": ("explore.own_images", "embed"),
     "evaluate": ("evaluate", ""),
-    "fit": ("training.loop", "fit"),
+    "fit": ("own.front", "fit"),
+    "OwnRun": ("own.run", "OwnRun"),
     "load": ("explore.own_images", "load"),
     "reproduce": ("study.reproduce", "reproduce"),
     "train": ("training.loop", "train"),

@@ -6,9 +6,14 @@ import sslrepro
 from sslrepro.cli import (
     bench,
     check,
+    duplicates,
+    embed,
     evaluate,
     evolution,
+    export,
+    fit,
     ledger,
+    near,
     new_method,
     notebook,
     pages,
@@ -19,6 +24,7 @@ from sslrepro.cli import (
     trials,
 )
 from sslrepro.cli import list as lists
+from sslrepro.cli import map as maps
 
 EPILOG = """\
 examples
@@ -28,6 +34,8 @@ examples
   python -m sslrepro reproduce nnclr_queue --dry-run             what would run, and what is stored already
   python -m sslrepro reproduce nnclr_queue --compare             stored runs beside the published ones
   python -m sslrepro reproduce all --dry-run                     every table: how many runs, and for how long
+  python -m sslrepro fit ~/photos                                a folder of your own images -> photos.ssl
+  python -m sslrepro near photos.ssl a.jpg -k 10                 the images most alike one
   python -m sslrepro train --method nnclr --data shapes --set settings.queue_size=512 --set plan.epochs=2
   python -m sslrepro train --method simclr --data holiday --root ~/pictures
   torchrun --nproc-per-node 2 -m sslrepro train --method mocov2   two processes, one run
@@ -52,6 +60,12 @@ COMMANDS = (
     check,
     pages,
     bench,
+    fit,
+    embed,
+    near,
+    duplicates,
+    maps,
+    export,
 )
 
 

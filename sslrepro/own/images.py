@@ -1,0 +1,227 @@
+"""Any tree of images as one data set: no classes, no splits; what is in it is said, and what cannot be read named."""
+
+import contextlib
+import hashlib
+import json
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sslrepro.base.errors import require
+from sslrepro.base.paths import cache_folder
+from sslrepro.base.store import write_atomic, write_json
+from sslrepro.base.types import UInt8
+from sslrepro.data.dataset import Dataset, fingerprint
+from sslrepro.data.decode import EXTENSIONS, VERSION, decode, images_under
+
+FEWEST = 8  # images: fewer leave nothing to tell apart
+ORIENTATION = 0x0112  # the EXIF tag
+SKIP = "--skip-bad (skip_bad=True) leaves unreadable files out and lists them."
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image file, as its header says.
+
+    name           path relative to the folder, with / on every system; for single files as it was given
+    width, height  px, upright
+    kind           "jpeg", "png", ...
+    turned         whether EXIF says that the pixels lie on their side or head
+    """
+
+    path: Path
+    name: str
+    width: int
+    height: int
+    kind: str
+    turned: bool
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The images of a folder, by their headers; `bad` are (name, reason) of files that cannot be read."""
+
+    folder: Path
+    files: tuple[ImageFile, ...]
+    bad: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def shorter_sides(self) -> list[int]:
+        """Of every image, px."""
+        return [min(file.width, file.height) for file in self.files]
+
+    @property
+    def words(self) -> str:
+        """One line: how many, of which kinds, turned by EXIF, left out, and their shorter sides.
+
+        >>> files = [ImageFile(Path(f"{n}.jpg"), f"{n}.jpg", 40 + n, 30, "jpeg", n == 0) for n in range(2)]
+        >>> Survey(Path("."), tuple(files)).words
+        '2 images (2 jpeg; 1 turned by EXIF), 30 px'
+        """
+        counts = Counter(file.kind for file in self.files)
+        kinds = ", ".join(f"{counts[kind]:,} {kind}" for kind in sorted(counts, key=lambda kind: (-counts[kind], kind)))
+        long = sum(max(file.width, file.height) > 2 * min(file.width, file.height) for file in self.files)
+        notes = [f"{n:,} {what}" for n, what in (
+            (sum(file.turned for file in self.files), "turned by EXIF"),
+            (long, "longer than 2:1, of which the middle is seen"),
+            (len(self.bad), "unreadable, left out"),
+        ) if n]  # fmt: skip
+        sides = self.shorter_sides
+        span = f"{min(sides):,} px" if min(sides) == max(sides) else f"{min(sides):,} to {max(sides):,} px"
+        return f"{len(self):,} images ({'; '.join([kinds, *notes])}), {span}"
+
+
+def survey(folder: str | Path, skip_bad: bool = False) -> Survey:
+    """Every image under a folder at any depth, by its header, sorted by path; hidden and junk files are passed over.
+
+        skip_bad   list files that cannot be read in `bad`, instead of raising
+
+    Raises ValueError for what is no folder, for fewer than `FEWEST` images, and for the first unreadable file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for n in range(8):
+    ...         Image.new("RGB", (20, 10 + n)).save(f"{folder}/{n}.png")
+    ...     survey(folder).words
+    '8 images (8 png), 10 to 17 px'
+    """
+    folder = Path(folder).expanduser()
+    require(folder.is_dir(), "fit", "folder", "an existing folder of images", str(folder))
+    paths = images_under(folder)
+    if not paths:
+        others = Counter(path.suffix.lower() for path in folder.rglob("*") if path.is_file() and path.suffix)
+        held = ", ".join(f"{n} {ending}" for ending, n in others.most_common(3)) or "no file"
+        require(False, "fit", f"folder {folder}", f"one that holds images ({' '.join(EXTENSIONS)})", held)
+    files, bad = headers(paths, skip_bad, folder)
+    require(len(files) >= FEWEST, "fit", f"images under {folder}", f">= {FEWEST}", len(files))
+    return Survey(folder, files, bad)
+
+
+def headers(
+    paths: Sequence[Path], skip_bad: bool = False, folder: Path | None = None
+) -> tuple[tuple[ImageFile, ...], tuple[tuple[str, str], ...]]:
+    """(images, bad) of files, in their order: see `Survey`. Reads headers only.
+
+    folder   names are relative to it; None: as given
+    """
+    files: list[ImageFile] = []
+    bad: list[tuple[str, str]] = []
+    for path in paths:
+        name = str(path) if folder is None else path.relative_to(folder).as_posix()
+        try:
+            files.append(_header(path, name))
+        except ValueError as error:
+            if not skip_bad:
+                raise ValueError(f"{error} {SKIP}") from None
+            bad.append((shown(name), str(error)))
+    return tuple(files), tuple(bad)
+
+
+def shown(name: str) -> str:
+    """A file name as text that can be written as UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _header(path: Path, name: str) -> ImageFile:
+    require(shown(name) == name, "data.read", "image", "a file whose name is UTF-8", shown(name), "Rename it.")
+    require(path.is_file(), "data.read", "image", "an existing file", str(path))
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # of bombs: what decodes it says so
+            turn = image.getexif().get(ORIENTATION, 1)
+            width, height = image.size if turn not in (5, 6, 7, 8) else image.size[::-1]
+            kind = (image.format or path.suffix[1:]).lower().replace("mpo", "jpeg")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"data.read: image {path} cannot be read ({error}). Remove or replace it.") from None
+    return ImageFile(path, name, width, height, kind, turn in range(2, 9))
+
+
+def pixels(
+    seen: Survey, side: int, skip_bad: bool = False, progress: Callable[[int, int], None] | None = None
+) -> tuple[Survey, Dataset]:
+    """The images as uint8 [n 3 side side], and the survey without those that only decoding shows to be unreadable.
+
+        side       px: the shorter side is resized to it, then the centre is kept
+        progress   is told (images decoded, images in all); not where they come from the cache
+
+    Decoded once into a file of the user's cache folder that is mapped into memory, not read: sets larger than memory
+    are paged in as batches ask for them. Labels are all 0, of one class without a meaning.
+    Raises ValueError for an unreadable image, unless `skip_bad`.
+    """
+    place = hashlib.sha256(str(seen.folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    store = cache_folder() / f"own-{place}-{side}px.npy"
+    stamps = [(file.name, file.path.stat().st_size, file.path.stat().st_mtime_ns) for file in seen.files]
+    signature = hashlib.sha256(json.dumps([VERSION, side, stamps]).encode()).hexdigest()
+    about = _cached(store, signature)
+    if about is None or (about["bad"] and not skip_bad):
+        about = _decode_all(seen, side, skip_bad, store, signature, progress)
+    left_out = {name for name, _ in about["bad"]}
+    files = tuple(file for file in seen.files if file.name not in left_out)
+    require(len(files) >= FEWEST, "fit", f"readable images under {seen.folder}", f">= {FEWEST}", len(files))
+    images = torch.from_numpy(np.load(store, mmap_mode="c"))[: len(files)]
+    labels = torch.zeros(len(files), dtype=torch.int64)
+    data = Dataset(seen.folder.resolve().name, images, labels, ("image",), {}, about["fingerprint"])
+    return Survey(seen.folder, files, (*seen.bad, *map(tuple, about["bad"]))), data
+
+
+def _cached(store: Path, signature: str) -> dict | None:
+    """What is known of cached pixels; None where they are not there, of other files, or damaged."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        about = json.loads(store.with_suffix(".json").read_text(encoding="utf-8"))
+        images = torch.from_numpy(np.load(store, mmap_mode="c"))[: about["n"]]
+        nobody = torch.zeros(len(images), dtype=torch.int64)
+        if about["signature"] == signature and about["fingerprint"] == fingerprint(images, nobody):
+            return about
+    return None
+
+
+def _decode_all(
+    seen: Survey, side: int, skip_bad: bool, store: Path, signature: str, progress: Callable[[int, int], None] | None
+) -> dict:
+    store.parent.mkdir(parents=True, exist_ok=True)
+    temporary = store.with_name(f".{store.name}.{np.random.SeedSequence().entropy % 2**32:08x}")
+    bad, n = [], 0
+    try:
+        rows = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(seen), 3, side, side))
+        for done, file in enumerate(seen.files, 1):
+            try:
+                rows[n] = decode(file.path, side).numpy()
+                n += 1
+            except ValueError as error:
+                if not skip_bad:
+                    raise ValueError(f"{error} {SKIP}") from None
+                bad.append((file.name, str(error)))
+            if progress is not None:
+                progress(done, len(seen))
+        rows.flush()
+        mark = fingerprint(torch.from_numpy(rows[:n]), torch.zeros(n, dtype=torch.int64))
+        del rows
+        temporary.replace(store)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    about = {"signature": signature, "fingerprint": mark, "n": n, "bad": bad}
+    write_json(store.with_suffix(".json"), about)
+    return about
+
+
+def decode_files(files: Sequence[ImageFile], side: int) -> UInt8[torch.Tensor, "n 3 s s"]:
+    """A few images as one tensor, not cached."""
+    return torch.stack([decode(file.path, side) for file in files])
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file in UTF-8, or nothing; an OSError becomes one line that names the path."""
+    try:
+        write_atomic(path, text)
+    except OSError as error:
+        raise ValueError(f"own: {path} cannot be written ({error.strerror}). Choose another place.") from None
