@@ -8,7 +8,7 @@ from typing import Any
 from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store, lock_folder, read_json, read_lines, write_atomic, write_json
 from sslrepro.study.plans import TablePlan
-from sslrepro.study.run import Run, has_every_result, is_complete, ledger_record
+from sslrepro.study.run import Run, has_every_result, is_complete, ledger_record, require_weights_of
 
 LOG_LINES = 100  # of a run's training log that are kept beside its result
 
@@ -60,6 +60,7 @@ def publish_run(run: Run, ledger: Path, folder: Path = RUNS, changes: Changes | 
     """
     store, changes = Store(folder), changes if changes is not None else Changes()
     record, path = ledger_record(run, store), ledger / f"{run.name}.json"
+    require_weights_of(record["results"], store.folder(run.name))
     with lock_folder(ledger):
         noted = ledger / "data.json"
         marks = read_json(noted) if noted.exists() else {}

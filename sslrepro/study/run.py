@@ -12,12 +12,13 @@ from typing import Any
 from sslrepro import evaluate
 from sslrepro.base.errors import require
 from sslrepro.base.store import Store, environment, lock_folder, read_json, read_lines, result_key, write_json
+from sslrepro.base.tensors import DIGEST, read_tensors
 from sslrepro.base.values import identity_values
 from sslrepro.data.dataset import DataConfig, Dataset
 from sslrepro.data.datasets import load
 from sslrepro.parts.distributed import barrier, rank, world_size
 from sslrepro.study.profiles import images_in
-from sslrepro.training.checkpoint import header
+from sslrepro.training.checkpoint import CHECKPOINT, header
 from sslrepro.training.config import RunConfig
 from sslrepro.training.loop import Report, threads, train
 
@@ -128,10 +129,14 @@ def perform_locked(
         method = train(config, place, splits[0], device, report, compiling=compiling)
         if rank() > 0:
             return
+        require_weights_of(done, place)
         features = [evaluate.features(method.encoder, split, normalise) for split in splits]
     if "training" not in done:
         cost = training_cost(run, place)
-        store.append_result(run.name, {"key": "training", "evaluation": "training", "scores": cost})
+        line = {"key": "training", "evaluation": "training", "scores": cost}
+        if config is not None:
+            line[DIGEST] = header(place / "checkpoint.safetensors").get(DIGEST)
+        store.append_result(run.name, line)
     for name, protocol in missing.items():
         begun = time.process_time()
         if evaluate.of_run(name):
@@ -141,6 +146,22 @@ def perform_locked(
         record = {"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": scores,
                   "seconds": round(time.process_time() - begun, 2)}  # fmt: skip
         store.append_result(run.name, record)
+
+
+def require_weights_of(results: dict[str, Any], place: Path) -> None:
+    """Raise ValueError where the weights on disk are not, to the bit, those that results were measured on.
+
+    Passes where there are none (pixels; a checkpoint that was cleared away) and for files older than digests.
+
+    place   the run's own folder
+    """
+    measured, checkpoint = results.get("training", {}).get(DIGEST), place / "checkpoint.safetensors"
+    if not checkpoint.exists():
+        return
+    found = read_tensors(checkpoint, *CHECKPOINT)[1].get(DIGEST)
+    require(measured is None or found == measured, "study.run", f"checkpoint {checkpoint}",
+            f"the one that results.jsonl was measured on (SHA-256 {measured})", found,
+            f"Restore it, or delete {place} to make the run anew.")  # fmt: skip
 
 
 def training_cost(run: Run, place: Path) -> dict[str, Any]:

@@ -7,13 +7,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from sslrepro import methods
 from sslrepro.base.errors import require
 from sslrepro.base.store import append_line, environment, lock_folder, read_lines, write_atomic, write_json
+from sslrepro.base.tensors import read_tensors, write_tensors
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.views import Batches, ViewConfig, recipe
 from sslrepro.methods.base import Method
@@ -281,10 +280,9 @@ def mine_pairs(
 
         found, cosine = method.pairs(encode, len(data))
         if rank() == 0:
-            write_atomic(kept, to_safetensors({"pairs": found.cpu().contiguous(), "cosine": cosine.cpu().contiguous()}))
+            write_tensors(kept, {"pairs": found, "cosine": cosine}, {})
         barrier()
-    with safe_open(kept, "pt") as file:
-        found, cosine = file.get_tensor("pairs"), file.get_tensor("cosine")
+    found, cosine = _pairs_in(kept, len(data))
     labels = data.labels.cpu()
     degree = torch.bincount(found.flatten(), minlength=len(data))
     about = {"pairs": float(len(found)), "paired_images": float((degree > 0).sum()), "pair_degree": float(degree.max())}
@@ -292,6 +290,19 @@ def mine_pairs(
         about["pair_match"] = float((labels[found[:, 0]] == labels[found[:, 1]]).double().mean())
         about["pair_cosine"] = float(cosine.double().mean())
     return found.to(data.device), about
+
+
+def _pairs_in(path: Path, n_images: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(pairs [p 2], their cosines) of a file; raises ValueError for anything else."""
+    remedy = "Delete it to mine them anew."
+    tensors, _ = read_tensors(path, "train", "pairs", remedy)
+    shapes = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    n = len(tensors["pairs"]) if tensors.get("pairs", torch.zeros(())).ndim else 0
+    fit = shapes.keys() == {"pairs", "cosine"} and shapes["pairs"] == (torch.int64, (n, 2))
+    fit = fit and tensors["cosine"].is_floating_point() and shapes["cosine"][1] == (n,)
+    fit = fit and bool(((tensors["pairs"] >= 0) & (tensors["pairs"] < n_images)).all())
+    require(fit, "train", f"pairs {path}", f"rows of two of the {n_images} images, and their cosines", shapes, remedy)
+    return tensors["pairs"], tensors["cosine"]
 
 
 @contextlib.contextmanager
