@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sslrepro.base.errors import known_keys, require
+from sslrepro.base.errors import require
 from sslrepro.base.store import lock_folder, read_json, write_atomic, write_json
-from sslrepro.data.dataset import DataConfig
 from sslrepro.study import ledger, plans
-from sslrepro.study.run import Run
-from sslrepro.training.config import from_record
+from sslrepro.study.run import require_record
 
 MOST_BYTES = 512 * 2**20  # of a bundle's content: the whole ledger has a few MiB
 INSIDE = re.compile(r"\w[\w.-]*/(logs/)?\w[\w.-]*\.jsonl?")  # no part begins with a dot
@@ -104,7 +102,7 @@ def check_content(name: str, content: bytes) -> None:
     """
     try:
         values = [json.loads(line) for line in (content.splitlines() if name.endswith(".jsonl") else [content])]
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise ValueError(f"ledger.import: {name} is not a ledger file.") from None
     require(all(isinstance(value, dict) for value in values), "ledger.import", name, "JSON objects", "others")
     text = next((text for value in values for text in texts(value) if re.search("[<>&]", text)), None)
@@ -131,18 +129,4 @@ def texts(value: Any) -> Iterator[str]:
 
 def check_record(name: str, content: bytes) -> None:
     """Raise ValueError unless the content is a ledger file whose configuration has the name's identity."""
-    run = Path(name).stem
-    try:
-        record = json.loads(content)
-        config, results = record["config"], record["results"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ValueError(f"ledger.import: {name} is not a ledger file.") from None
-    if "pixels" in config:
-        require(config.keys() == {"pixels"}, "ledger.import", "configuration", "of pixels alone", sorted(config))
-        known_keys(config["pixels"], DataConfig.__dataclass_fields__, "ledger.import")
-        data = DataConfig(**config["pixels"])
-        seed = re.search(r"-s(\d+)-[0-9a-f]+$", run)
-        fits = seed is not None and Run(data, int(seed[1]), {}).name == run
-    else:
-        fits = from_record(config).name == run
-    require(fits and isinstance(results, dict), "ledger.import", "file", "named for its configuration", name)
+    require_record(json.loads(content), Path(name).stem, name, "ledger.import")

@@ -3,24 +3,35 @@
 import contextlib
 import hashlib
 import json
+import re
 import time
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from sslrepro import evaluate
 from sslrepro.base.errors import require
-from sslrepro.base.store import Store, environment, lock_folder, read_json, read_lines, result_key, write_json
+from sslrepro.base.store import (
+    RESULT,
+    Store,
+    environment,
+    is_file_there,
+    is_result,
+    lock_folder,
+    read_json,
+    result_key,
+    write_json,
+)
 from sslrepro.base.tensors import DIGEST, read_tensors
-from sslrepro.base.values import identity_values
+from sslrepro.base.values import from_mapping, identity_values, stored_values
 from sslrepro.data.dataset import DataConfig, Dataset
 from sslrepro.data.datasets import load
 from sslrepro.parts.distributed import barrier, rank, world_size
 from sslrepro.study.profiles import images_in
 from sslrepro.training.checkpoint import CHECKPOINT, header
-from sslrepro.training.config import RunConfig
-from sslrepro.training.loop import Report, threads, train
+from sslrepro.training.config import RunConfig, from_record
+from sslrepro.training.loop import Report, read_log, threads, train
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,48 @@ def ledger_record(run: Run, store: Store) -> dict[str, Any]:
         require((folder / name).is_file(), "study.run", f"{folder.name}/{name}", "there", "no file",
                 f"Delete {folder} to make the run anew.")  # fmt: skip
     results = dict(sorted(store.results(run.name).items()))
-    return {"config": read_json(folder / "config.json"), "environment": read_json(folder / "environment.json"),
-            "results": results}  # fmt: skip
+    record = {name: read_json(folder / f"{name}.json") for name in ("config", "environment")} | {"results": results}
+    require_record(record, run.name, f"record in {folder}", "study.run")
+    return record
+
+
+def require_record(record: Any, run: str, what: str, owner: str) -> None:
+    """Raise ValueError unless a value read from JSON is a run's {config, environment, results}, named as it should be.
+
+    run    the name that it goes by, which must be that of its configuration
+    what   it is, for the error
+
+    """
+    parts = ("config", "environment", "results")
+    whole = isinstance(record, dict) and all(isinstance(record.get(part), dict) for part in parts)
+    require(whole, owner, what, "a result {config, environment, results}", record)
+    results = record["results"]
+    good = all(is_result(line) and line["key"] == key for key, line in results.items())
+    require(good, owner, f"results of {what}", f"each {RESULT}", results)
+    try:
+        name = name_of(json.dumps(record["config"]), run)
+    except ValueError as error:
+        raise ValueError(f"{owner}: {what} has no configuration of a run ({error})") from None
+    require(name == run, owner, what, f"named for its configuration, {name}", run)
+
+
+@lru_cache(4096)  # pages read the same few hundred records again and again
+def name_of(text: str, run: str) -> str:
+    """The name that a stored configuration gives: that of a training, or of pixels with the seed that `run` says.
+
+        text   of the configuration, as JSON
+
+    Raises ValueError for what is neither.
+    """
+    config = json.loads(text)
+    if "pixels" not in config:
+        return from_record(config).name
+    require(config.keys() == {"pixels"}, "study.run", "configuration", "of pixels alone", sorted(config))
+    seed = re.search(r"-s(\d+)-[0-9a-f]+$", run)
+    values = config["pixels"]
+    require(isinstance(values, dict), "study.run", "pixels", "a mapping of names to values", values)
+    data = from_mapping(DataConfig, stored_values(DataConfig, values), "study.run")
+    return Run(data, int(seed[1]) if seed else 0, {}).name
 
 
 def perform_run(
@@ -156,7 +207,7 @@ def require_weights_of(results: dict[str, Any], place: Path) -> None:
     place   the run's own folder
     """
     measured, checkpoint = results.get("training", {}).get(DIGEST), place / "checkpoint.safetensors"
-    if not checkpoint.exists():
+    if not is_file_there(checkpoint):
         return
     found = read_tensors(checkpoint, *CHECKPOINT)[1].get(DIGEST)
     require(measured is None or found == measured, "study.run", f"checkpoint {checkpoint}",
@@ -177,7 +228,7 @@ def training_cost(run: Run, place: Path) -> dict[str, Any]:
     if run.config.sampler is not None:
         sampler = place.parent / run.config.sampler.name / "checkpoint.safetensors"
         out["sampler_seconds"] = round(float(header(sampler)["seconds"]), 2)
-    lines = read_lines(place / "log.jsonl")
+    lines = read_log(place / "log.jsonl")
     return out | ({k: v for k, v in lines[-1].items() if k not in ("step", "lr", "epoch")} if lines else {})
 
 

@@ -5,13 +5,22 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from sslrepro import methods
 from sslrepro.base.errors import require
-from sslrepro.base.store import append_line, environment, lock_folder, read_lines, write_atomic, write_json
+from sslrepro.base.store import (
+    append_line,
+    environment,
+    is_file_there,
+    lock_folder,
+    read_lines,
+    write_atomic,
+    write_json,
+)
 from sslrepro.base.tensors import read_tensors, write_tensors
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.views import Batches, ViewConfig, recipe
@@ -162,17 +171,18 @@ def train(
 
     checkpoint, log = folder / "checkpoint.safetensors", folder / "log.jsonl"
     interval, first, seconds = Interval(data), 0, 0.0
-    if checkpoint.exists():
+    if is_file_there(checkpoint):
         first, seconds = restore(checkpoint, config, method, solver, interval)
         if first == steps:
             return method
     if rank() == 0:
+        logged = read_log(log)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", asdict(config))
         about = environment(str(device)) | {"processes": world_size()}
         write_json(folder / "environment.json", about | ({"compiling": compiling} if compiling != "no" else {}))
         # lines of steps after the checkpoint will be written again
-        kept = [line for line in read_lines(log) if line["step"] <= first]
+        kept = [line for line in logged if line["step"] <= first]
         write_atomic(log, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
 
     checkpoints = Checkpoints(checkpoint, config, solver, interval, checkpoint_seconds, seconds, device)
@@ -191,6 +201,15 @@ def train(
         save(checkpoint, config, method, solver, 0, 0.0, 0)
     barrier()
     return method
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a training log; raises ValueError for one that does not say its step."""
+    lines = read_lines(path)
+    for number, line in enumerate(lines, 1):
+        numbered = isinstance(line.get("step"), int | float)
+        require(numbered, "train", f"line {number} of {path}", "one of a log, with its step", line, "Delete the line.")
+    return lines
 
 
 def initial_method(config: RunConfig, n_images: int | None = None, device: torch.device | str = "cpu") -> Method:
@@ -269,7 +288,7 @@ def mine_pairs(
         return None, {}
     kept = folder / "pairs.safetensors"
     normalise = tuple(tuple(part) for part in data.mean_std())
-    if not kept.exists():
+    if not is_file_there(kept):
         beside = folder.parent / sampler_config.name
         with lock_folder(beside) if rank() == 0 else contextlib.nullcontext():
             barrier()  # for the lock, and so that no process sees the pairs before all have looked for them
