@@ -35,11 +35,13 @@ def is_file_there(path: Path) -> bool:
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a whole file or nothing: to a temporary name in the same folder, flushed, then renamed."""
+    """Write a whole file or nothing, also no folder: to a temporary name in the same folder, flushed, then renamed."""
+    new = [folder for folder in path.parents if not folder.exists()]
+    temporary = None
     with _named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
             with os.fdopen(handle, "wb") as file:
                 file.write(content.encode("utf-8") if isinstance(content, str) else content)
                 file.flush()
@@ -47,8 +49,11 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            with contextlib.suppress(OSError):
+                if temporary is not None:
+                    os.unlink(temporary)
+                for folder in new:
+                    folder.rmdir()  # not where anything else is in it
             raise
 
 
@@ -104,7 +109,9 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
         write_atomic(path, text)
     with _named(path), path.open("ab", buffering=0) as file:
         try:
-            file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
+            rest = json.dumps(record, sort_keys=True).encode() + b"\n"
+            while rest:  # a disk that fills up takes a part, and refuses the next
+                rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
         except OSError:
             file.truncate(len(text))

@@ -22,6 +22,7 @@ def main(words: list[str] | None = None) -> int:
     stopped = [signal.SIGINT]
     try:
         try:
+            require_working_folder()
             settings = parser().parse_args(words)
             with interruptible(stopped):
                 return settings.perform(settings) or 0
@@ -41,6 +42,14 @@ def main(words: list[str] | None = None) -> int:
         kept = f": {stop}" if str(stop) else "; what was finished is kept"
         say(f"\nstopped{kept}\ngo on with: {command(sys.argv[1:] if words is None else words)}")
         return 128 + stopped[-1]
+
+
+def require_working_folder() -> None:
+    """Raise ValueError where the working folder was deleted: libraries would end the process in words of their own."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise ValueError("sslrepro: the working folder must exist, got a deleted one. Change to another.") from None
 
 
 def in_words(error: BaseException) -> str:

@@ -4,14 +4,12 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sslrepro.base.errors import require
 from sslrepro.base.store import lock_folder, read_json, write_atomic, write_json
 from sslrepro.study import ledger, plans
-from sslrepro.study.run import require_record
+from sslrepro.study.run import require_record, texts
 
 MOST_BYTES = 512 * 2**20  # of a bundle's content: the whole ledger has a few MiB
 INSIDE = re.compile(r"\w[\w.-]*/(logs/)?\w[\w.-]*\.jsonl?")  # no part begins with a dot
@@ -112,19 +110,6 @@ def check_content(name: str, content: bytes) -> None:
         require(plain, "ledger.import", name, "fingerprints by set", values[0])
     elif name.endswith(".json"):
         check_record(name, content)
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value, keys among them."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from texts(inner)
 
 
 def check_record(name: str, content: bytes) -> None:

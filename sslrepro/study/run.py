@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -106,6 +107,8 @@ def require_record(record: Any, run: str, what: str, owner: str) -> None:
     parts = ("config", "environment", "results")
     whole = isinstance(record, dict) and all(isinstance(record.get(part), dict) for part in parts)
     require(whole, owner, what, "a result {config, environment, results}", record)
+    text = next((text for text in texts(record) if "<" in text or ">" in text), None)
+    require(text is None, owner, f"text in {what}", "plain, for pages show it", text)
     results = record["results"]
     good = all(is_result(line) and line["key"] == key for key, line in results.items())
     require(good, owner, f"results of {what}", f"each {RESULT}", results)
@@ -114,6 +117,19 @@ def require_record(record: Any, run: str, what: str, owner: str) -> None:
     except ValueError as error:
         raise ValueError(f"{owner}: {what} has no configuration of a run ({error})") from None
     require(name == run, owner, what, f"named for its configuration, {name}", run)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)
 
 
 @lru_cache(4096)  # pages read the same few hundred records again and again
