@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from sslrepro.cli.parser import parser
 
@@ -29,14 +29,15 @@ def main(words: list[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # `... list | head`; nothing more can be printed
-        discard_output()
+        discard(sys.stdout)
         return 0
     except (ValueError, RuntimeError, ArithmeticError, OSError, MemoryError) as error:
         if os.environ.get("RANK", "0") == "0" or not isinstance(error, ValueError):  # wrong input is said once
             say(f"error: {in_words(error)}")
-        with contextlib.suppress(OSError):
+        try:
             sys.stdout.flush()
-        discard_output()
+        except OSError:
+            discard(sys.stdout)
         return 2
     except KeyboardInterrupt as stop:
         kept = f": {stop}" if str(stop) else "; what was finished is kept"
@@ -61,8 +62,10 @@ def in_words(error: BaseException) -> str:
 
 def say(text: str) -> None:
     """Print to standard error, where that can be written to."""
-    with contextlib.suppress(OSError):
+    try:
         print(text, file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
 
 
 def open_streams() -> None:
@@ -76,10 +79,10 @@ def open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))
 
 
-def discard_output() -> None:
-    """What is still held for standard output goes nowhere, so that the interpreter does not fail on it at its end."""
+def discard(stream: TextIO) -> None:
+    """What is still held for a stream goes nowhere, so that the interpreter does not fail on it at its end."""
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager

@@ -2,8 +2,10 @@
 
 import io
 import json
+import lzma
 import re
 import tarfile
+import zlib
 from pathlib import Path
 
 from sslrepro.base.errors import require
@@ -61,8 +63,9 @@ def import_bundle(path: Path) -> dict[str, int]:
                     size <= MOST_BYTES, "ledger.import", "bundle", f"of at most {MOST_BYTES >> 20} MiB", member.name
                 )
                 contents[member.name] = file.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ValueError(f"ledger.import: {path} is not a bundle ({error}). Make one with --export.") from None
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"ledger.import: {path} is not a bundle ({why}). Make one with --export.") from None
     for name, content in contents.items():  # all is checked before anything is written
         check_content(name, content)
     for name, content in sorted(contents.items(), key=lambda pair: (pair[0].count("/") < 2, pair)):  # logs first

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -26,8 +27,9 @@ from sslrepro.base.store import (
 )
 from sslrepro.base.tensors import DIGEST, read_tensors
 from sslrepro.base.values import from_mapping, identity_values, stored_values
-from sslrepro.data.dataset import DataConfig, Dataset
+from sslrepro.data.dataset import SHAPES, DataConfig, Dataset
 from sslrepro.data.datasets import load
+from sslrepro.data.quality import warnings_about
 from sslrepro.parts.distributed import barrier, rank, world_size
 from sslrepro.study.profiles import images_in
 from sslrepro.training.checkpoint import CHECKPOINT, header
@@ -170,6 +172,9 @@ def perform_run(
         return
     with threads(n_threads):
         splits = tuple(split.to(device) for split in load(run.data, root))  # before there is a folder to lock
+        if run.data.name not in (*SHAPES, "digits") and rank() == 0:
+            for line in warnings_about(*splits):
+                warnings.warn(line, stacklevel=2)
         with lock_folder(Store(folder).folder(run.name)) if rank() == 0 else contextlib.nullcontext():
             perform_locked(run, folder, splits, device, report, compiling)
 
