@@ -13,7 +13,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 
 # A variable on the command line that nothing here reads would be lost without a word: it is an error instead.
 KNOBS   := VENV PYTHON PROFILE JOBS DEVICE TABLE METHOD NAME SEEDS DATA DATASET DRY MISSING COMPARE PUBLISH REPLICATION \
-           NO_OPEN JUPYTER
+           NO_OPEN JUPYTER FAULTS
 GIVEN   := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNREAD  := $(filter-out $(KNOBS) MAKEFLAGS MAKEOVERRIDES,$(filter-out -%,$(GIVEN)))
 ifneq ($(UNREAD),)
@@ -30,7 +30,7 @@ ENV :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce list notebook book pages check test test-fast test-processors lint bench clean
+.PHONY: help reproduce list notebook book pages check test test-fast test-processors lint faults bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,9 @@ test-fast: $(ENV)  ## every room's tests that cost little, in two to three minut
 
 test-processors: $(ENV)  ## tests of exact numbers under settings that imitate other processors, about a minute
 	@$(PY) tests/processors.py
+
+faults: $(ENV)  ## bad inputs and kills, a few minutes; prints counts (FAULTS=1000 inputs for each reader)
+	@$(PY) -m benchmarks.faults $(or $(FAULTS),300)
 
 bench: $(ENV)  ## speed beside torchvision and faiss, in one run
 	@$(RUN) bench --device "$(DEVICE)"

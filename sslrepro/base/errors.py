@@ -8,7 +8,13 @@ from typing import Any
 def require(ok: bool, owner: str, name: str, allowed: str, got: Any, remedy: str = "") -> None:
     """Raise ValueError "owner: name must be <allowed>, got <got>. <remedy>" unless `ok`."""
     if not ok:
-        raise ValueError(f"{owner}: {name} must be {allowed}, got {got!r}.{' ' + remedy if remedy else ''}")
+        raise ValueError(f"{owner}: {name} must be {allowed}, got {brief(got)}.{' ' + remedy if remedy else ''}")
+
+
+def brief(value: Any) -> str:
+    """A value in one line that a terminal can show: the start of a long one."""
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:250]}... ({len(text):,} characters)"
 
 
 def one_of(value: Any, options: Iterable[Any], owner: str, name: str) -> Any:

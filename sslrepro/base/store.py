@@ -24,21 +24,48 @@ import torch
 from sslrepro.base.errors import require
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a whole file or nothing: to a temporary name in the same folder, flushed, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def is_file_there(path: Path) -> bool:
+    """Whether there is a file; raises ValueError where something else has its name, such as a dangling link."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+        kind = "a link to nothing" if path.is_symlink() and not path.exists() else "a folder" if path.is_dir() else ""
+        require(not kind, "store", f"{path}", "a file", kind, "Remove it, or put back what it stood for.")
+        return path.exists()
+    except OSError as error:
+        raise ValueError(f"store: {path} cannot be reached ({error.strerror}).") from None
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a whole file or nothing, also no folder: to a temporary name in the same folder, flushed, then renamed."""
+    new = [folder for folder in path.parents if not folder.exists()]
+    temporary = None
+    with _named(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content.encode("utf-8") if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                if temporary is not None:
+                    os.unlink(temporary)
+                for folder in new:
+                    folder.rmdir()  # not where anything else is in it
+            raise
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What the disk refuses inside (no space, a limit of file sizes) names the file: the system's own error may not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise type(error)(error.errno, f"{error.strerror}, writing", str(path)) from None
 
 
 def write_json(path: Path, record: Any) -> None:
@@ -48,47 +75,75 @@ def write_json(path: Path, record: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The value of a JSON file; a damaged one raises ValueError that names it."""
+    is_file_there(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"store: {path} is not valid JSON ({error}). Delete it to make it anew.") from None
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of a JSON-lines file; a torn last line (a kill while writing) is left out."""
-    if not path.exists():
+    """The complete lines of a JSON-lines file; a torn last line (a kill while writing) is left out.
+
+    Raises ValueError, naming the line, for one that is no JSON object.
+    """
+    if not is_file_there(path):
         return []
     lines = path.read_bytes().split(b"\n")[:-1]
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(json.loads(line))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"store: line {number} of {path} is not valid JSON ({error}).") from None
+        require(isinstance(record, dict), "store", f"line {number} of {path}", "a JSON object", record)
+        records.append(record)
     return records
 
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
-    """Append one JSON line; a torn line left by a kill is cut off first."""
-    text = path.read_bytes() if path.exists() else b""
+    """Append one JSON line; a torn one, left by a kill or by a full disk, is cut off."""
+    text = path.read_bytes() if is_file_there(path) else b""
     if text and not text.endswith(b"\n"):
-        write_atomic(path, text[: text.rfind(b"\n") + 1])
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        text = text[: text.rfind(b"\n") + 1]
+        write_atomic(path, text)
+    with _named(path), path.open("ab", buffering=0) as file:
+        try:
+            rest = json.dumps(record, sort_keys=True).encode() + b"\n"
+            while rest:  # a disk that fills up takes a part, and refuses the next
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(len(text))
+            raise
 
 
 @contextlib.contextmanager
 def lock_folder(folder: Path, wait: bool = True) -> Iterator[None]:
     """Hold a folder for this process; another one waits. The lock goes with the process, however it ends.
 
+    A folder that was made for the lock is removed again where what is done inside fails before it writes anything.
+
     wait   False: raises BlockingIOError at once where another process holds the folder
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+    new, path = not folder.exists(), folder / ".lock"
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                if path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+                    continue  # the process that held it removed the folder; another may have made it again
+            except FileNotFoundError:
+                continue
+            try:
+                yield
+            except BaseException:
+                if new and os.listdir(folder) == [".lock"]:
+                    path.unlink()
+                    folder.rmdir()
+                raise
+            return
 
 
 def environment(device: str) -> dict[str, Any]:
@@ -125,6 +180,9 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+RESULT = "a result {key, evaluation, protocol, scores}"
+
+
 class Store:
     """The folder of runs, by configuration."""
 
@@ -140,8 +198,7 @@ class Store:
         path = self.folder(name) / "results.jsonl"
         lines = read_lines(path)
         for number, line in enumerate(lines, 1):
-            whole = isinstance(line, dict) and "key" in line and isinstance(line.get("scores"), dict)
-            require(whole, "store", f"line {number} of {path}", "a result {key, evaluation, protocol, scores}", line,
+            require(is_result(line), "store", f"line {number} of {path}", RESULT, line,
                     "Delete the line to evaluate anew.")  # fmt: skip
         return {line["key"]: line for line in lines}
 
@@ -156,6 +213,14 @@ class Store:
         if not self.root.exists():
             return []
         return sorted(path.parent.name for path in self.root.glob("*/config.json"))
+
+
+def is_result(line: Any) -> bool:
+    """Whether a value read from JSON is one line of results: key, evaluation, and numbers by name."""
+    if not isinstance(line, dict) or not all(isinstance(line.get(name), str) for name in ("key", "evaluation")):
+        return False
+    scores = line.get("scores")
+    return isinstance(scores, dict) and all(isinstance(value, int | float) for value in scores.values())
 
 
 def result_key(evaluation: str, protocol: dict[str, Any]) -> str:

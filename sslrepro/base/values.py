@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -63,7 +64,10 @@ NAMES = {int: "a whole number", float: "a finite number", bool: "True or False",
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of an annotated type: `True`, infinity and NaN are no numbers; 1 is a float."""
+    """Whether a value is of an annotated type: `True`, infinity and NaN are no numbers; 1 is a float.
+
+    Whole numbers have 63 bits, as everything that counts with them expects.
+    """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return True
@@ -76,7 +80,10 @@ def fits(value: Any, kind: Any) -> bool:
     if origin is dict:
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and abs(value) <= sys.float_info.max  # `math.isfinite` cannot take 10**400
+    if kind is int and isinstance(value, int) and abs(value) >= 2**63:
+        return False
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 

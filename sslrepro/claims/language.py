@@ -191,7 +191,7 @@ class Reader:
             raise ValueError(f"claims: {text!r} is not an expression ({error.msg}).") from None
         try:
             return self._node(tree.body, {})
-        except (TypeError, IndexError) as error:
+        except (TypeError, IndexError, AttributeError, KeyError, ArithmeticError, RecursionError) as error:
             raise ValueError(f"claims: {text!r} cannot be evaluated ({error}).") from None
 
     def _node(self, node: ast.AST, names: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from sslrepro.cli.parser import parser
 
@@ -14,25 +14,75 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # what stops a call beside Ctrl-C: ki
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a command; wrong input prints one line and returns 2, a call that is stopped 128 + the signal's number."""
-    settings = parser().parse_args(words)
+    """Run a command; wrong input prints one line and returns 2, a call that is stopped 128 + the signal's number.
+
+    What would be printed on a closed standard output is lost, as on /dev/null; a full one is an error.
+    """
+    open_streams()
     stopped = [signal.SIGINT]
     try:
-        with interruptible(stopped):
-            code = settings.perform(settings) or 0
+        try:
+            require_working_folder()
+            settings = parser().parse_args(words)
+            with interruptible(stopped):
+                return settings.perform(settings) or 0
+        finally:
             sys.stdout.flush()
-        return code
     except BrokenPipeError:  # `... list | head`; nothing more can be printed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return 0
-    except (ValueError, RuntimeError, FloatingPointError, OSError) as error:
+    except (ValueError, RuntimeError, ArithmeticError, OSError, MemoryError) as error:
         if os.environ.get("RANK", "0") == "0" or not isinstance(error, ValueError):  # wrong input is said once
-            print(f"error: {error}", file=sys.stderr)
+            say(f"error: {in_words(error)}")
+        try:
+            sys.stdout.flush()
+        except OSError:
+            discard(sys.stdout)
         return 2
     except KeyboardInterrupt as stop:
         kept = f": {stop}" if str(stop) else "; what was finished is kept"
-        print(f"\nstopped{kept}\ngo on with: {command(sys.argv[1:] if words is None else words)}", file=sys.stderr)
+        say(f"\nstopped{kept}\ngo on with: {command(sys.argv[1:] if words is None else words)}")
         return 128 + stopped[-1]
+
+
+def require_working_folder() -> None:
+    """Raise ValueError where the working folder was deleted: libraries would end the process in words of their own."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise ValueError("sslrepro: the working folder must exist, got a deleted one. Change to another.") from None
+
+
+def in_words(error: BaseException) -> str:
+    """An error in one line; only what went wrong inside of a worker keeps its lines."""
+    if isinstance(error, RuntimeError) and "Traceback" in str(error):
+        return str(error)
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def say(text: str) -> None:
+    """Print to standard error, where that can be written to."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
+
+
+def open_streams() -> None:
+    """Stand in for standard streams that are closed: their numbers would be given to the next files that are opened."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))
+
+
+def discard(stream: TextIO) -> None:
+    """What is still held for a stream goes nowhere, so that the interpreter does not fail on it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager

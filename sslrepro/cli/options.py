@@ -67,6 +67,6 @@ def changes(words: list[str]) -> dict[str, Any]:
         require(bool(equals), "--set", "value", "NAME=VALUE", word)
         try:
             out[name] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # also numbers of thousands of digits
             out[name] = value
     return out

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Int, UInt8
-from sslrepro.base.values import LESS_THAN_ALL, NOT_NEGATIVE, check_values, setting
+from sslrepro.base.values import LESS_THAN_ALL, NOT_NEGATIVE, Range, check_values, setting
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,9 @@ class DataConfig:
     """
 
     name: str = "shapes"
-    n_train: int = setting(0, NOT_NEGATIVE)
-    n_test: int = setting(0, NOT_NEGATIVE)
-    side: int = setting(0, NOT_NEGATIVE)
+    n_train: int = setting(0, Range(0, 1e8))
+    n_test: int = setting(0, Range(0, 1e8))
+    side: int = setting(0, Range(0, 1e4))
     classes: int = setting(0, NOT_NEGATIVE)
     seed: int = setting(0, NOT_NEGATIVE)
     fingerprint: str = ""

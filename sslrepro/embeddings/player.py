@@ -174,7 +174,7 @@ def player(panels: list[Panel], first: str, name: str) -> Display:
         same = panel.atlas.epochs == first_atlas.epochs and np.array_equal(panel.atlas.label, first_atlas.label)
         require(same, "player", f"panel {panel.title!r}", "of the same images and epochs as the first", panel.title)
     assets = PROJECT / "book" / "assets"
-    data = json.dumps(payload(panels, first), separators=(",", ":")).replace("</", "<\\/")
+    data = script_data(payload(panels, first))
     image = base64.b64encode(strip(panels, first)).decode()
     alt = html.escape(describe(panels), quote=True)
     parts = [
@@ -186,6 +186,11 @@ def player(panels: list[Panel], first: str, name: str) -> Display:
         "</div>",
     ]
     return Display("\n".join(parts), describe(panels))
+
+
+def script_data(value: Any) -> str:
+    """A value as JSON in a script element, which no text of it, such as a class name, can end."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def describe(panels: list[Panel]) -> str:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from sslrepro import evaluate, methods
 from sslrepro.base.errors import known_keys, one_of, require
 from sslrepro.base.paths import RUNS, data_root
-from sslrepro.base.store import Store, read_lines
+from sslrepro.base.store import Store
 from sslrepro.data.dataset import SHAPES
 from sslrepro.data.datasets import load, resolve
 from sslrepro.parts.distributed import barrier, rank
@@ -30,7 +30,7 @@ from sslrepro.study.profiles import profile as scale
 from sslrepro.study.results import cell_of, paired_differences
 from sslrepro.study.run import Run, label, ledger_record, perform_run
 from sslrepro.training.config import RunConfig, flat, from_record
-from sslrepro.training.loop import initial_method, threads
+from sslrepro.training.loop import initial_method, read_log, threads
 
 KINDS = {bool: bool, int: int, float: (int, float), str: str, tuple: (list, tuple), NoneType: NoneType}
 SEEDED = ("seed", "data.seed", "data.fingerprint")  # what seeds decide: not for a reader to change
@@ -84,7 +84,7 @@ def perform_here(
         perform_run(task, runs, str(root) if root else None, device, torch.get_num_threads(), report, compiling)
     barrier()
     store = Store(runs)
-    return ledger_record(task, store) | {"log": read_lines(store.folder(task.name) / "log.jsonl")}
+    return ledger_record(task, store) | {"log": read_log(store.folder(task.name) / "log.jsonl")}
 
 
 @dataclass(frozen=True)

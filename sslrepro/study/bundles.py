@@ -2,18 +2,16 @@
 
 import io
 import json
+import lzma
 import re
 import tarfile
-from collections.abc import Iterator
+import zlib
 from pathlib import Path
-from typing import Any
 
-from sslrepro.base.errors import known_keys, require
+from sslrepro.base.errors import require
 from sslrepro.base.store import lock_folder, read_json, write_atomic, write_json
-from sslrepro.data.dataset import DataConfig
 from sslrepro.study import ledger, plans
-from sslrepro.study.run import Run
-from sslrepro.training.config import from_record
+from sslrepro.study.run import require_record, texts
 
 MOST_BYTES = 512 * 2**20  # of a bundle's content: the whole ledger has a few MiB
 INSIDE = re.compile(r"\w[\w.-]*/(logs/)?\w[\w.-]*\.jsonl?")  # no part begins with a dot
@@ -65,8 +63,9 @@ def import_bundle(path: Path) -> dict[str, int]:
                     size <= MOST_BYTES, "ledger.import", "bundle", f"of at most {MOST_BYTES >> 20} MiB", member.name
                 )
                 contents[member.name] = file.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ValueError(f"ledger.import: {path} is not a bundle ({error}). Make one with --export.") from None
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"ledger.import: {path} is not a bundle ({why}). Make one with --export.") from None
     for name, content in contents.items():  # all is checked before anything is written
         check_content(name, content)
     for name, content in sorted(contents.items(), key=lambda pair: (pair[0].count("/") < 2, pair)):  # logs first
@@ -104,7 +103,7 @@ def check_content(name: str, content: bytes) -> None:
     """
     try:
         values = [json.loads(line) for line in (content.splitlines() if name.endswith(".jsonl") else [content])]
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise ValueError(f"ledger.import: {name} is not a ledger file.") from None
     require(all(isinstance(value, dict) for value in values), "ledger.import", name, "JSON objects", "others")
     text = next((text for value in values for text in texts(value) if re.search("[<>&]", text)), None)
@@ -116,33 +115,6 @@ def check_content(name: str, content: bytes) -> None:
         check_record(name, content)
 
 
-def texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value, keys among them."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from texts(inner)
-
-
 def check_record(name: str, content: bytes) -> None:
     """Raise ValueError unless the content is a ledger file whose configuration has the name's identity."""
-    run = Path(name).stem
-    try:
-        record = json.loads(content)
-        config, results = record["config"], record["results"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ValueError(f"ledger.import: {name} is not a ledger file.") from None
-    if "pixels" in config:
-        require(config.keys() == {"pixels"}, "ledger.import", "configuration", "of pixels alone", sorted(config))
-        known_keys(config["pixels"], DataConfig.__dataclass_fields__, "ledger.import")
-        data = DataConfig(**config["pixels"])
-        seed = re.search(r"-s(\d+)-[0-9a-f]+$", run)
-        fits = seed is not None and Run(data, int(seed[1]), {}).name == run
-    else:
-        fits = from_record(config).name == run
-    require(fits and isinstance(results, dict), "ledger.import", "file", "named for its configuration", name)
+    require_record(json.loads(content), Path(name).stem, name, "ledger.import")

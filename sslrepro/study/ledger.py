@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sslrepro.base.paths import RUNS
-from sslrepro.base.store import Store, lock_folder, read_json, read_lines, write_atomic, write_json
+from sslrepro.base.store import Store, is_file_there, lock_folder, read_json, write_atomic, write_json
 from sslrepro.study.plans import TablePlan
-from sslrepro.study.run import Run, has_every_result, is_complete, ledger_record
+from sslrepro.study.run import Run, has_every_result, is_complete, ledger_record, require_record, require_weights_of
+from sslrepro.training.loop import read_log
 
 LOG_LINES = 100  # of a run's training log that are kept beside its result
 
@@ -60,6 +61,7 @@ def publish_run(run: Run, ledger: Path, folder: Path = RUNS, changes: Changes | 
     """
     store, changes = Store(folder), changes if changes is not None else Changes()
     record, path = ledger_record(run, store), ledger / f"{run.name}.json"
+    require_weights_of(record["results"], store.folder(run.name))
     with lock_folder(ledger):
         noted = ledger / "data.json"
         marks = read_json(noted) if noted.exists() else {}
@@ -84,7 +86,7 @@ def publish_run(run: Run, ledger: Path, folder: Path = RUNS, changes: Changes | 
 
 def thinned_log(path: Path) -> str:
     """At most `LOG_LINES` lines of a training log, evenly spaced, the last always among them; "" without one."""
-    lines = read_lines(path)
+    lines = read_log(path)
     every = -(-len(lines) // LOG_LINES) or 1
     return "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines[::-1][::every][::-1])
 
@@ -101,7 +103,10 @@ def publish_plan(plan: TablePlan, folder: Path = RUNS) -> Changes:
 def published_record(run: Run, plan: TablePlan) -> dict[str, Any] | None:
     """A run's record in the ledger; None where it is absent or lacks an evaluation."""
     path = plan.ledger / f"{run.name}.json"
-    record = read_json(path) if path.exists() else {"results": {}}
+    if not is_file_there(path):
+        return None
+    record = read_json(path)
+    require_record(record, run.name, str(path), "ledger")
     return record if has_every_result(run, record["results"]) else None
 
 

@@ -3,23 +3,38 @@
 import contextlib
 import hashlib
 import json
+import re
 import time
+import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from sslrepro import evaluate
 from sslrepro.base.errors import require
-from sslrepro.base.store import Store, environment, lock_folder, read_json, read_lines, result_key, write_json
-from sslrepro.base.values import identity_values
-from sslrepro.data.dataset import DataConfig, Dataset
+from sslrepro.base.store import (
+    RESULT,
+    Store,
+    environment,
+    is_file_there,
+    is_result,
+    lock_folder,
+    read_json,
+    result_key,
+    write_json,
+)
+from sslrepro.base.tensors import DIGEST, read_tensors
+from sslrepro.base.values import from_mapping, identity_values, stored_values
+from sslrepro.data.dataset import SHAPES, DataConfig, Dataset
 from sslrepro.data.datasets import load
+from sslrepro.data.quality import warnings_about
 from sslrepro.parts.distributed import barrier, rank, world_size
 from sslrepro.study.profiles import images_in
-from sslrepro.training.checkpoint import header
-from sslrepro.training.config import RunConfig
-from sslrepro.training.loop import Report, threads, train
+from sslrepro.training.checkpoint import CHECKPOINT, header
+from sslrepro.training.config import RunConfig, from_record
+from sslrepro.training.loop import Report, read_log, threads, train
 
 
 @dataclass(frozen=True)
@@ -79,11 +94,63 @@ def ledger_record(run: Run, store: Store) -> dict[str, Any]:
         require((folder / name).is_file(), "study.run", f"{folder.name}/{name}", "there", "no file",
                 f"Delete {folder} to make the run anew.")  # fmt: skip
     results = dict(sorted(store.results(run.name).items()))
-    return {
-        "config": read_json(folder / "config.json"),
-        "environment": read_json(folder / "environment.json"),
-        "results": results,
-    }
+    record = {name: read_json(folder / f"{name}.json") for name in ("config", "environment")} | {"results": results}
+    require_record(record, run.name, f"record in {folder}", "study.run")
+    return record
+
+
+def require_record(record: Any, run: str, what: str, owner: str) -> None:
+    """Raise ValueError unless a value read from JSON is a run's {config, environment, results}, named as it should be.
+
+    run    the name that it goes by, which must be that of its configuration
+    what   it is, for the error
+
+    """
+    parts = ("config", "environment", "results")
+    whole = isinstance(record, dict) and all(isinstance(record.get(part), dict) for part in parts)
+    require(whole, owner, what, "a result {config, environment, results}", record)
+    text = next((text for text in texts(record) if "<" in text or ">" in text), None)
+    require(text is None, owner, f"text in {what}", "plain, for pages show it", text)
+    results = record["results"]
+    good = all(is_result(line) and line["key"] == key for key, line in results.items())
+    require(good, owner, f"results of {what}", f"each {RESULT}", results)
+    try:
+        name = name_of(json.dumps(record["config"]), run)
+    except ValueError as error:
+        raise ValueError(f"{owner}: {what} has no configuration of a run ({error})") from None
+    require(name == run, owner, what, f"named for its configuration, {name}", run)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)
+
+
+@lru_cache(4096)  # pages read the same few hundred records again and again
+def name_of(text: str, run: str) -> str:
+    """The name that a stored configuration gives: that of a training, or of pixels with the seed that `run` says.
+
+        text   of the configuration, as JSON
+
+    Raises ValueError for what is neither.
+    """
+    config = json.loads(text)
+    if "pixels" not in config:
+        return from_record(config).name
+    require(config.keys() == {"pixels"}, "study.run", "configuration", "of pixels alone", sorted(config))
+    seed = re.search(r"-s(\d+)-[0-9a-f]+$", run)
+    values = config["pixels"]
+    require(isinstance(values, dict), "study.run", "pixels", "a mapping of names to values", values)
+    data = from_mapping(DataConfig, stored_values(DataConfig, values), "study.run")
+    return Run(data, int(seed[1]) if seed else 0, {}).name
 
 
 def perform_run(
@@ -105,6 +172,9 @@ def perform_run(
         return
     with threads(n_threads):
         splits = tuple(split.to(device) for split in load(run.data, root))  # before there is a folder to lock
+        if run.data.name not in (*SHAPES, "digits") and rank() == 0:
+            for line in warnings_about(*splits):
+                warnings.warn(line, stacklevel=2)
         with lock_folder(Store(folder).folder(run.name)) if rank() == 0 else contextlib.nullcontext():
             perform_locked(run, folder, splits, device, report, compiling)
 
@@ -131,10 +201,14 @@ def perform_locked(
         method = train(config, place, splits[0], device, report, compiling=compiling)
         if rank() > 0:
             return
+        require_weights_of(done, place)
         features = [evaluate.features(method.encoder, split, normalise) for split in splits]
     if "training" not in done:
         cost = training_cost(run, place)
-        store.append_result(run.name, {"key": "training", "evaluation": "training", "scores": cost})
+        line = {"key": "training", "evaluation": "training", "scores": cost}
+        if config is not None:
+            line[DIGEST] = header(place / "checkpoint.safetensors").get(DIGEST)
+        store.append_result(run.name, line)
     for name, protocol in missing.items():
         begun = time.process_time()
         if evaluate.of_run(name):
@@ -144,6 +218,22 @@ def perform_locked(
         record = {"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": scores,
                   "seconds": round(time.process_time() - begun, 2)}  # fmt: skip
         store.append_result(run.name, record)
+
+
+def require_weights_of(results: dict[str, Any], place: Path) -> None:
+    """Raise ValueError where the weights on disk are not, to the bit, those that results were measured on.
+
+    Passes where there are none (pixels; a checkpoint that was cleared away) and for files older than digests.
+
+    place   the run's own folder
+    """
+    measured, checkpoint = results.get("training", {}).get(DIGEST), place / "checkpoint.safetensors"
+    if not is_file_there(checkpoint):
+        return
+    found = read_tensors(checkpoint, *CHECKPOINT)[1].get(DIGEST)
+    require(measured is None or found == measured, "study.run", f"checkpoint {checkpoint}",
+            f"the one that results.jsonl was measured on (SHA-256 {measured})", found,
+            f"Restore it, or delete {place} to make the run anew.")  # fmt: skip
 
 
 def training_cost(run: Run, place: Path) -> dict[str, Any]:
@@ -159,7 +249,7 @@ def training_cost(run: Run, place: Path) -> dict[str, Any]:
     if run.config.sampler is not None:
         sampler = place.parent / run.config.sampler.name / "checkpoint.safetensors"
         out["sampler_seconds"] = round(float(header(sampler)["seconds"]), 2)
-    lines = read_lines(place / "log.jsonl")
+    lines = read_log(place / "log.jsonl")
     return out | ({k: v for k, v in lines[-1].items() if k not in ("step", "lr", "epoch")} if lines else {})
 
 

@@ -75,7 +75,7 @@ def _begin(channel: socket.socket, parent: int) -> None:
 
 
 def _work(run: Run, folder: Path, root: str | None, device: str, n_threads: int, compiling: str) -> str | None:
-    """A run in a worker; returns the traceback of a failure."""
+    """A run in a worker; returns what went wrong: in words where input or disk are to blame, else a traceback."""
     global _busy
     last = 0.0
 
@@ -92,6 +92,8 @@ def _work(run: Run, folder: Path, root: str | None, device: str, n_threads: int,
         perform_run(run, folder, root, device, n_threads, report, compiling)
     except _Terminated:
         os._exit(128 + signal.SIGTERM)
+    except (ValueError, OSError, FloatingPointError) as error:
+        return " ".join(str(error).split())
     except Exception:
         return traceback.format_exc()
     finally:
@@ -281,7 +283,7 @@ def carry_out(
                         waiting.appendleft(run)
                         continue
                 if failure:
-                    failures.append(f"{run.name}\n{failure}")
+                    failures.append(f"{run.name}: {failure}")
                 finished += not failure
                 bars.finish(run.name)
     except BaseException as stop:
@@ -299,7 +301,7 @@ def carry_out(
             slot.close()
         there.close()
     if failures:
-        raise RuntimeError(f"{len(failures)} of {total} runs failed. The first:\n{failures[0]}")
+        raise RuntimeError(f"{len(failures)} of {total} runs failed. The first: {failures[0]}")
 
 
 def _submitted(place: Slot | Executor, *arguments: Any) -> Future:

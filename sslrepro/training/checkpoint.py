@@ -5,15 +5,16 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_safetensors
 
 from sslrepro.base.errors import require
-from sslrepro.base.store import write_atomic
+from sslrepro.base.tensors import read_record, read_tensors, write_tensors
 from sslrepro.methods.base import Method
 from sslrepro.parts.distributed import rank, world_size
 from sslrepro.training.config import RunConfig
 from sslrepro.training.monitor import Interval, StepDone, peak_bytes
+
+# owner, what, remedy: for every error about a file
+CHECKPOINT = "train", "checkpoint", "Delete it to start anew."
 
 
 class Checkpoints:
@@ -75,17 +76,20 @@ def save(
     if interval is not None and interval.n:
         tensors |= {f"interval.{name}": total for name, total in interval.sums.items()}
         about["interval"] = json.dumps({"n": interval.n, "counts": interval.counts}, sort_keys=True)
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomic(path, to_safetensors(tensors, about))
+    write_tensors(path, tensors, about)
 
 
 def header(path: Path) -> dict[str, str]:
     """The record a checkpoint carries beside its tensors; a damaged file raises ValueError that names it."""
-    try:
-        with safe_open(path, "pt") as file:
-            return file.metadata()
-    except SafetensorError as error:
-        raise ValueError(f"train: checkpoint {path} cannot be read ({error}). Delete it to start anew.") from None
+    return _whole(path, read_record(path, *CHECKPOINT))
+
+
+def _whole(path: Path, about: dict[str, str]) -> dict[str, str]:
+    """The record of a checkpoint, where it has everything that `save` puts there."""
+    good = about.keys() >= {"identity", "step", "seconds", "peak_bytes"} and about["step"].isdecimal()
+    require(good, CHECKPOINT[0], f"{CHECKPOINT[1]} {path}", "one with its record (identity, step, seconds, peak_bytes)",
+            sorted(about), CHECKPOINT[2])  # fmt: skip
+    return about
 
 
 def restore(
@@ -96,11 +100,26 @@ def restore(
     interval: Interval | None = None,
 ) -> tuple[int, float]:
     """Load a checkpoint into a method (and optimizer, and open interval); returns (steps done, CPU-seconds spent)."""
-    about = header(path)
+    tensors, about = read_tensors(path, *CHECKPOINT)
+    _whole(path, about)
     require(about["identity"] == config.identity, "train", f"checkpoint {path}", f"of run {config.identity}",
             about["identity"], "Delete it, or run with the configuration beside it.")  # fmt: skip
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    try:
+        _load(tensors, about, method, solver, interval)
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:  # tensors of other names or shapes
+        raise ValueError(
+            f"train: checkpoint {path} does not fit its run ({' '.join(str(error).split())}). {CHECKPOINT[2]}"
+        ) from None
+    return int(about["step"]), float(about["seconds"])
+
+
+def _load(
+    tensors: dict[str, torch.Tensor],
+    about: dict[str, str],
+    method: Method,
+    solver: torch.optim.Optimizer | None,
+    interval: Interval | None,
+) -> None:
     own = {name.removeprefix("method."): t for name, t in tensors.items() if name.startswith("method.")}
     method.load_state_dict(own, strict=True)
     if solver is not None:
@@ -120,4 +139,3 @@ def restore(
         interval.n, interval.counts = counted["n"], counted["counts"]
         device = interval.data.device
         interval.sums = {name: tensors[f"interval.{name}"].to(device) for name in interval.counts}
-    return int(about["step"]), float(about["seconds"])

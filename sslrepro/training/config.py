@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from sslrepro import methods
@@ -28,7 +29,7 @@ from sslrepro.parts.encoders import ENCODERS
 class TrainingConfig:
     """How a run is trained."""
 
-    epochs: int = setting(4, Range(0))  # passes over the training images; 0: the encoder as initialised
+    epochs: int = setting(4, Range(0, 1e6))  # passes over the training images; 0: the encoder as initialised
     batch_size: int = setting(64, COUNT)  # images (not views) per step, over all processes
     optimizer: str = setting("adamw", ("adamw", "lars", "sgd"))
     lr: float = setting(2e-3, POSITIVE)  # peak learning rate, absolute
@@ -108,11 +109,20 @@ def from_values(values: dict[str, Any]) -> RunConfig:
     return from_mapping(RunConfig, values, "RunConfig")
 
 
-def from_record(values: dict[str, Any]) -> RunConfig:
+def from_record(values: dict[str, Any], file: Path | None = None) -> RunConfig:
     """A run from its stored JSON: settings that are younger than the file stand at what was done before them.
+
+        file   where it was read, for the error
 
     Raises ValueError for what is no configuration of a run.
     """
+    try:
+        return _from_record(values)
+    except ValueError as error:
+        raise error if file is None else ValueError(f"{error} It stands in {file}.") from None
+
+
+def _from_record(values: dict[str, Any]) -> RunConfig:
     require(isinstance(values, dict), "RunConfig", "configuration", "a mapping of names to values", values)
     for name in ("method", "settings"):
         require(name in values, "RunConfig", "configuration", f"complete: it lacks {name}", sorted(values))

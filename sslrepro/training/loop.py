@@ -5,15 +5,23 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from sslrepro import methods
 from sslrepro.base.errors import require
-from sslrepro.base.store import append_line, environment, lock_folder, read_lines, write_atomic, write_json
+from sslrepro.base.store import (
+    append_line,
+    environment,
+    is_file_there,
+    lock_folder,
+    read_lines,
+    write_atomic,
+    write_json,
+)
+from sslrepro.base.tensors import read_tensors, write_tensors
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.views import Batches, ViewConfig, recipe
 from sslrepro.methods.base import Method
@@ -163,17 +171,18 @@ def train(
 
     checkpoint, log = folder / "checkpoint.safetensors", folder / "log.jsonl"
     interval, first, seconds = Interval(data), 0, 0.0
-    if checkpoint.exists():
+    if is_file_there(checkpoint):
         first, seconds = restore(checkpoint, config, method, solver, interval)
         if first == steps:
             return method
     if rank() == 0:
+        logged = read_log(log)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", asdict(config))
         about = environment(str(device)) | {"processes": world_size()}
         write_json(folder / "environment.json", about | ({"compiling": compiling} if compiling != "no" else {}))
         # lines of steps after the checkpoint will be written again
-        kept = [line for line in read_lines(log) if line["step"] <= first]
+        kept = [line for line in logged if line["step"] <= first]
         write_atomic(log, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
 
     checkpoints = Checkpoints(checkpoint, config, solver, interval, checkpoint_seconds, seconds, device)
@@ -192,6 +201,15 @@ def train(
         save(checkpoint, config, method, solver, 0, 0.0, 0)
     barrier()
     return method
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a training log; raises ValueError for one that does not say its step."""
+    lines = read_lines(path)
+    for number, line in enumerate(lines, 1):
+        numbered = isinstance(line.get("step"), int | float)
+        require(numbered, "train", f"line {number} of {path}", "one of a log, with its step", line, "Delete the line.")
+    return lines
 
 
 def initial_method(config: RunConfig, n_images: int | None = None, device: torch.device | str = "cpu") -> Method:
@@ -270,7 +288,7 @@ def mine_pairs(
         return None, {}
     kept = folder / "pairs.safetensors"
     normalise = tuple(tuple(part) for part in data.mean_std())
-    if not kept.exists():
+    if not is_file_there(kept):
         beside = folder.parent / sampler_config.name
         with lock_folder(beside) if rank() == 0 else contextlib.nullcontext():
             barrier()  # for the lock, and so that no process sees the pairs before all have looked for them
@@ -281,10 +299,9 @@ def mine_pairs(
 
         found, cosine = method.pairs(encode, len(data))
         if rank() == 0:
-            write_atomic(kept, to_safetensors({"pairs": found.cpu().contiguous(), "cosine": cosine.cpu().contiguous()}))
+            write_tensors(kept, {"pairs": found, "cosine": cosine}, {})
         barrier()
-    with safe_open(kept, "pt") as file:
-        found, cosine = file.get_tensor("pairs"), file.get_tensor("cosine")
+    found, cosine = _pairs_in(kept, len(data))
     labels = data.labels.cpu()
     degree = torch.bincount(found.flatten(), minlength=len(data))
     about = {"pairs": float(len(found)), "paired_images": float((degree > 0).sum()), "pair_degree": float(degree.max())}
@@ -292,6 +309,19 @@ def mine_pairs(
         about["pair_match"] = float((labels[found[:, 0]] == labels[found[:, 1]]).double().mean())
         about["pair_cosine"] = float(cosine.double().mean())
     return found.to(data.device), about
+
+
+def _pairs_in(path: Path, n_images: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(pairs [p 2], their cosines) of a file; raises ValueError for anything else."""
+    remedy = "Delete it to mine them anew."
+    tensors, _ = read_tensors(path, "train", "pairs", remedy)
+    shapes = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    n = len(tensors["pairs"]) if tensors.get("pairs", torch.zeros(())).ndim else 0
+    fit = shapes.keys() == {"pairs", "cosine"} and shapes["pairs"] == (torch.int64, (n, 2))
+    fit = fit and tensors["cosine"].is_floating_point() and shapes["cosine"][1] == (n,)
+    fit = fit and bool(((tensors["pairs"] >= 0) & (tensors["pairs"] < n_images)).all())
+    require(fit, "train", f"pairs {path}", f"rows of two of the {n_images} images, and their cosines", shapes, remedy)
+    return tensors["pairs"], tensors["cosine"]
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from sslrepro.parts.distributed import all_reduce, world_size
 from sslrepro.parts.metrics import group_rates, relation_match
 from sslrepro.training.config import TrainingConfig
 
+RUNAWAY = 1e6  # a weight this large, or not finite, is none that training meant
 COLLAPSED = 0.05  # embedding_std below this share of a healthy spread: all embeddings are nearly equal
 
 
@@ -73,19 +74,33 @@ class TrainingLog:
         if not abs(means["loss"]) < float("inf"):
             raise FloatingPointError(
                 f"{owner}: the loss is {means['loss']} within steps {now.step - self.interval.n_last + 1}..{now.step} "
-                f"of {now.steps}. Lower lr (now {self.plan.lr}) or raise warmup."
+                f"of {now.steps}. {advice(now.method, self.plan)}"
             )
         collapsed = means.get("embedding_std", 1.0) < COLLAPSED
         if collapsed and not self.warned:
             self.warned = True
             warnings.warn(f"{owner}: embeddings have collapsed by step {now.step} (spread "
-                          f"{means['embedding_std']:.3f}, healthy is about 1).", stacklevel=2)  # fmt: skip
+                          f"{means['embedding_std']:.3f}, healthy is about 1).{self._why_equal()}",
+                          stacklevel=2)  # fmt: skip
         rate = (now.step - self.first) * self.plan.batch_size / (time.perf_counter() - self.begun_at)
         line = {"step": now.step, "epoch": now.epoch, "lr": now.lr} | means | {"collapsed": collapsed}
         line |= self.extra | class_agreement(now.method, self.data) | {"images_per_second": round(rate, 1)}
         self.lines.append(line)
         if self.write is not None:
             self.write(line)
+
+    def _why_equal(self) -> str:
+        equal = bool((self.data.images == self.data.images[:1]).all())
+        return " All images are equal: no setting can keep their embeddings apart." if equal else ""
+
+
+def advice(method: Method, plan: TrainingConfig) -> str:
+    """What to change after a loss that is not finite: by whether the weights, or the loss alone, ran away."""
+    largest = max(float(p.detach().abs().max()) for p in method.parameters())
+    if largest < RUNAWAY:
+        bf16 = " or train in fp32" if plan.precision == "bf16" else ""
+        return f"The weights are sound (largest {largest:.3g}), so lr is not the cause. Raise the temperature{bf16}."
+    return f"The weights ran away. Lower lr (now {plan.lr}) or raise warmup."
 
 
 def class_agreement(method: Method, data: Dataset) -> dict[str, float]:

@@ -26,7 +26,7 @@ def stored_method(
     folder = next((place for place in (Path(run).expanduser(), RUNS / run) if (place / "config.json").exists()), None)
     require(folder is not None, "stored_method", "run", f"a run's folder, or a name in {RUNS}", str(run),
             "It has a config.json and a checkpoint.")  # fmt: skip
-    config = from_record(read_json(folder / "config.json"))
+    config = from_record(read_json(folder / "config.json"), folder / "config.json")
     checkpoint = folder / "checkpoint.safetensors"
     require(checkpoint.exists(), "stored_method", "checkpoint", "there", str(checkpoint), "Train the run first.")
     splits = tuple(split.to(device) for split in load(config.data, root))

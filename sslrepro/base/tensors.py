@@ -1,0 +1,58 @@
+"""Files of tensors that carry a digest: bytes that changed on disk are noticed before they are used."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from sslrepro.base.errors import require
+from sslrepro.base.store import write_atomic
+
+DIGEST = "sha256"
+COST = ("seconds", "peak_bytes")  # of making them: two runs that end with the same weights have the same digest
+
+
+def digest_of(tensors: dict[str, torch.Tensor], about: dict[str, str]) -> str:
+    """SHA-256 over tensors, by name, and the record beside them, without what making them cost."""
+    kept = {name: text for name, text in about.items() if name not in (DIGEST, *COST)}
+    state = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        state.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        state.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return state.hexdigest()
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str]) -> None:
+    """Write tensors and a record of texts beside them, with their digest, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_atomic(path, save(tensors, about | {DIGEST: digest_of(tensors, about)}))
+
+
+def read_record(path: Path, owner: str, what: str, remedy: str) -> dict[str, str]:
+    """The record beside the tensors of a file, {} where there is none; nothing is compared with the digest.
+
+    what   the file is, and `remedy`: both in words, for the ValueError of a file that cannot be read
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{owner}: {what} {path} cannot be read ({error}). {remedy}") from None
+
+
+def read_tensors(path: Path, owner: str, what: str, remedy: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """(tensors, record) of a file; raises ValueError where it cannot be read, or is not what was written.
+
+    Files that are older than digests carry none and are taken as they are.
+    """
+    about = read_record(path, owner, what, remedy)
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    if DIGEST in about:
+        found = digest_of(tensors, about)
+        require(found == about[DIGEST], owner, f"{what} {path}", f"as it was written (SHA-256 {about[DIGEST][:12]}...)",
+                f"{found[:12]}...", f"It changed on disk. {remedy}")  # fmt: skip
+    return tensors, about
