@@ -34,8 +34,8 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Method", "OwnRun", "Results", "TrainingConfig", "batches_for", "compare", "embed", "evaluate", "fit", "load",
-           "reproduce", "train"]  # fmt: skip
+__all__ = ["Method", "OwnRun", "Results", "TrainingConfig", "batches_for", "compare", "embed", "evaluate", "fit",
+           "load", "reproduce", "train"]  # fmt: skip
 
 # name -> (module, attribute); "" is the module itself: the room `evaluate` can be called
 _HOMES = {

@@ -29,7 +29,7 @@ def reversed_part(verdict: Verdict) -> str:
 
 def effect(verdict: Verdict, part: str) -> str:
     """The effect with its interval, or that of a part."""
-    gap = next((one.effect for one in verdict.parts if one.words == part), None) if part else verdict.gap
+    gap = next((own.effect for own in verdict.parts if own.words == part), None) if part else verdict.gap
     if gap is None:
         return "–"
     mean, low, high = (number(value, 1, sign=True) for value in gap)
@@ -62,8 +62,8 @@ def entry_html(look: Look) -> str:
     noted = second_looks.noted().get(claim, {})
     part = reversed_part(verdict)
     lines = [
-        [words, badge(one.verdict, SCALE), effect(one, part), str(one.n or "–")]
-        for words, one in (("as judged", verdict), ("again, other seeds", look.again))
+        [words, badge(judged.verdict, SCALE), effect(judged, part), str(judged.n or "–")]
+        for words, judged in (("as judged", verdict), ("again, other seeds", look.again))
     ]
     head = ["look", "verdict", f"effect: {html.escape(part)}" if part else "effect", "seeds"]
     saw = f"<p><b>What we saw.</b> {html.escape(noted['saw'])}</p>" if noted.get("saw") else ""

@@ -28,8 +28,8 @@ def one_of(value: Any, options: Iterable[Any], owner: str, name: str) -> Any:
     require(False, owner, name, f"one of {listed}", value, hint)
 
 
-def known_keys(given: Mapping[str, Any], allowed: Iterable[str], owner: str, name: str = "setting") -> None:
-    """Raise ValueError naming the nearest allowed key for the first unknown key of `given`."""
+def known_keys(keys: Mapping[str, Any], allowed: Iterable[str], owner: str, name: str = "setting") -> None:
+    """Raise ValueError naming the nearest allowed key for the first unknown one."""
     allowed = list(allowed)
-    for key in given:
+    for key in keys:
         one_of(key, allowed, owner, name)

@@ -42,5 +42,5 @@ def look(settings: argparse.Namespace) -> None:
     if settings.publish:
         for plan in plans:
             publish_plan(plan, folder)
-    for one in second_looks.looks(settings.profile, folder):
-        print(f"{one.verdict.claim}  {one.verdict.name}: {one.verdict.verdict}; again: {one.again.verdict}")
+    for each in second_looks.looks(settings.profile, folder):
+        print(f"{each.verdict.claim}  {each.verdict.name}: {each.verdict.verdict}; again: {each.again.verdict}")

@@ -228,12 +228,12 @@ class Batches:
         device, side = index.device, self.data.images.shape[2]
         how, out = draw_transforms(view, total or len(index), side, generator), view.side(side)
         form = torch.channels_last if self.channels_last else torch.contiguous_format
-        made = torch.empty(len(index), 3, out, out, device=device, memory_format=form)
+        rendered = torch.empty(len(index), 3, out, out, device=device, memory_format=form)
         for rows in blocks(len(index), side, device):
             images = self.data.take(index[rows]).float().div_(255)
             x = render_views(images, view, how.of(slice(start + rows.start, start + rows.stop), device))
-            prepare_views(x, self.normalise, self.channels_last, made[rows])
-        return made
+            prepare_views(x, self.normalise, self.channels_last, rendered[rows])
+        return rendered
 
     def _images(self, row: Int[Tensor, " b"]) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """(index, partner, weight) of rows: pairs come after the images."""

@@ -221,10 +221,10 @@ def initial_method(config: RunConfig, n_images: int | None = None, device: torch
     settings = methods.settings(config.method, config.settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        made = methods.build(config.method, settings, encoder(config.encoder), n_images)
+        method = methods.build(config.method, settings, encoder(config.encoder), n_images)
     if world_size() > 1:
-        made = synced_norms(made)
-    return made.to(device).train()
+        method = synced_norms(method)
+    return method.to(device).train()
 
 
 def solver_of(method: Method, plan: TrainingConfig) -> torch.optim.Optimizer:
@@ -297,18 +297,18 @@ def mine_pairs(
         def encode(index: torch.Tensor) -> torch.Tensor:
             return encode_images(sampler, data.rows(index), normalise)
 
-        found, cosine = method.pairs(encode, len(data))
+        pairs, cosine = method.pairs(encode, len(data))
         if rank() == 0:
-            write_tensors(kept, {"pairs": found, "cosine": cosine}, {})
+            write_tensors(kept, {"pairs": pairs, "cosine": cosine}, {})
         barrier()
-    found, cosine = _pairs_in(kept, len(data))
+    pairs, cosine = _pairs_in(kept, len(data))
     labels = data.labels.cpu()
-    degree = torch.bincount(found.flatten(), minlength=len(data))
-    about = {"pairs": float(len(found)), "paired_images": float((degree > 0).sum()), "pair_degree": float(degree.max())}
-    if len(found):
-        about["pair_match"] = float((labels[found[:, 0]] == labels[found[:, 1]]).double().mean())
+    degree = torch.bincount(pairs.flatten(), minlength=len(data))
+    about = {"pairs": float(len(pairs)), "paired_images": float((degree > 0).sum()), "pair_degree": float(degree.max())}
+    if len(pairs):
+        about["pair_match"] = float((labels[pairs[:, 0]] == labels[pairs[:, 1]]).double().mean())
         about["pair_cosine"] = float(cosine.double().mean())
-    return found.to(data.device), about
+    return pairs.to(data.device), about
 
 
 def _pairs_in(path: Path, n_images: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -111,8 +111,8 @@ def class_agreement(method: Method, data: Dataset) -> dict[str, float]:
             rates = group_rates(data.labels, group)
             out |= {f"{name}_{level}": value for name, value in rates.items() if value == value}
     if method.relations is not None:
-        found = relation_match(data.labels, method.relations)
-        out |= {f"relation_{name}": value for name, value in found.items() if value == value}
+        rates = relation_match(data.labels, method.relations)
+        out |= {f"relation_{name}": value for name, value in rates.items() if value == value}
     return out
 
 
@@ -134,17 +134,17 @@ class Interval:
 
     def add(self, out: Step) -> None:
         """Add the scalars of one step, and how often its mined positives share the anchor's class."""
-        found = {"loss": out.loss.detach()} | out.metrics
+        scalars = {"loss": out.loss.detach()} | out.metrics
         if out.mined is not None:
             anchor, positive = out.mined
             labels = self.data.labels
             known = positive >= 0
             match = known & (labels[anchor] == labels[positive.clamp_min(0)])
             other = known & (anchor != positive)
-            found |= {"_known": known.sum(), "_match": match.sum(), "_other": other.sum()}
-            found["_match_other"] = (match & other).sum()
-            found["_all"] = known.new_full((), len(known), dtype=torch.int64)
-        for name, value in found.items():
+            scalars |= {"_known": known.sum(), "_match": match.sum(), "_other": other.sum()}
+            scalars["_match_other"] = (match & other).sum()
+            scalars["_all"] = known.new_full((), len(known), dtype=torch.int64)
+        for name, value in scalars.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.double()
             self.counts[name] = self.counts.get(name, 0) + 1
         self.n += 1

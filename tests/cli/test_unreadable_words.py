@@ -86,10 +86,12 @@ def test_every_command_has_a_file_of_its_own():
     modules = {command.__name__.rpartition(".")[2] for command in COMMANDS}
     assert modules == files - {"__init__", "main", "options", "parser"}
     words = {"reproduce": ["x"], "show": ["x"], "train": ["--method", "x"], "notebook": ["--table", "x"],
-             "evaluate": ["x"], "new_method": ["x"], "fit": ["x"], "embed": ["x", "y", "-o", "z"], "near": ["x", "y"], "duplicates": ["x"], "export": ["x", "--to", "y"], "map": ["x", "-o", "y"]}  # fmt: skip
+             "evaluate": ["x"], "new_method": ["x"], "fit": ["x"], "embed": ["x", "y", "-o", "z"], "near": ["x", "y"],
+             "duplicates": ["x"], "export": ["x", "--to", "y"], "map": ["x", "-o", "y"]}  # fmt: skip
+    first = {"second_looks": ["second-looks"]}
     for command in COMMANDS:
         name = command.__name__.rpartition(".")[2]
-        settings = parser().parse_args([*name.split("_"), *words.get(name, [])])
+        settings = parser().parse_args([*first.get(name, name.split("_")), *words.get(name, [])])
         assert settings.perform.__module__ == command.__name__
 
 
