@@ -11,7 +11,7 @@ from sslrepro.base.types import Float, Int
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.views import Batches, augment_images, prepare_views
 from sslrepro.methods.base import Method
-from sslrepro.parts.extract import encode_images, evaluating
+from sslrepro.parts.extract import encode_images, eval_mode
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import spread
 from sslrepro.parts.mining import nearest
@@ -98,7 +98,7 @@ class Health:
         """
         x = encode_images(method.encoder, self.images, self.batches.normalise, 128)
         generator = torch.Generator().manual_seed(1)
-        with evaluating(method):
+        with eval_mode(method):
             x1, x2 = (self._features(method, view, generator) for view in (self.batches.views * 2)[:2])
             head = getattr(method, "projector", None)
             a, b = (unit(rows if head is None else head(rows)) for rows in (x1, x2))

@@ -29,7 +29,7 @@ from sslrepro.data.decode import EXTENSIONS, images_under
 from sslrepro.data.views import prepare_views
 from sslrepro.own.images import ImageFile, decode_files, headers
 from sslrepro.parts.encoders import encoder
-from sslrepro.parts.extract import evaluating
+from sslrepro.parts.extract import eval_mode
 from sslrepro.parts.memory import unit
 from sslrepro.parts.mining import nearest
 
@@ -130,7 +130,7 @@ class OwnRun:
     def features_of_images(self, images: torch.Tensor, device: str = "cpu") -> Float[torch.Tensor, "n f"]:
         """As `embed`, of uint8 images [n 3 side side] in memory."""
         net = self.encoder.to(device)
-        with evaluating(net):
+        with eval_mode(net):
             parts = [net(prepare_views(part.to(device).float().div(255), self.normalise)).float().cpu()
                      for part in images.split(BLOCK)]  # fmt: skip
         return torch.cat(parts)

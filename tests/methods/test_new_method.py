@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def tree(tmp_path_factory):
     """A copy of the sources, without results."""
     place = tmp_path_factory.mktemp("fork") / "tree"
-    without = shutil.ignore_patterns("__pycache__", "executed", "cpu*", "night", "*.png")
+    without = shutil.ignore_patterns("__pycache__", "executed", "cpu", "cpu-*", "night", "*.png")
     for name in ("sslrepro", "tests", "notebooks", "book"):
         shutil.copytree(ROOT / name, place / name, ignore=without)
     shutil.copy(ROOT / "pyproject.toml", place)

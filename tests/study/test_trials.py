@@ -88,6 +88,10 @@ def test_trials_train_on_four_fifths_and_other_runs_keep_their_names():
     )
 
 
+def entry(key: str, top1: float) -> dict:
+    return {"key": key, "evaluation": "linear", "protocol": trials.protocol(SCALE), "scores": {"linear_top1": top1}}
+
+
 @pytest.fixture
 def store(tmp_path):
     """A store in which the trials of two methods have scores made up by hand."""
@@ -96,7 +100,7 @@ def store(tmp_path):
         for trial, mean in zip(trials.trials_of(method), means, strict=True):
             for sign, seed in zip((-1, 1), trials.SEEDS, strict=True):
                 key = result_key("linear", trials.protocol(SCALE))
-                line = {"key": key, "scores": {"linear_top1": mean + sign * 0.125}}
+                line = entry(key, mean + sign * 0.125)
                 name = trials.run_of(trial, SCALE, seed).name
                 (tmp_path / "runs" / name).mkdir(parents=True)
                 Store(tmp_path / "runs").append_result(name, line)
@@ -125,7 +129,7 @@ def test_what_is_frozen_stands(store):
     before = path.read_bytes()
     key = result_key("linear", trials.protocol(SCALE))
     run = trials.run_of(trials.trials_of("simclr")[3], SCALE, 100)
-    Store(store / "runs").append_result(run.name, {"key": key, "scores": {"linear_top1": 0.99}})
+    Store(store / "runs").append_result(run.name, entry(key, 0.99))
     with pytest.raises(ValueError, match=r"trials\.simclr: trials must be those frozen in .* not chosen again"):
         trials.freeze(SCALE, ["simclr"], store / "runs", folder=store)
     assert path.read_bytes() == before

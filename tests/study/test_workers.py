@@ -173,7 +173,7 @@ def test_a_dead_worker_is_named_and_its_run_tried_once_more(times, tmp_path, cap
     if times == 1:
         workers.carry_out([first, other], tmp_path, jobs=1, progress=False)
     else:
-        with pytest.raises(RuntimeError, match=rf"1 of 2 runs failed\. The first:\n{first.name}\nThe worker died"):
+        with pytest.raises(RuntimeError, match=rf"1 of 2 runs failed\. The first: {first.name}: The worker died"):
             workers.carry_out([first, other], tmp_path, jobs=1, progress=False)
     output = capsys.readouterr().err
     assert f"the worker of simclr, seed 0 ({first.name}) died (process {killer.killed[0]}, signal 9)" in output
@@ -205,7 +205,7 @@ def test_a_run_that_fails_does_not_stop_the_others_and_is_not_tried_again(tmp_pa
     bad, good = runs_of(2)
     (tmp_path / bad.name).mkdir()
     (tmp_path / bad.name / "checkpoint.safetensors").write_text("not a checkpoint")
-    with pytest.raises(RuntimeError, match=rf"1 of 2 runs failed\. The first:\n{bad.name}"):
+    with pytest.raises(RuntimeError, match=rf"1 of 2 runs failed\. The first: {bad.name}"):
         workers.carry_out([bad, good], tmp_path, jobs=1, progress=False)
     assert is_complete(good, Store(tmp_path))
 

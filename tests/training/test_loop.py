@@ -321,8 +321,8 @@ def test_the_gradient_is_clipped_where_a_method_asks(tmp_path, monkeypatch):
         raise Stop
 
     built = []
-    start = lambda *a: built.append(initial_method(*a)) or built[0]  # noqa: E731
-    monkeypatch.setattr("sslrepro.training.loop.initial_method", start)
+    build = lambda *a: built.append(initial_method(*a)) or built[0]  # noqa: E731
+    monkeypatch.setattr("sslrepro.training.loop.initial_method", build)
     with pytest.raises(Stop):
         train(config, tmp_path, load(config.data)[0], report=report)
     for name, parameter in built[0].named_parameters():
