@@ -94,11 +94,8 @@ def nnclr_fig1() -> str:
             ]
             parts += [tile(150, 112, "triangle", BLUE, 34), tile(206, 126, "triangle", BLUE, 34, 25, YELLOW)]
             parts += [arrow("M184 132H204", GREEN, both=True)]
-            parts += [
-                arrow("M146 108L128 66", dashed=True),
-                arrow("M150 152L132 198", dashed=True),
-                arrow("M146 124L84 96", dashed=True),
-            ]
+            parts += [arrow("M146 108L128 66", dashed=True), arrow("M150 152L132 198", dashed=True),
+                      arrow("M146 124L84 96", dashed=True)]  # fmt: skip
             parts += [text(156, 180, "two views of one image", "soft"), text(28, 142, "repelled", "soft")]
         else:
             stored = [(58, 78, "square", ORANGE), (112, 50, "kite", PINK), (314, 62, "square", PINK),
@@ -106,12 +103,9 @@ def nnclr_fig1() -> str:
             parts += [
                 f'<g opacity=".75">{tile(px - 13, py - 13, shape, colour, 26)}</g>' for px, py, shape, colour in stored
             ]
-            parts += [
-                tile(118, 96, "triangle", BLUE, 34),
-                tile(196, 84, "triangle", ORANGE, 30, -15, PINK),
-                f'<circle cx="211" cy="99" r="23" fill="none" stroke="{GREEN}" stroke-width="2.4"/>',
-                tile(186, 172, "triangle", BLUE, 34, 25, YELLOW),
-            ]
+            parts += [tile(118, 96, "triangle", BLUE, 34), tile(196, 84, "triangle", ORANGE, 30, -15, PINK),
+                      f'<circle cx="211" cy="99" r="23" fill="none" stroke="{GREEN}" stroke-width="2.4"/>',
+                      tile(186, 172, "triangle", BLUE, 34, 25, YELLOW)]  # fmt: skip
             parts += [arrow("M154 112L184 103", dashed=True), arrow("M205 168L210 127", GREEN)]
             parts += [text(96, 146, "view 1", "soft"), text(226, 194, "view 2", "soft"),
                       text(220, 138, "attract", "soft"), text(150, 66, "nearest past embedding", "soft"),
@@ -168,11 +162,8 @@ def nnclr_fig6() -> str:
     for place, name in enumerate(("SimCLR", "NNCLR", "SimSiam", "NNSiam")):
         row, column = divmod(place, 2)
         contrast, mined = row == 0, column == 1
-        parts += [
-            f'<g transform="translate({66 + 332 * column} {28 + 158 * row})">',
-            box(0, 0, 318, 146),
-            text(10, 20, name, "head"),
-        ]
+        parts += [f'<g transform="translate({66 + 332 * column} {28 + 158 * row})">', box(0, 0, 318, 146),
+                  text(10, 20, name, "head")]  # fmt: skip
         for y, tilt, ground in ((46, 0, BLUE), (106, 25, YELLOW)):
             parts += [
                 tile(12, y - 15, "triangle", BLUE, 30, tilt, ground),
@@ -232,12 +223,9 @@ def ifnd_fig2() -> str:
               tile(60, 284, "triangle", BLUE, 40, 25, YELLOW), text(34, 340, "its other view: attracts", "soft"),
               arrow("M206 304H104", GREEN, both=True)]  # fmt: skip
     parts += [tile(330, 238, "triangle", ORANGE, 32, -15, PINK), tile(330, 334, "triangle", GREEN, 32, 40)]
-    parts += [
-        '<path class="line" stroke-dasharray="2 5" d="M254 296L326 260M254 312L326 346"/>',
-        text(374, 252, "same pseudo-label:", "soft"),
-        text(374, 268, "left out", "soft"),
-        text(374, 354, "left out", "soft"),
-    ]
+    parts += ['<path class="line" stroke-dasharray="2 5" d="M254 296L326 260M254 312L326 346"/>',
+              text(374, 252, "same pseudo-label:", "soft"), text(374, 268, "left out", "soft"),
+              text(374, 354, "left out", "soft")]  # fmt: skip
     parts += [arrow("M254 304H556"), text(402, 298, "other labels: repelled", "soft")]
     parts += [
         tile(562, y, shape, colour, 32)
@@ -251,8 +239,5 @@ def ifnd_fig2() -> str:
 
 
 DRAWINGS: dict[str, Callable[[], str]] = {
-    "nnclr_fig1": nnclr_fig1,
-    "nnclr_fig2": nnclr_fig2,
-    "nnclr_fig6": nnclr_fig6,
-    "ifnd_fig2": ifnd_fig2,
-}
+    "nnclr_fig1": nnclr_fig1, "nnclr_fig2": nnclr_fig2, "nnclr_fig6": nnclr_fig6, "ifnd_fig2": ifnd_fig2,
+}  # fmt: skip

@@ -76,7 +76,7 @@ def test_no_asset_is_vendored():
 
 
 def test_mathjax_comes_from_the_pinned_package():
-    path = load("local_assets").vendored()
+    path = load("local_assets").mathjax_file()
     assert path.exists() and path.stat().st_size > 1_000_000
 
 
