@@ -23,7 +23,12 @@ GROUPS = (  # (label, families, colour, mark)
     ("NNCLR, NNSiam", ("nnclr", "nnsiam"), BLUE, "circle"),
     ("IFND", ("ifnd", "ifnd_moco", "ifnd_swav"), ORANGE, "square"),
     ("SePP-ID", ("seppid",), GREEN, "diamond"),
-    ("PCL, LA, ISL, InvP", ("pcl", "la", "isl", "isl_moco", "invp", "invp_moco"), PINK, "triangle"),
+    (
+        "PCL, LA, ISL, InvP, FNC, MSF",
+        ("pcl", "la", "isl", "isl_moco", "invp", "invp_moco", "fnc", "msf"),
+        PINK,
+        "triangle",
+    ),
     ("labels choose (SupCon)", ("supcon",), "currentColor", "ring"),
 )
 

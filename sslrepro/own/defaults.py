@@ -65,7 +65,7 @@ def choose(seen: Survey, device: str = "cpu", **asked: Any) -> RunConfig:
     plan = TrainingConfig(epochs, batch, lr=round(LR * (batch / 64) ** 0.5, 6),
                           precision="bf16" if kind == "cuda" else "fp32")  # fmt: skip
     scale = Scale(n, max(2, n // PER_CLUSTER), max(1, epochs), batch, batch, WIDTHS)
-    settings = methods.scaled(method, scale, {})
+    settings = methods.settings_at(method, scale, {})
     data = DataConfig(plain_name(seen.folder.resolve().name), n_train=n, side=side)
     return RunConfig(method, settings, name, data, ViewConfig("moco2"), plan, given.get("seed", 0))
 

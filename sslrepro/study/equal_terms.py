@@ -1,7 +1,7 @@
 """Runs on equal terms: as many encoded views for every method, with the setting and learning rate its trials chose.
 
-What trials chose is read from book/trials/<scale>.json (written by study/trials.py). At a scale without that file every
-method keeps its defaults and the scale's learning rate, and the page says so.
+What trials chose is read from book/trials/<scale>.json (written by study/trials.py). A method that is not
+in it, and every method at a scale without that file, keeps its defaults and the scale's learning rate.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -61,8 +61,8 @@ def frozen_trial(method: str, scale: str, folder: Path | None = None) -> Trial:
 
 
 def terms_of(method: str, scale: str) -> Trial:
-    """What a method is run with on equal terms: its frozen trial, or its defaults at a scale that has none."""
-    return frozen_trial(method, scale) if frozen_entries(scale) else Trial(method, {}, 1.0)
+    """What a method is run with on equal terms: its frozen trial, or its defaults where it has none."""
+    return frozen_trial(method, scale) if method in frozen_entries(scale) else Trial(method, {}, 1.0)
 
 
 def config_of_row(scale: Profile, method: str, seed: int, sets: dict[str, Any]) -> RunConfig:
