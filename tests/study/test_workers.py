@@ -21,11 +21,13 @@ from tests.conftest import tiny
 ROOT = Path(__file__).parents[2]
 PATIENCE = 15.0  # the promise is 2 s; a loaded machine must not fail a test, and these runs would take hours
 ENDLESS = """
+import signal
 import sys
 from pathlib import Path
 from sslrepro.study.run import Run
 from sslrepro.study.workers import Stopped, carry_out
 from tests.conftest import tiny
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 configs = [tiny("simclr", seed, epochs=100_000) for seed in range(5)]
 try:
     carry_out([Run(c.data, c.seed, {}, c) for c in configs], Path(sys.argv[1]), jobs=2, progress=False)
