@@ -89,7 +89,7 @@ test-fast: $(ENV)  ## every room's tests that cost little, in two to three minut
 test-processors: $(ENV)  ## tests of exact numbers under settings that imitate other processors, about a minute
 	@$(PY) tests/processors.py
 
-faults: $(ENV)  ## bad inputs and kills, a few minutes; prints counts (FAULTS=1000 inputs for each reader)
+faults: $(ENV)  ## random inputs and kills, a few minutes; prints counts (FAULTS=1000 inputs for each reader)
 	@$(PY) -m benchmarks.faults $(or $(FAULTS),300)
 
 bench: $(ENV)  ## speed beside torchvision and faiss, in one run

@@ -52,7 +52,8 @@ def read_tensors(path: Path, owner: str, what: str, remedy: str) -> tuple[dict[s
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     if DIGEST in about:
-        found = digest_of(tensors, about)
-        require(found == about[DIGEST], owner, f"{what} {path}", f"as it was written (SHA-256 {about[DIGEST][:12]}...)",
-                f"{found[:12]}...", f"It changed on disk. {remedy}")  # fmt: skip
+        digest = digest_of(tensors, about)
+        written = about[DIGEST][:12]
+        require(digest == about[DIGEST], owner, f"{what} {path}", f"as it was written (SHA-256 {written}...)",
+                f"{digest[:12]}...", f"It changed on disk. {remedy}")  # fmt: skip
     return tensors, about

@@ -46,28 +46,28 @@ def choose(seen: Survey, device: str = "cpu", **asked: Any) -> RunConfig:
     (96, 'resnet18', 'nnclr', 100, 64)
     """
     known_keys(asked, CHOICES, "fit", "setting")
-    given = {name: value for name, value in asked.items() if value is not None}
+    stated = {name: value for name, value in asked.items() if value is not None}
     kind = "cuda" if device.startswith("cuda") else "cpu"
     n = len(seen)
-    method = one_of(given.get("method", "nnclr"), methods.names(), "fit", "method")
+    method = one_of(stated.get("method", "nnclr"), methods.names(), "fit", "method")
     blind = not methods.method_class(method).needs_labels
     remedy = "Labels are read for scores after training, never by the method."
     require(blind, "fit", "method", "one that sees no labels", method, remedy)
 
     median = statistics.median(seen.shorter_sides)
-    side = given.get("side", max((s for s in SIDES if s <= min(median, MOST[kind])), default=SIDES[0]))
+    side = stated.get("side", max((s for s in SIDES if s <= min(median, MOST[kind])), default=SIDES[0]))
     require(type(side) is int and 8 <= side <= 1024, "fit", "side", "8..1024 px", side)
-    name = one_of(given.get("encoder", "resnet18" if side >= 64 else "resnet18-cifar"), ENCODERS, "fit", "encoder")
-    batch = given.get("batch_size", max(4, min(BATCH[kind], n // 4)))
+    name = one_of(stated.get("encoder", "resnet18" if side >= 64 else "resnet18-cifar"), ENCODERS, "fit", "encoder")
+    batch = stated.get("batch_size", max(4, min(BATCH[kind], n // 4)))
     require(type(batch) is int and 4 <= batch <= n, "fit", "batch_size", f"4..{n} images", batch)
     least, most = EPOCHS[kind]
-    epochs = given.get("epochs", min(max(round(SHOWN[kind] / n), least), most))
+    epochs = stated.get("epochs", min(max(round(SHOWN[kind] / n), least), most))
     plan = TrainingConfig(epochs, batch, lr=round(LR * (batch / 64) ** 0.5, 6),
                           precision="bf16" if kind == "cuda" else "fp32")  # fmt: skip
     scale = Scale(n, max(2, n // PER_CLUSTER), max(1, epochs), batch, batch, WIDTHS)
     settings = methods.settings_at(method, scale, {})
     data = DataConfig(plain_name(seen.folder.resolve().name), n_train=n, side=side)
-    return RunConfig(method, settings, name, data, ViewConfig("moco2"), plan, given.get("seed", 0))
+    return RunConfig(method, settings, name, data, ViewConfig("moco2"), plan, stated.get("seed", 0))
 
 
 def plain_name(folder: str) -> str:

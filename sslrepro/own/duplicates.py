@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Float
@@ -83,22 +86,16 @@ def _pairs(
 
 def _groups(files: Sequence[ImageFile], pairs: dict[tuple[int, int], float]) -> list[list[Copy]]:
     """Images joined by pairs, through any number of them."""
-    root = list(range(len(files)))
-
-    def find(i: int) -> int:
-        while root[i] != i:
-            root[i] = root[root[i]]
-            i = root[i]
-        return i
-
     most: dict[int, float] = {}
-    for (i, j), similarity in pairs.items():
-        root[find(i)] = find(j)
-        for place in (i, j):
+    for pair, similarity in pairs.items():
+        for place in pair:
             most[place] = max(most.get(place, -1.0), similarity)
+    ends = np.array(list(pairs), dtype=int).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(files), len(files)))
+    component = connected_components(graph, directed=False)[1]
     groups: dict[int, list[Copy]] = {}
     for place, similarity in most.items():
-        groups.setdefault(find(place), []).append(Copy(files[place], similarity))
+        groups.setdefault(int(component[place]), []).append(Copy(files[place], similarity))
     for group in groups.values():
         group.sort(key=lambda copy: (-copy.file.width * copy.file.height, copy.file.name))
     return sorted(groups.values(), key=lambda group: (-max(copy.similarity for copy in group), group[0].file.name))

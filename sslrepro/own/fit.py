@@ -22,7 +22,7 @@ from sslrepro.methods.base import Method
 from sslrepro.own.defaults import choose, words
 from sslrepro.own.health import LOOKS, Health, verdict
 from sslrepro.own.images import Survey, pixels, survey
-from sslrepro.own.labels import judge, read_labels
+from sslrepro.own.labels import read_labels, write_scores
 from sslrepro.own.report import write_report
 from sslrepro.own.run import ENCODER, LISTING, MODEL, ROWS, OwnRun
 from sslrepro.parts.extract import encode_images
@@ -73,10 +73,10 @@ def fit_folder(
     usable = device == "cpu" or (device.startswith("cuda") and torch.cuda.is_available())
     require(usable, "fit", "device", "cpu, or cuda where there is a GPU", device)
     asked = dict(method=method, encoder=encoder, side=side, epochs=epochs, batch_size=batch_size, seed=seed)
-    before = _present(out)
+    before = _stored_config(out)
     seen = survey(folder, skip_bad)
-    known = None if labels is None else read_labels(labels, seen)
-    config = choose(seen, device, **asked) if before is None else _gone_on(before, out, asked)
+    label_of = None if labels is None else read_labels(labels, seen)
+    config = choose(seen, device, **asked) if before is None else _longer_config(before, out, asked)
     seen, data = pixels(seen, config.data.side, skip_bad, _bar("decoding", "img") if say else None)
     data = replace(data, name=config.data.name)
     if before is None:
@@ -89,15 +89,15 @@ def fit_folder(
     try:
         out.mkdir(parents=True, exist_ok=True)
         with lock_folder(out / "run", wait=False):
-            run = _trained(seen, data, config, out, device, say)
-            if known is not None:
-                judge(run, known, say)
+            run = _train_or_open(seen, data, config, out, device, say)
+            if label_of is not None:
+                write_scores(run, label_of, say)
             return run
     except BlockingIOError:
         raise ValueError(f"fit: {out} is being trained by another process. Wait for it, or choose --out.") from None
 
 
-def _present(out: Path) -> RunConfig | None:
+def _stored_config(out: Path) -> RunConfig | None:
     """The run that a folder holds; None where it can become one. Raises ValueError for a folder of something else."""
     if not out.exists():
         return None
@@ -110,7 +110,7 @@ def _present(out: Path) -> RunConfig | None:
     return from_record(read_json(out / "run" / "config.json"))
 
 
-def _gone_on(before: RunConfig, out: Path, asked: dict[str, Any]) -> RunConfig:
+def _longer_config(before: RunConfig, out: Path, asked: dict[str, Any]) -> RunConfig:
     """The configuration that a run goes on with: its own, with the epochs that are asked for."""
     own = dict(method=before.method, encoder=before.encoder, side=before.data.side, seed=before.seed,
                batch_size=before.plan.batch_size)  # fmt: skip
@@ -121,7 +121,7 @@ def _gone_on(before: RunConfig, out: Path, asked: dict[str, Any]) -> RunConfig:
     return before.with_changes(**{"plan.epochs": epochs})
 
 
-def _trained(
+def _train_or_open(
     seen: Survey, data: Dataset, config: RunConfig, out: Path, device: str, say: Callable[..., None] | None
 ) -> OwnRun:
     run = out / "run"
@@ -139,7 +139,7 @@ def _trained(
     health.at_end(method, steps)
     finish(method, seen, data, config, out, device)
     if say:
-        say(health.looks and verdict(health.looks)[0])
+        say(verdict(health.looks)[0])
         say(f"-> {out} (report.html, embeddings.csv and .npy, encoder.safetensors)")
     return OwnRun(out)
 

@@ -20,6 +20,7 @@ SEEN = 512  # images that a look is taken at, the same every time
 NEAR = 10  # neighbours whose stability is measured
 LOOKS = 20  # in a run, at most
 COLLAPSED, HUDDLED = 0.05, 0.3  # spread, of 1
+WORKS = 0.5  # share of images that another view of them recognises, from which on it works
 SETTLED = 0.85  # share of neighbours kept between looks from which on more epochs change little
 
 
@@ -56,19 +57,19 @@ def neighbours(x: Float[Tensor, "n f"], k: int = NEAR) -> Int[Tensor, "n k"]:
     return nearest(rows, rows, min(k, len(x) - 1), own, own)[1]
 
 
-def kept(before: Int[Tensor, "n k"], now: Int[Tensor, "n k"]) -> float:
+def share_kept(before: Int[Tensor, "n k"], now: Int[Tensor, "n k"]) -> float:
     """Mean share of neighbours that were neighbours before, whatever their order.
 
-    >>> kept(torch.tensor([[1, 2]]), torch.tensor([[2, 3]]))
+    >>> share_kept(torch.tensor([[1, 2]]), torch.tensor([[2, 3]]))
     0.5
     """
     return (now[:, :, None] == before[:, None, :]).any(2).float().mean().item()
 
 
-def found(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"]) -> float:
+def share_recognised(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"]) -> float:
     """Share of images whose own other view is the nearest of all other views, unit rows.
 
-    >>> found(torch.eye(3), torch.eye(3)[[0, 1, 1]]) < 1
+    >>> share_recognised(torch.eye(3), torch.eye(3)[[0, 1, 1]]) < 1
     True
     """
     best = nearest(a, b, 1)[1][:, 0]
@@ -92,9 +93,9 @@ class Health:
         self.last: Tensor | None = None
 
     def look(self, method: Method, epoch: int) -> dict[str, Any]:
-        """The numbers after an epoch: rank, spread, uniformity, alignment, found, kept (of neighbours; None at first).
+        """The numbers after an epoch: rank, spread, uniformity, alignment, recognised, kept (None at the first look).
 
-        rank, found and kept of the features; the others of unit embeddings where the method has a head
+        rank, recognised and kept of the features; the others of unit embeddings where the method has a head
         """
         x = encode_images(method.encoder, self.images, self.batches.normalise, 128)
         generator = torch.Generator().manual_seed(1)
@@ -110,9 +111,9 @@ class Health:
             "spread": spread(a).item(),
             "uniformity": uniformity(a),
             "alignment": alignment(a, b),
-            "found": found(unit(x1 - x1.mean(0)), unit(x2 - x2.mean(0))),
+            "recognised": share_recognised(unit(x1 - x1.mean(0)), unit(x2 - x2.mean(0))),
             "images": len(x),
-            "kept": None if self.last is None else kept(self.last, near),
+            "kept": None if self.last is None else share_kept(self.last, near),
         }
         self.last = near
         return out
@@ -128,9 +129,9 @@ class Health:
 def verdict(looks: list[dict[str, Any]]) -> list[str]:
     """What the looks say, in sentences: the first answers whether it is working.
 
-    >>> look = dict(epoch=0, rank=20.0, width=512, spread=0.9, uniformity=-3.0, alignment=0.9, found=0.2, images=512,
-    ...             kept=None)
-    >>> verdict([look, look | dict(epoch=9, rank=60.0, alignment=0.3, found=0.7, kept=0.5)])[0]
+    >>> look = dict(epoch=0, rank=20.0, width=512, spread=0.9, uniformity=-3.0, alignment=0.9, recognised=0.2,
+    ...             images=512, kept=None)
+    >>> verdict([look, look | dict(epoch=9, rank=60.0, alignment=0.3, recognised=0.7, kept=0.5)])[0]
     'It is working: images are recognised by another view of them, and stay apart.'
     """
     if not looks:
@@ -138,29 +139,32 @@ def verdict(looks: list[dict[str, Any]]) -> list[str]:
     first, now = looks[0], looks[-1]
     out = []
     apart = now["spread"] >= HUDDLED
-    noise = (first["found"] * (1 - first["found"]) / first["images"]) ** 0.5
-    better = now["found"] > first["found"] + 2 * noise
+    noise = (first["recognised"] * (1 - first["recognised"]) / first["images"]) ** 0.5
+    better = now["recognised"] > first["recognised"] + 2 * noise
     if now["spread"] < COLLAPSED:
         out.append(f"It has collapsed: embeddings of all images are nearly equal (spread {now['spread']:.3f}, healthy "
                    "is near 1). Try another method, a larger batch or a lower learning rate.")  # fmt: skip
     elif len(looks) == 1:
         out.append("Too early to tell: one look so far.")
-    elif apart and (better or now["found"] > 0.95):
+    elif apart and now["recognised"] >= WORKS:
         out.append("It is working: images are recognised by another view of them, and stay apart.")
+    elif apart and better:
+        out.append("It has begun to work: more images are recognised by another view of them than before training, but "
+                   "most are not. More epochs may help.")  # fmt: skip
     elif not apart:
         out.append(f"Images huddle: the spread of embeddings is {now['spread']:.2f}, healthy is near 1.")
     else:
         out.append("Not yet: images are recognised by another view of them no better than before training.")
-    out.append(f"Another view of an image is the nearest of {now['images']:,} for {100 * now['found']:.0f} % of them; "
-               f"before training for {100 * first['found']:.0f} %.")  # fmt: skip
+    out.append(f"Another view of an image is the nearest of {now['images']:,} for {100 * now['recognised']:.0f} % of "
+               f"them; before training for {100 * first['recognised']:.0f} %.")  # fmt: skip
     out.append(f"Spread of images: {now['spread']:.2f} of 1; uniformity {now['uniformity']:.2f} (lower is better); "
                f"alignment of two views {now['alignment']:.2f} (0 is best, 2 is chance).")  # fmt: skip
     out.append(f"Effective rank of the features (RankMe): {first['rank']:.0f} before, {now['rank']:.0f} now, of "
                f"{now['width']}.")  # fmt: skip
     if now["kept"] is not None:
         since = looks[-2]["epoch"]
-        said = f"{100 * now['kept']:.0f} % of each image's {NEAR} nearest are the same as after epoch {since}"
+        same = f"{100 * now['kept']:.0f} % of each image's {NEAR} nearest are the same as after epoch {since}"
         settled = now["kept"] >= SETTLED
-        out.append(said + (": neighbours have settled, more epochs at this learning rate will change little."
+        out.append(same + (": neighbours have settled, more epochs at this learning rate will change little."
                            if settled else ": neighbours still change."))  # fmt: skip
     return out

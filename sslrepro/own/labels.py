@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from sklearn.model_selection import StratifiedKFold
 
 from sslrepro import evaluate
 from sslrepro.base.errors import require
@@ -48,22 +49,24 @@ def read_labels(labels: str | Path, seen: Survey) -> dict[str, str]:
     Raises ValueError for another header, a file that is not among the images, one listed twice, fewer than two classes.
     """
     if str(labels) == "folders":
-        found = {file.name: str(Path(file.name).parent) for file in seen.files if "/" in file.name}
+        label_of = {file.name: str(Path(file.name).parent) for file in seen.files if "/" in file.name}
     else:
         file = Path(labels).expanduser()
         require(file.is_file(), "fit", "labels", "folders, or a csv file `file,label`", str(labels))
         head, *lines = csv_lines(file) or [[]]
         require(head == ["file", "label"], "fit", f"header of {file}", "file,label", ",".join(head))
         names = {image.name for image in seen.files} | {name for name, _ in seen.bad}
-        found = {}
+        label_of = {}
         for number, line in enumerate(lines, 2):
             whole = len(line) == 2 and all(line)
             require(whole, "fit", f"line {number} of {file}", "a file and its label", ",".join(line))
             require(line[0] in names, "fit", f"line {number} of {file}", f"a file under {seen.folder}", line[0])
-            require(line[0] not in found, "fit", f"line {number} of {file}", "a file that is listed once", line[0])
-            found[line[0]] = line[1]
-    require(len(set(found.values())) >= 2, "fit", "labels", "of at least two classes", sorted(set(found.values())))
-    return found
+            require(line[0] not in label_of, "fit", f"line {number} of {file}", "a file that is listed once", line[0])
+            label_of[line[0]] = line[1]
+    require(
+        len(set(label_of.values())) >= 2, "fit", "labels", "of at least two classes", sorted(set(label_of.values()))
+    )
+    return label_of
 
 
 def scores(x: Float[torch.Tensor, "n f"], labels: list[str], seed: int = 0) -> tuple[dict[str, Score], list[str]]:
@@ -72,8 +75,8 @@ def scores(x: Float[torch.Tensor, "n f"], labels: list[str], seed: int = 0) -> t
     Classes of fewer than five images are left out and named in the notes; fewer than two others give no score.
 
     >>> x = torch.eye(2).repeat_interleave(20, 0)
-    >>> found, notes = scores(torch.cat([x, x[:1]]), 20 * ["sea"] + 20 * ["wood"] + ["cat"])
-    >>> found["knn"].share, notes
+    >>> by_name, notes = scores(torch.cat([x, x[:1]]), 20 * ["sea"] + 20 * ["wood"] + ["cat"])
+    >>> by_name["knn"].share, notes
     (1.0, ['left out, fewer than 5 images: cat (1)'])
     """
     counts = Counter(labels)
@@ -85,26 +88,13 @@ def scores(x: Float[torch.Tensor, "n f"], labels: list[str], seed: int = 0) -> t
         return {}, [*notes, f"fewer than two classes have {LEAST} images: no scores"]
     rows = torch.tensor([row for row, label in enumerate(labels) if label not in small])
     y = torch.tensor([classes.index(labels[row]) for row in rows.tolist()])
-    fold = _folds(y, seed)
     right = dict.fromkeys(SHOWN, 0)
-    for number in range(FOLDS):
-        train, test = (Features(x[rows[where]], y[where]) for where in (fold != number, fold == number))
+    for fold in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(rows, y):
+        train, test = (Features(x[rows[where]], y[where]) for where in map(torch.from_numpy, fold))
         for name in SHOWN:
             share = evaluate.run(name, train, test, seed=seed)[f"{name}_top1"]
             right[name] += round(share * len(test.y))
     return {name: _score(n, len(rows)) for name, n in right.items()}, notes
-
-
-def _folds(y: torch.Tensor, seed: int) -> torch.Tensor:
-    """Fold of each image: those of a class are dealt out in random order."""
-    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
-    fold = torch.empty_like(y)
-    dealt = 0
-    for label in y.unique():
-        mine = order[y[order] == label]
-        fold[mine] = (torch.arange(len(mine)) + dealt) % FOLDS
-        dealt += len(mine)
-    return fold
 
 
 def _score(right: int, n: int) -> Score:
@@ -114,20 +104,20 @@ def _score(right: int, n: int) -> Score:
     return Score(right, n, float(interval.low), float(interval.high))
 
 
-def judge(run: OwnRun, labels: dict[str, str], say: Callable[..., None] | None = print) -> dict[str, Score]:
+def write_scores(run: OwnRun, labels: dict[str, str], say: Callable[..., None] | None = print) -> dict[str, Score]:
     """Say how well a run's features tell labels apart, and keep it in `labels.json`."""
     places = [row for row, name in enumerate(run.files) if name in labels]
     known = [labels[run.files[row]] for row in places]
-    found, notes = scores(run.features[places], known)
+    by_name, notes = scores(run.features[places], known)
     if len(places) < len(run.files):
         notes = [f"{len(run.files) - len(places):,} images have no label", *notes]
     largest = max(Counter(known).values()) / len(known)
-    kept = {name: {"right": s.right, "n": s.n, "low": s.low, "high": s.high} for name, s in found.items()}
-    write_json(run.folder / "labels.json", {"classes": sorted(set(known)), "scores": kept, "notes": notes,
+    record = {name: {"right": s.right, "n": s.n, "low": s.low, "high": s.high} for name, s in by_name.items()}
+    write_json(run.folder / "labels.json", {"classes": sorted(set(known)), "scores": record, "notes": notes,
                "largest_class": largest, "folds": FOLDS, "identity": run.about["identity"]})  # fmt: skip
     if say:
-        for name, score in found.items():
+        for name, score in by_name.items():
             say(f"{SHOWN[name]}: {score.words} images named rightly; the largest class is {100 * largest:.1f} %")
         for note in notes:
             say(note)
-    return found
+    return by_name

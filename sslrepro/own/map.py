@@ -37,9 +37,9 @@ def positions(run: OwnRun, seed: int = 0) -> np.ndarray:
     search = "exact" if len(x) <= EXACT else "annoy"
     solver = openTSNE.TSNE(initialization="pca", neighbors=search, negative_gradient_method="fft" if len(x) > EXACT
                            else "bh", **shared)  # fmt: skip
-    found = np.asarray(solver.fit(x))
-    found = found - found.mean(0)
-    return found / np.abs(found).max()
+    places = np.asarray(solver.fit(x))
+    places = places - places.mean(0)
+    return places / np.abs(places).max()
 
 
 def map_to(run: str | Path | OwnRun, out: str | Path, seed: int = 0, say: Callable[..., None] | None = print) -> Path:

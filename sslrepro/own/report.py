@@ -25,11 +25,11 @@ MEANING = (
     '<p class="small">Taken on the same 512 images (or all, if fewer). Effective rank: RankMe of the features. Spread: '
     "1 where embeddings fill the sphere, 0 where all are equal. Uniformity: log of the mean Gaussian potential of "
     "embeddings, lower is better. Alignment: squared distance of two views of an image, 0 to 4, 2 by chance. "
-    "Found by a view: share of images whose own other view is the nearest of all. Neighbours kept: share of the ten "
-    "nearest that were so at the look before.</p>"
+    "Recognised by a view: share of images whose own other view is the nearest of all. Neighbours kept: share of the "
+    "ten nearest that were so at the look before.</p>"
 )
 COLUMNS = (("rank", "effective rank"), ("spread", "spread"), ("uniformity", "uniformity"), ("alignment", "alignment"),
-           ("found", "found by a view"), ("kept", "neighbours kept"))  # fmt: skip
+           ("recognised", "recognised by a view"), ("kept", "neighbours kept"))  # fmt: skip
 
 
 def write_report(

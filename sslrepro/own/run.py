@@ -155,8 +155,8 @@ class OwnRun:
         query = self.comparable(self.features_of([file]))
         value, place = nearest(query, self.comparable(self.features), k + 1)
         own = file.path.resolve()
-        found = [(self.listing[at], v) for at, v in zip(place[0].tolist(), value[0].tolist(), strict=True)]
-        return [(other.name, v) for other, v in found if other.path.resolve() != own][:k]
+        near = [(self.listing[at], v) for at, v in zip(place[0].tolist(), value[0].tolist(), strict=True)]
+        return [(other.name, v) for other, v in near if other.path.resolve() != own][:k]
 
 
 def image_files(

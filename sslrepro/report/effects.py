@@ -16,6 +16,13 @@ from sslrepro.study.results import Results, cell_of, paired_differences
 SAME = 1e-6  # in the paper's unit: the statistic that was judged is the difference of the named cells
 
 
+def direction(gain: Cell) -> str:
+    """ "gains" or "loses" where the 95% interval of a difference leaves out 0, else "undecided"."""
+    if gain.n < 2 or not gain.half_width < abs(gain.mean):
+        return "undecided"
+    return "gains" if gain.mean > 0 else "loses"
+
+
 @dataclass(frozen=True)
 class Effect:
     """An effect in the paper's unit.

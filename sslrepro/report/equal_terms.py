@@ -6,6 +6,7 @@ from typing import Any
 from sslrepro.claims import Cell
 from sslrepro.report import all_methods
 from sslrepro.report.copies import copies as copies_of
+from sslrepro.report.effects import direction
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
 from sslrepro.report.plots import Figure, new_plot, own_style, style
 from sslrepro.study.equal_terms import frozen_entries
@@ -19,13 +20,6 @@ TRIALS_HEAD = ["method", "setting", "learning rate", "accuracy of each seed, %",
 def uses(results: Results) -> dict[str, str]:
     """Row -> the row in which the same method has it switched off, as the table's column "gain" subtracts them."""
     return results.definition.column("gain").minus_row
-
-
-def direction(cell: Cell) -> str:
-    """ "gains" or "loses" where the 95% interval leaves out 0, else "undecided"."""
-    if cell.n < 2 or not cell.half_width < abs(cell.mean):
-        return "undecided"
-    return "gains" if cell.mean > 0 else "loses"
 
 
 def known_gains(results: Results) -> dict[str, Cell]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sslrepro.base.errors import require
 from sslrepro.claims import Cell
+from sslrepro.report.effects import direction
 from sslrepro.report.headings import AGREEMENT
 from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, cell_of, paired_differences, read_results
@@ -58,9 +59,7 @@ class Gain:
     @property
     def direction(self) -> str:
         """ "gains" or "loses" where the 95% interval of the gain leaves out 0, else "undecided"."""
-        if not self.gain.half_width < abs(self.gain.mean):
-            return "undecided"
-        return "gains" if self.gain.mean > 0 else "loses"
+        return direction(self.gain)
 
 
 _OFF = ("nnclr_positives", "view 1, no gradient")

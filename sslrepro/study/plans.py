@@ -84,7 +84,7 @@ MOST_SEEDS = 1000  # more are a slip of the hand
 
 
 def plan_table(
-    table: str,
+    table: str | Definition,
     profile_name: str = "cpu",
     seeds: int | None = None,
     dataset: str | None = None,
@@ -93,23 +93,13 @@ def plan_table(
 ) -> TablePlan:
     """Which runs a table needs; trains nothing.
 
+    table        its id, or a definition that has no file
     seeds        number of seeds, 0..seeds-1; default the definition's or the profile's
     dataset      other images than the profile's own (cifar10, ...), read from `root`
     read_images  False: images that the ledger does not know are looked for, not read, and have no fingerprint. The
                  names of their runs then lack what the images add to them
     """
-    return plan_definition(tables.definition(table), profile_name, seeds, dataset, root, read_images)
-
-
-def plan_definition(
-    definition: Definition,
-    profile_name: str = "cpu",
-    seeds: int | None = None,
-    dataset: str | None = None,
-    root: str | Path | None = None,
-    read_images: bool = True,
-) -> TablePlan:
-    """The same for a definition, also one that has no file."""
+    definition = tables.definition(table) if isinstance(table, str) else table
     table, scale = definition.id, scale_of(definition, profile_name, dataset, root)
     reason = reason_missing_at(definition, scale)
     require(not reason, f"profiles.{scale.name}", "images", f"such as {table} can be had on", scale.data.name, reason)

@@ -230,9 +230,9 @@ def require_weights_of(results: dict[str, Any], place: Path) -> None:
     measured, checkpoint = results.get("training", {}).get(DIGEST), place / "checkpoint.safetensors"
     if not is_file_there(checkpoint):
         return
-    found = read_tensors(checkpoint, *CHECKPOINT)[1].get(DIGEST)
-    require(measured is None or found == measured, "study.run", f"checkpoint {checkpoint}",
-            f"the one that results.jsonl was measured on (SHA-256 {measured})", found,
+    stored = read_tensors(checkpoint, *CHECKPOINT)[1].get(DIGEST)
+    require(measured is None or stored == measured, "study.run", f"checkpoint {checkpoint}",
+            f"the one that results.jsonl was measured on (SHA-256 {measured})", stored,
             f"Restore it, or delete {place} to make the run anew.")  # fmt: skip
 
 

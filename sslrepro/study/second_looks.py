@@ -21,7 +21,7 @@ from sslrepro.base.paths import RUNS
 from sslrepro.claims import Cell, Verdict, judge
 from sslrepro.claims.judge import Case
 from sslrepro.study.facts import facts_of
-from sslrepro.study.plans import TablePlan, plan_definition, plan_table
+from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import Results, published_results, read_results, related_plans
 from sslrepro.study.rows import with_rows
 from sslrepro.study.run import Run, merge_runs
@@ -83,7 +83,7 @@ def later_seeds(plan: TablePlan) -> TablePlan:
 
 def plans_again(results: Results, claim: str) -> list[TablePlan]:
     """On later seeds, the rows of every table that a claim reads."""
-    cells, values = _measured([*results.elsewhere, results])
+    cells, values = cells_and_values([*results.elsewhere, results])
     told = papers.judgements()[claim]
     case = Case(papers.claims()[claim], told, {**cells, **values}, {}, False, "")
     keys = list(case.statistic.tree.keys())
@@ -105,7 +105,7 @@ def plans_again(results: Results, claim: str) -> list[TablePlan]:
 def look_again(results: Results, claim: str, folder: Path = RUNS) -> Verdict:
     """The claim judged on later seeds, from the ledger or the folder."""
     parts = [read_results(plan, folder) for plan in plans_again(results, claim)]
-    cells, values = _measured(parts)
+    cells, values = cells_and_values(parts)
     facts: dict[Any, Any] = {}
     for part in parts:
         facts |= facts_of(part)
@@ -123,7 +123,7 @@ def another_way(claim: str, profile: str = "cpu") -> TablePlan | None:
     column = entry.get("column", "linear_top1")
     definition = replace(first, rows=rows, variants={}, columns={"score": column}, also=(), effect=(), values={},
                          only=(), adapted={}, unrun={}, controls=(), seeds=3)  # fmt: skip
-    return plan_definition(definition, profile)
+    return plan_table(definition, profile)
 
 
 def difference(claim: str, profile: str = "cpu", folder: Path = RUNS) -> Cell | None:
@@ -157,7 +157,7 @@ def _row(table: str, row: str, sets: dict[str, Any]) -> dict[str, Any]:
     return {"method": definition.method} | definition.ours[row] | sets
 
 
-def _measured(parts: list[Results]) -> tuple[dict[Any, Cell], dict[Any, Cell]]:
+def cells_and_values(parts: list[Results]) -> tuple[dict[Any, Cell], dict[Any, Cell]]:
     """Cells and values of several tables."""
     cells: dict[Any, Cell] = {}
     values: dict[Any, Cell] = {}

@@ -51,10 +51,10 @@ def edits(draw: Any, record: dict[str, Any]) -> dict[str, Any]:
         return copy
 
 
-def answered(name: str, read: Any, *given: Any) -> None:
+def answered(name: str, read: Any, *inputs: Any) -> None:
     """Read an input; anything but a value, or a ValueError of one line, is a failure of the reader."""
     try:
-        read(*given)
+        read(*inputs)
     except ValueError as error:
         line = str(error)
         require("\n" not in line and 0 < len(line) < 3000, name, "error", "one line", line)
@@ -108,17 +108,24 @@ def claim(text: str) -> None:
     answered("claim", evaluate, text)
 
 
+def packed(files: dict[str, bytes]) -> bytes:
+    """Files as a bundle."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
 def bundle(files: dict[str, bytes]) -> None:
     """Whatever is refused leaves nothing behind."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         before, plans.LEDGER = plans.LEDGER, Path(folder) / "ledger"
         stack.callback(setattr, plans, "LEDGER", before)
         path = Path(folder) / "bundle.tar.gz"
-        with tarfile.open(path, "w:gz") as file:
-            for name, content in files.items():
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                file.addfile(member, io.BytesIO(content))
+        path.write_bytes(packed(files))
         refused = COUNTS["bundle refused"]
         answered("bundle", bundles.import_bundle, path)
         if COUNTS["bundle refused"] > refused:
@@ -128,7 +135,22 @@ def bundle(files: dict[str, bytes]) -> None:
 
 
 def bundle_header(content: bytes) -> None:
-    in_folder("bundle.tar.gz", content, bundles.import_bundle)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        before, plans.LEDGER = plans.LEDGER, Path(folder) / "ledger"
+        stack.callback(setattr, plans, "LEDGER", before)
+        in_folder("bundle.tar.gz", content, bundles.import_bundle)
+
+
+def as_line(value: Any) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+@st.composite
+def flipped(draw: Any, content: bytes) -> bytes:
+    """Good bytes with one of them another, or cut off."""
+    place = draw(st.integers(0, len(content) - 1))
+    changed = bytes([draw(st.integers(0, 255))])
+    return content[:place] if draw(st.booleans()) else content[:place] + changed + content[place + 1 :]
 
 
 parts = st.sampled_from(["cpu", "logs", "..", ".", "", "data.json", f"{tiny().name}.json", "x.jsonl", "<b>.json"])
@@ -137,6 +159,9 @@ cells = st.lists(st.text(max_size=6) | st.sampled_from(["class", "coarse", "x" *
 tables = st.lists(cells.map(",".join), max_size=6).map(
     lambda lines: "\n".join(["class,coarse", *lines]).encode("utf-8", "replace")
 )
+trees = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["warm", "cold"])), min_size=2, max_size=4).map(
+    lambda pairs: "\n".join(["class,coarse", *map(",".join, pairs)]).encode()
+)
 symbols = st.sampled_from(["c", "v", "(", ")", "'nnclr_queue'", "'a'", ",", ">", "<", "==", "and", "not", "1e999", "all",
                            "for", "__import__", ".", "x", "lambda:", "[", "]", " ", "**", "9" * 60])  # fmt: skip
 PROPERTIES = {
@@ -144,9 +169,9 @@ PROPERTIES = {
     record: json_values | edits(RECORD),
     json_file: raw,
     log_lines: raw | raw.map(lambda content: content + b"\n"),
-    results: raw.map(lambda content: content + b"\n") | edits(RECORD["results"]).map(lambda r: json.dumps(r).encode() + b"\n"),
-    class_tree: st.binary(max_size=200) | tables,
+    results: raw.map(lambda content: content + b"\n") | edits(RECORD["results"]["training"]).map(as_line),
+    class_tree: st.binary(max_size=200) | tables | trees,
     claim: st.text(max_size=60) | st.lists(symbols, max_size=12).map("".join),
     bundle: st.dictionaries(names, raw | edits(RECORD).map(lambda r: json.dumps(r).encode()), min_size=1, max_size=3),
-    bundle_header: st.binary(max_size=600),
+    bundle_header: st.binary(max_size=600) | flipped(packed({f"cpu/{tiny().name}.json": json.dumps(RECORD).encode()})),
 }  # fmt: skip

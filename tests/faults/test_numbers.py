@@ -1,5 +1,7 @@
 """Numbers that go wrong are said as what they are, with advice that fits the cause."""
 
+import re
+
 import pytest
 import torch
 from PIL import Image
@@ -38,11 +40,10 @@ HONEST = images(10, 60, 110, 160, noise=True)
     (images(10, 60, noise=True, labels=[0, 0]), images(200, noise=True), ["all training images are of one class"]),
 ])  # fmt: skip
 def test_images_that_say_less_than_they_seem_to(train_set, test_set, says):
-    found = warnings_about(train_set, test_set)
-    assert len(found) == len(says), found
-    for line, pattern in zip(found, says, strict=True):
-        with pytest.raises(AssertionError, match=f"data mine: {pattern}"):
-            raise AssertionError(line)
+    warnings = warnings_about(train_set, test_set)
+    assert len(warnings) == len(says), warnings
+    for line, pattern in zip(warnings, says, strict=True):
+        assert re.search(f"data mine: {pattern}", line)
 
 
 def test_a_folder_with_test_images_among_the_training_images_is_warned_of(tmp_path):

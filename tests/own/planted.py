@@ -4,11 +4,13 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from scipy.fft import dctn
 
 from sslrepro.own.duplicates import duplicates
 from sslrepro.own.run import OwnRun
+from sslrepro.parts.encoders import encoder
 
 KINDS = {
     "recompressed": lambda image: image,  # JPEG quality 30
@@ -68,3 +70,26 @@ def by_hash(paths: list[Path], most: int = 8) -> set[frozenset[str]]:
     signs = 2.0 * np.array(bits) - 1
     differ = (64 - signs @ signs.T) / 2
     return {frozenset((paths[i].name, paths[j].name)) for i, j in np.argwhere(differ <= most).tolist() if i < j}
+
+
+THRESHOLDS = (0.9, 0.95, 0.97, 0.98, 0.99)
+
+
+def at_thresholds(run: OwnRun, folder: Path, truth: dict[str, tuple[str, str]]) -> dict[float, dict[str, float]]:
+    """Threshold -> what `judged` says of the pairs above it."""
+    return {above: judged(by_encoder(run, folder, above), truth) for above in THRESHOLDS}
+
+
+def f1(scores: dict[str, float]) -> float:
+    """Harmonic mean of precision and of recall over the kinds."""
+    recall = sum(scores[kind] for kind in KINDS) / len(KINDS)
+    return 2 * recall * scores["precision"] / max(recall + scores["precision"], 1e-9)
+
+
+def untrained(run: OwnRun, seed: int = 0) -> OwnRun:
+    """The same run with its encoder as initialised."""
+    other = OwnRun(run.folder)
+    torch.manual_seed(seed)
+    other.__dict__["encoder"] = encoder(run.about["encoder"]).eval()
+    other.__dict__["features"] = other.features_of(other.listing)
+    return other

@@ -4,16 +4,13 @@ import csv
 import shutil
 
 import pytest
-import torch
 from PIL import Image
 
 from sslrepro.cli.main import main
 from sslrepro.own.duplicates import duplicates
 from sslrepro.own.fit import fit_folder
-from sslrepro.own.run import OwnRun
-from sslrepro.parts.encoders import encoder
 from tests.own.conftest import TINY, draw, fill
-from tests.own.planted import KINDS, by_encoder, by_hash, judged, plant
+from tests.own.planted import at_thresholds, by_hash, f1, judged, plant, untrained
 
 
 @pytest.fixture(scope="module")
@@ -82,22 +79,8 @@ def test_planted_copies_are_found_better_than_by_a_random_encoder(tmp_path):
     run = fit_folder(images, tmp_path / "x.ssl", epochs=40, side=24, encoder="conv", batch_size=20, say=None)
     sources = [images / name for name in run.files[::5]]
     truth = plant(sources, tmp_path / "planted")
-    random = OwnRun(run.folder)
-    torch.manual_seed(0)
-    random.__dict__["encoder"] = encoder("conv").eval()
-    random.__dict__["features"] = random.features_of(random.listing)
-
-    def best(run):
-        scores = [judged(by_encoder(run, tmp_path / "planted", above), truth) for above in (0.95, 0.97, 0.98, 0.99)]
-        return max(scores, key=f1)
-
-    trained, untrained = best(run), best(random)
+    trained, random = (max(at_thresholds(each, tmp_path / "planted", truth).values(), key=f1)
+                       for each in (run, untrained(run)))  # fmt: skip
     hashed = judged(by_hash([*sources, *sorted((tmp_path / "planted").iterdir())]), truth)
-    print(trained, untrained, hashed, sep="\n")
-    assert f1(trained) > f1(untrained)
+    assert f1(trained) > f1(random) > 0
     assert trained["recompressed"] == trained["resized"] == hashed["recompressed"] == 1.0
-
-
-def f1(scores):
-    recall = sum(scores[kind] for kind in KINDS) / len(KINDS)
-    return 2 * recall * scores["precision"] / max(recall + scores["precision"], 1e-9)

@@ -169,11 +169,14 @@ def test_images_of_one_colour_train_and_are_said_to_collapse(tmp_path):
 
 
 def test_verdicts_follow_the_numbers():
-    look = dict(epoch=0, rank=20.0, width=512, spread=0.9, uniformity=-3.0, alignment=0.9, found=0.2, images=512,
+    look = dict(epoch=0, rank=20.0, width=512, spread=0.9, uniformity=-3.0, alignment=0.9, recognised=0.2, images=512,
                 kept=None)  # fmt: skip
     assert verdict([look])[0].startswith("Too early")
-    assert verdict([look, look | {"found": 0.22, "kept": 0.9}])[0].startswith("Not yet")
-    assert verdict([look, look | {"spread": 0.1, "found": 0.9}])[0].startswith("Images huddle")
+    begun = verdict([look, look | {"recognised": 0.4, "kept": 0.5}])[0]
+    assert begun.startswith("It has begun to work") and "most are not" in begun
+    assert verdict([look, look | {"recognised": 0.5, "kept": 0.5}])[0].startswith("It is working")
+    assert verdict([look, look | {"recognised": 0.22, "kept": 0.9}])[0].startswith("Not yet")
+    assert verdict([look, look | {"spread": 0.1, "recognised": 0.9}])[0].startswith("Images huddle")
     assert "neighbours have settled" in verdict([look, look | {"kept": 0.9}])[-1]
 
 

@@ -45,7 +45,7 @@ def test_the_same_numbers_on_later_seeds_give_the_same_verdict(contradicted):
         for key, runs in plan.cells.items()
         for run, later in zip(first[key], runs, strict=True)
     }
-    cells, _ = second_looks._measured([Results(plan, records)])
+    cells, _ = second_looks.cells_and_values([Results(plan, records)])
     again = second_looks.judge(papers.claims()[verdict.claim], cells)
     assert (again.verdict, again.n) == ("contradicted", 3) and again.gap == pytest.approx(verdict.gap)
 

@@ -1,0 +1,52 @@
+"""The numbers of the chapter on one's own images, from benchmarks/results/own_images.json."""
+
+import json
+from typing import Any
+
+from blocks import plain_table
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from speed_tables import MEASURED
+from sphinx.application import Sphinx
+
+from sslrepro.own.labels import SHOWN, Score
+
+
+def measured() -> dict[str, Any]:
+    """The record of the last measurement."""
+    return json.loads((MEASURED / "own_images.json").read_text(encoding="utf-8"))
+
+
+class OwnPhotos(Directive):
+    """Before and after training, and the scores with labels: a line per seed."""
+
+    def run(self) -> list[nodes.Node]:
+        head = ["seed", "recognised by another view, before", "after", "effective rank, before", "after",
+                *SHOWN.values(), "largest class", "the report says"]  # fmt: skip
+        body = []
+        for entry in measured()["photos"]:
+            first, last = entry["first"], entry["last"]
+            scores = [Score(**entry["scores"][name]).words for name in SHOWN]
+            body.append([str(entry["seed"]), f"{100 * first['recognised']:.1f}%", f"{100 * last['recognised']:.1f}%",
+                         f"{first['rank']:.0f}", f"{last['rank']:.0f}", *scores, f"{100 * entry['largest_class']:.0f}%",
+                         entry["verdict"]])  # fmt: skip
+        return [nodes.raw("", plain_table(head, body), format="html")]
+
+
+class OwnCopies(Directive):
+    """Recall of each kind of planted copy, and precision of pairs: a line per searcher."""
+
+    def run(self) -> list[nodes.Node]:
+        copies = measured()["copies"]
+        shown = [name for name in copies["trained"] if name not in ("pairs", "above")]
+        body = [[searcher, f"{scores['above']:g}" if "above" in scores else "–",
+                 *(f"{scores[name]:.2f}" if name in scores else "–" for name in shown)]
+                for searcher, scores in copies.items()]  # fmt: skip
+        return [nodes.raw("", plain_table(["searcher", "threshold", *shown], body), format="html")]
+
+
+def setup(app: Sphinx) -> dict:
+    """Register them."""
+    app.add_directive("own-photos", OwnPhotos)
+    app.add_directive("own-copies", OwnCopies)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
