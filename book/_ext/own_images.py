@@ -22,14 +22,14 @@ class OwnPhotos(Directive):
 
     def run(self) -> list[nodes.Node]:
         head = ["seed", "recognised by another view, before", "after", "effective rank, before", "after",
-                *SHOWN.values(), "largest class", "the report says"]  # fmt: skip
+                *SHOWN.values(), "largest class"]  # fmt: skip
         body = []
         for entry in measured()["photos"]:
             first, last = entry["first"], entry["last"]
             scores = [Score(**entry["scores"][name]).words for name in SHOWN]
             body.append([str(entry["seed"]), f"{100 * first['recognised']:.1f}%", f"{100 * last['recognised']:.1f}%",
-                         f"{first['rank']:.0f}", f"{last['rank']:.0f}", *scores, f"{100 * entry['largest_class']:.0f}%",
-                         entry["verdict"]])  # fmt: skip
+                         f"{first['rank']:.0f}", f"{last['rank']:.0f}", *scores,
+                         f"{100 * entry['largest_class']:.0f}%"])  # fmt: skip
         return [nodes.raw("", plain_table(head, body), format="html")]
 
 

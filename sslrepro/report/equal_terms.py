@@ -14,6 +14,7 @@ from sslrepro.study.results import Results
 
 HEAD = ["uses other images", "mined items right", "with", "switched off", "gain, points", "gain over random pairs",
         "20-NN gain", "n"]  # fmt: skip
+SPAN = 20  # points either way that the figure shows
 TRIALS_HEAD = ["method", "setting", "learning rate", "accuracy of each seed, %", "mean", "chosen"]
 
 
@@ -96,24 +97,26 @@ def headline(results: Results) -> Display:
 
 @own_style()
 def figure(results: Results) -> Figure:
-    """Gain over switched off against the share of mined items that are right, both with intervals."""
-    points = [(row, right, cell) for row, cell in known_gains(results).items()
-              if (right := all_methods.agreement(results, row)[0])]  # fmt: skip
-    plot, axes = new_plot(size=(8, 5))
-    axes.axhline(0, color="#555555", linewidth=0.8)
-    axes.axvline(100 / results.plan.profile.classes, color="#8a8f98", linestyle=":", linewidth=1)
-    for row, right, cell in points:
+    """Every gain with its interval, the largest on top, and the share of mined items that were right beside it."""
+    cells = list(known_gains(results).items())[::-1]
+    plot, axes = new_plot(size=(8, 0.3 * len(cells) + 1))
+    axes.axvline(0, color="#555555", linewidth=0.8)
+    axes.set_xlim(-SPAN, SPAN)
+    rights = [all_methods.agreement(results, row)[0] for row, _ in cells]
+    for place, ((_, cell), right) in enumerate(zip(cells, rights, strict=True)):
         colour = {"gains": "#009e73", "loses": "#d55e00", "undecided": "#8a8f98"}[direction(cell)]
-        error = [None if item.n < 2 else item.half_width for item in (right, cell)]
-        axes.errorbar(right.mean, cell.mean, xerr=error[0], yerr=error[1], fmt="o", color=colour, ecolor=colour,
-                      elinewidth=0.7, markersize=4)  # fmt: skip
-        axes.annotate(row, (right.mean, cell.mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
-    axes.set_xlabel("mined items that share the class (%); dotted: chance")
-    axes.set_ylabel("gain over switched off (points)")
+        error = None if cell.n < 2 else cell.half_width
+        axes.errorbar(cell.mean, place, xerr=error, fmt="o", color=colour, elinewidth=1.2, markersize=4)
+        axes.annotate(f"{number(right.mean, 0)}%" if right else "–", (1.02, place), xycoords=("axes fraction", "data"),
+                      fontsize=8, va="center", annotation_clip=False)  # fmt: skip
+    axes.annotate("right", (1.02, len(cells) - 0.2), xycoords=("axes fraction", "data"), fontsize=8,
+                  annotation_clip=False)  # fmt: skip
+    axes.set_yticks(range(len(cells)), [row for row, _ in cells], fontsize=8)
+    axes.set_xlabel(f"gain over switched off, points (cut at {SPAN}); right: mined items that share the class")
     style(plot, [axes])
-    values = "; ".join(f"{row} {number(right.mean, 0)}% right, {format_cell(cell, sign=True)}"
-                       for row, right, cell in points)  # fmt: skip
-    return Figure(plot, f"Gain over the same method switched off against the share right: {values}.")
+    values = "; ".join(f"{row} {format_cell(cell, sign=True)}" + (f", {number(right.mean, 0)}% right" if right else "")
+                       for (row, cell), right in zip(cells[::-1], rights[::-1], strict=True))  # fmt: skip
+    return Figure(plot, f"Gain over the same method switched off: {values}.")
 
 
 def setting_in_words(settings: dict[str, Any]) -> str:
