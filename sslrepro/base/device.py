@@ -19,6 +19,38 @@ def to_device(x: Tensor, device: torch.device | str) -> Tensor:
     return x.to(device)
 
 
+BF16_UNITS = ("avx512_bf16", "amx_bf16")
+
+
+def bf16_units(device: torch.device | str) -> tuple[str, ...]:
+    """The instructions that multiply bf16 numbers in hardware, as torch names them; () where bf16 is only emulated.
+
+    On a processor some of `BF16_UNITS`; on a GPU its name, from compute capability 8.0.
+
+    >>> set(bf16_units("cpu")) <= set(BF16_UNITS)
+    True
+    """
+    if torch.device(device).type == "cuda":
+        real = torch.cuda.is_bf16_supported(including_emulation=False)
+        return (torch.cuda.get_device_name(),) if real else ()
+    has = torch.cpu.get_capabilities()
+    return tuple(unit for unit in BF16_UNITS if has.get(unit))
+
+
+def precision_line(precision: str, device: torch.device | str) -> str:
+    """What a run's precision means on a device, in one line: by which unit bf16 is multiplied, or that it is emulated.
+
+    >>> precision_line("fp32", "cpu")
+    'precision fp32'
+    """
+    if precision != "bf16":
+        return f"precision {precision}"
+    units = bf16_units(device)
+    if units:
+        return f"precision bf16 in layers, by {' and '.join(units)}; losses, norms and searches in fp32"
+    return "precision bf16, emulated: this processor does not multiply it, so fp32 is as fast or faster"
+
+
 @functools.lru_cache(maxsize=256)
 def constant(values: tuple, device: torch.device) -> Tensor:
     """A float tensor of fixed numbers (nested tuples), sent to the device once. It must not be written to."""

@@ -46,6 +46,7 @@ def train_here(settings: argparse.Namespace, device: str) -> None:
     """The run of one process."""
     from dataclasses import asdict
 
+    from sslrepro.base.device import precision_line
     from sslrepro.base.paths import RUNS
     from sslrepro.data.dataset import SHAPES
     from sslrepro.explore import compare
@@ -59,6 +60,7 @@ def train_here(settings: argparse.Namespace, device: str) -> None:
     run = compare.single(settings.method, settings.profile, settings.seed, settings.data, root, changes(settings.set))
     if rank() == 0:
         print(json.dumps(asdict(run.config), indent=1))
+        print(precision_line(run.config.plan.precision, device))
     if settings.dry_run:
         return
     folder = settings.runs or RUNS

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from sslrepro import methods
+from sslrepro.base.device import bf16_units, precision_line
 from sslrepro.base.errors import require
 from sslrepro.base.store import (
     append_line,
@@ -93,6 +95,8 @@ def fit(
     on_step = TrainingLog(batches.data, plan, first=first) if on_step is None else on_step
     steps = plan.epochs * batches.per_epoch
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16")
+    if plan.precision == "bf16" and not bf16_units(device):
+        warnings.warn(precision_line("bf16", device), stacklevel=2)
     loss = wrap_ddp(method)
 
     for step in range(first, steps):
@@ -180,7 +184,9 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", asdict(config))
         about = environment(str(device)) | {"processes": world_size()}
-        write_json(folder / "environment.json", about | ({"compiling": compiling} if compiling != "no" else {}))
+        about |= {"compiling": compiling} if compiling != "no" else {}
+        about |= {"bf16_units": list(bf16_units(device))} if config.plan.precision == "bf16" else {}
+        write_json(folder / "environment.json", about)
         # lines of steps after the checkpoint will be written again
         kept = [line for line in logged if line["step"] <= first]
         write_atomic(log, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))

@@ -80,9 +80,11 @@ def test_kill_at_random_steps_and_resume_bit_for_bit(method, settings, tmp_path)
     assert log(tmp_path / "whole") == log(tmp_path / "killed")
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])
-def test_every_optimizer_resumes(name, tmp_path):
-    config = tiny("simclr", epochs=3).with_changes(**{"plan.optimizer": name, "plan.lr": 0.01})
+@pytest.mark.filterwarnings("ignore:precision bf16, emulated")
+@pytest.mark.parametrize("name, precision", [("sgd", "fp32"), ("adamw", "fp32"), ("lars", "fp32"), ("sgd", "bf16")])
+def test_every_optimizer_and_precision_resumes(name, precision, tmp_path):
+    config = tiny("simclr", epochs=3)
+    config = config.with_changes(**{"plan.optimizer": name, "plan.lr": 0.01, "plan.precision": precision})
     data = load(config.data)[0]
     whole = train(config, tmp_path / "whole", data, log_every=5, checkpoint_seconds=0)
 
@@ -329,3 +331,17 @@ def test_the_gradient_is_clipped_where_a_method_asks(tmp_path, monkeypatch):
         seen[name] = parameter.detach() - start[name]
     moved = torch.cat([change.flatten() for change in seen.values()]).norm().item()
     assert 0 < moved <= 1.001e-3
+
+
+def test_bf16_without_a_unit_for_it_is_said(monkeypatch, tmp_path):
+    """On a processor that multiplies bf16 the unit is noted beside the run; elsewhere a run warns that it is emulated."""
+    config = tiny("simclr", epochs=1).with_changes(**{"plan.precision": "bf16"})
+    data = load(config.data)[0]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    train(config, tmp_path / "fast", data)
+    assert json.loads((tmp_path / "fast" / "environment.json").read_text(encoding="utf-8"))["bf16_units"] == [
+        "avx512_bf16"
+    ]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    with pytest.warns(UserWarning, match="precision bf16, emulated: this processor does not multiply it"):
+        train(config, tmp_path / "slow", data)
