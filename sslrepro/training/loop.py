@@ -99,7 +99,7 @@ def fit(
         warnings.warn(precision_line("bf16", device), stacklevel=2)
     loss = wrap_ddp(method)
 
-    for step in range(first, steps):
+    for step, batch in enumerate(batches.between(first, steps), first):  # views are the same in every precision
         progress = step / steps
         if compiling == "graphs":
             torch.compiler.cudagraph_mark_step_begin()  # the last step's outputs may be overwritten from here on
@@ -110,7 +110,6 @@ def fit(
         for group in solver.param_groups:
             factor = 1.0 if group.get("constant") else warmup_cosine((step + 1) / (steps + 1), plan.warmup)
             group["lr"] = plan.lr * factor
-        batch = batches.at(step)  # not under autocast: views are the same in every precision
         with autocast:
             out = loss(batch, progress)
         out.loss.backward()

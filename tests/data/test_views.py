@@ -29,7 +29,8 @@ def batches(data: Dataset, seed: int = 0, views: tuple[View, ...] = BYOL, **opti
 
 def tensors(batch: Batch) -> list[torch.Tensor]:
     every = [*batch.views, batch.index, torch.tensor(batch.seed)]
-    every += [value for value in (batch.support, batch.support_index) if value is not None]
+    optional = batch.support, batch.support_index, batch.partner, batch.weight
+    every += [value for value in optional if value is not None]
     return every + ([batch.label] if isinstance(batch, LabelledBatch) else [])
 
 
@@ -49,6 +50,31 @@ def test_a_step_is_the_same_again_in_any_order_and_from_a_fresh_object(data, opt
         assert same(source.at(step), first[step]), step
     for step in (5, 0, 7, 3):
         assert same(batches(data, **options).at(step), first[step]), step
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"n_support": 4},
+        {"size": N},
+        {"views": recipe(ViewConfig("dino"))},
+        {"labelled": True},
+        {"pairs": torch.tensor([[0, 3], [2, 5], [1, 4]]), "pair_weight": 0.5},
+        {"rank": 1, "world": 2},
+    ],
+)
+@pytest.mark.parametrize("cached", [1, 3 * 16 * 16 * 10, 10**9])
+def test_batches_rendered_together_are_those_of_their_steps(data, options, cached, monkeypatch):
+    """`between` renders one step, or several, or all at a time: what it yields is `at(step)`, to the bit."""
+    source = batches(data, **options)
+    alone = [source.at(step) for step in range(2, 9)]
+    monkeypatch.setattr(room, "CACHED", cached)
+    together = list(source.between(2, 9))
+    assert len(together) == 7
+    for step, (a, b) in enumerate(zip(alone, together, strict=True), 2):
+        assert same(a, b), step
+        assert [view.stride() for view in a.views] == [view.stride() for view in b.views]
 
 
 def test_other_batches_in_between_change_nothing(data):
