@@ -80,25 +80,28 @@ class LightlyStep:
             deactivate_requires_grad(self.momentum)
         self.solver = torch.optim.AdamW(nn.ModuleList(parts).parameters(), 1e-3)
 
-    def __call__(self) -> None:
+    def __call__(self, bf16: bool = False) -> None:
+        """One training step; its forward pass under autocast on request."""
+        views = next(self.batches)[:2]
+        with torch.autocast(views[0].device.type, torch.bfloat16, enabled=bf16):
+            loss = self.loss(*views)
+        loss.backward()
+        self.solver.step()
+        self.solver.zero_grad()
+
+    def loss(self, first: Tensor, second: Tensor) -> Tensor:
         from lightly.models.utils import update_momentum
 
-        first, second = next(self.batches)[:2]
         if self.method == "mocov2":
             update_momentum(self.encoder, self.momentum[0], 0.99)
             update_momentum(self.projector, self.momentum[1], 0.99)
             query = self.projector(self.encoder(first))
             with torch.no_grad():
                 key = self.momentum[1](self.momentum[0](second))
-            loss = self.criterion(query, key)
-        else:
-            z = [self.projector(self.encoder(view)) for view in (first, second)]
-            if self.method == "simclr":
-                loss = self.criterion(*z)
-            else:
-                p = [self.predictor(rows) for rows in z]
-                near = [self.bank(z[0].detach(), update=False), self.bank(z[1].detach(), update=True)]
-                loss = (self.criterion(near[0], p[1]) + self.criterion(near[1], p[0])) / 2
-        loss.backward()
-        self.solver.step()
-        self.solver.zero_grad()
+            return self.criterion(query, key)
+        z = [self.projector(self.encoder(view)) for view in (first, second)]
+        if self.method == "simclr":
+            return self.criterion(*z)
+        p = [self.predictor(rows) for rows in z]
+        near = [self.bank(z[0].detach(), update=False), self.bank(z[1].detach(), update=True)]
+        return (self.criterion(near[0], p[1]) + self.criterion(near[1], p[0])) / 2

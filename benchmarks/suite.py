@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from benchmarks.peers import HAS_LIGHTLY, LightlyStep, endless, lightly_transform, torchvision_pipeline
+from sslrepro.base.device import bf16_units
 from sslrepro.base.store import environment, write_json
 from sslrepro.base.types import Features
 from sslrepro.data import load
@@ -95,9 +96,10 @@ def peaks(device: str) -> dict[str, float]:
     product = min(seconds(lambda: a @ a, device) for _ in range(5))
     copied = min(seconds(lambda: a.clone(), device) for _ in range(5))
     limits = {"flops_per_second": 2 * 2048**3 / product, "bytes_per_second": 2 * a.nbytes / copied}
-    if device != "cpu":  # what autocast multiplies in
-        b = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
-        limits["bf16_flops_per_second"] = 2 * 8192**3 / min(seconds(lambda: b @ b, device) for _ in range(5))
+    if bf16_units(device):  # what autocast multiplies in
+        n = 2048 if device == "cpu" else 8192
+        b = torch.randn(n, n, device=device, dtype=torch.bfloat16)
+        limits["bf16_flops_per_second"] = 2 * n**3 / min(seconds(lambda: b @ b, device) for _ in range(5))
     return limits
 
 
@@ -159,6 +161,57 @@ def steps(cpu: Profile, device: str) -> Iterator[dict]:
         row = comparison(f"step of {method}", "images/s", BATCH, step, device, peer, "lightly" if peer else "")
         share = statistics.median(seconds(views_only, device) / seconds(step, device) for _ in range(REPEATS))
         yield row | {"views_share": share}
+
+
+def photo_steps(cpu: Profile, device: str) -> Iterator[dict]:
+    """On a processor: a step of SimCLR with ResNet-18 at 64 px, in fp32 and, where it multiplies it, in bf16.
+
+    lightly takes the same step in fp32, as it is shipped, and under the same autocast.
+    """
+    if device != "cpu":
+        return
+    size, side = 32, 64
+    cpu = replace(cpu, data=replace(cpu.data, side=side, n_train=512, n_test=64), encoder="resnet18",
+                  plan=replace(cpu.plan, batch_size=size))  # fmt: skip
+    config = cpu.config("simclr", 0)
+    train = load(config.data)[0]
+    view = replace(recipe(cpu.views)[0], blur=0.0, cubic=False)
+    pairs = [
+        (ours, theirs) for ours in ("fp32", "bf16") for theirs in ("fp32", "bf16") if ours == "bf16" or theirs == "fp32"
+    ]
+    for mine, others in pairs if bf16_units(device) else pairs[:1]:
+        net = initial_method(config, len(train), device)
+        source, solver, places = (
+            batches_of(config, train, net),
+            optimizer("adamw", net, 1e-3, 0.0, 0.9),
+            iter(range(10**9)),
+        )
+
+        def step(net=net, source=source, solver=solver, places=places, mine=mine) -> None:
+            batch = source.at(next(places))
+            with torch.autocast("cpu", torch.bfloat16, enabled=mine == "bf16"):
+                result = net.loss(batch, 0.5)
+            result.loss.backward()
+            solver.step()
+            solver.zero_grad()
+
+        def views_only(source=source, places=places) -> None:
+            source.at(next(places))
+
+        peer = None
+        if HAS_LIGHTLY:
+            loader = endless(train.images, lightly_transform(view, side), size)
+            lightly = LightlyStep("simclr", encoder(config.encoder).train(), loader, 0)
+
+            def peer(lightly=lightly, others=others) -> None:
+                lightly(bf16=others == "bf16")
+
+        row = comparison(f"step of simclr, ResNet-18, {side} px, {mine}", "images/s", size, step, device, peer,
+                         f"lightly, {others}" if peer else "")  # fmt: skip
+        share = statistics.median(seconds(views_only, device) / seconds(step, device) for _ in range(REPEATS))
+        yield row | {"views_share": share, "peak": "bf16_flops_per_second" if mine == "bf16" else "flops_per_second"}
+        if not HAS_LIGHTLY and mine == "bf16":
+            return
 
 
 def renewals(cpu: Profile, device: str) -> Iterator[dict]:
@@ -347,8 +400,8 @@ def main(device: str = "cpu") -> None:
         faiss.omp_set_num_threads(1)
     with threads(1), threadpool_limits(1):  # the second is numpy's and scikit-learn's
         limits = peaks(device)
-        parts = [views(cpu, device), steps(cpu, device), renewals(cpu, device), searches(device), clusterings(device),
-                 evaluations(device)]  # fmt: skip
+        of_steps = [steps(cpu, device), photo_steps(cpu, device), renewals(cpu, device)]
+        parts = [views(cpu, device), *of_steps, searches(device), clusterings(device), evaluations(device)]
         if device != "cpu":
             parts.append(large_steps(device))
         rows = [row for part in parts for row in tqdm(part, desc="rows", leave=False)]
@@ -357,7 +410,7 @@ def main(device: str = "cpu") -> None:
     copied = limits["bytes_per_second"] / 1e9
     print(f"peak measured here, one thread: {giga:.0f} GFLOP/s in fp32, {copied:.1f} GB/s copied")
     head = ("what", "ours", "peer's", "unit", "ratio [least, greatest]", "of peak", "views", "peer")
-    form = "{:30} {:>12} {:>12} {:10} {:24} {:>8} {:>6}  {}"
+    form = "{:42} {:>12} {:>12} {:10} {:24} {:>8} {:>6}  {}"
     print(form.format(*head))
     for row in rows:
         ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
