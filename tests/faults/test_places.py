@@ -1,5 +1,6 @@
 """Places and streams that refuse: one line, exit status 2, nothing half-written."""
 
+import contextlib
 import os
 import re
 import resource
@@ -134,23 +135,25 @@ def test_a_tree_that_is_none(content, tmp_path):
 # --- disks --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files():
-    """No file of this process may grow beyond 1,000 bytes."""
+    """No file of this process may grow beyond 1,000 bytes: not a fixture, or pytest's own report could not grow."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_limit_of_file_sizes_leaves_what_was_there(tmp_path, small_files):
+def test_a_limit_of_file_sizes_leaves_what_was_there(tmp_path):
     path, log = tmp_path / "file", tmp_path / "log.jsonl"
     write_atomic(path, "old")
     append_line(log, {"step": 1, "fill": "x" * 500})
     held = contents(tmp_path)
-    with pytest.raises(OSError, match=r"File too large, writing: '.*file'"):
+    with small_files(), pytest.raises(OSError, match=r"File too large, writing: '.*file'"):
         write_atomic(path, "x" * 2000)
-    with pytest.raises(OSError, match=r"File too large, writing: '.*log\.jsonl'"):
+    with small_files(), pytest.raises(OSError, match=r"File too large, writing: '.*log\.jsonl'"):
         append_line(log, {"step": 2, "fill": "x" * 800})
     assert contents(tmp_path) == held and read_lines(log)[-1]["step"] == 1
 
