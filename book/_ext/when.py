@@ -64,6 +64,14 @@ class Together(SphinxDirective):
         return [nodes.raw("", _html(when.together(sweep, map_)), format="html")]
 
 
+class Strengths(SphinxDirective):
+    """The neighbour map with crops alone beside that with all augmentations: `{strengths}`."""
+
+    def run(self) -> list[nodes.Node]:
+        crops, full = (results_of(self, table, "cpu") for table in ("neighbour_map_crops", "neighbour_map"))
+        return [nodes.raw("", _html(when.strengths(crops, full)), format="html")]
+
+
 class Public(SphinxDirective):
     """NNCLR minus SimCLR as others published it: `{public-numbers}`."""
 
@@ -79,5 +87,6 @@ def setup(app: Sphinx) -> dict:
     """Register the directives."""
     app.add_directive("ours", Ours)
     app.add_directive("together", Together)
+    app.add_directive("strengths", Strengths)
     app.add_directive("public-numbers", Public)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

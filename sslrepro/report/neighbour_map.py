@@ -44,6 +44,11 @@ def points(results: Results, right: str = "nearest", wrong: str = "nearest") -> 
     return dict(sorted(out.items()))
 
 
+def distances(results: Results) -> list[str]:
+    """The distances of right neighbours that the map varies the share of, nearest first."""
+    return [right for right in DISTANCES if len(points(results, right)) > 1]
+
+
 def gain(results: Results, row: str, score: str = "linear_top1", base: str = BASE) -> dict[int, float]:
     """Seed -> points by which a row is above no lookup, for seeds that both have."""
     first, second = (
@@ -176,7 +181,7 @@ def prediction(results: Results, score: str = "linear_top1") -> Prediction | Non
 
 def finding(results: Results) -> str:
     """The answer in a few sentences, from the numbers, by the rule that stands in the table's reading."""
-    lines = {right: rise(results, right) for right in DISTANCES}
+    lines = {right: rise(results, right) for right in distances(results)}
     measured = {right: line for right, line in lines.items() if line.n >= 1}
     if not measured:
         return "Not run yet."
@@ -245,7 +250,8 @@ def headline(results: Results) -> Display:
 
 def map_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Gains by share: a line per share and score, a column per distance."""
-    columns = [(right, "nearest") for right in DISTANCES] + [("nearest", "random")]
+    columns = [(right, "nearest") for right in distances(results)]
+    columns += [("nearest", "random")] if len(points(results, wrong="random")) > 2 else []
     head = ["right lookups", "score"]
     head += [f"{right} right, {wrong} wrong" for right, wrong in columns] + ["n"]
     body = []
@@ -280,7 +286,7 @@ def break_even_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     head = ["right neighbours", "gain over", "score", "points per 10% right", "probability of a rise", "break-even",
             "95% set", "points cross at", "n"]  # fmt: skip
     body = []
-    for right in DISTANCES:
+    for right in distances(results):
         for base in BASES:
             for score, label in short_names(results, SCORES).items():
                 line = rise(results, right, score, base)

@@ -1,10 +1,12 @@
 """When do other images help? What the budget sweep and the neighbour map say together, from their results."""
 
+import numpy as np
+
 from sslrepro.claims import Cell
 from sslrepro.report import budget_sweep, neighbour_map
 from sslrepro.report.formats import Display, format_cell, html_table, number, text_table
 from sslrepro.report.neighbour_map import percent
-from sslrepro.study.results import Results, cell_of
+from sslrepro.study.results import Results, cell_of, paired_differences
 
 
 def rows_of(sweep: Results, map_: Results) -> tuple[list[str], list[list[str]]]:
@@ -64,6 +66,37 @@ def together(sweep: Results, map_: Results) -> Display:
         f"<p>{text}</p>{html_table(head, body, 'results')}<p class='caption'>{note}</p>",
         f"{text}\n{text_table([head, *body])}\n{note}",
     )
+
+
+def worth(crops: Results, full: Results, at_least: float = 0.0, score: str = "linear_top1") -> Cell | None:
+    """Gain over no lookup with crops alone minus that with all augmentations, in points, paired over seeds.
+
+    The mean over the shares of right lookups that both maps have, from `at_least` on, near right and near wrong
+    neighbours; of seeds that have all of them. None where there is none.
+    """
+    first, second = (neighbour_map.curve(results, score=score) for results in (crops, full))
+    by_share = [paired_differences(first[q], second[q]) for q in first if q in second and q >= at_least]
+    seeds = set.intersection(*map(set, by_share)) if by_share else set()
+    return cell_of({seed: float(np.mean([by[seed] for by in by_share])) for seed in sorted(seeds)})
+
+
+def strengths(crops: Results, full: Results) -> Display:
+    """Whether neighbours are worth more where views differ by their crop alone, by the rule of that table's reading."""
+    cell, higher = worth(crops, full), worth(crops, full, 0.4)
+    if cell is None or higher is None:
+        text = "The map with crops alone is not run yet."
+        return Display(f"<p>{text}</p>", text)
+    verdict = "open" if cell.n < 2 or abs(cell.mean) <= cell.half_width else "more" if cell.mean > 0 else "less"
+    words = {"more": "Neighbours are worth more", "less": "Neighbours are worth less", "open": "It stays open whether "
+             "neighbours are worth more or less"}[verdict]  # fmt: skip
+    text = (
+        f"{words} with crops alone: the gain over no lookup, mean over the shares of right lookups, differs by "
+        f"{format_cell(cell, sign=True)} points from that with all augmentations (n = {cell.n}); from 40% right on by "
+        f"{format_cell(higher, sign=True)}."
+    )
+    base, other = (format_cell(results.cell(neighbour_map.BASE, "linear_top1")) for results in (crops, full))
+    text += f" Without lookup the linear probe reaches {base}% with crops alone and {other}% with all augmentations."
+    return Display(f"<p>{text}</p>", text)
 
 
 def public() -> Display:

@@ -53,7 +53,14 @@ def swept(gain: Callable[[int, int], float], match: float = 0.3, keep=lambda run
     return results("budget_sweep", "night", scores)
 
 
-def mapped(slope=30.0, start=-6.0, far=-2.0, miner=lambda row, on_curve: on_curve, keep=lambda run: True) -> Results:
+def mapped(
+    slope=30.0,
+    start=-6.0,
+    far=-2.0,
+    miner=lambda row, on_curve: on_curve,
+    keep=lambda run: True,
+    table="neighbour_map",
+) -> Results:
     """A map whose gain is start + slope * share (+ far for farthest, far / 2 for random right neighbours)."""
 
     def scores(run: Run) -> dict[str, float]:
@@ -74,7 +81,7 @@ def mapped(slope=30.0, start=-6.0, far=-2.0, miner=lambda row, on_curve: on_curv
         gain += WOBBLE[run.seed]
         return {"linear_top1": 0.7 + gain / 100, "knn_top1": 0.5 + gain / 100, "neighbour_match_without_self": share}
 
-    return results("neighbour_map", "cpu", scores)
+    return results(table, "cpu", scores)
 
 
 # --- budget sweep -----------------------------------------------------------------------------------------------
@@ -244,3 +251,23 @@ def test_the_lengths_that_reach_the_break_even_are_named():
     assert "the map's line says −3.0 points there and the neighbour did +1.0 ± 0.7 (outside its 95% interval" in short
     assert "(inside its 95% interval, n = 3)" in when.together(swept(lambda n, s: 3.1, match=0.3), mapped()).text
     assert "No break-even is stated" in when.together(swept(lambda n, s: 1.0), mapped(slope=0.0)).text
+
+
+# --- two strengths of views -----------------------------------------------------------------------------------------
+
+
+def test_neighbours_are_worth_more_or_less_by_the_interval_of_the_difference():
+    full = mapped()
+    crops = mapped(start=-1.0, slope=40.0, table="neighbour_map_crops")
+    assert len(neighbour_map.curve(crops)) == 6, "the shares of the table"
+    shares = list(neighbour_map.curve(crops))
+    expected = 5 + 10 * sum(shares) / len(shares)
+    assert when.worth(crops, full).mean == pytest.approx(expected)
+    text = when.strengths(crops, full).text
+    assert "Neighbours are worth more with crops alone" in text and f"by {expected:+.1f} ± 0.0 points" in text
+    late = [share for share in shares if share >= 0.4]
+    assert f"from 40% right on by {5 + 10 * sum(late) / len(late):+.1f}" in text
+    assert "worth less" in when.strengths(mapped(start=-9.0, table="neighbour_map_crops"), full).text
+    assert "stays open" in when.strengths(mapped(table="neighbour_map_crops"), full).text
+    nothing = mapped(keep=lambda run: False, table="neighbour_map_crops")
+    assert "not run yet" in when.strengths(nothing, full).text
