@@ -32,7 +32,7 @@ from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank, cosines
-from sslrepro.parts.metrics import spread
+from sslrepro.parts.metrics import masked_mean, shared_neighbours, spread
 from sslrepro.parts.mining import extreme, list_pairs, nearest
 
 
@@ -48,6 +48,7 @@ class Config:
     n_positives: int = count(50)  # P, the least similar of them (CIFAR-10: 20)
     n_negatives: int = rows(4096)  # M, nearest rows in the denominators
     weight: float = not_negative(0.6)  # lambda, of the invariance loss
+    instance: str = choice("with", "without", before="with")  # the instance loss; the rebuttal tries without
     gate: float = start(0.0375)  # share of training without it (30 of 800 epochs)
     form: str = choice("paper", "code")  # of the losses: as printed or as released
     anchor: str = choice("repelled", "positive", before="repelled")  # the own row in the invariance loss, paper's form
@@ -117,10 +118,17 @@ class InvP(Method):
         near = extreme(similarity, torch.ones_like(similarity, dtype=torch.bool), config.n_negatives)
         parts = self.by_paper if config.form == "paper" else self.by_code
         instance, invariance, hard = parts(z, batch, near, similarity, progress >= config.gate)
-        loss = instance + config.weight * invariance
+        loss = config.weight * invariance + (instance if config.instance == "with" else 0 * instance)
         everyone = torch.arange(len(rows), device=z.device)
         neighbours = nearest(z.detach(), rows, config.n_neighbours, batch.index, everyone)[1]
-        metrics = {"embedding_std": spread(z), "hard_positives": hard.float().sum(1).mean()}
+        repels = near & ~hard & (batch.index[:, None] != everyone)
+        metrics = {
+            "embedding_std": spread(z),
+            "hard_positives": hard.float().sum(1).mean(),
+            "positive_cosine": masked_mean(similarity, hard),
+            "negative_cosine": masked_mean(similarity, repels),
+            "graph_overlap": shared_neighbours(self.graph.neighbours[batch.index], neighbours),
+        }
         mined = list_pairs(batch.index, hard, everyone, config.n_positives) if progress >= config.gate else None
         return Step(loss, metrics, (z.detach(), batch.index, neighbours), mined)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sslrepro.base.types import Float, Int
+from sslrepro.base.types import Bool, Float, Int
 
 
 def spread(z: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
@@ -12,6 +12,20 @@ def spread(z: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
     About 1 for unit rows spread over the sphere, 0 when all embeddings are equal.
     """
     return z.detach().float().std(0).mean() * z.shape[1] ** 0.5
+
+
+def masked_mean(x: Float[Tensor, "b n"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:
+    """Mean of the entries that a mask names; 0 where it names none."""
+    return (x * mask).sum() / mask.sum().clamp_min(1)
+
+
+def shared_neighbours(old: Int[Tensor, "b k"], new: Int[Tensor, "b k"]) -> Float[Tensor, ""]:
+    """Share of the new neighbours that were among the old ones; unknown ones (-1) match nothing.
+
+    >>> float(shared_neighbours(torch.tensor([[1, 2]]), torch.tensor([[2, 3]])))
+    0.5
+    """
+    return (old[:, :, None] == new[:, None, :]).any(1).float().mean()
 
 
 def group_rates(label: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> dict[str, float]:

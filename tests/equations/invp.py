@@ -19,6 +19,7 @@ SETTINGS = {
     "weight": 0.6,
     "gate": 0.0375,
     "form": "paper",
+    "instance": "with",
 }
 VARIANTS = {
     "default": {},
@@ -36,6 +37,8 @@ VARIANTS = {
     "four neighbours": {"n_neighbours": 4, "n_positives": 5},
     "whole bank": {"n_negatives": 40},
     "late gate": {"gate": 0.7},
+    "without the instance loss": {"instance": "without"},
+    "code, without the instance loss": {"instance": "without", "form": "code"},
     "other numbers": {"temperature": 0.1, "weight": 1.5, "bank_momentum": 0.9},
 }
 OUTPUTS = {"z": "encoder projector"}
@@ -103,7 +106,7 @@ def loss(out, batch, state, settings, progress) -> float:
         scores = [dot(anchor, entry) / settings["temperature"] for entry in bank]
         nearest = sorted(range(len(bank)), key=lambda j: -scores[j])[: settings["n_negatives"]]
         l_ins, l_inv = form(scores, i, nearest, graph, settings)
-        total += l_ins + settings["weight"] * gate * l_inv
+        total += settings["weight"] * gate * l_inv + (l_ins if settings["instance"] == "with" else 0.0)
     return total / len(batch["index"])
 
 

@@ -64,7 +64,8 @@ def test_loss_is_a_finite_scalar_with_gradient_everywhere(case):
     for name, parameter in method.named_parameters():
         assert not parameter.requires_grad or parameter.grad is not None, name
         assert not parameter.requires_grad or parameter.grad.isfinite().all(), name
-    assert method.encoder.layers[0].weight.grad.abs().sum() > 0
+    silent = getattr(method.config, "instance", "with") == "without"  # nothing is a positive before the graph is known
+    assert silent or method.encoder.layers[0].weight.grad.abs().sum() > 0
 
 
 def test_loss_reads_and_after_step_writes_no_parameter(case):

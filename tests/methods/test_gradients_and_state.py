@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import statistics
 
 import pytest
 import torch
@@ -246,6 +247,7 @@ def test_hard_positives_are_named_by_their_image(name, form):
     settings = {"form": form} if name == "invp" else {}
     method, batch, reference, out, state = after_steps(name, views, gate=0.3, **settings)
     moco, graph, expected = name == "invp_moco", state["graph.neighbours"], []
+    pulls, repels, kept = [], [], []
     for z, image in zip(out["z"][0], batch.index.tolist(), strict=True):
         memory = state["queue.entries" if moco else "bank.entries"]
         shown = state["queue.index"] if moco else range(N_IMAGES)
@@ -256,10 +258,19 @@ def test_hard_positives_are_named_by_their_image(name, form):
             slots = reference.walks(graph, image, method.config.hops)
         hard = sorted(slots, key=cosine.__getitem__)[: method.config.n_positives]
         expected += [(image, shown[slot]) for slot in (set(hard) if form == "code" else hard)]
+        near = sorted(range(len(memory)), key=lambda slot: -cosine[slot])
+        pulls += [cosine[slot] for slot in set(hard)]
+        repels += [cosine[slot] for slot in set(near[: method.config.n_negatives]) - set(hard) - {image}]
+        others = [slot for slot in near if slot != image][: method.config.n_neighbours]
+        kept += [slot in graph[image] for slot in others]
     step = method.loss(batch, 0.3)
     assert pairs(step.mined) == sorted(expected) and expected
     assert step.metrics["hard_positives"].item() == pytest.approx(len(expected) / N)
     assert method.loss(batch, 0.29).mined is None
+    if not moco:
+        told = [float(step.metrics[key]) for key in ("positive_cosine", "negative_cosine", "graph_overlap")]
+        assert told == pytest.approx([statistics.fmean(values) for values in (pulls, repels, kept)], abs=1e-5)
+        assert pulls and repels and 0 < statistics.fmean(kept) < 1
 
 
 def test_what_the_loop_does_for_single_methods():
