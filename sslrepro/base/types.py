@@ -33,6 +33,7 @@ class Batch:
     support   one view of other, freshly drawn images, for methods that declare `n_support`; else None
     partner   data-set index of the image that views 1, 2, ... of a row show; None: every view shows `index`
     weight    of each row in the loss; None: all 1
+    partners_repel   whether other views of a pair row's two images are negatives like any others
     """
 
     views: tuple[Float[Tensor, "b c _ _"], ...]
@@ -42,6 +43,7 @@ class Batch:
     support_index: Int[Tensor, " s"] | None = None
     partner: Int[Tensor, " b"] | None = None
     weight: Float[Tensor, " b"] | None = None
+    partners_repel: bool = False
 
     def image(self, view: int) -> Int[Tensor, " b"]:
         """Data-set index of the image that a view shows: of `partner` in the later views of pair rows."""

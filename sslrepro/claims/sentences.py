@@ -244,7 +244,7 @@ def equivalence(reading: Reading) -> Statistic:
 
 
 def several(reading: Reading) -> Statistic:
-    """All parts, or at least `count` of them. A part whose operand may be left out and is not measured is left out."""
+    """All parts, or at least `count` of them; without those of which nothing is measured that may be left out."""
     statement = reading.statement
     inherited = {"at": reading.at, "not_run": statement.get("not_run", ())}
     parts, absent = [], []
@@ -252,6 +252,9 @@ def several(reading: Reading) -> Statistic:
         part = inherited | dict(own)
         inner = Reading(part, reading.sizes, reading.is_measured, reading.owner)
         missing = inner.absent([part[name] for name in ("more", "less") if name in part])
+        rows = part.get("rows", ())
+        if rows and len(inner.absent(rows)) == len(rows):
+            missing = inner.absent(rows)
         absent += missing
         if missing:
             continue

@@ -258,6 +258,10 @@ class Batches:
             prepare_views(x, self.normalise, self.channels_last, rendered[rows])
         return rendered
 
+    def view_of(self, index: Int[Tensor, " n"], generator: torch.Generator) -> Tensor:
+        """One augmented view of any images, by the recipe's first view, ready for the encoder."""
+        return self._view(index, self.views[0], generator)
+
     def _images(self, row: Int[Tensor, " b"]) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """(index, partner, weight) of rows: pairs come after the images."""
         if self.pairs is None or len(self.pairs) == 0:

@@ -30,6 +30,7 @@ class Scale:
     usual_batch   of the scale, where the run's own is another
     widths        "dim", "hidden", "hidden_predictor" -> the widest such head; none where heads stay as printed
     sampler_share epochs of a sampler's training in one of the run's
+    usual_epochs  of the scale, where a table sets the run's own; 0: the run's
     """
 
     n_images: int
@@ -39,6 +40,7 @@ class Scale:
     usual_batch: int
     widths: dict[str, int] = field(default_factory=dict)
     sampler_share: float = 1 / 8
+    usual_epochs: int = 0
 
     @property
     def eighth(self) -> float:

@@ -63,9 +63,9 @@ class MoCoV2(Method):
         return unit(self.teacher(view[order]))[order.argsort()]
 
     def contrast(self, z: Float[Tensor, "b d"], key: Float[Tensor, "b d"], batch: Batch) -> Float[Tensor, ""]:
-        """InfoNCE: the own key against the queue; of pair rows, neither image's past is a negative."""
+        """InfoNCE: the own key against the queue; neither image of a pair row repels it from there, unless partners do."""
         repels = torch.ones(len(z), self.queue.size, dtype=torch.bool, device=z.device)
-        if batch.partner is not None:
+        if batch.partner is not None and not batch.partners_repel:
             pair = (batch.partner != batch.index)[:, None]
             repels &= ~(pair & of_either(batch.index, batch.partner, self.queue.index))
         keys = torch.cat([key, self.queue.entries])

@@ -11,14 +11,17 @@ Where the paper is silent or disagrees with itself:
 * The window 0.97 to 0.99 belongs to the paper's sampler; another may find none or millions. `quantile` takes the same
   share of pairs from any sampler.
 * Equation 2 sums over pairs for each image, the text concatenates sets: equal up to a constant (`weight`).
-* Negatives made by the method itself, rows of the pair's images elsewhere in the batch, are left out.
+* Negatives made by the method itself, rows of the pair's images elsewhere in the batch or queue, are left out; Eq. 1 to
+  the letter keeps them (`pair_negatives`).
 * Two controls train on as many rows without what was mined: images with themselves, and pairs of random images, both
   of the share that was looked at and drawn without replacement (`control`). The older one (`random`) draws with it.
-* A pair's sampler costs a training of its own.
+* A pair's sampler costs a training of its own, in the paper MoCo v2 for 100 epochs. It is an input: trained by any
+  method for a stated length, not at all (`sampler_epochs` 0), or a stored run (`sampler_run`); it looks at images as
+  they are, or at augmented views.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
@@ -32,20 +35,39 @@ from sslrepro.parts.memory import precise
 from sslrepro.parts.mining import similar_pairs, window
 
 BASES = ("mocov2", "dino", "simclr", "simsiam", "vicreg")
-PAIRS_PER_IMAGE = 18_109 / 1_281_167  # Table 8, K = 10%
+IMAGES = 1_281_167  # of ImageNet
+PAIRS_PER_IMAGE = 18_109 / IMAGES  # Table 8, K = 10%
 
 
 def share_of_pairs(_: float | None, scale: Scale, settings: dict[str, Any]) -> float | None:
     """The paper's pairs per image as a share of all pairs among those looked at, whatever their cosine."""
     if not scale.n_images:
         return None
-    among = max(2, round(settings["share"] * scale.n_images))
+    share = settings["share"] if settings["quantile_share"] is None else settings["quantile_share"]
+    among = max(2, round(share * scale.n_images))
     return min(0.5, PAIRS_PER_IMAGE * scale.n_images / (among * (among - 1) / 2))
 
 
 def epochs_of_sampler(_: int, scale: Scale, __: dict[str, Any]) -> int:
     """The scale's share of the run's epochs."""
     return max(1, round(scale.epochs * scale.sampler_share))
+
+
+def epochs_in_tables(value: int, scale: Scale, _: dict[str, Any]) -> int:
+    """A sampler's epochs as printed: the paper's 100 stand for the scale's own length, whatever the run's."""
+    return 0 if value == 0 else max(1, round(value / 100 * (scale.usual_epochs or scale.epochs)))
+
+
+def batch_in_tables(_: int, scale: Scale, __: dict[str, Any]) -> int:
+    """A sampler's batch where a table says that it has its own: the scale's usual one."""
+    return scale.usual_batch
+
+
+def pairs_in_tables(value: int | None, scale: Scale, _: dict[str, Any]) -> int | None:
+    """A number of pairs as printed: as many per image as in ImageNet."""
+    if value is None or not scale.n_images:
+        return value
+    return max(1, round(value / IMAGES * scale.n_images))
 
 
 def self_pairs(n: int, n_pairs: int, generator: torch.Generator) -> Int[Tensor, "p 2"]:
@@ -77,16 +99,21 @@ class Config:
     base_settings: dict[str, Any] = settings_of("base")  # noqa: RUF009 - a field; missing ones are its defaults
     sampler: str = "mocov2"  # the method that trained the sampler, on the same images with the same encoder
     sampler_settings: dict[str, Any] = settings_of("sampler")  # noqa: RUF009 - a field; missing ones are its defaults
-    sampler_epochs: int = count(100, scale=epochs_of_sampler)  # of the sampler's training
+    sampler_epochs: int = count(100, NOT_NEGATIVE, scale=epochs_of_sampler, of_tables=epochs_in_tables)  # its training
     share: float = setting(0.1, PART)  # K, of the training images among which pairs are looked for
     low: float = cosine(0.97)  # least cosine of a pair
     high: float = cosine(0.99)  # largest cosine: above are duplicates
     quantile: float | None = setting(None, FRACTION, scale=share_of_pairs)  # of all pairs, in place of `low`
-    max_pairs: int | None = count(None, NOT_NEGATIVE)  # most pairs, the most similar first
+    max_pairs: int | None = count(None, NOT_NEGATIVE, of_tables=pairs_in_tables)  # the most similar first
     max_partners: int | None = count(None)  # most pairs per image
     random: bool = False  # an older control: as many rows, each an image with itself, drawn with replacement
     control: str = choice("none", "same", "random", before="none")  # as many rows: images with themselves, or at random
     weight: float | None = not_negative(None)  # lambda of Eq. 2 for pair rows; None: rows count alike
+    quantile_share: float | None = setting(None, PART, before=None)  # the K that `quantile` is for; None: `share`
+    sampler_batch: int | None = count(None, of_tables=batch_in_tables, before=None)  # its own; None: the run's
+    sampler_views: str = choice("clean", "augmented", before="clean")  # what it looks at
+    sampler_run: str | None = setting(None, before=None)  # the name of a stored run that is the sampler
+    pair_negatives: bool = setting(False, before=False)  # whether a pair's own images repel it elsewhere (Eq. 1)
 
 
 @final
@@ -135,7 +162,7 @@ class SePPID(Method):
         return pairs, cosine
 
     def loss(self, batch: Batch, progress: float) -> Step:
-        return self.base.loss(batch, progress)
+        return self.base.loss(replace(batch, partners_repel=self.config.pair_negatives), progress)
 
     def after_step(self, step: Step, progress: float) -> None:
         self.base.after_step(step, progress)

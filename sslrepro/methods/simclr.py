@@ -45,7 +45,7 @@ class SimCLR(Method):
         row = local_rows(len(batch.index), z.device).repeat(len(batch.views))
         keys, key_row = all_gather(z), all_gather_detached(row)
         twin, other = same_image(row, key_row, local_rows(len(z), z.device))  # Eq. 1: 1[k != i] in the sum
-        if batch.partner is not None:  # rows of two images: other views of either may stand in the batch
+        if batch.partner is not None and not batch.partners_repel:  # other views of either image may be in the batch
             shown = all_gather_detached(torch.cat([batch.image(v) for v in range(len(batch.views))]))
             first, second = (index.repeat(len(batch.views)) for index in (batch.index, batch.partner))
             other &= twin | ~of_either(first, second, shown)

@@ -211,8 +211,10 @@ def mapped_setting(results: Results, row: str) -> str:
         return "as printed"  # one run is measured at every setting of the paper
     own = definition.ours[row]
     config, scale = tasks[0].config, results.plan.profile
-    if is_numeric(definition) and len(names) == 1 and row in definition.rows:
-        return plainly(setting(config, names[0], scale))
+    differing = [name for name in names if len({str(s[name]) for s in definition.rows.values() if name in s}) > 1]
+    varied = differing if len(names) > 1 else names
+    if is_numeric(definition) and len(varied) == 1 and row in definition.rows and varied[0] in own:
+        return plainly(setting(config, varied[0], scale))
     wanted = [name for name in (names if row in definition.rows else own) if name in own]
     return ", ".join(
         config.method if name == "method" else spell_out(name, setting(config, name, scale)) for name in wanted

@@ -101,6 +101,7 @@ def plan_table(
     """
     definition = tables.definition(table) if isinstance(table, str) else table
     table, scale = definition.id, scale_of(definition, profile_name, dataset, root)
+    definition = definition.on(scale.data.name)
     reason = reason_missing_at(definition, scale)
     require(not reason, f"profiles.{scale.name}", "images", f"such as {table} can be had on", scale.data.name, reason)
     n = (definition.seeds or scale.seeds if scale.judged else scale.seeds) if seeds is None else seeds

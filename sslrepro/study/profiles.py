@@ -77,17 +77,20 @@ class Profile:
         """This scale on equal terms: as many encoded views for every method, and samplers trained as long as runs."""
         return replace(self, equal_views=True, sampler_share=1.0)
 
-    def settings_at(self, method: str, of_table: dict[str, Any] | None = None, usual_batch: int = 0) -> dict[str, Any]:
+    def settings_at(
+        self, method: str, of_table: dict[str, Any] | None = None, usual: TrainingConfig | None = None
+    ) -> dict[str, Any]:
         """A method's settings at this scale, each by its field's own rule (methods/kinds.py); none at paper scale.
 
         of_table      what a table sets, in the paper's units
-        usual_batch   of the profile, where a table sets the run's own: NNCLR's tables count queues in it
+        usual         how the profile trains, where a table sets the run's own batch or epochs: NNCLR's tables count
+                      queues in its batches, and SePP-ID's samplers train for its epochs
         """
         if self.name == "paper":
             return dict(of_table or {})
-        plan = self.plan
-        scale = Scale(self.n_train, self.classes, plan.epochs, plan.batch_size, usual_batch or plan.batch_size,
-                      self.heads, self.sampler_share)  # fmt: skip
+        plan, usual = self.plan, usual or self.plan
+        scale = Scale(self.n_train, self.classes, plan.epochs, plan.batch_size, usual.batch_size, self.heads,
+                      self.sampler_share, usual.epochs)  # fmt: skip
         return methods.settings_at(method, scale, of_table or {})
 
     def lacks(self, of_run: dict[str, Any]) -> str:
@@ -172,7 +175,7 @@ class Profile:
         here = self.at({name: value for name, value in paper.items() if name in RUN})
         if self.equal_views and methods.encodes_one_view(method):
             here = replace(here, plan=replace(here.plan, epochs=2 * here.plan.epochs))
-        settings = here.settings_at(method, of_method, self.plan.batch_size)
+        settings = here.settings_at(method, of_method, self.plan)
         data = replace(here.data, seed=seed) if self.data_follows_seed else here.data
         return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
 

@@ -1,6 +1,6 @@
 """What a table's definition says: its rows, its columns, and the prose of its page."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sslrepro.base.errors import one_of
@@ -28,6 +28,7 @@ class Column:
     digits     shown behind the point
     best       which value is marked: "high", "low", or "" for none
     label, unit   heading and unit of a column of ours that the paper has not; the paper's own are transcribed
+    images     the set that the paper's column is about, by our name, where columns differ in it (`Definition.on`)
     """
 
     score: str = ""
@@ -40,6 +41,7 @@ class Column:
     best: str = "high"
     label: str = ""
     unit: str = ""
+    images: str = ""
 
     @property
     def derived(self) -> bool:
@@ -120,6 +122,22 @@ class Definition:
     def ours(self) -> dict[str, dict[str, Any]]:
         """What every row sets, the paper's and then our variants."""
         return self.rows | self.variants
+
+    def on(self, images: str) -> "Definition":
+        """The definition on a set of images: without the columns that are about others.
+
+        Where no column is about these, those about the first set that is named stand for them.
+        """
+        sets = [column.images for column in self.measured.values() if column.images]
+        about = images if images in sets else next(iter(sets), "")
+        dropped = {name for name, column in self.measured.items() if column.images not in ("", about)}
+        dropped |= {name for name in self.columns if dropped & {self.column(name).of, self.column(name).minus}}
+        if not dropped:
+            return self
+        effect = () if any(column in dropped for _, column in self.ends or ()) else self.effect
+        values = {name: end for name, end in self.values.items() if end[1] not in dropped}
+        columns = {name: column for name, column in self.columns.items() if name not in dropped}
+        return replace(self, columns=columns, effect=effect, values=values)
 
     @property
     def ends(self) -> tuple[tuple[str, str], tuple[str, str]] | None:

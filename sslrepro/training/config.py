@@ -78,11 +78,16 @@ class RunConfig:
 
     @property
     def sampler(self) -> "RunConfig | None":
-        """The run whose encoder and head mine this run's pairs, where its method wants one (SePP-ID)."""
+        """The run that is trained to mine this run's pairs, where its method wants one (SePP-ID); else None.
+
+        A sampler with a batch of its own has the learning rate in proportion.
+        """
         settings = self.settings
-        if "sampler" not in settings:
+        if "sampler" not in settings or settings["sampler_run"] is not None:
             return None
-        plan = replace(self.plan, epochs=settings["sampler_epochs"])
+        batch = settings["sampler_batch"] or self.plan.batch_size
+        lr = self.plan.lr * (batch / self.plan.batch_size)
+        plan = replace(self.plan, epochs=settings["sampler_epochs"], batch_size=batch, lr=lr)
         return replace(self, method=settings["sampler"], settings=settings["sampler_settings"], plan=plan)
 
     def with_changes(self, **changes: Any) -> "RunConfig":

@@ -23,7 +23,7 @@ from sslrepro.base.store import (
     write_atomic,
     write_json,
 )
-from sslrepro.base.tensors import read_tensors, write_tensors
+from sslrepro.base.tensors import write_tensors
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.views import Batches, ViewConfig, recipe
 from sslrepro.methods.base import Method
@@ -36,6 +36,7 @@ from sslrepro.training.checkpoint import Checkpoints, restore, save
 from sslrepro.training.compiling import COMPILING, compile_encoders
 from sslrepro.training.config import RunConfig, TrainingConfig
 from sslrepro.training.monitor import Interval, StepDone, TrainingLog, all_have_gradients
+from sslrepro.training.pairs import about_pairs, read_pairs, sampler_eyes, stored_sampler
 
 __all__ = ["COMPILING", "Report", "Watch", "batches_for", "batches_of", "compile_encoders", "fit", "initial_method",
            "mine_pairs", "solver_of", "threads", "train"]  # fmt: skip
@@ -288,45 +289,37 @@ def mine_pairs(
 
     Mined once per run and kept in `pairs.safetensors`. (None, {}) for all other methods.
     """
-    sampler_config = config.sampler
-    if sampler_config is None:
+    if config.sampler is None and config.settings.get("sampler_run") is None:
         return None, {}
     kept = folder / "pairs.safetensors"
-    normalise = tuple(tuple(part) for part in data.mean_std())
     if not is_file_there(kept):
-        beside = folder.parent / sampler_config.name
-        with lock_folder(beside) if rank() == 0 else contextlib.nullcontext():
-            barrier()  # for the lock, and so that no process sees the pairs before all have looked for them
-            sampler = train(sampler_config, beside, data, device, report)
-
-        def encode(index: torch.Tensor) -> torch.Tensor:
-            return encode_images(sampler, data.rows(index), normalise)
-
+        sampler = sampler_of(config, folder.parent, data, device, report)
+        encode = sampler_eyes(
+            sampler, batches_of(config, data, method), config.settings["sampler_views"] == "augmented"
+        )
         pairs, cosine = method.pairs(encode, len(data))
         if rank() == 0:
             write_tensors(kept, {"pairs": pairs, "cosine": cosine}, {})
         barrier()
-    pairs, cosine = _pairs_in(kept, len(data))
-    labels = data.labels.cpu()
-    degree = torch.bincount(pairs.flatten(), minlength=len(data))
-    about = {"pairs": float(len(pairs)), "paired_images": float((degree > 0).sum()), "pair_degree": float(degree.max())}
-    if len(pairs):
-        about["pair_match"] = float((labels[pairs[:, 0]] == labels[pairs[:, 1]]).double().mean())
-        about["pair_cosine"] = float(cosine.double().mean())
-    return pairs.to(data.device), about
+    pairs, cosine = read_pairs(kept, len(data))
+    return pairs.to(data.device), about_pairs(pairs, cosine, data)
 
 
-def _pairs_in(path: Path, n_images: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(pairs [p 2], their cosines) of a file; raises ValueError for anything else."""
-    remedy = "Delete it to mine them anew."
-    tensors, _ = read_tensors(path, "train", "pairs", remedy)
-    shapes = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
-    n = len(tensors["pairs"]) if tensors.get("pairs", torch.zeros(())).ndim else 0
-    fit = shapes.keys() == {"pairs", "cosine"} and shapes["pairs"] == (torch.int64, (n, 2))
-    fit = fit and tensors["cosine"].is_floating_point() and shapes["cosine"][1] == (n,)
-    fit = fit and bool(((tensors["pairs"] >= 0) & (tensors["pairs"] < n_images)).all())
-    require(fit, "train", f"pairs {path}", f"rows of two of the {n_images} images, and their cosines", shapes, remedy)
-    return tensors["pairs"], tensors["cosine"]
+def sampler_of(config: RunConfig, runs: Path, data: Dataset, device: torch.device, report: Report | None) -> Method:
+    """The method that mines a run's pairs: a stored run where one is named, else trained here, beside the run.
+
+    Raises ValueError where the named run is not in the folder `runs`, or cannot be a sampler of these images.
+    """
+    if config.sampler is None:
+        stored, checkpoint = stored_sampler(config.settings["sampler_run"], runs, config)
+        method = initial_method(stored, len(data) if stored.data == config.data else None, device)
+        restore(checkpoint, stored, method)
+        barrier()  # so that no process sees the pairs before all have looked for them
+        return method
+    beside = runs / config.sampler.name
+    with lock_folder(beside) if rank() == 0 else contextlib.nullcontext():
+        barrier()  # for the lock, and for the same reason
+        return train(config.sampler, beside, data, device, report)
 
 
 @contextlib.contextmanager
