@@ -14,7 +14,7 @@ that the claim takes to be above zero).
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -262,7 +262,9 @@ def several(reading: Reading) -> Statistic:
         absent += statistic.absent
         part_tree = statistic.tree.with_words(part["words"]) if "words" in part else statistic.tree
         parts.append((part_tree, statistic.effect))
-    require(bool(parts), reading.owner, "of", "at least one part that is measured", statement["of"])
+    if not parts and absent:  # nothing at all is measured: then all of it is what is missing
+        return several(replace(reading, is_measured=None))
+    require(bool(parts), reading.owner, "of", "at least one part", statement["of"])
     trees = tuple(tree for tree, _ in parts)
     count = statement["count"] if statement["kind"] == "count" else len(trees)
     tree = trees[0] if len(trees) == count == 1 else AtLeast(trees, count)
