@@ -5,6 +5,7 @@ import html
 from typing import Any, NamedTuple
 
 import diagrams
+import seppid_figures
 from badges import counts
 from blocks import Block, raw
 from docutils import nodes
@@ -69,6 +70,10 @@ def entries() -> list[Entry]:
         out.append(Entry(name, f"figures/{name}.html", title, shrunk(png, alt, photo), "cpu scale, one seed"))
     title = "IFND: one image, several labels"
     out.append(Entry("ifnd_fig5", "figures/ifnd_fig5.html", title, shrunk(*class_tree(), photo=True), "the class tree"))
+    drawn_from_pairs = (("seppid_fig2", seppid_figures.looks), ("seppid_fig5", seppid_figures.pairs))
+    for name, part in drawn_from_pairs if seppid_figures.measured() else ():
+        title, figure = number_of(name), part()
+        out.append(Entry(name, f"figures/{name}.html", title, shrunk(figure.png, figure.alt, photo=True), "cpu scale"))
     for name, drawn in diagrams.DRAWINGS.items():
         page = f"papers/{figures()[name]['paper']}.html#{name}"
         picture = f'<span class="diagram">{drawn()}</span>'

@@ -63,7 +63,7 @@ class MoCoV2(Method):
         return unit(self.teacher(view[order]))[order.argsort()]
 
     def contrast(self, z: Float[Tensor, "b d"], key: Float[Tensor, "b d"], batch: Batch) -> Float[Tensor, ""]:
-        """InfoNCE: the own key against the queue; of a pair row neither image repels there, unless partners do."""
+        """InfoNCE: the own key against the queue; neither image of a pair row repels it, unless partners do."""
         repels = torch.ones(len(z), self.queue.size, dtype=torch.bool, device=z.device)
         if batch.partner is not None and not batch.partners_repel:
             pair = (batch.partner != batch.index)[:, None]
