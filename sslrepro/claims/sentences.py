@@ -255,7 +255,7 @@ def several(reading: Reading) -> Statistic:
         rows = part.get("rows", ())
         if rows and len(inner.absent(rows)) == len(rows):
             missing = inner.absent(rows)
-        absent += missing
+        absent += [part["words"]] if missing and "words" in part else missing
         if missing:
             continue
         statistic = statistic_of(part, reading.sizes, reading.is_measured, reading.owner)

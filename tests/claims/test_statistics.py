@@ -224,6 +224,15 @@ def test_a_part_that_is_not_run_is_left_out_of_a_conjunction():
     assert len(statistic_of(statement).tree.parts) == 2
 
 
+def test_a_trend_of_which_nothing_is_run_is_left_out_of_a_conjunction():
+    of = [{"kind": "trend", "rows": ["a", "b"]}, {"kind": "trend", "rows": ["c", "d"], "words": "c to d"}]
+    statement = {"kind": "conjunction", "of": of, "not_run": ["a", "c", "d"]} | AT
+    whole = statistic_of(statement, is_measured={key("a"), key("b")}.__contains__)
+    assert set(whole.tree.keys()) == {key("a"), key("b")} and whole.absent == ("c to d",), "by the part's own words"
+    with pytest.raises(ValueError, match="at least two"):  # half a trend is none
+        statistic_of(statement, is_measured={key("b")}.__contains__)
+
+
 @pytest.mark.parametrize("text, weights, constant", [
     ("a - b", {"a": 1, "b": -1}, 0), ("a - a", {}, 0), ("2 * a - 0.5 * b + 3", {"a": 2, "b": -0.5}, 3),
     ("a, with words - b", {"a, with words": 1, "b": -1}, 0), ("-1.5", {}, -1.5), ("a - b - c + d",
