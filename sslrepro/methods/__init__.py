@@ -117,7 +117,7 @@ def settings_at(name: str, scale: Scale, of_table: dict[str, Any]) -> dict[str, 
 def encodes_one_view(name: str) -> bool:
     """Whether a method that sees no labels encodes one view of an image per epoch (InstDisc, LA, InvP, ISL)."""
     method = method_class(name)
-    return method.n_views == 1 and not method.needs_labels
+    return method.n_views == 1 and method.n_versions == 1 and not method.needs_labels
 
 
 def build(name: str, config: Any, encoder: nn.Module, n_images: int) -> Method:

@@ -42,7 +42,9 @@ class Method(nn.Module, abc.ABC):
     n_support: int = 0  # fresh images the method wants with each batch
     clip_norm: ClassVar[float | None] = None  # largest norm of the whole gradient, where the paper clips
     pair_weight: float | None = None  # in the loss, of training rows from `pairs`; None: as all rows
+    n_versions: ClassVar[int] = 1  # of every view that the method builds itself and encodes (Rotation: four)
     diagnostic: ClassVar[bool] = False  # an experiment of this book, not a paper's method: in no comparison of methods
+    has_trials: ClassVar[bool] = True  # False: a baseline of printed tables, at its defaults alone, not on equal terms
     alternatives: ClassVar[tuple[dict[str, Any], ...]] = ()  # settings printed beside the defaults, for trials
     constant_lr: ClassVar[tuple[str, ...]] = ()  # parts whose learning rate is not scheduled (SimSiam's predictor)
 

@@ -40,8 +40,9 @@ def protocol(scale: str) -> dict[str, Any]:
 
 
 def names() -> list[str]:
-    """Methods that are compared: all but the book's own diagnostics."""
-    return [name for name in methods.names() if not methods.method_class(name).diagnostic]
+    """Methods that are compared: all but the book's own diagnostics and the baselines that tables only quote."""
+    every = {name: methods.method_class(name) for name in methods.names()}
+    return [name for name, method in every.items() if method.has_trials and not method.diagnostic]
 
 
 def trials_of(method: str) -> list[Trial]:

@@ -27,7 +27,8 @@ BASES = {
     "seppid on vicreg": {"method": "seppid", "base": "vicreg", "trial": "vicreg"},
     "seppid on dino": {"method": "seppid", "base": "dino", "trial": "dino"},
 }
-PLAIN = [name for name in methods.names() if not methods.method_class(name).diagnostic and name != "seppid"]
+COMPARED = {name: methods.method_class(name) for name in methods.names() if name != "seppid"}
+PLAIN = [name for name, method in COMPARED.items() if method.has_trials and not method.diagnostic]
 OFF = "{}, switched off".format
 SAME_PAIRS = "{}, images with themselves".format
 RANDOM_PAIRS = "{}, random pairs".format
