@@ -54,6 +54,8 @@ TRAINING = {  # a line of log.jsonl; means over the steps since the last line un
     "hard_positives": "Images or rows reached over the graph and trained on as hard positives, per anchor (InvP).",
     "empty": "Share of anchors none of whose nearest rows shares a cluster with them; they add nothing (LA).",
     "instance_loss": "The part of the loss without clusters or mined images: MoCo's in PCL, the instance loss in InvP.",
+    "pretext_right": "Share of the versions of a view about which the pretext question is answered right; by chance "
+    "1/4 (Rotation).",
     "invariance": "VICReg's invariance term: mean squared distance between the embeddings of two views.",
 }
 
