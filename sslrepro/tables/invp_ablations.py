@@ -15,9 +15,7 @@ TABLE = Definition(
         "10 positives": {"n_positives": 10},
         "30 positives": {"n_positives": 30},
         "70 positives": {"n_positives": 70},
-        "100 positives": {"n_positives": 100},
         "own row a positive": {"anchor": "positive"},
-        "no gate": {"gate": 0.0},
         "the released code's form": {"form": "code"},
         "the paper's head and temperature": {"head": "plain", "temperature": 0.2},
     },
@@ -64,9 +62,7 @@ its four at its last visit, at the end of the usual length against the end of th
 instability is the *cause* of slow convergence is more than this can show. *Number of positives*: 30, 50 and 70 within
 one point of each other, by two one-sided tests of every pair; three seeds cannot decide that unless runs differ by a
 few tenths, so expect it to stay open. *Separate similarities*: the mean cosine of positives above that of what repels;
-the hard positives are by construction the least similar of those reached, so this can fail.
-
-At most 84 images can be reached in three hops of four neighbours; "100 positives" are all that are reached.""",
+the hard positives are by construction the least similar of those reached, so this can fail.""",
     mapping="""\
 Every row has the setting and learning rate that four trials on held-out training images chose: a linear head, a
 temperature of 0.07 and half the rate. With the rebuttal's own (a head of two layers without batch norm, 0.2) the
