@@ -260,7 +260,8 @@ class Batches:
 
     def view_of(self, index: Int[Tensor, " n"], generator: torch.Generator) -> Tensor:
         """One augmented view of any images, by the recipe's first view, ready for the encoder."""
-        return self._view(index, self.views[0], generator)
+        how = draw_transforms(self.views[0], len(index), self.data.images.shape[2], generator)
+        return self._render(index, self.views[0], how)
 
     def _images(self, row: Int[Tensor, " b"]) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """(index, partner, weight) of rows: pairs come after the images."""
