@@ -165,7 +165,7 @@ def test_seppid_passes_on_whether_a_pairs_images_repel_it(monkeypatch):
             return own(self, batch, progress)
 
         monkeypatch.setattr(type(method.base), "loss", noted)
-        method.loss(a_batch(), 0.0)
+        method.loss(doubled(a_batch()), 0.0)
         monkeypatch.undo()
     assert told == [False, True]
 
