@@ -28,6 +28,7 @@ class Column:
     digits     shown behind the point
     best       which value is marked: "high", "low", or "" for none
     label, unit   heading and unit of a column of ours that the paper has not; the paper's own are transcribed
+    rows       those that have such a score, where not all do
     images     the set that the paper's column is about, by our name, where columns differ in it (`Definition.on`)
     """
 
@@ -41,6 +42,7 @@ class Column:
     best: str = "high"
     label: str = ""
     unit: str = ""
+    rows: tuple[str, ...] = ()
     images: str = ""
 
     @property

@@ -6,27 +6,28 @@ WINDOW = {"sampler_epochs": 100, "quantile_share": 0.1}
 ALL_SAME = "100%, as many rows, images with themselves"
 ALL_RANDOM = "100%, as many rows, random pairs"
 AS_PRINTED = "100%, only as many pairs as printed"
+SHARES = (5, 10, 25, 50, 80, 100)
+MINED = (*(f"k{percent}" for percent in SHARES), AS_PRINTED, ALL_SAME, ALL_RANDOM)
 
 TABLE = Definition(
     id="seppid_k",
     title="SePP-ID: how many images should be searched?",
     question="What does searching more images for pairs bring, in pairs, accuracy and time?",
     method="seppid",
-    rows={"k0": {"method": "mocov2"}}
-    | {f"k{percent}": {"share": percent / 100} | WINDOW for percent in (5, 10, 25, 50, 80, 100)},
+    rows={"k0": {"method": "mocov2"}} | {f"k{percent}": {"share": percent / 100} | WINDOW for percent in SHARES},
     variants={
         AS_PRINTED: {"share": 1.0, "max_pairs": 61_200} | WINDOW,
         ALL_SAME: {"share": 1.0, "control": "same"} | WINDOW,
         ALL_RANDOM: {"share": 1.0, "control": "random"} | WINDOW,
     },
     columns={
-        "num_pairs": Column("pairs", factor=1.0, digits=0, best=""),
+        "num_pairs": Column("pairs", factor=1.0, digits=0, best="", rows=MINED),
         "hours": Column("seconds", factor=1 / 3600, digits=4, best=""),
         "accuracy": Column("linear_top1"),
-        "right": Column("pair_match", best="", label="pairs of one class", unit="%"),
-        "covered": Column("paired_images", factor=1.0, digits=0, best="", label="images in a pair"),
-        "degree": Column("pair_degree", factor=1.0, digits=0, best="", label="most pairs of one image"),
-        "cosine": Column("pair_cosine", factor=1.0, digits=3, best="", label="mean cosine of a pair"),
+        "right": Column("pair_match", best="", label="pairs of one class", unit="%", rows=MINED),
+        "covered": Column("paired_images", factor=1.0, digits=0, best="", label="images in a pair", rows=MINED),
+        "degree": Column("pair_degree", factor=1.0, digits=0, best="", label="most pairs of one image", rows=MINED),
+        "cosine": Column("pair_cosine", factor=1.0, digits=3, best="", label="mean cosine of a pair", rows=MINED),
     },
     varied="k_pct",
     effect=("k100", "k0", "accuracy"),

@@ -7,6 +7,7 @@ WHOLE = {"sampler_epochs": 100} | LONG
 SAME = "images of the searched share with themselves"
 RANDOM = "random pairs"
 LETTER = "SePP-ID, a pair's images among its negatives"
+ADDED = ("moco_v2_random", "seppid", SAME, RANDOM, LETTER)
 
 TABLE = Definition(
     id="seppid_random_control",
@@ -24,9 +25,9 @@ TABLE = Definition(
         LETTER: {"pair_negatives": True} | WHOLE,
     },
     columns={
-        "added_pairs": Column("pairs", factor=1.0, digits=0, best=""),
+        "added_pairs": Column("pairs", factor=1.0, digits=0, best="", rows=ADDED),
         "accuracy": Column("linear_top1"),
-        "right": Column("pair_match", best="", label="rows of one class", unit="%"),
+        "right": Column("pair_match", best="", label="rows of one class", unit="%", rows=ADDED),
         "over_random": Column(
             of="accuracy",
             label="over random duplicates",

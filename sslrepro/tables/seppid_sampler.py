@@ -9,6 +9,7 @@ AUGMENTED = "MoCo-v2, on augmented images"
 LOWER = "MoCo-v2, cosines of 0.85 to 0.90"
 PRINTED = "MoCo-v2, cosines of 0.97 to 0.99, as printed"
 NNCLR, FNC = "NNCLR's own neighbours", "FNC's own finds"
+MINED = ("moco_v2", "simsiam", "simclr", SHORT, UNTRAINED, AUGMENTED, ONLINE, LOWER)  # PRINTED may find none
 
 TABLE = Definition(
     id="seppid_sampler",
@@ -31,12 +32,14 @@ TABLE = Definition(
         FNC: {"method": "fnc"},
     },
     columns={
-        "pair_accuracy": Column("pair_match", digits=2),
-        "neighbours": Column("neighbour_match_without_self", label="images found in training: same class", unit="%"),
-        "pairs": Column("pairs", factor=1.0, digits=0, best="", label="pairs"),
-        "covered": Column("paired_images", factor=1.0, digits=0, best="", label="images in a pair"),
-        "degree": Column("pair_degree", factor=1.0, digits=1, best="", label="most pairs of one image"),
-        "cosine": Column("pair_cosine", factor=1.0, digits=3, best="", label="mean cosine of a pair"),
+        "pair_accuracy": Column("pair_match", digits=2, rows=MINED),
+        "neighbours": Column(
+            "neighbour_match_without_self", label="images found in training: same class", unit="%", rows=(NNCLR,)
+        ),
+        "pairs": Column("pairs", factor=1.0, digits=0, best="", label="pairs", rows=MINED),
+        "covered": Column("paired_images", factor=1.0, digits=0, best="", label="images in a pair", rows=MINED),
+        "degree": Column("pair_degree", factor=1.0, digits=1, best="", label="most pairs of one image", rows=MINED),
+        "cosine": Column("pair_cosine", factor=1.0, digits=3, best="", label="mean cosine of a pair", rows=MINED),
         "top1": Column("linear_top1", label="linear probe after training on them, top-1", unit="%"),
     },
     values={

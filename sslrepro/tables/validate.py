@@ -59,6 +59,8 @@ def check_settings(sets: dict[str, Any], method: str, owner: str) -> None:
 def check_column(definition: Definition, name: str) -> None:
     """Raise ValueError unless a column is measured or derived, of and from what exists."""
     column, owner = definition.column(name), f"tables.{definition.id}.{name}"
+    for row in column.rows:
+        one_of(row, definition.ours, owner, "row of rows")
     if not column.derived:
         require(bool(column.score), owner, "score", "the name of a result, or `of` given", column.score)
         plain = not column.minus and not column.minus_row

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from sslrepro import methods, tables
+from sslrepro import methods
 from sslrepro.data.datasets import load
 from sslrepro.methods.kinds import Scale
 from sslrepro.study.profiles import profile
@@ -168,17 +168,3 @@ def test_seppid_passes_on_whether_a_pairs_images_repel_it(monkeypatch):
         method.loss(doubled(a_batch()), 0.0)
         monkeypatch.undo()
     assert told == [False, True]
-
-
-def test_columns_about_other_images_are_left_out():
-    whole = tables.definition("seppid_datasets")
-    assert list(whole.on("cifar10").columns) == ["cifar10_e200", "cifar10_e400", "cifar10_e800"]
-    assert whole.on("cifar10").effect == whole.effect and whole.on("stl10").effect == ()
-    assert list(whole.on("shapes").columns) == list(whole.on("stl10").columns), "the first set stands for others"
-    epochs = tables.definition("seppid_epochs")
-    assert epochs.on("cifar10") is epochs
-    column = epochs.column("e100")
-    gain = dataclasses.replace(epochs.column("over_same_100"), of="stl10_e200", minus_row={"seppid": "moco_v2"})
-    derived = dataclasses.replace(whole, columns=whole.columns | {"gain": gain, "plain": column})
-    assert {"gain", "plain"} & set(derived.on("cifar10").columns) == {"plain"}
-    assert {"gain", "plain"} <= set(derived.on("stl10").columns)
