@@ -18,6 +18,7 @@ from sslrepro.parts.frontier import Frontier, Mining, discriminator_loss, fit, g
 from sslrepro.parts.graph import Affinity
 from sslrepro.parts.memory import unit
 from sslrepro.parts.metrics import group_rates, relation_match
+from sslrepro.parts.transport import equal_labels
 from sslrepro.training.loop import batches_of, initial_method, mine_pairs, train
 from sslrepro.training.monitor import class_agreement
 from tests.conftest import small, tiny
@@ -284,6 +285,39 @@ def test_what_the_loop_does_for_single_methods():
     assert constant == {"simsiam": ("predictor",), "nnsiam": ("predictor",)}
 
 
+def test_sela_labels_all_images_where_a_renewal_is_due():
+    """Each head by its own classifier, equally; renewals lie quadratically over training, each counted once."""
+    method = built("sela", clusters=4, n_heads=2, renewals=3)
+    with torch.no_grad():
+        method.classifiers.bias.copy_(torch.linspace(-2.0, 2.0, 8))  # whose favourites would take all
+    before = method.labels.clone()
+    assert [method.due(progress) for progress in (0.0, 0.2, 0.25, 0.99, 1.0)] == [1, 1, 2, 2, 3]
+    method.refresh(encode, 0.0)
+    p = nn.functional.linear(encode(method.encoder), method.classifiers.weight.float(), method.classifiers.bias.float())
+    for labels, own in zip(method.labels, p.unflatten(1, (2, 4)).unbind(1), strict=True):
+        assert torch.equal(labels, equal_labels(own.log_softmax(1), 25.0))
+        sizes = torch.bincount(labels, minlength=4)
+        assert sizes.min() >= N_IMAGES // 4 - 1 and sizes.max() <= N_IMAGES // 4 + 1
+    first = method.labels.clone()
+    assert not torch.equal(first, before)
+    with torch.no_grad():
+        method.classifiers.weight.neg_()
+    method.refresh(encode, 0.2)
+    assert torch.equal(method.labels, first), "no renewal was due"
+    method.refresh(encode, 0.3)
+    assert not torch.equal(method.labels, first) and int(method.renewed) == 2
+
+
+def test_the_normaliser_of_pirl_carries_no_gradient():
+    """The first batch, which estimates Z, has the gradient of a batch for which Z is known."""
+    method, batch = built("pirl"), doubled(a_batch())
+    step = method.loss(batch, 0.5)
+    known = copy.deepcopy(method)
+    known.normaliser.copy_(step.carry[2])
+    first, second = first_gradient(method, step.loss), first_gradient(known, known.loss(batch, 0.5).loss)
+    torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-7)
+
+
 LETTERS = {nn.ReLU: "R", nn.GELU: "G"}
 
 
@@ -302,8 +336,8 @@ def shape(net: nn.Module) -> str:
 PROJECTORS = {  # as the papers or their code have them; a method of somebody else's needs no line here
     "barlow": "lNRlNRl", "byol": "lNRl", "deepcluster": "lNRL", "dino": "LGLGL", "fnc": "lNRlNRL", "ifnd": "lNRlNRL",
     "ifnd_moco": "LRL", "ifnd_swav": "lNRL", "instdisc": "L", "invp": "LRL", "invp_moco": "LRL", "isl": "L",
-    "isl_moco": "LRL", "la": "L", "mocov2": "LRL", "msf": "lNRl", "nnclr": "lNRlNRlN", "nnsiam": "lNRlNRln",
-    "pcl": "LRL", "simclr": "lNRL", "simsiam": "lNRlNRln", "supcon": "LRL", "swav": "lNRL", "vicreg": "lNRlNRl",
+    "isl_moco": "LRL", "la": "L", "mocov1": "L", "mocov2": "LRL", "msf": "lNRl", "nnclr": "lNRlNRlN", "nnsiam": "lNRlNRln",
+    "pcl": "LRL", "pirl": "L", "simclr": "lNRL", "simsiam": "lNRlNRln", "supcon": "LRL", "swav": "lNRL", "vicreg": "lNRlNRl",
 }  # fmt: skip
 PREDICTORS = {"byol": "lNRl", "msf": "lNRl", "nnclr": "lNRL", "nnsiam": "lNRL", "simsiam": "lNRL"}
 
