@@ -50,8 +50,8 @@ here says nothing about 224 px. The gain has to be worth the cost, six more view
 *Added after the runs:* multi-crop costs both methods accuracy here, and NNCLR more. The claim that it matters less
 for NNCLR is judged as registered: "larger gain". Both gains are negative here, so it holds in letter only.
 
-*Added later, before its runs:* PIRL, which the claim that NNCLR is best of all methods with two views names too. It meets
-a bank whose rows are an epoch old, and its tiles are 4 px wide: expect it below MoCo v2.""",
+*Added later, before its runs:* PIRL, which the claim that NNCLR is best of all methods with two views names too. It
+meets a bank whose rows are an epoch old, and its tiles are 4 px wide: expect it below MoCo v2.""",
     mapping="""\
 For "SimCLR v2" we run our SimCLR: at this size version 2 is version 1 with a deeper head, which we do not have.
 PCL is version 2; the paper's row is, by its number, version 1. NNCLR has its longest queue, 24 batches, at most
