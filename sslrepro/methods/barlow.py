@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sslrepro.base.types import Batch, Float, Step
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import not_negative, width
-from sslrepro.parts.distributed import all_gather
+from sslrepro.parts.distributed import all_gather, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.memory import precise, unit
 from sslrepro.parts.metrics import spread
@@ -50,4 +50,5 @@ class BarlowTwins(Method):
         diagonal = correlation.diagonal()
         off = correlation.square().sum() - diagonal.square().sum()
         loss = (1 - diagonal).square().sum() + self.config.off_diagonal * off  # Eq. 1
-        return Step(loss, {"embedding_std": spread(unit(a))})
+        own = local_rows(len(batch.index), a.device)
+        return Step(loss, {"embedding_std": spread(unit(a[own]))})

@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import socket
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -106,9 +109,34 @@ def barrier() -> None:
         dist.barrier()
 
 
+def ended_processes(peers: list[tuple[str, int]], seconds: float = 1.0) -> list[str]:
+    """Those of a group that ended, in words; waits up to `seconds` for the first, since a killed one dies in steps.
+
+    peers   (host, process id) by rank; what runs on another host cannot be looked at and is left out
+    """
+    here, deadline = socket.gethostname(), time.monotonic() + seconds
+    while True:
+        ended = [f"process {number} of {len(peers)} ({host}, pid {pid})" for number, (host, pid) in enumerate(peers)
+                 if host == here and not _is_alive(pid)]  # fmt: skip
+        if ended or time.monotonic() > deadline:
+            return ended
+        time.sleep(0.02)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return not Path("/proc/self").exists()  # a system that does not tell
+    return state not in "ZXx"
+
+
 @contextlib.contextmanager
 def process_group(device: str = "cpu") -> Iterator[str]:
-    """Join the processes that `torchrun` started and yield this one's device; alone, nothing happens."""
+    """Join the processes that `torchrun` started and yield this one's device; alone, nothing happens.
+
+    Raises RuntimeError that names the process where another one of the group ends while it is waited for.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield device
         return
@@ -117,7 +145,17 @@ def process_group(device: str = "cpu") -> Iterator[str]:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if cuda else "gloo")
+    peers: list[tuple[str, int]] = [("", 0)] * world_size()
+    dist.all_gather_object(peers, (socket.gethostname(), os.getpid()))
     try:
         yield device
+    except RuntimeError as error:
+        ended = ended_processes(peers)
+        if not ended:
+            raise
+        raise RuntimeError(
+            f"training: {' and '.join(ended)} ended, and the others cannot go on without it. The same call goes on "
+            "from the last checkpoint, also with another number of processes."
+        ) from error
     finally:
         dist.destroy_process_group()

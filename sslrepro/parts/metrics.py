@@ -4,14 +4,16 @@ import torch
 from torch import Tensor
 
 from sslrepro.base.types import Bool, Float, Int
+from sslrepro.parts.distributed import all_gather_detached
 
 
 def spread(z: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
-    """Collapse monitor: std over the batch, mean over dimensions, times sqrt(d).
+    """Collapse monitor: std over the batch of all processes, mean over dimensions, times sqrt(d).
 
-    About 1 for unit rows spread over the sphere, 0 when all embeddings are equal.
+    About 1 for unit rows spread over the sphere, 0 when all embeddings are equal. Called on every process together:
+    a std over each one's rows would be smaller, the more processes the fewer rows it has.
     """
-    return z.detach().float().std(0).mean() * z.shape[1] ** 0.5
+    return all_gather_detached(z).float().std(0).mean() * z.shape[1] ** 0.5
 
 
 def masked_mean(x: Float[Tensor, "b n"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:

@@ -139,3 +139,5 @@ def _load(
         interval.n, interval.counts = counted["n"], counted["counts"]
         device = interval.data.device
         interval.sums = {name: tensors[f"interval.{name}"].to(device) for name in interval.counts}
+        if rank() > 0:  # images that were counted are counted once, by the first process
+            interval.sums |= {name: torch.zeros_like(t) for name, t in interval.sums.items() if name.startswith("_")}

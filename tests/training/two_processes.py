@@ -162,17 +162,31 @@ def mined(name: str, settings: dict, state: dict, images: torch.Tensor) -> dict[
     return method.state_dict()
 
 
-def trained(record: dict, folder: Path, double: bool = False, late: float = 0.0) -> dict[str, torch.Tensor]:
+def trained(
+    record: dict, folder: Path, double: bool = False, late: float = 0.0, stop_at: int | None = None
+) -> dict[str, torch.Tensor]:
     """The state a run ends with.
 
-    double   networks and memories in float64, the views as they are
-    late     seconds by which the second process starts after the first
+    double    networks and memories in float64, the views as they are
+    late      seconds by which the second process starts after the first
+    stop_at   step after which the run is given up, saved wherever that can be; then there is no state
     """
     config = from_record(record)
     if rank():
         time.sleep(late)
+
+    def report(step: int, steps: int) -> None:
+        if step == stop_at:
+            raise Exception("stopped")
+
     with mock.patch.object(loop, "initial_method", in_double if double else initial_method):
-        return train(config, folder, load(config.data)[0], log_every=3).state_dict()
+        try:
+            how = dict(log_every=3, report=report, checkpoint_seconds=15.0 if stop_at is None else 0.0)
+            return train(config, folder, load(config.data)[0], **how).state_dict()
+        except Exception as stop:
+            if str(stop) != "stopped":
+                raise
+            return {}
 
 
 def in_double(*arguments, start=initial_method) -> methods.Method:
@@ -202,12 +216,12 @@ def refused(record: dict) -> str:
 
 
 def from_command_line() -> None:
-    """`python -m sslrepro` that saves every third step and dies after its 20th, on both processes."""
+    """`python -m sslrepro` that saves every third step, and whose second process dies after its 20th."""
     from sslrepro.training.loop import train
 
     def killed(config, folder, data, device, report, **more):
         def each(step: int, steps: int) -> None:
-            if step == 20:
+            if step == 20 and rank() == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         return train(config, folder, data, device, each, log_every=3, checkpoint_seconds=0, **more)
