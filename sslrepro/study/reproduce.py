@@ -11,6 +11,7 @@ Nothing here writes into the ledger or the book: that is `ledger.publish_plan` a
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store
 from sslrepro.data.dataset import SHAPES
 from sslrepro.study import budget, workers
+from sslrepro.study.clusters import Cluster
 from sslrepro.study.ledger import find_record, published_record
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.profiles import on_dataset, profile
@@ -180,16 +182,18 @@ def plan(request: Request, read_images: bool = True) -> Agenda:
     return Agenda(request, table_plans, left_out, runs, [run for run in runs if not is_done(run)])
 
 
-def train_missing(agenda: Agenda) -> None:
-    """Do what is missing; raises ValueError at a scale that is only planned here."""
+def train_missing(agenda: Agenda, executor: Executor | Cluster | None = None) -> None:
+    """Do what is missing, here or where an executor or cluster does it (`workers.carry_out`).
+
+    Raises ValueError at a scale that is only planned here.
+    """
     if not agenda.missing:
         return
     request, scale = agenda.request, agenda.plans[0].profile
     require(scale.runnable, "reproduce", "profile", "smoke, cpu, night or gpu", scale.name,
             "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
-    workers.carry_out(
-        agenda.missing, request.folder, request.root, request.device, request.jobs, compiling=request.compiling
-    )
+    workers.carry_out(agenda.missing, request.folder, request.root, request.device, request.jobs,
+                      compiling=request.compiling, executor=executor)  # fmt: skip
 
 
 def read(agenda: Agenda) -> list[Results]:
@@ -214,6 +218,7 @@ def reproduce(
     device: str = "cpu",
     own: str | Path | None = None,
     rows: Sequence[str] | None = None,
+    executor: Executor | Cluster | None = None,
 ) -> Results:
     """A table's results: from the ledger and the store, training what neither holds. What the notebooks call.
 
@@ -222,6 +227,8 @@ def reproduce(
         folder   of your runs; default runs/
         own      the same, with the runs in it standing before the published ones
         rows     of the table, where some are enough: reproduce("all_methods", rows=["nnclr", "simclr"])
+        executor where runs are done instead of in `jobs` processes: any `concurrent.futures.Executor` whose workers
+                 see `folder`, or a cluster: with open_cluster("tcp://host:8786") as cluster: ...
 
     >>> reproduce("nnclr_queue").cell("q98304", "linear_top1").n
     5
@@ -230,5 +237,5 @@ def reproduce(
         table, profile, seeds, dataset, root, own or folder or RUNS, jobs, device, own_first=own is not None, rows=rows
     )
     agenda = plan(request)
-    train_missing(agenda)
+    train_missing(agenda, executor)
     return read(agenda)[0]
