@@ -80,6 +80,8 @@ class Method(nn.Module, abc.ABC):
         """Further training rows, each of two different images: (pairs [p 2], cosines [p]), or None (all but SePP-ID).
 
         encode   maps data-set indices to the sampler's unit embeddings [n d] of the un-augmented images
+
+        A declared oracle (`needs_labels`) is given the class of every image as well, `labels` [n].
         """
         return None
 

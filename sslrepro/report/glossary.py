@@ -29,6 +29,7 @@ TRAINING = {  # a line of log.jsonl; means over the steps since the last line un
     "paired_images": "Images that are in at least one of these pairs.",
     "pair_degree": "Most pairs that one image is in.",
     "pair_match": "Share of the mined pairs whose two images have one class.",
+    "pair_self": "Share of the pairs that are an image with itself: a control's, or where a rule names no other image.",
     "pair_cosine": "Cosine of the two images of a pair in the sampler's embedding, mean.",
     "sampler_seconds": "Processor seconds of training the sampler, which are not in `seconds`.",
     "accepted": "Share of images that carry their cluster's label, at a level of clusters; 0 is the coarsest.",

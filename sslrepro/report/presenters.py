@@ -2,7 +2,15 @@
 
 from types import ModuleType
 
-from sslrepro.report import all_methods, budget_sweep, equal_terms, neighbour_map, table_page
+from sslrepro.report import (
+    all_methods,
+    budget_sweep,
+    equal_terms,
+    miner_frameworks,
+    miners,
+    neighbour_map,
+    table_page,
+)
 from sslrepro.tables.definition import Definition
 
 BY_NOTEBOOK = {
@@ -11,6 +19,8 @@ BY_NOTEBOOK = {
     "equal": equal_terms,
     "sweep": budget_sweep,
     "map": neighbour_map,
+    "miners": miners,
+    "grid": miner_frameworks,
 }
 
 

@@ -66,6 +66,13 @@ def terms_of(method: str, scale: str) -> Trial:
 
 
 def config_of_row(scale: Profile, method: str, seed: int, sets: dict[str, Any]) -> RunConfig:
-    """The run of a table's row: its method's terms, or those of the method that `trial` names."""
+    """The run of a table's row: its method's terms, or those of the method that `trial` names.
+
+    A sampler whose learning rate is a setting of its own (`sampler_rate`) is run on its own terms.
+    """
     of_row = {name: value for name, value in sets.items() if name != "trial"}
-    return terms_of(sets.get("trial", method), scale.name).config(scale, seed, {"method": method} | of_row)
+    terms, settings = terms_of(sets.get("trial", method), scale.name), methods.settings(method)
+    if hasattr(settings, "sampler_rate"):
+        own = terms_of(of_row.get("sampler", settings.sampler), scale.name)
+        of_row = {"sampler_settings": own.settings, "sampler_rate": own.rate / terms.rate} | of_row
+    return terms.config(scale, seed, {"method": method} | of_row)

@@ -83,10 +83,10 @@ class RunConfig:
         A sampler with a batch of its own has the learning rate in proportion.
         """
         settings = self.settings
-        if "sampler" not in settings or settings["sampler_run"] is not None:
+        if "sampler" not in settings or settings.get("sampler_run") is not None:
             return None
-        batch = settings["sampler_batch"] or self.plan.batch_size
-        lr = self.plan.lr * (batch / self.plan.batch_size)
+        batch = settings.get("sampler_batch") or self.plan.batch_size
+        lr = self.plan.lr * (batch / self.plan.batch_size) * settings.get("sampler_rate", 1.0)
         plan = replace(self.plan, epochs=settings["sampler_epochs"], batch_size=batch, lr=lr)
         return replace(self, method=settings["sampler"], settings=settings["sampler_settings"], plan=plan)
 

@@ -295,9 +295,10 @@ def mine_pairs(
     if not is_file_there(kept):
         sampler = sampler_of(config, folder.parent, data, device, report)
         encode = sampler_eyes(
-            sampler, batches_of(config, data, method), config.settings["sampler_views"] == "augmented"
+            sampler, batches_of(config, data, method), config.settings.get("sampler_views") == "augmented"
         )
-        pairs, cosine = method.pairs(encode, len(data))
+        seen = {"labels": data.labels} if method.needs_labels else {}
+        pairs, cosine = method.pairs(encode, len(data), **seen)
         if rank() == 0:
             write_tensors(kept, {"pairs": pairs, "cosine": cosine}, {})
         barrier()

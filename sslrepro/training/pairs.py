@@ -76,6 +76,7 @@ def about_pairs(pairs: Int[Tensor, "p 2"], cosine: Float[Tensor, " p"], data: Da
     degree = torch.bincount(pairs.flatten(), minlength=len(data))
     about = {"pairs": float(len(pairs)), "paired_images": float((degree > 0).sum()), "pair_degree": float(degree.max())}
     if len(pairs):
+        about["pair_self"] = float((pairs[:, 0] == pairs[:, 1]).double().mean())
         about["pair_match"] = float((labels[pairs[:, 0]] == labels[pairs[:, 1]]).double().mean())
         about["pair_cosine"] = float(cosine.double().mean())
     return about

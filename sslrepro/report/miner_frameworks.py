@@ -1,0 +1,321 @@
+"""The page of every miner in every framework: gains over the bare framework, and whether they depend on it."""
+
+import html
+from dataclasses import dataclass
+from itertools import combinations
+
+from sslrepro.claims import Cell, Missing
+from sslrepro.claims.statistics import LEVEL, Contrast, Key, Tree, every, fewest_seeds, p_values
+from sslrepro.report import all_methods
+from sslrepro.report.copies import copies as copies_of
+from sslrepro.report.effects import direction
+from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
+from sslrepro.report.miners import rank_correlation
+from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
+from sslrepro.study.results import Results, cell_of, paired_differences
+from sslrepro.tables.miner_frameworks import MINERS, ON, PUBLISHED, REMOVED, SHORT, TOLERANCE
+
+RULES = (*MINERS, "labels", "random")
+HEAD = ["partner", "rule of", "has another", "of one class", *SHORT.values()]
+HEAD_PUBLISHED = ["rule", "framework", "method", "images are", "right", "gain, points", "n"]
+HEAD_QUESTIONS = ["question", "of", "verdict", "numbers"]
+GAIN = {"random": "harm_random"}  # rule -> its column of gains over the bare framework, where it is not "gain"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the seeds say to a question of the table.
+
+    verdict   "holds", "contradicted", "inconclusive" or "not judged"
+    numbers   what it rests on, in words
+    """
+
+    question: str
+    of: str
+    verdict: str
+    numbers: str
+
+    @property
+    def line(self) -> list[str]:
+        """As a line of a table."""
+        return [self.question, self.of, self.verdict, self.numbers]
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------
+
+
+def gain(results: Results, rule: str, framework: str) -> Cell | None:
+    """What a rule gains over the bare framework, in points."""
+    return results.at(ON(rule, framework), GAIN.get(rule, "gain"))
+
+
+def gains(results: Results, rule: str) -> dict[str, Cell]:
+    """Framework -> gain of a rule, for those that were run."""
+    return {name: cell for name in SHORT.values() if (cell := gain(results, rule, name))}
+
+
+def partners(results: Results, rule: str) -> tuple[Cell | None, Cell | None]:
+    """(share of images with another image as partner, share of those partners of one class), %; of the first framework
+    that was run, since the partners are the same in all."""
+    for name in SHORT.values():
+        own = results.by_seed(ON(rule, name), "pair_self")
+        match = results.by_seed(ON(rule, name), "pair_match")
+        if own:
+            right = {seed: 100 * (1 - own_wrong(match[seed], own[seed])) for seed in own if own[seed] < 1}
+            return cell_of({seed: 100 * (1 - share) for seed, share in own.items()}), cell_of(right)
+    return None, None
+
+
+def own_wrong(match: float, own: float) -> float:
+    """Share of wrong ones among partners that are other images; own images are right.
+
+    >>> own_wrong(0.75, 0.5)
+    0.5
+    """
+    return (1 - match) / (1 - own)
+
+
+def key(row: str) -> Key:
+    """A gain's key for the book's statistics."""
+    return ("miner_frameworks", row, "gain")
+
+
+def verdict_on(results: Results, tree: Tree) -> str:
+    """By the book's rule (docs/adr/0008): 95% for either side, at least three seeds, nothing at smoke scale."""
+
+    def look(where: Key) -> Cell:
+        cell = results.at(where[1], where[2])
+        if cell is None:
+            raise Missing(f"{where[1]} was not run")
+        return cell
+
+    if not results.plan.profile.judged:
+        return "not judged"
+    try:
+        if fewest_seeds(tree, look) < 3:
+            return "not judged"
+        against, opposite = p_values(tree, look)
+    except Missing:
+        return "not judged"
+    return "holds" if against <= LEVEL else "contradicted" if opposite <= LEVEL else "inconclusive"
+
+
+def no_difference(rows: list[str], tolerance: float = TOLERANCE) -> Tree:
+    """Every two gains are within the tolerance: two one-sided tests for each pair."""
+    parts = [Contrast({key(a): sign, key(b): -sign}, tolerance) for a, b in combinations(rows, 2) for sign in (1, -1)]
+    return every(parts)
+
+
+def all_positive(rows: list[str]) -> Tree:
+    """Every gain is above zero."""
+    return every(Contrast({key(row): 1.0}) for row in rows)
+
+
+def spread(results: Results, rule: str) -> tuple[str, Cell] | None:
+    """The two frameworks whose gains differ most, in words, and the difference, paired over seeds."""
+    cells = gains(results, rule)
+    if len(cells) < 2:
+        return None
+    high, low = max(cells, key=lambda name: cells[name].mean), min(cells, key=lambda name: cells[name].mean)
+    first, second = (results.seeded(ON(rule, name), "gain") for name in (high, low))
+    cell = cell_of(paired_differences(first, second))
+    return (f"{high} minus {low}", cell) if cell else None
+
+
+def signs(results: Results, rule: str) -> str:
+    """The weaker reading: "contradicted" where a miner gains in one framework and loses in another, by intervals."""
+    words = {direction(cell) for cell in gains(results, rule).values()}
+    if not results.plan.profile.judged or len(gains(results, rule)) < len(SHORT):
+        return "not judged"
+    if {"gains", "loses"} <= words:
+        return "contradicted"
+    return "holds" if len(words) == 1 and "undecided" not in words else "inconclusive"
+
+
+def in_each(results: Results, rows: dict[str, str]) -> str:
+    """Framework and gain of some rows, framework -> row."""
+    cells = {name: results.at(row, "gain") for name, row in rows.items()}
+    return ", ".join(f"{name} {format_cell(cell, sign=True)}" for name, cell in cells.items() if cell)
+
+
+def answers(results: Results) -> list[Answer]:
+    """The questions of the table, as they were fixed before its runs, and what the seeds say."""
+    out = []
+    for rule, paper in MINERS.items():
+        rows = {name: ON(rule, name) for name in SHORT.values()}
+        widest = spread(results, rule)
+        numbers = f"largest difference: {widest[0]} {format_cell(widest[1], sign=True)}" if widest else "–"
+        verdict = verdict_on(results, no_difference(list(rows.values())))
+        out.append(Answer(f"gains the same, within {TOLERANCE:g} points, in every framework", f"{rule} ({paper})",
+                          verdict, numbers))  # fmt: skip
+        out.append(Answer("gains in all frameworks, or loses in all", f"{rule} ({paper})", signs(results, rule),
+                          in_each(results, rows)))  # fmt: skip
+    window = {name: ON("window", name) for name in SHORT.values()}
+    own = {SHORT[base]: row for (rule, base), row in PUBLISHED.items() if rule == "window"}
+    for rows, what in ((window, "SePP-ID's rule, as many pairs as images"), (own, "SePP-ID's own runs")):
+        out.append(Answer("gains in each of four frameworks", what,
+                          verdict_on(results, all_positive(list(rows.values()))), in_each(results, rows)))  # fmt: skip
+    level = results.difference(("invp_moco", "top1"), ("invp", "top1"))
+    letter = Contrast({("miner_frameworks", "invp_moco", "top1"): 1.0, ("miner_frameworks", "invp", "top1"): -1.0})
+    beside = in_each(results, {"with a queue InvP's positives gain": "invp_moco", "with a bank": "invp"})
+    out.append(Answer("a momentum queue is better than a bank", "InvP's rebuttal, by the letter",
+                      verdict_on(results, letter), f"{format_cell(level, sign=True)}; {beside}"))  # fmt: skip
+    usable = {name: ON("labels", name) for name in SHORT.values()}
+    out.append(Answer("right partners gain in each of four frameworks", "labels",
+                      verdict_on(results, all_positive(list(usable.values()))), in_each(results, usable)))  # fmt: skip
+    return out
+
+
+# --- what the page shows ----------------------------------------------------------------------------------------
+
+
+def gain_words(cell: Cell | None) -> str:
+    """A gain with its interval, and whether it leaves out zero."""
+    return f"{format_cell(cell, sign=True)} ({direction(cell)})" if cell else "–"
+
+
+def body(results: Results) -> list[list[str]]:
+    """The grid as plain text; the last line is the bare framework's accuracy."""
+    lines = []
+    for rule in RULES:
+        share, right = partners(results, rule)
+        lines.append([rule, MINERS.get(rule, ""), format_cell(share), format_cell(right),
+                      *(gain_words(gain(results, rule, name)) for name in SHORT.values())])  # fmt: skip
+    bare = [format_cell(results.at(ON("same", name), "top1")) for name in SHORT.values()]
+    return [*lines, ["same: accuracy", "", "", "", *bare]]
+
+
+def caption(results: Results) -> str:
+    """Unit, protocol, data and n of the grid."""
+    config, profile = results.plan.of(ON("same", "SimCLR"))[0].config, results.plan.profile
+    return (
+        "Gain in points of the linear probe over the bare framework, which sees every image twice, ± half the 95% "
+        f"t-interval, paired over {plural(results.plan.seeds, 'seed')}; {config.data.name}, {profile.n_train:,} "
+        f"images and as many rows of two, {plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}. "
+        "Has another: share of images whose partner is another; of one class: share of those partners of its class, "
+        f"chance is {number(100 / profile.classes)}%. The partners are the same in all frameworks."
+    )
+
+
+def table(results: Results) -> Display:
+    """The grid: rules by frameworks."""
+    lines = body(results)
+    rich = [[html.escape(text) for text in line] for line in lines]
+    note = f'<p class="caption">{html.escape(caption(results))}</p>'
+    return Display(
+        html_table(HEAD, rich[:-1], "results", rich[-1:]) + "\n" + note,
+        text_table([HEAD, *lines]) + "\n" + caption(results),
+    )
+
+
+def published_lines(results: Results) -> list[list[str]]:
+    """The rules as their papers use them, where a framework has such a method."""
+    out = []
+    for (rule, base), row in PUBLISHED.items():
+        cell = results.at(row, "gain")
+        if cell is None:
+            continue
+        right, _ = all_methods.agreement(results, row)
+        out.append([rule, SHORT[base], row, "not repelled" if rule in REMOVED else "attracted", format_cell(right),
+                    gain_words(cell), str(cell.n)])  # fmt: skip
+    return out
+
+
+def published(results: Results) -> Display:
+    """The same rules the way their papers use them; runs of the page of equal terms."""
+    lines = published_lines(results)
+    if not lines:
+        return Display("<p>Not run yet.</p>", "Not run yet.")
+    rich = [[html.escape(text) for text in line] for line in lines]
+    return Display(html_table(HEAD_PUBLISHED, rich, "results"), text_table([HEAD_PUBLISHED, *lines]))
+
+
+def questions(results: Results) -> Display:
+    """Every question with its verdict and the numbers behind it."""
+    lines = [answer.line for answer in answers(results)]
+    rich = [[html.escape(text) for text in line] for line in lines]
+    return Display(html_table(HEAD_QUESTIONS, rich, "results"), text_table([HEAD_QUESTIONS, *lines]))
+
+
+def order_by_precision(results: Results) -> dict[str, float]:
+    """Framework -> rank correlation of gain and precision over the rules."""
+    right = {rule: cell for rule in RULES if (cell := partners(results, rule)[1])}
+    out = {}
+    for name in SHORT.values():
+        pairs = [(right[rule].mean, cell.mean) for rule in right if (cell := gain(results, rule, name))]
+        rank = rank_correlation([share for share, _ in pairs], [points for _, points in pairs])
+        if rank is not None:
+            out[name] = rank
+    return out
+
+
+def finding(results: Results) -> str:
+    """How many cells gain and lose, what right and random partners do, and the verdicts, from the numbers."""
+    cells = {(rule, name): cell for rule in MINERS for name, cell in gains(results, rule).items()}
+    if len(cells) < 2:
+        return "Not run yet."
+    words = {word: [ON(*where) for where, cell in cells.items() if direction(cell) == word]
+             for word in ("gains", "loses")}  # fmt: skip
+    text = f"Of {len(cells)} cells of four miners and four frameworks {len(words['gains'])} gain"
+    text += f" ({', '.join(words['gains'])})" if words["gains"] else ""
+    text += f" and {len(words['loses'])} lose"
+    text += f" ({', '.join(words['loses'])})" if words["loses"] else ""
+    text += " against the bare framework. "
+    for rule, name in (("labels", "Partners of the class"), ("random", "Random partners")):
+        own = gains(results, rule)
+        if own:
+            low, high = (pick(own, key=lambda framework: own[framework].mean) for pick in (min, max))
+            text += (
+                f"{name} bring {format_cell(own[low], sign=True)} ({low}) to {format_cell(own[high], sign=True)} "
+                f"points ({high}). "
+            )
+    own_answers = answers(results)
+    same = [answer for answer in own_answers if answer.question.startswith("gains the same")]
+    counts = {
+        word: sum(answer.verdict == word for answer in same) for word in ("holds", "contradicted", "inconclusive")
+    }
+    if any(counts.values()):
+        text += "That a miner gains the same in every framework "
+        text += ", ".join(f"{'is ' if word != 'holds' else ''}{word} for {n}" for word, n in counts.items() if n)
+        text += f" of {len(same)} miners. "
+    ranks = order_by_precision(results)
+    if ranks:
+        text += "Rank correlation of gain and precision over the rules: "
+        text += ", ".join(f"{name} {number(rank, 2, sign=True)}" for name, rank in ranks.items()) + "."
+    return text if results.plan.profile.judged else f"{text} Nothing is concluded at this scale."
+
+
+def headline(results: Results) -> Display:
+    """The finding, on a card."""
+    text = finding(results)
+    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>', text)
+
+
+@own_style()
+def figure(results: Results) -> Figure:
+    """A panel for each framework: gain over the bare framework by how often a partner is of the class."""
+    plot, axes = new_plot(1, len(SHORT), size=(11, 3.6), sharey=True)
+    values = []
+    for axis, name in zip(axes, SHORT.values(), strict=True):
+        axis.axhline(0, color="#555555", linewidth=0.8)
+        axis.set_title(name, fontsize=10)
+        axis.set_xlim(0, 105)
+        for place, rule in enumerate(RULES):
+            cell, right = gain(results, rule, name), partners(results, rule)[1]
+            if cell is None or right is None:
+                continue
+            error = None if cell.n < 2 else cell.half_width
+            axis.errorbar(right.mean, cell.mean, yerr=error, fmt=MARKERS[place], color=PALETTE[place], markersize=5,
+                          elinewidth=1.1, label=rule)  # fmt: skip
+            values.append(f"{rule} on {name} {format_cell(cell, sign=True)} at {number(right.mean, 0)}%")
+    axes[0].set_ylabel("gain over the bare framework, points", fontsize=9)
+    axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    plot.supxlabel("partners that share the class, %", fontsize=9)
+    style(plot, list(axes))
+    return Figure(plot, f"Gain by framework and precision: {'; '.join(values)}.")
+
+
+def copies(results: Results) -> Display:
+    """The grid for download."""
+    lines = body(results)
+    return copies_of(results, (as_markdown(HEAD, lines[:-1], lines[-1:]), as_latex(HEAD, lines[:-1], lines[-1:])))
