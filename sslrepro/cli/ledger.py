@@ -4,7 +4,16 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from sslrepro.cli.options import cluster_of, cluster_options, count, path, root_option, runs_option, seconds, speed_options
+from sslrepro.cli.options import (
+    cluster_of,
+    cluster_options,
+    count,
+    path,
+    root_option,
+    runs_option,
+    seconds,
+    speed_options,
+)
 
 if TYPE_CHECKING:
     from sslrepro.study import budget
@@ -24,7 +33,9 @@ def add(commands: Any) -> None:
     root_option(sub, ", or one archive <set>.tar.xz")
     speed_options(sub)
     cluster_options(sub)
-    sub.add_argument("--jobs", type=count, default=2, help="workers of --cluster local, jobs at once of slurm (default 2)")
+    sub.add_argument(
+        "--jobs", type=count, default=2, help="workers of --cluster local, jobs at once of slurm (default 2)"
+    )
     sub.add_argument("--threads", type=count, default=1, help="of this process (default 1)")
     runs_option(sub)
     sub.add_argument("--dry-run", action="store_true", help="list what is missing, in order, and stop")

@@ -12,7 +12,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-
 _alone = False  # whether this process works without the others for a while
 
 

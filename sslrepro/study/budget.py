@@ -23,7 +23,7 @@ from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store, lock_folder, read_json
 from sslrepro.data.dataset import SHAPES
 from sslrepro.data.datasets import load
-from sslrepro.parts.distributed import first_says, rank, world_size
+from sslrepro.parts.distributed import first_says, rank
 from sslrepro.study import ledger, plans, profiles
 from sslrepro.study.away import CUT_OFF, OutOfTime
 from sslrepro.study.clusters import Cluster

@@ -301,9 +301,7 @@ def _submit(executor: Executor, work: Callable[..., Any], call: tuple[Any, ...])
         return failed
 
 
-def taken_in(
-    run: Run, future: Future, cluster: Cluster, folder: Path, so_far: str, held: bool = False
-) -> str | None:
+def taken_in(run: Run, future: Future, cluster: Cluster, folder: Path, so_far: str, held: bool = False) -> str | None:
     """What went wrong with a run that a cluster has ended; its files are put into the folder of runs.
 
     held   whether this process has the lock of the run's folder

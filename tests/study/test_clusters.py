@@ -1,6 +1,5 @@
 """Runs on a cluster: Dask's own processes, submitit's in place of Slurm; killed, gone, out of time, and whole in the end."""
 
-import json
 import os
 import signal
 import subprocess

@@ -361,7 +361,9 @@ def test_torchrun_trains_one_run_and_resumes_it_after_a_kill(pair, tmp_path):
     child = torchrun(jobs.__file__, *words)
     _, err = child.communicate(timeout=60)
     assert child.returncode != 0 and f"Signal {signal.SIGKILL}" in err
-    assert re.search(r"error: training: process 1 of 2 \(\S+, pid \d+\) ended, .* goes on from the last checkpoint", err)
+    assert re.search(
+        r"error: training: process 1 of 2 \(\S+, pid \d+\) ended, .* goes on from the last checkpoint", err
+    )
     (folder,) = (tmp_path / "runs").iterdir()
     assert header(folder / "checkpoint.safetensors")["step"] == "18" and not (folder / "results.jsonl").exists()
 
