@@ -13,7 +13,8 @@ from sslrepro.report.table_page import command
 from sslrepro.study import ledger, plans
 from sslrepro.study.results import Results
 
-PARTS = ("headline", "figure", "table", "effects", "break_evens", "placement", "accuracies", "reading")
+PARTS = ("headline", "figure", "table", "effects", "break_evens", "placement", "accuracies", "published", "questions",
+         "reading")  # fmt: skip
 
 
 def part_of(value: str) -> str:
@@ -42,17 +43,20 @@ class Ours(SphinxDirective):
         results = results_of(self, self.arguments[0], self.options.get("profile", "cpu"))
         part = self.options.get("part", "headline")
         if part == "reading":
-            return self.parse_text_to_nodes(reading(results))
+            return self.parse_text_to_nodes(reading(results, up="../" * self.env.docname.count("/")))
         return [nodes.raw("", _html(getattr(presenter(results.definition), part)(results)), format="html")]
 
 
-def reading(results: Results) -> str:
-    """The table's question and its rule, folded; with a link to its page where that is published."""
+def reading(results: Results, up: str = "") -> str:
+    """The table's question and its rule, folded; with a link to its page where that is published.
+
+    up   from the chapter to the book's root: "../" in a folder
+    """
     definition, page = results.definition, page_name(results.plan)
     text = f"::::{{dropdown}} The rule, fixed before the runs: {definition.question}\n{definition.reading}\n\n"
     text += f"*Scale.* {definition.mapping}\n::::\n\n"
     if (PAGES / f"{page}.ipynb").exists():
-        return text + f"Every number, and how it was made: [{definition.title}](executed/{page}.ipynb)\n"
+        return text + f"Every number, and how it was made: [{definition.title}]({up}executed/{page}.ipynb)\n"
     return text + f"All of it, with every number: `{command(results)}`.\n"
 
 

@@ -309,7 +309,8 @@ def figure(results: Results) -> Figure:
                           elinewidth=1.1, label=rule)  # fmt: skip
             values.append(f"{rule} on {name} {format_cell(cell, sign=True)} at {number(right.mean, 0)}%")
     axes[0].set_ylabel("gain over the bare framework, points", fontsize=9)
-    axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    if values:
+        axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
     plot.supxlabel("partners that share the class, %", fontsize=9)
     style(plot, list(axes))
     return Figure(plot, f"Gain by framework and precision: {'; '.join(values)}.")

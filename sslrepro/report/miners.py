@@ -41,6 +41,7 @@ ITEMS: dict[str, Callable[[dict[str, Any], dict[str, Any]], float]] = {  # of a 
     "invp_moco": lambda logged, settings: logged["hard_positives"],
     "msf": lambda logged, settings: settings["top_k"] - 1.0,
 }
+RECALLS = (0.01, 0.1, 1, 10, 100)  # ticks, %
 TICKS = (5, 10, 20, 30, 50, 100)  # of the precision, %
 SCORES = ("items", "precision", "recall", "own")
 
@@ -203,8 +204,9 @@ def body(results: Results) -> list[list[str]]:
     out = []
     for mined in found(results):
         gain = results.at(mined.row, "gain")
-        out.append([mined.name, mined.what, format_cell(mined.items), format_cell(mined.precision),
-                    format_cell(mined.recall, 2), format_cell(mined.own), mined.age,
+        out.append([mined.name, mined.what, format_cell(mined.items, 2 if mined.items.mean < 1 else 1),
+                    format_cell(mined.precision),
+                    format_cell(mined.recall, 3 if mined.recall.mean < 0.01 else 2), format_cell(mined.own), mined.age,
                     f"{format_cell(gain, sign=True)} ({direction(gain)})" if gain else "–",
                     str(mined.precision.n)])  # fmt: skip
     return out
@@ -252,7 +254,7 @@ def finding(results: Results) -> str:
         f"{number(widest.recall.mean, 0)}%, at a precision of {number(widest.precision.mean, 0)}%. "
     )
     half = sum(mined.precision.mean > 50 for mined in lines)
-    text += f"{half or 'None'} of {len(lines)} {'is' if half == 1 else 'are'} right more often than wrong. "
+    text += f"{half or 'None'} of {len(lines)} {'is' if half < 2 else 'are'} right more often than wrong. "
     best = unbeaten(lines)
     text += f"Beaten by no other in both precision and recall: {', '.join(mined.name for mined in best)}. "
     known = {row: (mined, gain) for row, mined in finest(lines).items() if (gain := results.at(row, "gain"))}
@@ -288,6 +290,7 @@ def figure(results: Results) -> Figure:
     axes.annotate("chance", (0.01, 100 / results.plan.profile.classes), xycoords=("axes fraction", "data"),
                   xytext=(0, 3), textcoords="offset points", fontsize=8)  # fmt: skip
     axes.set_yticks(TICKS, [str(tick) for tick in TICKS])
+    axes.set_xticks(RECALLS, [f"{tick:g}" for tick in RECALLS])
     axes.minorticks_off()
     axes.set_xlabel("recall: share of the class's other images that is mined for an anchor, % (log axis)", fontsize=9)
     axes.set_ylabel("precision, % (log axis)", fontsize=9)
