@@ -44,6 +44,7 @@ def test_a_sampler_with_a_batch_of_its_own_is_the_usual_one():
 def test_pairs_are_counted_as_printed_per_image():
     assert [at_cpu(max_pairs=n).settings["max_pairs"] for n in (18_109, 61_200)] == [65, 220]
     tenth = at_cpu(share=0.1).settings["quantile"]
+    assert tenth == pytest.approx(4608 * 18_109 / 1_281_167 / (461 * 460 / 2), rel=1e-6)
     assert at_cpu(share=1.0, quantile_share=0.1).settings["quantile"] == tenth, "one window for every share"
     assert at_cpu(share=1.0).settings["quantile"] == pytest.approx(tenth / 100, rel=0.01), (
         "as many pairs for every share"
