@@ -99,7 +99,7 @@ def announce(agenda: Any, by_name: bool) -> None:
             for folder in dict.fromkeys(ledgers.values())
         ]
         if None in parts:
-            print("time      unknown: nothing was measured at this scale")
+            print(f"time      unknown: nothing was measured at this scale; {least_time(agenda)}")
         else:
             minutes = sum(parts) / 60
             print(
@@ -110,6 +110,17 @@ def announce(agenda: Any, by_name: bool) -> None:
         for run in agenda.missing:
             name = run.name if run.data.name not in unread else run.name.rpartition("-")[0]
             print(f"  {name}  {run.steps:,} steps")
+
+
+def least_time(agenda: Any) -> str:
+    """The time that no machine beats, in words: what would take years says so before it starts."""
+    from sslrepro.study.profiles import images_in
+    from sslrepro.training.foresight import in_words, least_seconds
+
+    device = agenda.request.device
+    configs = [run.config for run in agenda.missing if run.config is not None and images_in(run.config.data)]
+    seconds = sum(least_seconds(config, images_in(config.data), device) for config in configs)
+    return f"at least {in_words(seconds)} of one {'core' if device == 'cpu' else 'GPU'}, whatever the machine"
 
 
 def present(results: Any, cells: list[Any], change: Any, request: Any, briefly: bool) -> None:

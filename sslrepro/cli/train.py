@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from typing import Any
 
 from sslrepro.cli.options import changes, root_option, runs_option, speed_options
@@ -50,9 +51,10 @@ def train_here(settings: argparse.Namespace, device: str) -> None:
     from sslrepro.base.paths import RUNS
     from sslrepro.data.dataset import SHAPES
     from sslrepro.explore import compare
-    from sslrepro.parts.distributed import rank
-    from sslrepro.study.profiles import on_dataset, profile
+    from sslrepro.parts.distributed import rank, world_size
+    from sslrepro.study.profiles import images_in, on_dataset, profile
     from sslrepro.study.reproduce import data_root
+    from sslrepro.training.foresight import doubts
     from sslrepro.training.loop import threads
 
     images = on_dataset(profile(settings.profile), settings.data).data.name
@@ -61,6 +63,9 @@ def train_here(settings: argparse.Namespace, device: str) -> None:
     if rank() == 0:
         print(json.dumps(asdict(run.config), indent=1))
         print(precision_line(run.config.plan.precision, device))
+        n_images = images_in(run.config.data)
+        for line in doubts(run.config, n_images, device, world_size()) if n_images else []:
+            print(f"note: {line}", file=sys.stderr, flush=True)
     if settings.dry_run:
         return
     folder = settings.runs or RUNS

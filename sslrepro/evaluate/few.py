@@ -12,7 +12,7 @@ from sslrepro.evaluate.linear import fit, predict, standardise
 
 @dataclass(frozen=True)
 class Protocol:
-    per_class: int = 10  # labelled images of each class
+    per_class: int = 10  # labelled images of each class; a smaller class brings all it has
     draws: int = 20  # independent draws of them
     penalty: float = 1e-2  # fixed: so few labels cannot choose it
     iterations: int = 50
@@ -21,12 +21,11 @@ class Protocol:
 def scores(train: Features, test: Features, settings: Protocol, seed: int) -> dict[str, float]:
     """few_top1 (and few_top5), means over draws; few_std, the standard deviation over draws of top-1.
 
-    Raises ValueError when a class has fewer than `per_class` training images.
+    A class with fewer than `per_class` training images is learned from those, so that long-tailed images of one's own
+    do not end a run without scores; one with none is never right. Raises ValueError for counts below 1.
     """
     n_classes = int(max(train.y.max(), test.y.max())) + 1
-    smallest = int(torch.bincount(train.y, minlength=n_classes).min())
-    allowed = f"1..{smallest}, the images of the smallest class"
-    require(1 <= settings.per_class <= smallest, "evaluate.few", "per_class", allowed, settings.per_class)
+    require(settings.per_class >= 1, "evaluate.few", "per_class", ">= 1", settings.per_class)
     require(settings.draws >= 1, "evaluate.few", "draws", ">= 1", settings.draws)
     x, x_test = standardise(train, test)
     generator = torch.Generator().manual_seed(seed)
