@@ -1,6 +1,7 @@
 """Frozen encoder in, metrics out. Evaluations by file name: `knn` is `evaluate/knn.py`, one function `scores`.
 
-Most read the features of a trained encoder (`run`); those whose file says OF_RUN measure the run itself (`measure`).
+Most read the features of a trained encoder (`run`); those whose file says OF_RUN measure the run itself (`measure`),
+and those whose file says OF_LOG read what its training logged (`of_course`).
 The room itself can be called, as `sslrepro.evaluate(encoder, data, "knn")`: see `frozen_scores`.
 """
 
@@ -25,7 +26,8 @@ from sslrepro.parts.extract import encode_images
 from sslrepro.training.config import RunConfig
 from sslrepro.training.stored import stored_method
 
-__all__ = ["digest", "features", "frozen_scores", "measure", "names", "of_run", "pixels", "protocol", "run"]
+__all__ = ["digest", "features", "frozen_scores", "measure", "names", "of_course", "of_log", "of_run", "pixels",
+           "protocol", "run"]  # fmt: skip
 
 
 def names() -> list[str]:
@@ -45,8 +47,13 @@ def protocol(name: str, settings: dict[str, Any] | None = None) -> dict[str, Any
 
 
 def of_run(name: str) -> bool:
-    """Whether an evaluation measures a run (its memory, its speed) and not the features that it ends with."""
-    return getattr(_module(name), "OF_RUN", False)
+    """Whether an evaluation measures a run (its memory, its speed, its log) and not the features that it ends with."""
+    return getattr(_module(name), "OF_RUN", False) or of_log(name)
+
+
+def of_log(name: str) -> bool:
+    """Whether an evaluation reads what training logged."""
+    return getattr(_module(name), "OF_LOG", False)
 
 
 def digest(net: nn.Module) -> str:
@@ -92,6 +99,14 @@ def measure(name: str, config: RunConfig, data: Dataset, device: str, settings: 
     """
     chosen = _module(name).Protocol(**protocol(name, settings))
     return _module(name).scores(config, data, device, chosen)
+
+
+def of_course(name: str, lines: list[dict[str, Any]], settings: dict[str, Any] | None = None) -> dict[str, float]:
+    """Scores of an evaluation of a training's log: a flat dict.
+
+    lines   of the log, in order
+    """
+    return _module(name).scores(lines, _module(name).Protocol(**protocol(name, settings)))
 
 
 def frozen_scores(

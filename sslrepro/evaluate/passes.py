@@ -1,11 +1,16 @@
-"""What a training step encodes: images through student and teacher, per image of the batch (InvP's rebuttal)."""
+"""What a step of a method takes: images encoded per image of the batch, and processor time (InvP, bank and queue)."""
 
-from dataclasses import dataclass, replace
+import statistics
+import time
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from sslrepro.base.errors import require
 from sslrepro.data.dataset import Dataset
+from sslrepro.methods.base import Method
+from sslrepro.parts.optim import optimizer
 from sslrepro.training.config import RunConfig
 from sslrepro.training.loop import batches_of, initial_method
 
@@ -14,28 +19,53 @@ OF_RUN = True  # measured on the run itself, not on features
 
 @dataclass(frozen=True)
 class Protocol:
-    """How it is counted: over one training step of `batch_size` images, in the middle of training."""
+    """How it is measured: whole training steps from the run's first weights, `progress` of the way through."""
 
-    batch_size: int = 16  # images
+    steps: int = 31  # of which the median time is taken, after as many as `warm`
+    warm: int = 5
+    progress: float = 0.5  # past every gate
+
+
+class Counter:
+    """Images that passed each copy of an encoder: the trained one and a teacher's."""
+
+    def __init__(self, method: Method):
+        kind = type(method.encoder)
+        self.copies = [module for module in method.modules() if isinstance(module, kind)]
+        self.images = dict.fromkeys(map(id, self.copies), 0)
+        for copy in self.copies:
+            copy.register_forward_hook(self._count)
+
+    def _count(self, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        self.images[id(module)] += len(inputs[0])
 
 
 def scores(config: RunConfig, data: Dataset, device: str, how: Protocol) -> dict[str, float]:
-    """{"forward_passes"}: images that pass through the encoder or its teacher in a step, per image of the batch.
+    """forward_passes, gradient_passes and step_milliseconds of a method.
 
-    config   any run; its batch is replaced by the protocol's, at most all images
+        forward_passes      images encoded in a step, by the encoder and by copies of it, over images in the batch
+        gradient_passes     of them by the trained encoder
+        step_milliseconds   median processor time of a whole step: views, encodings, loss, backward pass, memory
+
+    Raises ValueError for fewer than one step.
     """
-    size = min(how.batch_size, len(data))
-    config = replace(config, plan=replace(config.plan, batch_size=size))
+    require(how.steps >= 1, "evaluate.passes", "steps", ">= 1", how.steps)
     method = initial_method(config, len(data), device)
-    encoders = [part for part in method.modules() if type(part) is type(method.encoder)]  # the student's, a teacher's
-    counted = 0
-
-    def count(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        nonlocal counted
-        counted += len(inputs[0])
-
-    for part in encoders:
-        part.register_forward_pre_hook(count)
-    batch = batches_of(config, data, method).at(0)
-    method.after_step(method.loss(batch, 0.5), 0.5)
-    return {"forward_passes": counted / size}
+    counter = Counter(method)
+    plan, batches = config.plan, batches_of(config, data, method)
+    solver = optimizer(plan.optimizer, method, plan.lr, plan.weight_decay, plan.momentum, method.constant_lr)
+    seconds, steps = [], how.warm + how.steps
+    for step in range(steps):
+        begun = time.process_time()
+        out = method.loss(batches.at(step), how.progress)
+        out.loss.backward()
+        solver.step()
+        solver.zero_grad(set_to_none=True)
+        method.after_step(out, how.progress)
+        seconds.append(time.process_time() - begun)
+    shown = steps * plan.batch_size
+    return {
+        "forward_passes": sum(counter.images.values()) / shown,
+        "gradient_passes": counter.images[id(method.encoder)] / shown,
+        "step_milliseconds": 1000 * statistics.median(seconds[how.warm :]),
+    }

@@ -8,8 +8,8 @@ The paper's formula and its released code differ (`form`). Paper: positives are 
 denominator of the invariance loss is the nearest rows without the positives, plus the hard ones. Code: neighbour lists
 are concatenated level by level, with repeats and usually with the anchor; the nearest rows keep the positives among
 them and lose the anchor's own term; 1e-7 inside the logarithms stops gradients of very unlikely positives.
-Whether the anchor's own row, at distance 0, is a positive of the invariance loss is a reading (`anchor`): the paper's
-set leaves it out and so repels it, the code's walks mostly come back to it.
+Whether the anchor's own row, at distance 0, is a positive of the invariance loss is not stated (`anchor`): a set
+without it repels it, the code's walks mostly come back to it, and it may be left out of that loss altogether.
 A head without batch norm at temperature 0.2 hardly learns from the instance loss at small scale, a linear one at 0.07
 does, and so does one with batch norm (`head`).
 The graph comes from augmented views, as old as an image's last visit. The released code picks the epoch by its
@@ -32,7 +32,7 @@ from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank, cosines
-from sslrepro.parts.metrics import masked_mean, shared_neighbours, spread
+from sslrepro.parts.metrics import mean_where, spread
 from sslrepro.parts.mining import extreme, list_pairs, nearest
 
 
@@ -48,10 +48,10 @@ class Config:
     n_positives: int = count(50)  # P, the least similar of them (CIFAR-10: 20)
     n_negatives: int = rows(4096)  # M, nearest rows in the denominators
     weight: float = not_negative(0.6)  # lambda, of the invariance loss
-    instance: str = choice("with", "without", before="with")  # the instance loss; the rebuttal tries without
+    instance_weight: float = not_negative(1.0, before=1.0)  # of the instance loss; 0: the invariance loss alone
     gate: float = start(0.0375)  # share of training without it (30 of 800 epochs)
     form: str = choice("paper", "code")  # of the losses: as printed or as released
-    anchor: str = choice("repelled", "positive", before="repelled")  # the own row in the invariance loss, paper's form
+    anchor: str = choice("repelled", "positive", "left_out", before="repelled")  # own row in that loss, paper's form
 
 
 @final
@@ -71,7 +71,13 @@ class InvP(Method):
         self.graph = NeighbourGraph(n_images, config.n_neighbours)
 
     def by_paper(
-        self, z: Tensor, batch: Batch, near: Bool[Tensor, "b n"], similarity: Float[Tensor, "b n"], open: bool
+        self,
+        z: Tensor,
+        batch: Batch,
+        near: Bool[Tensor, "b n"],
+        similarity: Float[Tensor, "b n"],
+        reached: Bool[Tensor, "b n"],
+        open: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Instance loss, invariance loss, and the hard positives as a mask."""
         config, rows = self.config, self.bank.entries
@@ -79,17 +85,22 @@ class InvP(Method):
         instance = nce(z, rows, own, near | own, config.temperature)
         if not open:
             return instance, instance.new_zeros(()), torch.zeros_like(own)
-        reached = self.graph.within(batch.index, config.hops)
         if config.anchor == "positive":
             reached = reached | own
         hard = extreme(similarity, reached, config.n_positives, largest=False)
-        candidate = (near & ~reached) | hard
+        candidate = (near & ~reached & ~own) | hard if config.anchor == "left_out" else (near & ~reached) | hard
         none = ~reached.any(1, keepdim=True)  # nothing known yet: loss 0, no gradient
         positive, candidate = hard | (none & near), candidate | (none & near)
         return instance, nce(z, rows, positive, candidate, config.temperature, mode="in"), hard
 
     def by_code(
-        self, z: Tensor, batch: Batch, near: Bool[Tensor, "b n"], similarity: Float[Tensor, "b n"], open: bool
+        self,
+        z: Tensor,
+        batch: Batch,
+        near: Bool[Tensor, "b n"],
+        similarity: Float[Tensor, "b n"],
+        reached: Bool[Tensor, "b n"],
+        open: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same three from the released code's lists."""
         config = self.config
@@ -116,19 +127,18 @@ class InvP(Method):
         config, rows = self.config, self.bank.entries
         similarity = cosines(z.detach(), rows)
         near = extreme(similarity, torch.ones_like(similarity, dtype=torch.bool), config.n_negatives)
+        reached = self.graph.within(batch.index, config.hops)
         parts = self.by_paper if config.form == "paper" else self.by_code
-        instance, invariance, hard = parts(z, batch, near, similarity, progress >= config.gate)
-        loss = config.weight * invariance + (instance if config.instance == "with" else 0 * instance)
+        instance, invariance, hard = parts(z, batch, near, similarity, reached, progress >= config.gate)
+        loss = config.instance_weight * instance + config.weight * invariance
         everyone = torch.arange(len(rows), device=z.device)
         neighbours = nearest(z.detach(), rows, config.n_neighbours, batch.index, everyone)[1]
-        repels = near & ~hard & (batch.index[:, None] != everyone)
-        metrics = {
-            "embedding_std": spread(z),
-            "hard_positives": hard.float().sum(1).mean(),
-            "positive_cosine": masked_mean(similarity, hard),
-            "negative_cosine": masked_mean(similarity, repels),
-            "graph_overlap": shared_neighbours(self.graph.neighbours[batch.index], neighbours),
-        }
+        stranger = ~reached & (batch.index[:, None] != everyone)
+        metrics = {"embedding_std": spread(z), "hard_positives": hard.float().sum(1).mean(),
+                   "neighbours_kept": self.graph.kept(batch.index, neighbours),
+                   "discovered": reached.float().sum(1).mean(),
+                   "discovered_similarity": mean_where(similarity, reached),
+                   "stranger_similarity": mean_where(similarity, stranger)}  # fmt: skip
         mined = list_pairs(batch.index, hard, everyone, config.n_positives) if progress >= config.gate else None
         return Step(loss, metrics, (z.detach(), batch.index, neighbours), mined)
 
@@ -136,3 +146,7 @@ class InvP(Method):
         z, index, neighbours = (all_gather_detached(tensor) for tensor in step.carry)
         self.graph.write(index, neighbours)
         self.bank.update(z, index)
+
+    @property
+    def relations(self) -> Tensor:
+        return self.graph.neighbours

@@ -23,7 +23,7 @@ from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Bank
 from sslrepro.parts.metrics import spread
-from sslrepro.parts.mining import nearest
+from sslrepro.parts.mining import list_pairs, nearest
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,19 @@ class LocalAggregation(Method):
         z = self.embed(batch.views[0])
         metrics = {"embedding_std": spread(z)}
         own = batch.index[:, None] == torch.arange(len(self.bank.entries), device=z.device)
-        positive, candidate = own, torch.ones_like(own)
+        positive, candidate, mined = own, torch.ones_like(own), torch.zeros_like(own)
         if progress >= self.config.warm:
             near, alike = self.near_and_alike(z, batch)
             empty = ~alike.any(1)
+            mined = alike & ~own & (self.labels[0, 0] >= 0)
             alike = alike | (near & empty[:, None])  # all candidates: loss 0, no gradient
             clustered = self.labels[0, 0] >= 0  # a warm-up may end within an epoch, before the first clustering
             positive, candidate = torch.where(clustered, alike, positive), torch.where(clustered, near, candidate)
             metrics["empty"] = empty.float().mean()
         loss = nce(z, self.bank.entries, positive, candidate, self.config.temperature, mode="in")
-        return Step(loss, metrics, (z.detach(), batch.index))
+        everyone = torch.arange(len(own.T), device=z.device)
+        pairs = list_pairs(batch.index, mined, everyone, self.config.n_nearest)
+        return Step(loss, metrics, (z.detach(), batch.index), pairs)
 
     def after_step(self, step: Step, progress: float) -> None:
         self.bank.update(*(all_gather_detached(tensor) for tensor in step.carry))

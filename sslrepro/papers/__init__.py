@@ -28,8 +28,12 @@ def paper(key: str) -> dict[str, Any]:
 
 @functools.cache
 def tables() -> dict[str, dict[str, Any]]:
-    """Every transcribed table by id, in the papers' order."""
-    return {table["id"]: table | {"paper": key} for key in PAPERS for table in paper(key)["tables"]}
+    """Every transcribed table by id, in the papers' order; and each figure whose series are rows and columns too."""
+    return {
+        table["id"]: table | {"paper": key}
+        for key in PAPERS
+        for table in (*paper(key)["tables"], *(figure for figure in paper(key)["figures"] if "rows" in figure))
+    }
 
 
 def table(name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.base.errors import require
-from sslrepro.base.types import Bool, Int
+from sslrepro.base.types import Bool, Float, Int
 
 
 class NeighbourGraph(nn.Module):
@@ -37,6 +37,13 @@ class NeighbourGraph(nn.Module):
         reached.scatter_(1, torch.where(ends >= 0, ends, len(self.neighbours)), True)  # the last column is a sink
         reached.scatter_(1, index[:, None], False)
         return reached[:, :-1]
+
+    def kept(self, index: Int[Tensor, " b"], nearest: Int[Tensor, "b k"]) -> Float[Tensor, ""]:
+        """Share of a batch's stored neighbours that are among the new ones; 0 where none is stored yet."""
+        stored = self.neighbours[index]
+        known = stored >= 0
+        again = (stored[:, :, None] == nearest[:, None, :]).any(2) & known
+        return again.sum() / known.sum().clamp_min(1)
 
     def write(self, index: Int[Tensor, " b"], nearest: Int[Tensor, "b k"]) -> None:
         """Replace the rows of a batch, after the step; of an image that occurs twice the last row counts."""

@@ -16,18 +16,9 @@ def spread(z: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
     return all_gather_detached(z).float().std(0).mean() * z.shape[1] ** 0.5
 
 
-def masked_mean(x: Float[Tensor, "b n"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:
-    """Mean of the entries that a mask names; 0 where it names none."""
-    return (x * mask).sum() / mask.sum().clamp_min(1)
-
-
-def shared_neighbours(old: Int[Tensor, "b k"], new: Int[Tensor, "b k"]) -> Float[Tensor, ""]:
-    """Share of the new neighbours that were among the old ones; unknown ones (-1) match nothing.
-
-    >>> float(shared_neighbours(torch.tensor([[1, 2]]), torch.tensor([[2, 3]])))
-    0.5
-    """
-    return (old[:, :, None] == new[:, None, :]).any(1).float().mean()
+def mean_where(value: Float[Tensor, "a k"], among: Bool[Tensor, "a k"]) -> Float[Tensor, ""]:
+    """Mean of the values at places that are True; 0 where none is."""
+    return torch.where(among, value, 0.0).sum() / among.sum().clamp_min(1)
 
 
 def group_rates(label: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> dict[str, float]:

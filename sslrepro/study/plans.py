@@ -129,7 +129,10 @@ def plan_table(
             fingerprint = fingerprint_of if read_images else noted_fingerprint
             marks[config.data.name] = fingerprint(config.data, scale, root)
         config = replace(config, data=replace(config.data, fingerprint=marks[config.data.name]))
-        return Run(config.data, seed, protocols, None if pixels else config)
+        if pixels:  # nothing is trained: they have features alone
+            of_features = {name: protocol for name, protocol in protocols.items() if not evaluate.of_run(name)}
+            return Run(config.data, seed, of_features)
+        return Run(config.data, seed, protocols, config)
 
     def row(sets: dict[str, Any]) -> list[Run]:
         inner = {name: value for name, value in sets.items() if name != "method"}

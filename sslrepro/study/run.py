@@ -213,7 +213,9 @@ def perform_locked(
         store.append_result(run.name, line)
     for name, protocol in missing.items():
         begun = time.process_time()
-        if evaluate.of_run(name):
+        if evaluate.of_log(name):
+            scores = evaluate.of_course(name, read_log(place / "log.jsonl"), protocol)
+        elif evaluate.of_run(name):
             with without_others():  # they have returned already
                 scores = evaluate.measure(name, config, splits[0], device, protocol)
         else:

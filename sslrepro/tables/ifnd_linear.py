@@ -54,7 +54,8 @@ not. Nothing is claimed between the groups: they differ in everything.
 *Added later, before their runs:* Rotation and MoCo. They stand in the upper group, so the claim that IFND is the best
 of it is judged against them too. They had no trials, and no setting of theirs was tried here before. Expect Rotation
 near an untrained encoder, since our images have no upright and some shapes look the same after a quarter turn, and MoCo
-near MoCo v2, from which it differs in projector and temperature. A low row of Rotation says nothing about photographs.""",
+near MoCo v2, from which it differs in projector and temperature. A low row of Rotation says nothing about
+photographs.""",
     mapping="""\
 Epochs and batches keep their ratio to the profile's, with at least four images in a batch; the learning rate follows
 the batch. Queues and banks follow the images, not the batch, so they are long in small batches, as they should be.

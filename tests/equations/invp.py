@@ -17,9 +17,9 @@ SETTINGS = {
     "n_positives": 3,
     "n_negatives": 10,
     "weight": 0.6,
+    "instance_weight": 1.0,
     "gate": 0.0375,
     "form": "paper",
-    "instance": "with",
 }
 VARIANTS = {
     "default": {},
@@ -33,12 +33,12 @@ VARIANTS = {
     "batch norm in the head": {"head": "batch_norm", "temperature": 0.07},
     "the anchor is a positive": {"anchor": "positive"},
     "the anchor and one hop": {"anchor": "positive", "hops": 1, "n_positives": 50},
+    "the anchor is left out": {"anchor": "left_out"},
+    "the invariance loss alone": {"instance_weight": 0.0, "gate": 0.0},
     "one positive": {"n_positives": 1},
     "four neighbours": {"n_neighbours": 4, "n_positives": 5},
     "whole bank": {"n_negatives": 40},
     "late gate": {"gate": 0.7},
-    "without the instance loss": {"instance": "without"},
-    "code, without the instance loss": {"instance": "without", "form": "code"},
     "other numbers": {"temperature": 0.1, "weight": 1.5, "bank_momentum": 0.9},
 }
 OUTPUTS = {"z": "encoder projector"}
@@ -78,7 +78,7 @@ def paper_form(scores, i, nearest, graph, settings):
     if not positives:
         return l_ins, 0.0
     hard = set(sorted(positives, key=lambda j: scores[j])[: settings["n_positives"]])
-    denominator = (set(nearest) - positives) | hard
+    denominator = (set(nearest) - positives - ({i} if settings["anchor"] == "left_out" else set())) | hard
     return l_ins, log_sum_exp([scores[j] for j in denominator]) - log_sum_exp([scores[j] for j in hard])
 
 
@@ -106,7 +106,7 @@ def loss(out, batch, state, settings, progress) -> float:
         scores = [dot(anchor, entry) / settings["temperature"] for entry in bank]
         nearest = sorted(range(len(bank)), key=lambda j: -scores[j])[: settings["n_negatives"]]
         l_ins, l_inv = form(scores, i, nearest, graph, settings)
-        total += settings["weight"] * gate * l_inv + (l_ins if settings["instance"] == "with" else 0.0)
+        total += settings["instance_weight"] * l_ins + settings["weight"] * gate * l_inv
     return total / len(batch["index"])
 
 

@@ -454,7 +454,7 @@ SHORT = {
 
 
 def test_names():
-    assert evaluate.names() == ["few", "knn", "linear", "linear_sgd", "nmi", "overhead", "passes"]
+    assert evaluate.names() == ["course", "few", "knn", "linear", "linear_sgd", "nmi", "overhead", "passes"]
     assert [name for name in evaluate.names() if not evaluate.of_run(name)] == OF_FEATURES == sorted(SHORT)
 
 

@@ -26,7 +26,9 @@ def test_the_scales_of_the_book_raise_no_doubt_and_the_papers_on_a_laptop_does()
         assert doubts(config, images_in(config.data), "cuda" if name == "gpu" else "cpu") == [], name
     config = profile("paper").config("nnclr", 0)
     (line,) = doubts(config, images_in(config.data))
-    assert "plan.epochs is 1,000: with resnet50 on 1,281,167 images this takes at least" in line and "years on cpu" in line
+    assert (
+        "plan.epochs is 1,000: with resnet50 on 1,281,167 images this takes at least" in line and "years on cpu" in line
+    )
     assert "years" not in in_words(least_seconds(config, images_in(config.data), "cuda"))
 
 
