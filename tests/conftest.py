@@ -21,6 +21,7 @@ TINY_HEADS = {
     "supcon": {"dim": 8, "hidden": 16},
     "nnclr": {"dim": 8, "hidden": 16, "hidden_predictor": 16, "queue_size": 24},
     "seppid": {"sampler_epochs": 1, "share": 1.0, "quantile": 0.002, "high": 1.0},
+    "partners": {"sampler_epochs": 1, "clusters": 8, "n_positives": 6},
 }
 
 
@@ -99,8 +100,9 @@ def small(method: str) -> dict:
     """Settings under which a method trains in about a second: those its oracle is tested with."""
     if method in TINY_HEADS:
         settings = dict(TINY_HEADS[method])
-        if method == "seppid":
-            settings |= {"base_settings": small("mocov2"), "sampler_settings": small("mocov2")}
+        if method in ("seppid", "partners"):
+            base = "mocov2" if method == "seppid" else "simclr"
+            settings |= {"base_settings": small(base), "sampler_settings": small("mocov2")}
         return settings
     settings = dict(importlib.import_module(f"tests.equations.{method}").SETTINGS)
     return settings | ({"n_classes": 4} if "n_classes" in settings else {})

@@ -13,7 +13,7 @@ from sslrepro.report.table_page import command
 from sslrepro.study import ledger, plans
 from sslrepro.study.results import Results
 
-PARTS = ("headline", "figure", "table", "effects", "break_evens", "placement", "accuracies", "published", "questions",
+PARTS = ("headline", "figure", "table", "effects", "break_evens", "placement", "accuracies", "papers_own", "questions",
          "reading")  # fmt: skip
 
 

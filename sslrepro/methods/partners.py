@@ -40,22 +40,6 @@ def epochs_of_sampler(_: int, scale: Scale, __: dict[str, Any]) -> int:
     return max(1, round(2 * scale.epochs * scale.sampler_share))
 
 
-@dataclass(frozen=True)
-class Config:
-    base: str = choice(*FRAMEWORKS)  # the framework that is trained on the rows
-    base_settings: dict[str, Any] = settings_of("base")  # noqa: RUF009 - a field; missing ones are its defaults
-    sampler: str = "mocov2"  # the method that trained the sampler, on the same images with the same encoder
-    sampler_settings: dict[str, Any] = settings_of("sampler")  # noqa: RUF009 - a field; missing ones are its defaults
-    sampler_epochs: int = count(100, scale=epochs_of_sampler)  # of the sampler's training
-    sampler_rate: float = above_zero(1.0)  # of the sampler's learning rate, times the run's
-    rule: str = choice(*RULES)  # who is of an image's kind
-    high: float = cosine(0.99)  # window: largest cosine, above are duplicates
-    clusters: int = per_class(3000)  # IFND's middle granularity on ImageNet
-    n_neighbours: int = count(4)  # hops: edges out of each image
-    hops: int = count(3)  # graph distance up to which images are of a kind
-    n_positives: int = count(50)  # the least similar of them
-
-
 def even_draw(member: Bool[Tensor, "b n"], own: Int[Tensor, " b"], generator: torch.Generator) -> Int[Tensor, " b"]:
     """A member of each row, all equally likely; `own` where a row has none. Draws on the CPU."""
     order = torch.rand(member.shape, generator=generator).to(member.device).masked_fill(~member, -1.0)
@@ -72,6 +56,22 @@ def in_pairs(rows: Int[Tensor, " b"], pairs: Int[Tensor, "p 2"], n: int) -> Bool
     return member[:-1]
 
 
+@dataclass(frozen=True)
+class Config:
+    base: str = choice(*FRAMEWORKS)  # the framework that is trained on the rows
+    base_settings: dict[str, Any] = settings_of("base")  # noqa: RUF009 - a field; missing ones are its defaults
+    sampler: str = "mocov2"  # the method that trained the sampler, on the same images with the same encoder
+    sampler_settings: dict[str, Any] = settings_of("sampler")  # noqa: RUF009 - a field; missing ones are its defaults
+    sampler_epochs: int = count(100, scale=epochs_of_sampler)  # of the sampler's training
+    sampler_rate: float = above_zero(1.0)  # of the sampler's learning rate, times the run's
+    rule: str = choice(*RULES)  # who is of an image's kind
+    high: float = cosine(0.99)  # window: largest cosine, above are duplicates
+    clusters: int = per_class(3000)  # IFND's middle granularity on ImageNet
+    n_neighbours: int = count(4)  # hops: edges out of each image
+    hops: int = count(3)  # graph distance up to which images are of a kind
+    n_positives: int = count(50)  # the least similar of them
+
+
 @final
 class Partners(Method):
     """A framework that is shown every image once more, beside an image that a rule names."""
@@ -80,7 +80,8 @@ class Partners(Method):
 
     def __init__(self, config: Config, base: Method, n_images: int):
         super().__init__()
-        fit_for("Partners", (config.clusters,), n_images)
+        if config.rule == "clusters":
+            fit_for("Partners", (config.clusters,), n_images)
         self.config = config
         self.base = base
         self.n_views, self.clip_norm = base.n_views or 2, base.clip_norm

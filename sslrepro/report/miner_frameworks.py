@@ -4,7 +4,7 @@ import html
 from dataclasses import dataclass
 from itertools import combinations
 
-from sslrepro.claims import Cell, Missing
+from sslrepro.claims import LEAST_SEEDS, Cell, Missing
 from sslrepro.claims.statistics import LEVEL, Contrast, Key, Tree, every, fewest_seeds, p_values
 from sslrepro.report import all_methods
 from sslrepro.report.copies import copies as copies_of
@@ -92,7 +92,7 @@ def verdict_on(results: Results, tree: Tree) -> str:
     if not results.plan.profile.judged:
         return "not judged"
     try:
-        if fewest_seeds(tree, look) < 3:
+        if fewest_seeds(tree, look) < LEAST_SEEDS:
             return "not judged"
         against, opposite = p_values(tree, look)
     except Missing:
@@ -124,8 +124,13 @@ def spread(results: Results, rule: str) -> tuple[str, Cell] | None:
 
 def signs(results: Results, rule: str) -> str:
     """The weaker reading: "contradicted" where a miner gains in one framework and loses in another, by intervals."""
-    words = {direction(cell) for cell in gains(results, rule).values()}
-    if not results.plan.profile.judged or len(gains(results, rule)) < len(SHORT):
+    cells = gains(results, rule)
+    words = {direction(cell) for cell in cells.values()}
+    if (
+        not results.plan.profile.judged
+        or len(cells) < len(SHORT)
+        or min(cell.n for cell in cells.values()) < LEAST_SEEDS
+    ):
         return "not judged"
     if {"gains", "loses"} <= words:
         return "contradicted"
@@ -208,7 +213,7 @@ def table(results: Results) -> Display:
     )
 
 
-def published_lines(results: Results) -> list[list[str]]:
+def lines_of_papers(results: Results) -> list[list[str]]:
     """The rules as their papers use them, where a framework has such a method."""
     out = []
     for (rule, base), row in PUBLISHED.items():
@@ -221,9 +226,9 @@ def published_lines(results: Results) -> list[list[str]]:
     return out
 
 
-def published(results: Results) -> Display:
+def papers_own(results: Results) -> Display:
     """The same rules the way their papers use them; runs of the page of equal terms."""
-    lines = published_lines(results)
+    lines = lines_of_papers(results)
     if not lines:
         return Display("<p>Not run yet.</p>", "Not run yet.")
     rich = [[html.escape(text) for text in line] for line in lines]

@@ -93,12 +93,12 @@ def of_relation(items: float, right: float, peers: float) -> dict[str, float]:
     return {"items": items, "precision": right, "recall": items * right / peers, "own": 0.0}
 
 
-def of_clusters(logged: dict[str, Any], levels: list[int]) -> dict[str, float]:
+def of_clusters(logged: dict[str, Any], levels: list[int], peers: float) -> dict[str, float]:
     """Of pseudo-labels, the mean over clusterings of one size; an image shares none with itself."""
     right = sum(logged[f"precision_{level}"] for level in levels) / len(levels)
     recall = sum(logged[f"mtpr_{level}"] for level in levels) / len(levels)
     wrong = sum(logged[f"strangers_{level}"] for level in levels) / len(levels)
-    return {"items": wrong / (1 - right) if right < 1 else math.nan, "precision": right, "recall": recall, "own": 0.0}
+    return {"items": recall * peers + wrong, "precision": right, "recall": recall, "own": 0.0}
 
 
 def levels_of(record: dict[str, Any]) -> dict[str, list[int]]:
@@ -111,13 +111,13 @@ def levels_of(record: dict[str, Any]) -> dict[str, list[int]]:
     return {f"{k} clusters": [level] for level, k in enumerate(clusters)}
 
 
-def measured(record: dict[str, Any], levels: list[int], n_images: int, classes: int) -> dict[str, float] | None:
+def numbers_of(record: dict[str, Any], levels: list[int], n_images: int, classes: int) -> dict[str, float] | None:
     """The numbers of a run; None where it mined nothing."""
     logged, config = record["results"]["training"]["scores"], record["config"]
     peers = n_images / classes - 1
     if levels:
         known = all(f"precision_{level}" in logged for level in levels)
-        return of_clusters(logged, levels) if known else None
+        return of_clusters(logged, levels, peers) if known else None
     if "neighbour_match_without_self" in logged:
         return of_lookup(logged, config, peers)
     if "pair_match" in logged:
@@ -151,13 +151,13 @@ def age(records: list[dict[str, Any]]) -> str:
     return f"≤ {oldest(records[0]['config'], logged[0]['steps']):,.0f}"
 
 
-def found(results: Results) -> list[Mined]:
+def mined_lines(results: Results) -> list[Mined]:
     """Every miner that was run, a line for each of its granularities, the most precise first."""
     out, profile = [], results.plan.profile
     for row in OFF:
         records = results.of(row)
         for level, levels in (levels_of(records[0]) or {"": []}).items() if records else ():
-            numbers = {record["config"]["seed"]: measured(record, levels, profile.n_train, profile.classes)
+            numbers = {record["config"]["seed"]: numbers_of(record, levels, profile.n_train, profile.classes)
                        for record in records}  # fmt: skip
             if any(line is None for line in numbers.values()):
                 continue
@@ -168,14 +168,14 @@ def found(results: Results) -> list[Mined]:
     return sorted(out, key=lambda mined: -mined.precision.mean)
 
 
-def apart(one: Cell, other: Cell) -> bool:
+def apart(first: Cell, second: Cell) -> bool:
     """Whether two 95% intervals do not overlap; never with one seed."""
-    return min(one.n, other.n) > 1 and abs(one.mean - other.mean) > one.half_width + other.half_width
+    return min(first.n, second.n) > 1 and abs(first.mean - second.mean) > first.half_width + second.half_width
 
 
-def beats(one: Mined, other: Mined) -> bool:
+def beats(first: Mined, second: Mined) -> bool:
     """At least as precise and at least as much found in the mean, and apart in one of the two."""
-    pairs = (one.precision, other.precision), (one.recall, other.recall)
+    pairs = (first.precision, second.precision), (first.recall, second.recall)
     return all(a.mean >= b.mean for a, b in pairs) and any(apart(a, b) for a, b in pairs)
 
 
@@ -202,7 +202,7 @@ def rank_correlation(first: list[float], second: list[float]) -> float | None:
 def body(results: Results) -> list[list[str]]:
     """The lines of the table as plain text."""
     out = []
-    for mined in found(results):
+    for mined in mined_lines(results):
         gain = results.at(mined.row, "gain")
         out.append([mined.name, mined.what, format_cell(mined.items, 2 if mined.items.mean < 1 else 1),
                     format_cell(mined.precision),
@@ -240,7 +240,7 @@ def table(results: Results) -> Display:
 
 def finding(results: Results) -> str:
     """Which miners are precise, which find much, which are beaten by none, and whether precision goes with gain."""
-    lines = found(results)
+    lines = mined_lines(results)
     if len(lines) < 2:
         return "Not run yet."
     profile = results.plan.profile
@@ -273,7 +273,7 @@ def headline(results: Results) -> Display:
 @own_style()
 def figure(results: Results) -> Figure:
     """Precision over recall, both logarithmic, a mark for each miner and its granularities; filled where it gains."""
-    lines = found(results)
+    lines = mined_lines(results)
     plot, axes = new_plot(size=(8, 5))
     rows = list(dict.fromkeys(mined.row for mined in lines))
     for place, row in enumerate(rows):

@@ -30,14 +30,14 @@ ALSO = ("invp",)  # InvP with its bank, which its rebuttal compares with the que
 MINUS = {row: equal_terms.TABLE.column("gain").minus_row[row] for row in (*PUBLISHED.values(), *ALSO)}
 
 
-def partnered(rule: str, framework: str) -> dict[str, Any]:
+def settings_of_cell(rule: str, framework: str) -> dict[str, Any]:
     """The settings of a cell of the grid."""
     return {"method": "partners", "base": framework, "trial": framework, "rule": rule, "epochs": HALF}
 
 
 def grid(*rules: str) -> dict[str, dict[str, Any]]:
     """The rows of some rules, in every framework."""
-    return {ON(rule, SHORT[base]): partnered(rule, base) for rule in rules for base in FRAMEWORKS}
+    return {ON(rule, SHORT[base]): settings_of_cell(rule, base) for rule in rules for base in FRAMEWORKS}
 
 
 JUDGED = grid(*MINERS, "labels")

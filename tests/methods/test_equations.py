@@ -52,7 +52,7 @@ def oracle(name: str):
         pytest.fail(f"{name} has no oracle: write tests/equations/{name}.py")
 
 
-SPECIAL = {"simclr", "supcon", "nnclr", "seppid"}  # their oracles take other arguments; tests of their own
+SPECIAL = {"simclr", "supcon", "nnclr", "seppid", "partners"}  # their oracles take other arguments; tests of their own
 ORACLES = [name for name in methods.names() if name not in SPECIAL]
 CASES = [
     (name, variant, n_views, progress)

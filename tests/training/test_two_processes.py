@@ -130,6 +130,8 @@ def variants(name: str) -> dict[str, dict]:
     elif name == "seppid":
         cases = [{"base": base, "base_settings": small(base)} for base in ("dino", "simclr", "simsiam", "vicreg")]
         cases.append({})
+    elif name == "partners":
+        cases = [{"base": base, "base_settings": small(base)} for base in ("mocov2", "vicreg")]
     else:
         module = importlib.import_module(f"tests.equations.{name}")
         cases = getattr(module, "VARIANTS", {"default": {}}).values()
@@ -201,7 +203,7 @@ def test_a_step_is_that_of_the_joined_batch(pair, name, variant):
     settings = small(name) | variants(name)[variant]
     n_views = jobs.built(name, settings).n_views or (4 if name in ("dino", "swav") else 2)
     method = stirred(name, settings, n_views)
-    batch = a_batch(n_views, method, pairs=name in ("seppid", "simclr", "mocov2"))
+    batch = a_batch(n_views, method, pairs=name in ("seppid", "partners", "simclr", "mocov2"))
     arguments = name, settings, method.state_dict(), batch, 0.5
     first, second = pair(jobs.stepped, *arguments)
     assert torch.equal(first["loss"], second["loss"])
