@@ -94,7 +94,7 @@ def test_the_page_says_what_its_runs_logged(results):
     text = miners.finding(results)
     assert all(mined.name in text for mined in miners.unbeaten(list(lines.values())))
     assert str(miners.table(results)).count("\n") > len(lines) and "nan" not in str(miners.table(results)).split()
-    assert miners.figure(results).png and "fnc" in miners.copies(results).html
+    assert miners.figure(results).png and "miners-cpu.csv" in miners.copies(results).html
 
 
 def test_without_runs_nothing_is_said():
