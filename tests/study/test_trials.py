@@ -31,7 +31,11 @@ def test_every_method_has_as_many_trials_and_they_differ(method):
 def test_diagnostics_and_baselines_that_tables_quote_are_not_compared():
     without = {name for name in methods.names() if not methods.method_class(name).has_trials}
     assert "mocov1" in without
-    assert {name for name in methods.names() if name not in trials.names()} == {"nnclr_controlled", "partners", *without}
+    assert {name for name in methods.names() if name not in trials.names()} == {
+        "nnclr_controlled",
+        "partners",
+        *without,
+    }
     assert not without & {sets.get("method") for sets in tables.definition("equal_terms").rows.values()}
 
 
