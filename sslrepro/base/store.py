@@ -149,15 +149,7 @@ def lock_folder(folder: Path, wait: bool = True) -> Iterator[None]:
 def environment(device: str) -> dict[str, Any]:
     """Where a number was made: recorded beside a run, not part of its identity."""
 
-    def git(*words: str) -> str | None:
-        here = Path(__file__).parent
-        try:
-            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True)
-        except FileNotFoundError:  # no git on this machine
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    status = git("status", "--porcelain", "--untracked-files=no", "--", "*.py")
+    status = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py")
     cuda = torch.device(device).type == "cuda"
     return {
         "python": platform.python_version(),
@@ -166,9 +158,23 @@ def environment(device: str) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if cuda else processor(),
         "device_type": torch.device(device).type,
         "threads": torch.get_num_threads(),
-        "commit": git("rev-parse", "HEAD"),
+        "commit": commit_of_code(),
         "dirty": None if status is None else bool(status),
     }
+
+
+def commit_of_code() -> str | None:
+    """The commit of the checkout that this code lies in; None outside of one."""
+    return _git("rev-parse", "HEAD")
+
+
+def _git(*words: str) -> str | None:
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True)
+    except FileNotFoundError:  # no git on this machine
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def processor() -> str:

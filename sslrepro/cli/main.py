@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from sslrepro.cli.options import command
 from sslrepro.cli.parser import parser
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # what stops a call beside Ctrl-C: kill, a terminal that closes
@@ -101,11 +101,6 @@ def interruptible(stopped: list[signal.Signals]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def command(words: list[str]) -> str:
-    """The command that was given: make's where it was make's."""
-    return os.environ.get("SSLREPRO_COMMAND") or shlex.join(["python", "-m", "sslrepro", *words])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import json
 import math
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +93,8 @@ def changes(words: list[str]) -> dict[str, Any]:
         except (ValueError, RecursionError):  # also numbers of thousands of digits
             out[name] = value
     return out
+
+
+def command(words: list[str]) -> str:
+    """The command that was given: make's where it was make's."""
+    return os.environ.get("SSLREPRO_COMMAND") or shlex.join(["python", "-m", "sslrepro", *words])

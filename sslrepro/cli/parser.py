@@ -6,6 +6,8 @@ import sslrepro
 from sslrepro.cli import (
     bench,
     check,
+    cite,
+    compare,
     duplicates,
     embed,
     evaluate,
@@ -20,6 +22,7 @@ from sslrepro.cli import (
     reproduce,
     second_looks,
     show,
+    status,
     train,
     trials,
 )
@@ -33,6 +36,8 @@ examples
   python -m sslrepro reproduce nnclr_queue                       the cpu profile: minutes on two cores
   python -m sslrepro reproduce nnclr_queue --dry-run             what would run, and what is stored already
   python -m sslrepro reproduce nnclr_queue --compare             stored runs beside the published ones
+  python -m sslrepro reproduce nnclr_queue --set settings.temperature=0.2 --out paper/   your own setting, as files
+  python -m sslrepro compare nnclr --set settings.top_k=1 --against settings.top_k=32 --seeds 5
   python -m sslrepro reproduce all --dry-run                     every table: how many runs, and for how long
   python -m sslrepro fit ~/photos                                a folder of your own images -> photos.ssl
   python -m sslrepro near photos.ssl a.jpg -k 10                 the images most alike one
@@ -48,6 +53,9 @@ examples
 COMMANDS = (
     reproduce,
     show,
+    compare,
+    status,
+    cite,
     lists,
     train,
     notebook,

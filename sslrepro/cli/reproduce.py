@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from sslrepro.cli.list import show_lists
-from sslrepro.cli.options import cluster_of, cluster_options, count, speed_options, table_options
+from sslrepro.cli.options import (
+    changes,
+    cluster_of,
+    cluster_options,
+    command,
+    count,
+    path,
+    speed_options,
+    table_options,
+)
 from sslrepro.cli.show import printed
 
 
@@ -31,6 +40,11 @@ def add(commands: Any) -> None:
     sub.add_argument(
         "--publish-replication", action="store_true", help="keep how these runs compare among book/replications/"
     )
+    sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting in every run "
+                     "that has it, e.g. settings.temperature=0.2; nothing of it is published")  # fmt: skip
+    sub.add_argument("--side", type=count, metavar="PX", help="side of the images, as --set data.side=PX")
+    sub.add_argument("--out", type=path, metavar="DIR",
+                     help="also write figure, numbers, LaTeX, origin and citation as files")  # fmt: skip
     sub.add_argument("--no-page", action="store_true", help="make no page")
     sub.add_argument("--no-book", action="store_true", help="with --publish: do not build the book around the page")
     sub.set_defaults(perform=reproduce)
@@ -44,10 +58,12 @@ def reproduce(settings: argparse.Namespace) -> None:
     from sslrepro.study import ledger
     from sslrepro.study import reproduce as conductor
 
+    changed = changes(settings.set) | ({} if settings.side is None else {"data.side": settings.side})
+    refuse_publishing(settings, changed)
     train = "unpublished" if settings.missing else "anew"
     request = conductor.Request.of(settings.table, settings.profile, settings.seeds, settings.dataset, settings.root,
                                    settings.runs or RUNS, settings.jobs, settings.device, settings.compile, train,
-                                   own_first=not settings.publish, rows=settings.rows,
+                                   own_first=not settings.publish, rows=settings.rows, changes=changed,
                                    elsewhere=settings.cluster is not None)  # fmt: skip
     agenda = conductor.plan(request, read_images=not settings.dry_run)
     announce(agenda, settings.dry_run)
@@ -57,18 +73,39 @@ def reproduce(settings: argparse.Namespace) -> None:
         with cluster_of(settings, request.folder) as cluster:
             conductor.train_missing(agenda, cluster)
     compared = conductor.compare(agenda)
-    changes = [ledger.publish_plan(plan, request.folder) if settings.publish else None for plan in agenda.plans]
+    published = [ledger.publish_plan(plan, request.folder) if settings.publish else None for plan in agenda.plans]
     pages = []
     tables = conductor.read(agenda)  # after all were published: claims read several
-    for results, cells, change in zip(tables, compared, changes, strict=True):
+    for results, cells, change in zip(tables, compared, published, strict=True):
         present(results, cells, change, request, briefly=len(tables) > 1)
         if settings.publish_replication:
             keep_replication(results, cells, request.folder)
-        if not (settings.compare or settings.no_page):
+        if settings.out is not None:
+            write_out(results, settings.out, changed)
+        if not (settings.compare or settings.no_page or changed):  # a page has the table's own settings
             pages.append(make_page(results, request, settings.publish))
     if settings.publish and pages:
         say_where(pages, build=not settings.no_book and agenda.plans[0].profile.judged)
     return None
+
+
+def refuse_publishing(settings: argparse.Namespace, changed: dict[str, Any]) -> None:
+    """Raise ValueError where changed settings would be published, or the folder for files is no folder."""
+    from sslrepro.base.errors import require
+
+    publishing = settings.publish or settings.publish_replication
+    require(not (changed and publishing), "reproduce", "--set and --side", "left out where results are published",
+            ", ".join(changed), "The ledger keeps a table's own settings.")  # fmt: skip
+    usable = settings.out is None or settings.out.is_dir() or not settings.out.exists()
+    require(usable, "reproduce", "--out", "a folder", str(settings.out))
+
+
+def write_out(results: Any, folder: Path, changed: dict[str, Any]) -> None:
+    """Write a table's files and say which."""
+    from sslrepro.report.files import write_files
+
+    files = write_files(results, folder, command(sys.argv[1:]), changed)
+    print(f"files     {folder}: {', '.join(file.name for file in files)}")
 
 
 def announce(agenda: Any, by_name: bool) -> None:
@@ -92,6 +129,11 @@ def announce(agenda: Any, by_name: bool) -> None:
         print(f"{first.definition.id} {scale}: {counts}")
         for row, reason in first.left_out.items():
             print(f"  {row} left out: {reason}")
+    if request.changes:
+        from sslrepro.study import changed
+        from sslrepro.study.reproduce import unchanged
+
+        print(changed.words_of(unchanged(request).plans[0], first, request.changes))
     if unread:
         print(f"images    {', '.join(unread)}: not read for a dry run, so what is stored of their runs is not counted")
     if agenda.missing:

@@ -7,10 +7,9 @@ import html
 import itertools
 import math
 import statistics
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -25,15 +24,14 @@ from sslrepro.parts.distributed import barrier, rank
 from sslrepro.report.formats import Display, format_cell, html_table, text_table
 from sslrepro.report.headings import AGREEMENT, SCORE_NAMES, score_name, spell_out
 from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
+from sslrepro.study.changed import SEEDED, of_their_kind
 from sslrepro.study.profiles import Profile, images_in, on_dataset
 from sslrepro.study.profiles import profile as scale
 from sslrepro.study.results import cell_of, paired_differences
 from sslrepro.study.run import Run, label, ledger_record, perform_run
-from sslrepro.training.config import RunConfig, flat, from_record
+from sslrepro.training.config import flat, from_record
 from sslrepro.training.loop import initial_method, read_log, threads
 
-KINDS = {bool: bool, int: int, float: (int, float), str: str, tuple: (list, tuple), NoneType: NoneType}
-SEEDED = ("seed", "data.seed", "data.fingerprint")  # what seeds decide: not for a reader to change
 MOST_SEEDS = 1000  # that are worth naming
 
 
@@ -160,19 +158,6 @@ def try_method(
     start = Start(profile, dataset, root, changes)
     records = perform_all({method: [start.run(method, seed) for seed in range(seeds)]}, runs, root, device)
     return Comparison(start.scale, ("method",), records)
-
-
-def of_their_kind(config: RunConfig, changes: dict[str, Any]) -> None:
-    """Raise ValueError for a change that is text where a number stands, and the like."""
-    now = flat(config)
-    types = {f"settings.{field.name}": field.type for field in fields(methods.settings(config.method))}
-    for name, value in changes.items():
-        written = types.get(name, type(now.get(name)))
-        kinds = [get_origin(kind) or kind for kind in (get_args(written) if type(written) is UnionType else [written])]
-        if name in now and set(kinds) <= set(KINDS):
-            fits = any(isinstance(value, KINDS[kind]) and isinstance(value, bool) <= (kind is bool) for kind in kinds)
-            allowed = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
-            require(fits, "compare", name, f"of type {allowed}", value, f"Its usual value is {now[name]!r}.")
 
 
 # --- one setting at several values ----------------------------------------------------------------------------------

@@ -193,6 +193,11 @@ def table(results: Results) -> Display:
     return all_methods.table(results)
 
 
+def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """Head, body and no footer of the table of gains, as plain text."""
+    return HEAD, gain_lines(results), []
+
+
 def copies(results: Results) -> Display:
     """The table of gains for download."""
     lines = gain_lines(results)

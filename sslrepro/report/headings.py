@@ -59,6 +59,20 @@ def column_label(definition: Definition, column: str) -> str:
     return own or transcribed_columns(definition).get(column, {}).get("label", column)
 
 
+def column_unit(definition: Definition, column: str) -> str:
+    """What a column is counted in: "%", "points" for a difference of percentages, "" for a plain number.
+
+    >>> from sslrepro import tables
+    >>> column_unit(tables.definition("nnclr_queue"), "top1")
+    '%'
+    """
+    full = definition.column(column)
+    unit = full.unit or transcribed_columns(definition).get(column, {}).get("unit") or ""
+    if not unit and not full.derived and full.factor == 100:
+        unit = "%"
+    return "points" if full.derived and unit in ("", "%", "percent") else "%" if unit == "percent" else unit
+
+
 class _Unsaid(dict):
     """Settings of a protocol; a setting that is not known stands as its name."""
 

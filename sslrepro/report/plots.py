@@ -9,11 +9,13 @@ import contextlib
 import html
 import io
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8f98")  # Okabe-Ito
 MARKERS = "osD^vP*X"
 RASTER = {"format": "png", "dpi": 130, "metadata": {"Software": None}}  # no version of matplotlib in the file
+PRINT = {"format": "pdf", "metadata": {"CreationDate": None, "Creator": None, "Producer": None}}
 VECTOR = {"format": "svg", "metadata": {"Date": None, "Creator": None}}
 
 
@@ -75,16 +77,27 @@ class Figure:
     """
 
     def __init__(self, plot: Any, alt: str, name: str = "", data: str = ""):
-        self.png, self.alt, self.name, self.data = save(plot, RASTER), alt, name, data
-        self.svg = save(plot, VECTOR) if name else b""
+        self.png, self.alt, self.name, self.data, self.plot = save(plot, RASTER), alt, name, data, plot
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The plot as SVG."""
+        return save(self.plot, VECTOR)
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The plot as PDF, for a paper."""
+        return save(self.plot, PRINT)
 
     @property
     def downloads(self) -> str:
         """Links in HTML that hold the SVG and the CSV; "" without a name."""
+        if not self.name:
+            return ""
         files = [("SVG", "svg", "image/svg+xml", self.svg), ("data (CSV)", "csv", "text/plain", self.data.encode())]
         links = [f'<a download="{self.name}.{ending}" href="data:{kind};base64,{base64.b64encode(content).decode()}">'
-                 f"{label}</a>" for label, ending, kind, content in files if self.name and content]  # fmt: skip
-        return f'<p class="copies">Download this figure: {" · ".join(links)}</p>' if links else ""
+                 f"{label}</a>" for label, ending, kind, content in files if content]  # fmt: skip
+        return f'<p class="copies">Download this figure: {" · ".join(links)}</p>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         data = base64.b64encode(self.png).decode()

@@ -12,20 +12,22 @@ Nothing here writes into the ledger or the book: that is `ledger.publish_plan` a
 import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store
 from sslrepro.data.dataset import SHAPES
 from sslrepro.study import budget, workers
+from sslrepro.study.changed import with_changes
 from sslrepro.study.clusters import Cluster
 from sslrepro.study.ledger import find_record, published_record
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.profiles import on_dataset, profile
-from sslrepro.study.replication import CellComparison, compare_with_ledger
-from sslrepro.study.results import Results, read_results
+from sslrepro.study.replication import CellComparison, compare_results, compare_with_ledger
+from sslrepro.study.results import Results, own_results, published_results, read_results
 from sslrepro.study.rows import with_rows
 from sslrepro.study.run import Run, is_complete, merge_runs
 from sslrepro.training.loop import COMPILING
@@ -77,6 +79,7 @@ class Request:
                what both lack
     own_first  whether the folder's runs stand before the ledger's in results
     rows       of a single table, where some are enough; None: all
+    changes    dotted settings on top of a single table's own (study/changed.py); None: none
     """
 
     table: str
@@ -91,6 +94,7 @@ class Request:
     train: str
     own_first: bool
     rows: tuple[str, ...] | None = None
+    changes: dict[str, Any] | None = None
 
     @classmethod
     def of(
@@ -108,6 +112,7 @@ class Request:
         own_first: bool = False,
         rows: Sequence[str] | None = None,
         elsewhere: bool = False,
+        changes: dict[str, Any] | None = None,
     ) -> "Request":
         """A request with everything resolved: the root from $SSLREPRO_DATA, `~`, names and counts checked.
 
@@ -120,6 +125,8 @@ class Request:
         require(jobs >= 1, "study.reproduce", "jobs", ">= 1", jobs)
         one_of(compiling, COMPILING, "study.reproduce", "compiling")
         one_of(train, TRAIN, "study.reproduce", "train")
+        single = table != ALL or not changes
+        require(single, "study.reproduce", "changed settings", "those of one table", ", ".join(changes or {}))
         return cls(
             table,
             profile_name,
@@ -133,6 +140,7 @@ class Request:
             train,
             own_first,
             None if rows is None else tuple(rows),
+            changes or None,
         )
 
 
@@ -170,7 +178,7 @@ def plan(request: Request, read_images: bool = True) -> Agenda:
         require(bool(table_plans), "reproduce", "profile", "one at which some table can be had", request.profile)
     else:
         whole = plan_table(request.table, request.profile, request.seeds, request.dataset, request.root, read_images)
-        table_plans = [with_rows(whole, request.rows)]
+        table_plans = [with_changes(with_rows(whole, request.rows), request.changes, request.root)]
     runs = merge_runs([run for table_plan in table_plans for run in table_plan.runs])
     homes = {run.name: table_plan for table_plan in table_plans for run in table_plan.runs}
     if request.train == "unpublished":
@@ -183,6 +191,11 @@ def plan(request: Request, read_images: bool = True) -> Agenda:
         return is_complete(run, Store(request.folder))
 
     return Agenda(request, table_plans, left_out, runs, [run for run in runs if not is_done(run)])
+
+
+def unchanged(request: Request) -> Agenda:
+    """What the same request without changed settings comes to."""
+    return plan(replace(request, changes=None), read_images=False)
 
 
 def train_missing(agenda: Agenda, executor: Executor | Cluster | None = None) -> None:
@@ -206,7 +219,14 @@ def read(agenda: Agenda) -> list[Results]:
 
 
 def compare(agenda: Agenda) -> list[list[CellComparison]]:
-    """The folder's runs of each table beside the published ones, cell by cell; [] where nothing is published."""
+    """The folder's runs of each table beside the published ones, cell by cell; [] where nothing is published.
+
+    With changed settings the difference is what they do, seed by seed, to the table's own.
+    """
+    if agenda.request.changes:
+        published = [published_results(whole) for whole in unchanged(agenda.request).plans]
+        own = [own_results(table_plan, agenda.request.folder) for table_plan in agenda.plans]
+        return [compare_results(*pair) for pair in zip(own, published, strict=True)]
     return [compare_with_ledger(table_plan, agenda.request.folder) for table_plan in agenda.plans]
 
 
@@ -222,6 +242,7 @@ def reproduce(
     own: str | Path | None = None,
     rows: Sequence[str] | None = None,
     executor: Executor | Cluster | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> Results:
     """A table's results: from the ledger and the store, training what neither holds. What the notebooks call.
 
@@ -232,12 +253,23 @@ def reproduce(
         rows     of the table, where some are enough: reproduce("all_methods", rows=["nnclr", "simclr"])
         executor where runs are done instead of in `jobs` processes: any `concurrent.futures.Executor` whose workers
                  see `folder`, or a cluster: with open_cluster("tcp://host:8786") as cluster: ...
+        changes  dotted settings on top of the table's own: reproduce(..., changes={"settings.temperature": 0.2})
 
     >>> reproduce("nnclr_queue").cell("q98304", "linear_top1").n
     5
     """
     request = Request.of(
-        table, profile, seeds, dataset, root, own or folder or RUNS, jobs, device, own_first=own is not None, rows=rows
+        table,
+        profile,
+        seeds,
+        dataset,
+        root,
+        own or folder or RUNS,
+        jobs,
+        device,
+        own_first=own is not None,
+        rows=rows,
+        changes=changes,
     )
     agenda = plan(request)
     train_missing(agenda, executor)
