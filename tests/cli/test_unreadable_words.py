@@ -87,7 +87,8 @@ def test_every_command_has_a_file_of_its_own():
     assert modules == files - {"__init__", "main", "options", "parser"}
     words = {"reproduce": ["x"], "show": ["x"], "train": ["--method", "x"], "notebook": ["--table", "x"],
              "evaluate": ["x"], "new_method": ["x"], "fit": ["x"], "embed": ["x", "y", "-o", "z"], "near": ["x", "y"],
-             "duplicates": ["x"], "export": ["x", "--to", "y"], "map": ["x", "-o", "y"]}  # fmt: skip
+             "duplicates": ["x"], "export": ["x", "--to", "y"], "map": ["x", "-o", "y"], "cite": ["x"],
+             "compare": ["x", "--set", "a=1", "--against", "a=2"]}  # fmt: skip
     first = {"second_looks": ["second-looks"]}
     for command in COMMANDS:
         name = command.__name__.rpartition(".")[2]
