@@ -85,7 +85,7 @@ class Gallery(Block):
     """A thumbnail of every published page, by paper, with its verdicts; pictures as they stand on the pages."""
 
     def run(self) -> list[nodes.Node]:
-        order = [*papers.tables(), *figures()]
+        order = list(papers.tables() | figures())
         cards: dict[str, list[tuple[int, str]]] = {}
         total = 0
         for name, page, title, picture, words in entries():

@@ -21,18 +21,36 @@ def add(commands: Any) -> None:
 
 def evolve(settings: argparse.Namespace) -> None:
     """A figure's runs, watched while they train; its small files, from which pages draw."""
+    from tqdm import tqdm
+
+    from sslrepro.base.errors import require
     from sslrepro.base.paths import RUNS
     from sslrepro.data.dataset import SHAPES
-    from sslrepro.embeddings import evolution
+    from sslrepro.embeddings import evolution, mined
     from sslrepro.study.profiles import on_dataset, profile
     from sslrepro.study.reproduce import data_root, usable_device
 
     if settings.figure is None:
-        for name in evolution.names():
-            print(f"  {name:16} {evolution.DEFINITIONS[name].question}")
+        for name in sorted([*evolution.names(), *mined.names()]):
+            print(f"  {name:16} {(evolution.DEFINITIONS | mined.DEFINITIONS)[name].question}")
         return
     images = on_dataset(profile(settings.profile), settings.dataset).data.name
     root = data_root(settings.root, images not in (*SHAPES, "digits"), "evolution")
+    if settings.figure in mined.DEFINITIONS:
+        require(settings.dataset is None, "evolution", "--dataset", "not set, for a figure of mined positives",
+                settings.dataset)  # fmt: skip
+        device = usable_device(settings.device, "evolution")
+        with tqdm(desc=settings.figure, unit="step") as bar:
+
+            def report(step: int, steps: int) -> None:
+                bar.total = steps
+                bar.update(step - bar.n)
+
+            sheet = mined.figure(settings.figure, settings.profile, settings.seed, root, device, report)
+        print(f"{mined.measures(sheet)}\n")
+        for kept in mined.keep(sheet):
+            print(f"kept      {kept}")
+        return
     figure = evolution.figure(settings.figure, settings.profile, settings.seed, settings.dataset, root,
                               settings.runs or RUNS, usable_device(settings.device, "evolution"))  # fmt: skip
     print(f"{evolution.measures(figure)}\n")
