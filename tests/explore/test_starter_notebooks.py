@@ -16,7 +16,13 @@ from sslrepro.explore import compare, starter_notebooks
 from sslrepro.study.plans import plan_table
 
 ROOT = Path(__file__).parents[2]
-WHOLE = ("all_methods", "equal_terms", "miners", "miner_frameworks", "nnclr_overhead")  # tables with a notebook of their own
+WHOLE = (
+    "all_methods",
+    "equal_terms",
+    "miners",
+    "miner_frameworks",
+    "nnclr_overhead",
+)  # tables with a notebook of their own
 TABLES = [f"table-{name}" for name in tables.names()]
 EVERY = [*TABLES, *(f"method-{name}" for name in methods.names())]
 FITTING = [name for name in EVERY if name.removeprefix("table-") not in WHOLE]
