@@ -16,11 +16,6 @@ from sslrepro.study.run import Run
 
 RETRIES = 2  # of a run whose worker fails; one that dies is replaced by Dask itself, three times
 CONNECT_SECONDS = 10  # to a scheduler
-PATIENCE = {  # of Dask, on machines that have other things to do
-    "distributed.comm.timeouts.connect": "120s",
-    "distributed.comm.timeouts.tcp": "120s",
-    "distributed.scheduler.no-workers-timeout": "600s",  # a run for which no worker is left fails, and does not wait
-}
 POLL_SECONDS = 0.5  # between looks at jobs of Slurm, which asks the queue itself once a minute at most
 
 
@@ -78,12 +73,10 @@ def open_cluster(
 def _dask(name: str, jobs: int, options: dict[str, Any]) -> Iterator[Cluster]:
     import logging
 
-    import dask
     from distributed import Client, LocalCluster
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said in one line of ours
     with contextlib.ExitStack() as stack:
-        stack.enter_context(dask.config.set(PATIENCE))
         if name == "local":
             how = {"memory_limit": 0, "dashboard_address": None, "silence_logs": logging.CRITICAL} | options
             address = stack.enter_context(LocalCluster(n_workers=jobs, threads_per_worker=1, **how))

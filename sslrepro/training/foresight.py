@@ -75,6 +75,6 @@ def doubts(config: RunConfig, n_images: int, device: str = "cpu", threads: int =
         value = config.settings.get(name)
         most = max(value) if isinstance(value, list | tuple) and value else value
         if isinstance(most, int) and most > n_images:
-            out.append(f"train: settings.{name} is {most:,}, more than the {n_images:,} images: most stay empty. "
-                       f"A quarter of the images, {n_images // 4:,}, is the most that a scale sets.")  # fmt: skip
+            out.append(f"train: settings.{name} is {most:,}, more than the {n_images:,} images: most of them stay "
+                       f"empty. A quarter of the images, {n_images // 4:,}, is the most a scale sets.")  # fmt: skip
     return out
