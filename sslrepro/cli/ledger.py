@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sslrepro.cli.options import (
     cluster_of,
@@ -14,6 +14,9 @@ from sslrepro.cli.options import (
     seconds,
     speed_options,
 )
+
+if TYPE_CHECKING:
+    from sslrepro.study import budget
 
 
 def add(commands: Any) -> None:
@@ -70,21 +73,21 @@ def work(settings: argparse.Namespace) -> None:
         print(f"{len(missing)} runs missing at {settings.profile} scale")
         return
     require(settings.budget is not None, "ledger", "--budget", "given, in seconds", None)
-    device = settings.device if settings.cluster else usable_device(settings.device, "ledger")
+    device = usable_device(settings.device, "ledger")
     if "TORCHELASTIC_RUN_ID" in os.environ:
         exit_with_parent(os.getppid())  # torchrun that was killed leaves no process behind
         require(settings.cluster is None, "ledger", "--cluster", "left out under torchrun", settings.cluster)
     with process_group(device) as device, cluster_of(settings, folder) as cluster:
-        first, alone = rank() == 0, world_size() == 1 and cluster is None
+        first = rank() == 0
         tally = budget.work_through(settings.profile, settings.budget, root, folder,
-                                    own_gpu(device) if alone else device, settings.threads, settings.seeds,
+                                    device if world_size() > 1 else own_gpu(device), settings.threads, settings.seeds,
                                     quiet=not first, compiling=settings.compile, executor=cluster)  # fmt: skip
     if first:
         say(tally)
 
 
-def say(tally: Any) -> None:
-    """Print what a call did, a `budget.Tally`."""
+def say(tally: "budget.Tally") -> None:
+    """Print what a call did."""
     for name in tally.finished:
         print(f"  done      {name}")
     for name, error in tally.failed.items():

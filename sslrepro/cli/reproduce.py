@@ -63,8 +63,7 @@ def reproduce(settings: argparse.Namespace) -> None:
     train = "unpublished" if settings.missing else "anew"
     request = conductor.Request.of(settings.table, settings.profile, settings.seeds, settings.dataset, settings.root,
                                    settings.runs or RUNS, settings.jobs, settings.device, settings.compile, train,
-                                   own_first=not settings.publish, rows=settings.rows, changes=changed,
-                                   elsewhere=settings.cluster is not None)  # fmt: skip
+                                   own_first=not settings.publish, rows=settings.rows, changes=changed)  # fmt: skip
     agenda = conductor.plan(request, read_images=not settings.dry_run)
     announce(agenda, settings.dry_run)
     if settings.dry_run:

@@ -296,7 +296,6 @@ def _work_elsewhere(
                     if take_free(plan, run, folder, locks):
                         batch.append((plan, run, locks))
                     else:
-                        locks.close()
                         tally.missing -= 1
                 except BlockingIOError:
                     tally.busy.append(run.name)

@@ -111,12 +111,9 @@ class Request:
         train: str = "absent",
         own_first: bool = False,
         rows: Sequence[str] | None = None,
-        elsewhere: bool = False,
         changes: dict[str, Any] | None = None,
     ) -> "Request":
         """A request with everything resolved: the root from $SSLREPRO_DATA, `~`, names and counts checked.
-
-        elsewhere   whether a cluster does the runs: then the device is one of its workers, and need not be here
 
         Raises ValueError, before anything is created, for what does not exist or nothing would read.
         """
@@ -135,7 +132,7 @@ class Request:
             data_root(root, reads, "study.reproduce"),
             Path(folder).expanduser(),
             jobs,
-            device if elsewhere else usable_device(device, "study.reproduce"),
+            usable_device(device, "study.reproduce"),
             compiling,
             train,
             own_first,
