@@ -7,16 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sslrepro.cli.list import show_lists
-from sslrepro.cli.options import (
-    changes,
-    cluster_of,
-    cluster_options,
-    command,
-    count,
-    path,
-    speed_options,
-    table_options,
-)
+from sslrepro.cli.options import changes, command, count, path, speed_options, table_options
 from sslrepro.cli.show import printed
 
 
@@ -27,7 +18,6 @@ def add(commands: Any) -> None:
     table_options(sub)
     sub.add_argument("--jobs", type=count, default=2, help="runs side by side, one thread each (default 2)")
     speed_options(sub)
-    cluster_options(sub)
     what = sub.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     what.add_argument("--compare", action="store_true", help="train nothing: stored runs beside the published ones")
@@ -68,9 +58,8 @@ def reproduce(settings: argparse.Namespace) -> None:
     announce(agenda, settings.dry_run)
     if settings.dry_run:
         return None
-    if not settings.compare and agenda.missing:
-        with cluster_of(settings, request.folder) as cluster:
-            conductor.train_missing(agenda, cluster)
+    if not settings.compare:
+        conductor.train_missing(agenda)
     compared = conductor.compare(agenda)
     published = [ledger.publish_plan(plan, request.folder) if settings.publish else None for plan in agenda.plans]
     pages = []

@@ -11,7 +11,6 @@ Nothing here writes into the ledger or the book: that is `ledger.publish_plan` a
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from sslrepro.base.store import Store
 from sslrepro.data.dataset import SHAPES
 from sslrepro.study import budget, workers
 from sslrepro.study.changed import with_changes
-from sslrepro.study.clusters import Cluster
 from sslrepro.study.ledger import find_record, published_record
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.profiles import on_dataset, profile
@@ -195,18 +193,16 @@ def unchanged(request: Request) -> Agenda:
     return plan(replace(request, changes=None), read_images=False)
 
 
-def train_missing(agenda: Agenda, executor: Executor | Cluster | None = None) -> None:
-    """Do what is missing, here or where an executor or cluster does it (`workers.carry_out`).
-
-    Raises ValueError at a scale that is only planned here.
-    """
+def train_missing(agenda: Agenda) -> None:
+    """Do what is missing; raises ValueError at a scale that is only planned here."""
     if not agenda.missing:
         return
     request, scale = agenda.request, agenda.plans[0].profile
     require(scale.runnable, "reproduce", "profile", "smoke, cpu, night or gpu", scale.name,
             "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
-    workers.carry_out(agenda.missing, request.folder, request.root, request.device, request.jobs,
-                      compiling=request.compiling, executor=executor)  # fmt: skip
+    workers.carry_out(
+        agenda.missing, request.folder, request.root, request.device, request.jobs, compiling=request.compiling
+    )
 
 
 def read(agenda: Agenda) -> list[Results]:
@@ -238,7 +234,6 @@ def reproduce(
     device: str = "cpu",
     own: str | Path | None = None,
     rows: Sequence[str] | None = None,
-    executor: Executor | Cluster | None = None,
     changes: dict[str, Any] | None = None,
 ) -> Results:
     """A table's results: from the ledger and the store, training what neither holds. What the notebooks call.
@@ -248,8 +243,6 @@ def reproduce(
         folder   of your runs; default runs/
         own      the same, with the runs in it standing before the published ones
         rows     of the table, where some are enough: reproduce("all_methods", rows=["nnclr", "simclr"])
-        executor where runs are done instead of in `jobs` processes: any `concurrent.futures.Executor` whose workers
-                 see `folder`, or a cluster: with open_cluster("tcp://host:8786") as cluster: ...
         changes  dotted settings on top of the table's own: reproduce(..., changes={"settings.temperature": 0.2})
 
     >>> reproduce("nnclr_queue").cell("q98304", "linear_top1").n
@@ -269,5 +262,5 @@ def reproduce(
         changes=changes,
     )
     agenda = plan(request)
-    train_missing(agenda, executor)
+    train_missing(agenda)
     return read(agenda)[0]

@@ -30,7 +30,7 @@ from sslrepro.base.values import from_mapping, identity_values, stored_values
 from sslrepro.data.dataset import SHAPES, DataConfig, Dataset
 from sslrepro.data.datasets import load
 from sslrepro.data.quality import warnings_about
-from sslrepro.parts.distributed import barrier, rank, without_others, world_size
+from sslrepro.parts.distributed import barrier, rank, world_size
 from sslrepro.study.profiles import images_in
 from sslrepro.training.checkpoint import CHECKPOINT, header
 from sslrepro.training.config import RunConfig, from_record
@@ -194,8 +194,6 @@ def perform_locked(
         return
     normalise = tuple(tuple(part) for part in splits[0].mean_std())
     if config is None:
-        if rank() > 0:
-            return
         write_json(place / "config.json", {"pixels": asdict(run.data)})
         write_json(place / "environment.json", environment(device))
         features = [evaluate.pixels(split) for split in splits]
@@ -216,8 +214,7 @@ def perform_locked(
         if evaluate.of_log(name):
             scores = evaluate.of_course(name, read_log(place / "log.jsonl"), protocol)
         elif evaluate.of_run(name):
-            with without_others():  # they have returned already
-                scores = evaluate.measure(name, config, splits[0], device, protocol)
+            scores = evaluate.measure(name, config, splits[0], device, protocol)
         else:
             scores = evaluate.run(name, *features, protocol, run.seed)
         record = {"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": scores,

@@ -6,22 +6,21 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sslrepro.base.device import own_gpu
+from tqdm import tqdm
+
 from sslrepro.base.errors import require
 from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store
-from sslrepro.study.away import as_message, pack, perform_away, unpack
-from sslrepro.study.bars import Bars
-from sslrepro.study.clusters import Cluster
 from sslrepro.study.run import Run, is_complete, label, perform_run
 
 WAIT_SECONDS = 0.2  # between looks at what the workers did
@@ -86,11 +85,11 @@ def _work(run: Run, folder: Path, root: str | None, device: str, n_threads: int,
         if _channel is not None and (now - last > 0.5 or step == steps):
             last = now
             with contextlib.suppress(OSError):  # the bar may miss a step; the run goes on
-                _channel.send(as_message(run.name, step))
+                _channel.send(json.dumps([run.name, step]).encode())
 
     try:
         _busy = True
-        perform_run(run, folder, root, own_gpu(device), n_threads, report, compiling)
+        perform_run(run, folder, root, device, n_threads, report, compiling)
     except _Terminated:
         os._exit(128 + signal.SIGTERM)
     except (ValueError, OSError, FloatingPointError) as error:
@@ -186,6 +185,48 @@ def _signals_ignored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class Bars:
+    """A bar for the whole and one for each run that is under way."""
+
+    def __init__(self, runs: list[Run], shown: bool):
+        self.runs = {run.name: run for run in runs}
+        self.shown = shown
+        self.whole = tqdm(total=sum(run.steps for run in runs), desc=f"table: {len(runs)} runs", unit="step",
+                          disable=not shown, position=0)  # fmt: skip
+        self.steps: dict[str, int] = {}
+        self.bars: dict[str, tqdm] = {}
+        self.places: dict[str, int] = {}
+
+    def move(self, name: str, step: int) -> None:
+        """A run has come to a step."""
+        if name not in self.bars:
+            taken = {self.places[other] for other in self.bars}
+            self.places[name] = next(place for place in range(1, len(self.runs) + 2) if place not in taken)
+            self.bars[name] = tqdm(total=self.runs[name].steps, desc=f"  {label(self.runs[name])}", unit="step",
+                                   leave=False, disable=not self.shown, position=self.places[name],
+                                   initial=step)  # fmt: skip
+        self.bars[name].update(step - self.bars[name].n)
+        self._count(name, step)
+
+    def finish(self, name: str) -> None:
+        """A run has ended."""
+        self._count(name, self.runs[name].steps)
+        if name in self.bars:
+            self.bars.pop(name).close()
+
+    def _count(self, name: str, step: int) -> None:
+        self.whole.update(step - self.steps.get(name, 0))
+        self.steps[name] = step
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        self.whole.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        for bar in (*self.bars.values(), self.whole):
+            bar.close()
+
+
 def carry_out(
     runs: list[Run],
     folder: Path = RUNS,
@@ -195,65 +236,52 @@ def carry_out(
     n_threads: int = 1,
     progress: bool = True,
     compiling: str = "no",
-    executor: Executor | Cluster | None = None,
+    executor: Executor | None = None,
 ) -> None:
     """Do what the store lacks, side by side, with a bar for the whole and one for each run under way.
 
         folder    of all runs
         jobs      processes of this machine, started afresh ("spawn"); not used with an executor
         executor  where runs are done instead: anything with the interface of `concurrent.futures.Executor` whose
-                  workers see `folder`, or a `Cluster`, which says whether they do (else files travel as bytes); it
-                  gets all runs at once and is left open
+                  workers see `folder`, such as a cluster's; it gets all runs at once and is left open
 
-    A run whose worker dies is tried once more; a cluster has its own rule. Raises RuntimeError with the first
-    failure's traceback after the others have ended, or at once where the cluster is gone; raises `Stopped` on Ctrl-C,
-    with no process left behind and nothing lost but the steps since the last checkpoints (of a run that is away: all
-    its steps since it was sent).
+    A run whose worker dies is tried once more. Raises RuntimeError with the first failure's traceback after the
+    others have ended; raises `Stopped` on Ctrl-C, with no process left behind and nothing lost but the steps since
+    the last checkpoints.
     """
     require(jobs >= 1, "study.carry_out", "jobs", ">= 1", jobs)
     require(n_threads >= 1, "study.carry_out", "threads", ">= 1", n_threads)
     waiting = deque(run for run in runs if not is_complete(run, Store(folder)))
     if not waiting:
         return
-    cluster = executor if isinstance(executor, Cluster) or executor is None else Cluster(executor, shared=True)
     total, attempts, failures, finished = len(waiting), Counter[str](), [], 0
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    there.setblocking(False)
-    slots = [Slot(there) for _ in range(min(jobs, total))] if cluster is None else []
-    free = [*slots]
-    pending: dict[Future, tuple[Run, Slot | None]] = {}
-    how = (str(root) if root else None, device, n_threads, compiling)
-    arguments = (Path(folder), *how)
+    here.settimeout(WAIT_SECONDS)
+    slots = [Slot(there) for _ in range(min(jobs, total))] if executor is None else []
+    free: list[Slot | Executor] = [*slots] if executor is None else [executor] * total
+    pending: dict[Future, tuple[Run, Slot | Executor]] = {}
+    arguments = (Path(folder), str(root) if root else None, device, n_threads, compiling)
     bars = Bars(list(waiting), progress)
     try:
-        if cluster is not None:
-            if cluster.listen is not None:
-                cluster.listen(lambda name, step: _send(there, name, step))
-            pending = dict(zip(submitted(cluster, waiting, folder, how), [(run, None) for run in waiting], strict=True))
-            waiting.clear()
         while waiting or pending:
             while waiting and free:
-                run, slot = waiting.popleft(), free.pop()
-                pending[slot.submit(_work, run, *arguments)] = run, slot
+                run, place = waiting.popleft(), free.pop()
+                pending[_submitted(place, run, *arguments)] = run, place
             for name, step in _messages(here):
                 bars.move(name, step)
             for future in [future for future in pending if future.done()]:
-                run, slot = pending.pop(future)
-                if slot is None:
-                    failure = taken_in(run, future, cluster, folder, f"{finished} of {total} runs are whole")
-                else:
-                    free.append(slot)
-                    try:
-                        failure = future.result()
-                    except BrokenExecutor:
-                        attempts[run.name] += 1
-                        how_it_died = slot.restart()
-                        failure = f"The worker died ({how_it_died}) {attempts[run.name]} times."
-                        if attempts[run.name] < ATTEMPTS:
-                            bars.say(f"the worker of {label(run)} ({run.name}) died ({how_it_died}); its run is tried "
-                                     "once more")  # fmt: skip
-                            waiting.appendleft(run)
-                            continue
+                run, place = pending.pop(future)
+                free.append(place)
+                try:
+                    failure = future.result()
+                except BrokenExecutor as error:
+                    attempts[run.name] += 1
+                    how = place.restart() if isinstance(place, Slot) else str(error)
+                    failure = f"The worker died ({how}) {attempts[run.name]} times."
+                    if isinstance(place, Slot) and attempts[run.name] < ATTEMPTS:
+                        bars.say(f"the worker of {label(run)} ({run.name}) died ({how}); its run is tried once more")
+                        waiting.appendleft(run)
+                        continue
                 if failure:
                     failures.append(f"{run.name}: {failure}")
                 finished += not failure
@@ -276,58 +304,14 @@ def carry_out(
         raise RuntimeError(f"{len(failures)} of {total} runs failed. The first: {failures[0]}")
 
 
-def submitted(
-    cluster: Cluster, runs: Iterable[Run], folder: Path, how: tuple[Any, ...], until: float | None = None
-) -> list[Future]:
-    """The futures of runs; failed ones where the executor takes no more.
-
-    how     (root, device, threads, compiling), as for `carry_out`
-    until   as for `perform_away`
-    """
-    if cluster.shared:
-        work, calls = _work, [(run, Path(folder), *how) for run in runs]
-    else:
-        work, calls = perform_away, [(run, pack(run, Path(folder)), *how, until, str(folder)) for run in runs]
-    together = getattr(cluster.executor, "submit_all", None)
-    return together(work, calls) if together else [_submit(cluster.executor, work, call) for call in calls]
-
-
-def _submit(executor: Executor, work: Callable[..., Any], call: tuple[Any, ...]) -> Future:
+def _submitted(place: Slot | Executor, *arguments: Any) -> Future:
+    """The future of a run; one that has failed where the executor takes no more."""
     try:
-        return executor.submit(work, *call)
+        return place.submit(_work, *arguments)
     except BrokenExecutor as error:
         failed: Future = Future()
         failed.set_exception(error)
         return failed
-
-
-def taken_in(run: Run, future: Future, cluster: Cluster, folder: Path, so_far: str, held: bool = False) -> str | None:
-    """What went wrong with a run that a cluster has ended; its files are put into the folder of runs.
-
-    held   whether this process has the lock of the run's folder
-
-    Raises RuntimeError where the cluster is gone.
-    """
-    try:
-        wrong = future.result()
-        if not cluster.shared:
-            wrong, content = wrong
-            unpack(run, content, Path(folder), held)
-    except CancelledError:
-        raise RuntimeError(f"cluster: {cluster.where} is gone; {so_far} and kept in {folder}. The same call goes on "
-                           "with the others.") from None  # fmt: skip
-    except BrokenExecutor as error:
-        return f"The worker died ({error}) 1 times."
-    except Exception as error:  # whatever a cluster ends a task with: a worker that died too often, a job that failed
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
-    if not wrong and not is_complete(run, Store(folder)):
-        return "It came back without all of its results."
-    return wrong
-
-
-def _send(channel: socket.socket, name: str, step: int) -> None:
-    with contextlib.suppress(OSError):  # the bar may miss a step, and is gone before the last word
-        channel.send(as_message(name, step))
 
 
 def _messages(channel: socket.socket) -> Iterator[tuple[str, int]]:
