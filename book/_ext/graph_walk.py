@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.mining import extreme, nearest
 
-NEIGHBOURS, HOPS, HARD = 3, 3, 4
+NEIGHBOURS, HOPS, HARD, SEED = 3, 3, 4, 11
 WIDTH, HEIGHT = 720, 330
 CLUSTERS = ((170, 150, "triangle", 13), (400, 210, "square", 9), (570, 110, "kite", 8))  # centre, class, images
 STEPS = ("the anchor", "its neighbours", "two hops", "three hops", "the hardest attract", "who repels")
@@ -26,7 +26,7 @@ def walk() -> tuple[torch.Tensor, list[str], NeighbourGraph, list[torch.Tensor],
     The plane stands for the space of embeddings, so that near in the drawing is near in the graph: similarity is minus
     the squared distance, which is what cosines of unit rows say of theirs.
     """
-    draw = torch.Generator().manual_seed(11)
+    draw = torch.Generator().manual_seed(SEED)
     points, kinds = [], []
     for x, y, kind, n in CLUSTERS:
         spread = torch.randn(n, 2, generator=draw) * torch.tensor([62.0, 44.0])
@@ -114,35 +114,37 @@ def words(step: int) -> str:
         listed = graph.walks(torch.tensor([anchor]), step)[0].tolist()
         return (
             f"Along at most {step} arrow{'s' if step > 1 else ''}, {int(reached.sum())} images are reached, of which "
-            f"{int((reached & same).sum())} have the anchor's class. The released code lists {len(listed)} ends of walks: "
-            f"{len(set(listed))} different images, the anchor itself {listed.count(anchor)} "
+            f"{int((reached & same).sum())} have the anchor's class. The released code lists {len(listed)} ends of "
+            f"walks: {len(set(listed))} different images, the anchor itself {listed.count(anchor)} "
             f"time{'' if listed.count(anchor) == 1 else 's'}."
         )
     if step == HOPS + 1:
         return (
-            f"Of what was reached the {int(hard.sum())} least similar images attract; {int((hard & same).sum())} of them "
-            "have the anchor's class. Near ones are passed over, since the network holds them to be alike already."
+            f"Of what was reached the {int(hard.sum())} least similar images attract; {int((hard & same).sum())} of "
+            "them have the anchor's class. Near ones are passed over, since the network holds them to be alike already."
         )
     repels = near & ~torch.stack(layers).any(0)
     repels[anchor] = False
     return (
-        f"Among the nearest rows, those that were not reached repel, {int(repels.sum())} here. Whether the anchor's own "
-        "row is among them, is a positive, or is neither, no source states."
+        f"Among the nearest rows, those that were not reached repel, {int(repels.sum())} here. Whether the anchor's "
+        "own row is among them, is a positive, or is neither, no source states."
     )
 
 
 def walk_page() -> str:
-    """All steps as one block of HTML: a radio button for each, and the drawing and sentence of the one that is chosen."""
+    """All steps as one block of HTML: a radio button for each, and the drawing and sentence of the chosen one."""
     buttons = "".join(
         f'<label><input type="radio" name="graph-walk" value="{step}"{" checked" if step == 0 else ""}>'
         f" {html.escape(name)}</label>"
         for step, name in enumerate(STEPS)
     )
     scenes = "".join(
-        f'<div class="scene" data-step="{step}"><div class="scroll">{scene(step)}</div><p>{html.escape(words(step))}</p></div>'
+        f'<div class="scene" data-step="{step}"><div class="scroll">{scene(step)}</div>'
+        f"<p>{html.escape(words(step))}</p></div>"
         for step in range(len(STEPS))
     )
-    return f'<div class="diagram graph-walk"><fieldset class="filter"><legend>step</legend>{buttons}</fieldset>{scenes}</div>'
+    choice = f'<fieldset class="filter"><legend>step</legend>{buttons}</fieldset>'
+    return f'<div class="diagram graph-walk">{choice}{scenes}</div>'
 
 
 def rules() -> Iterator[str]:

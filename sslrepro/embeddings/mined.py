@@ -86,9 +86,9 @@ to hop. Anchors are the first image of some classes, spread evenly; nobody chose
             "rounds",
             """\
 For each anchor the positives of LA above and of ISL below, from round to round, the least similar first. A thick blue
-frame marks the anchor's class, a thin orange one another class; a block may be empty, as ISL's sets start empty and hold
-one or two images on average. The paper shows chosen anchors; these are the first image of some classes, spread evenly.
-The shares are of all positives of all images. One seed: the table `isl_fig1` has the shares of
+frame marks the anchor's class, a thin orange one another class; a block may be empty, as ISL's sets start empty and
+hold one or two images on average. The paper shows chosen anchors; these are the first image of some classes, spread
+evenly. The shares are of all positives of all images. One seed: the table `isl_fig1` has the shares of
 three.""",
         ),
     )

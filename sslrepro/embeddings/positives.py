@@ -3,6 +3,7 @@
 A run is followed from its first step to its end in one go; what is kept of it is one small JSON file.
 """
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -64,7 +65,7 @@ def layers(method: Method, z: Float[Tensor, "b d"], index: Int[Tensor, " b"]) ->
     """
     if hasattr(method, "graph"):
         within = [method.graph.within(index, hops + 1) for hops in range(method.config.hops)]
-        return [within[0], *(far & ~near for near, far in zip(within, within[1:], strict=False))]
+        return [within[0], *(far & ~near for near, far in itertools.pairwise(within))]
     if hasattr(method, "affinity"):
         return [method.affinity.of(index)]
     known = hasattr(method, "near_and_alike")

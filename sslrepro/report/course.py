@@ -24,7 +24,7 @@ def parts_of(results: Results) -> int:
 
 
 def course(results: Results, row: str, series: str) -> dict[int, Cell]:
-    """Part of training -> mean and spread of a series over seeds, in percent; parts with nothing to measure left out."""
+    """Part of training -> a series over seeds, in percent; parts in which there was nothing to measure are left out."""
     cells = {part: results.cell(row, f"{series}_{part}") for part in range(1, parts_of(results) + 1)}
     return {
         part: cell for part, cell in cells.items() if cell is not None and (cell.mean > 0 or series not in NOTHING_YET)

@@ -63,8 +63,8 @@ Two more things are compared because the sources disagree or are silent: the los
 code, and what happens to the anchor's own row of the memory bank in the invariance loss.""",
     equation=r"""
 \mathcal{L}_i = w\,\mathcal{L}^{\mathrm{ins}}_i + \lambda\,[t \ge t_0]\,\mathcal{L}^{\mathrm{inv}}_i, \qquad
-\mathcal{L}^{\mathrm{ins}}_i = -\log
-\frac{e^{z_i \cdot v_i/\tau}}{\sum_{j \in \mathcal{N}_M \cup \{i\}} e^{z_i \cdot v_j/\tau}},
+\mathcal{L}^{\mathrm{ins}}_i =
+-\log \frac{e^{z_i \cdot v_i/\tau}}{\sum_{j \in \mathcal{N}_M \cup \{i\}} e^{z_i \cdot v_j/\tau}},
 \qquad
 \mathcal{L}^{\mathrm{inv}}_i = -\log \frac{\sum_{j \in \mathcal{N}^h} e^{z_i \cdot v_j/\tau}}
 {\sum_{j \in (\mathcal{N}_M \setminus \mathcal{N}) \cup \mathcal{N}^h} e^{z_i \cdot v_j/\tau}}""",
@@ -88,10 +88,10 @@ the length at the setting of the variants.""",
     mapping="""\
 The paper's rows have the printed setting: a head without batch norm and temperature 0.2. At this scale it hardly
 learns, whatever the losses: in the frozen trials (book/trials/cpu.json) it reached a fifth to a quarter of held-out
-training images, and seven in ten with a linear head and temperature 0.07, the arguments of the released code.
-Nothing about the losses could be judged
-on networks that do not learn, so all rows are shown at that second setting too, below the paper's, and the claims are
-judged there. The learning rate is the scale's; the trials chose half of it, with a difference within their noise.
+training images, and seven in ten with a linear head and temperature 0.07, the arguments of the released code. Nothing
+about the losses could be judged on networks that do not learn, so all rows are shown at that second setting too, below
+the paper's, and the claims are judged there. The learning rate is the scale's; the trials chose half of it, with a
+difference within their noise.
 
 Numbers of positives are not scaled, since they are counted among the at most 84 images that a walk reaches, whatever
 the size of the set; M, the nearest rows in the denominators, is an eighth of the images at most. The invariance loss

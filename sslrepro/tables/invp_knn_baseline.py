@@ -47,8 +47,8 @@ Two things differ between the baseline and InvP: how candidates are found, and t
 row *direct: 84 nearest, hardest 50* changes the first alone: as many candidates as a walk of three hops over four
 neighbours can reach at most, and the same choice among them.""",
     equation=r"""
-\mathcal{N}_{k,l}(i) = \{\, j \ne i : \operatorname{dist}_G(i, j) \le l \,\}, \quad
-G: i \to \text{its } k \text{ nearest},
+\mathcal{N}_{k,l}(i) = \{\, j \ne i : \operatorname{dist}_G(i, j) \le l \,\},
+\quad G: i \to \text{its } k \text{ nearest},
 \qquad |\mathcal{N}_{k,l}| \le k + k^2 + \dots + k^l, \qquad
 \mathcal{N}^h(i) = \text{the } P \text{ of } \mathcal{N}(i) \text{ with the smallest } z_i \cdot v_j""",
     reading="""\

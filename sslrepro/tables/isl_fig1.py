@@ -38,12 +38,12 @@ the anchor. ISL lets sets of alike images grow in rounds: between two rounds a s
 points at the frontier of an image's neighbourhood, and stored images near such a point join the set. The paper's
 argument is that distance along the data, not across it, tells what belongs together, so that ISL's positives are right
 where LA follows colour and shape. Its figure shows chosen anchors with their positives in several rounds; it has no
-counts. Here every anchor counts, and {doc}`the figure's page <../figures/isl_fig1>` shows the images.""",
+counts. Here every anchor counts, and the figure's own page shows the images.""",
     equation=r"""
 p' = G(a, p, n), \qquad \delta = D(a, p', n), \qquad
-\mathcal{A}(i) \leftarrow \mathcal{A}(i) \cup \{\, j \in \mathrm{NN}_{10}(p') : \cos(v_j, p')
-> R_0 + (1 - \delta)(1 - R_0),\;
-\delta > \theta \,\}""",
+\mathcal{A}(i) \leftarrow \mathcal{A}(i) \cup
+\{\, j \in \mathrm{NN}_{10}(p') : \cos(v_j, p') > R_0 + (1 - \delta)(1 - R_0),
+\; \delta > \theta \,\}""",
     reading="""\
 Chance is one in sixteen. ISL's share counts all pairs in its sets, LA's those that attract at that time; LA has many
 positives per image and renews them every epoch, ISL has one or two and never takes one back. So ISL's share can fall

@@ -143,3 +143,10 @@ def test_pairs_of_one_image_and_known_pairs_are_neither_admitted_nor_refused():
 def test_a_cap_below_one_says_so():
     with pytest.raises(ValueError, match="Affinity: cap must be >= 1, members per image, got 0"):
         Affinity(4, 0)
+
+
+def test_kept_is_the_share_of_known_neighbours_that_come_again():
+    net = graph(HAND)
+    batch, again = torch.tensor([0, 2, 4]), torch.tensor([[2, 3], [5, 1], [0, 1]])
+    assert net.kept(batch, again).item() == pytest.approx(1 / 3)  # of 1, 2 of the first and 3 of the second: 2 alone
+    assert net.kept(torch.tensor([4]), torch.tensor([[0, 1]])).item() == 0
