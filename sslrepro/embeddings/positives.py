@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.paths import LEDGER
 from sslrepro.base.store import environment, read_json, write_json
-from sslrepro.base.types import Bool, Float, Int
+from sslrepro.base.types import Batch, Bool, Float, Int
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.datasets import load
 from sslrepro.embeddings.snapshots import queries
@@ -70,7 +69,7 @@ def layers(method: Method, z: Float[Tensor, "b d"], index: Int[Tensor, " b"]) ->
         return [method.affinity.of(index)]
     known = hasattr(method, "near_and_alike")
     require(known, "positives", "method", "one with a graph, sets or clusters", type(method).__name__)
-    alike = method.near_and_alike(z, SimpleNamespace(index=index))[1] & (method.labels[0, 0] >= 0)
+    alike = method.near_and_alike(z, Batch((), index, seed=0))[1] & (method.labels[0, 0] >= 0)
     return [alike.scatter(1, index[:, None], False)]
 
 
