@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sslrepro.parts.graph import NeighbourGraph
 from sslrepro.parts.mining import extreme, nearest
 
-NEIGHBOURS, HOPS, HARD, SEED = 3, 3, 4, 11
+NEIGHBOURS, HOPS, HARD, SEED = 3, 3, 4, 714
 WIDTH, HEIGHT = 720, 330
 CLUSTERS = ((170, 150, "triangle", 13), (400, 210, "square", 9), (570, 110, "kite", 8))  # centre, class, images
 STEPS = ("the anchor", "its neighbours", "two hops", "three hops", "the hardest attract", "who repels")
