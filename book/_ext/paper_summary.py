@@ -16,6 +16,9 @@ from sslrepro.report.formats import number
 MAIN = {  # the claims a reader of the paper would name; the choice is ours, what is said of them is not typed
     "nnclr": ("nnclr_c01", "nnclr_c13", "nnclr_c16", "nnclr_c23", "nnclr_c39"),
     "ifnd": ("ifnd_c26", "ifnd_c10", "ifnd_c13", "ifnd_c18", "ifnd_c19"),
+    "seppid": ("seppid_c03", "seppid_c05", "seppid_c17", "seppid_c19", "seppid_c20"),
+    "isl": ("isl_c07", "isl_c08", "isl_c03", "isl_c05"),
+    "invp": ("invp_c05", "invp_c06", "invp_c07", "invp_c04", "invp_c10"),
 }
 
 
