@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from functools import cache
 
 import torch
-from diagrams import BLUE, GREEN, ORANGE, SHAPES, arrow, drawing, text
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from drawing import BLUE, GREEN, ORANGE, SHAPES, arrow, drawing, text
 from sphinx.application import Sphinx
 
 from sslrepro.parts.graph import NeighbourGraph
