@@ -158,6 +158,8 @@ def varied_settings(definition: Definition) -> dict[str, Any] | None:
     values = [[flat(config)[name] for name in names] for config in chosen]
     method = next((c.method for c in chosen if c.method == definition.method), chosen[0].method)
     changes = {name: value for name, value in own(chosen[0]).items() if name not in names}
+    if not changes.keys() <= settings_of(profile(SCALE).config(method, 0)).keys():
+        return None  # settings of another base: a change of single settings does not reach them
     return parameters(method, names[0] if len(names) == 1 else names,
                       [value[0] for value in values] if len(names) == 1 else values, changes)  # fmt: skip
 

@@ -214,7 +214,7 @@ def test_a_batch_has_no_label(data):
     assert type(batch) is Batch
     assert not hasattr(batch, "label")
     assert {field.name for field in dataclasses.fields(Batch)} == {
-        "views", "index", "seed", "support", "support_index", "partner", "weight",
+        "views", "index", "seed", "support", "support_index", "partner", "weight", "partners_repel",
     }  # fmt: skip
     assert batch.support is None and batch.support_index is None
 

@@ -22,6 +22,9 @@ WHOLE = (
     "miners",
     "miner_frameworks",
     "nnclr_overhead",
+    "seppid_dino",
+    "seppid_simsiam",
+    "seppid_vicreg",
 )  # tables with a notebook of their own
 TABLES = [f"table-{name}" for name in tables.names()]
 EVERY = [*TABLES, *(f"method-{name}" for name in methods.names())]
