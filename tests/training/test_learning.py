@@ -45,6 +45,8 @@ LONGER = {
     "instdisc": {},
     "ifnd_swav": {},  # pseudo-labels after an epoch of random prototypes hold it back: a lift of 0.005 in six epochs
     "isl": {},
+    "pirl": {},
+    "sela": {},  # its labels, too, are those of an epoch ago
     "la": {"settings.warm": 0.5},
     "invp": {"settings.gate": 0.5, "settings.hidden": 0},
 }
@@ -96,8 +98,6 @@ def lift(name: str, folder: Path, **changes) -> float:
 
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_learns(name, tmp_path):
-    if name in ("pirl", "sela"):
-        pytest.xfail("not shown to learn at this size: below the untrained encoder (docs: their pages)")
     assert lift(name, tmp_path / "run") > 0.03
 
 
