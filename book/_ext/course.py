@@ -35,7 +35,9 @@ class Course(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         pages = [results for _, results, _ in pages_of(self.arguments[0]) if results.plan.profile.name == "cpu"]
         if not pages:
-            return [nodes.paragraph("", f"The runs of {self.arguments[0]} are not published yet.")]
+            table = self.arguments[0]
+            command = nodes.literal("", f"make reproduce TABLE={table}")
+            return [nodes.paragraph("", "", nodes.Text("Not every run is in the ledger yet: "), command)]
         series = self.options.get("series", "alike kept").split()
         figure = course.curves(pages[0], [line.strip() for line in self.content if line.strip()], series)
         return [nodes.raw("", shown(figure), format="html")]

@@ -67,8 +67,24 @@ class Growth(Directive):
         return [nodes.raw("", f'<div class="scroll">{image}</div>{table}', format="html")]
 
 
+class Ranks(Directive):
+    """Where one run on two processes parts from the same run on one, from benchmarks/results."""
+
+    def run(self) -> list[nodes.Node]:
+        record = json.loads((MEASURED / "ranks.json").read_text(encoding="utf-8"))
+        head = ["method and precision", "compared with one process", "first step that mined another image",
+                "largest relative difference of the loss before it"]  # fmt: skip
+        body = [
+            [words, what, f"{gap['flipped']} of {gap['steps']}" if gap["flipped"] else "none", f"{gap['before']:.1g}"]
+            for words, gaps in record["results"].items()
+            for what, gap in gaps.items()
+        ]
+        return [nodes.raw("", plain_table(head, body), format="html")]
+
+
 def setup(app: Sphinx) -> dict:
     """Register it."""
     app.add_directive("bench", Bench)
     app.add_directive("growth", Growth)
+    app.add_directive("ranks", Ranks)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

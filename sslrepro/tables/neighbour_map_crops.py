@@ -46,7 +46,8 @@ of the map with all augmentations.""",
 \Delta_s = \frac{1}{|Q|} \sum_{q \in Q}
 \left(\mathrm{gain}^{\text{crops}}_s(q) - \mathrm{gain}^{\text{all}}_s(q)\right)""",
     reading="""\
-Fixed before the runs of this table; the map with all augmentations was known, with all but a few of its runs.
+Fixed before the runs of this table. Known of the map with all augmentations were the gains of near right and near
+wrong neighbours, which this table compares with, and two thirds of its runs.
 
 *Worth of a neighbour.* The primary number is the mean difference of the gains, crops alone minus all augmentations,
 over the six shares of this table, near right and near wrong neighbours, linear probe, paired over seeds. Neighbours are

@@ -1,41 +1,19 @@
 """SePP-ID, Table 12: pairs on DINO, without multi-crop."""
 
 from sslrepro.tables.definition import Column, Definition
-
-SAME = "as many rows, images with themselves"
-RANDOM = "as many rows, random pairs"
-LENGTHS = (200,)
+from sslrepro.tables.seppid_epochs import at_lengths, over_same, paired, with_controls
 
 TABLE = Definition(
     id="seppid_dino",
     title="SePP-ID on DINO",
     question="Do semantic pairs help self-distillation?",
     method="seppid",
-    rows={"dino": {"method": "dino"}, "seppid": {"base": "dino", "sampler_epochs": 100}},
-    variants={
-        SAME: {"base": "dino", "sampler_epochs": 100, "control": "same"},
-        RANDOM: {"base": "dino", "sampler_epochs": 100, "control": "random"},
-    },
-    columns={f"e{n}": Column("linear_top1", sets={"epochs": n}) for n in LENGTHS}
+    rows={"dino": {"method": "dino"}, "seppid": paired(base="dino")},
+    variants=with_controls(base="dino"),
+    columns=at_lengths((200,))
     | {
         "own": Column("linear_top1", label="at the profile's own length", unit="%"),
-        "over_same_own": Column(
-            of="own",
-            minus_row={"seppid": SAME, RANDOM: SAME},
-            best="",
-            unit="points",
-            label="own length: over images with themselves",
-        ),
-    }
-    | {
-        f"over_same_{n}": Column(
-            of=f"e{n}",
-            minus_row={"seppid": SAME, RANDOM: SAME},
-            best="",
-            unit="points",
-            label=f"{n}: over images with themselves",
-        )
-        for n in LENGTHS
+        "over_same_own": over_same("own", "own length"),
     },
     effect=("seppid", "dino", "e200"),
     idea="""\

@@ -1,32 +1,16 @@
 """SePP-ID, Table 10: pairs on SimSiam, at four lengths of training."""
 
-from sslrepro.tables.definition import Column, Definition
-
-SAME = "as many rows, images with themselves"
-RANDOM = "as many rows, random pairs"
-LENGTHS = (100, 200, 400, 800)
+from sslrepro.tables.definition import Definition
+from sslrepro.tables.seppid_epochs import LENGTHS, at_lengths, paired, with_controls
 
 TABLE = Definition(
     id="seppid_simsiam",
     title="SePP-ID on SimSiam",
     question="Do semantic pairs help a method that has no negatives and no teacher?",
     method="seppid",
-    rows={"simsiam": {"method": "simsiam"}, "seppid": {"base": "simsiam", "sampler_epochs": 100}},
-    variants={
-        SAME: {"base": "simsiam", "sampler_epochs": 100, "control": "same"},
-        RANDOM: {"base": "simsiam", "sampler_epochs": 100, "control": "random"},
-    },
-    columns={f"e{n}": Column("linear_top1", sets={"epochs": n}) for n in LENGTHS}
-    | {
-        f"over_same_{n}": Column(
-            of=f"e{n}",
-            minus_row={"seppid": SAME, RANDOM: SAME},
-            best="",
-            unit="points",
-            label=f"{n}: over images with themselves",
-        )
-        for n in LENGTHS
-    },
+    rows={"simsiam": {"method": "simsiam"}, "seppid": paired(base="simsiam")},
+    variants=with_controls(base="simsiam"),
+    columns=at_lengths(LENGTHS),
     effect=("seppid", "simsiam", "e800"),
     idea="""\
 SimSiam pulls two views of an image together, through a predictor and with the gradient stopped on one side, and pushes

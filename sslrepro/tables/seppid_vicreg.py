@@ -1,32 +1,16 @@
 """SePP-ID, Table 11: pairs on VICReg, early and late in training."""
 
-from sslrepro.tables.definition import Column, Definition
-
-SAME = "as many rows, images with themselves"
-RANDOM = "as many rows, random pairs"
-LENGTHS = (100, 1000)
+from sslrepro.tables.definition import Definition
+from sslrepro.tables.seppid_epochs import at_lengths, paired, with_controls
 
 TABLE = Definition(
     id="seppid_vicreg",
     title="SePP-ID on VICReg",
     question="Do semantic pairs help a method whose loss keeps dimensions apart, not images?",
     method="seppid",
-    rows={"vicreg": {"method": "vicreg"}, "seppid": {"base": "vicreg", "sampler_epochs": 100}},
-    variants={
-        SAME: {"base": "vicreg", "sampler_epochs": 100, "control": "same"},
-        RANDOM: {"base": "vicreg", "sampler_epochs": 100, "control": "random"},
-    },
-    columns={f"e{n}": Column("linear_top1", sets={"epochs": n}) for n in LENGTHS}
-    | {
-        f"over_same_{n}": Column(
-            of=f"e{n}",
-            minus_row={"seppid": SAME, RANDOM: SAME},
-            best="",
-            unit="points",
-            label=f"{n}: over images with themselves",
-        )
-        for n in LENGTHS
-    },
+    rows={"vicreg": {"method": "vicreg"}, "seppid": paired(base="vicreg")},
+    variants=with_controls(base="vicreg"),
+    columns=at_lengths((100, 1000)),
     effect=("seppid", "vicreg", "e1000"),
     idea="""\
 VICReg has three terms: two views agree, every dimension keeps its variance over the batch, and dimensions do not

@@ -254,7 +254,9 @@ def test_every_table_is_published_at_cpu_scale_or_awaits_its_runs():
     assert not {name for name in AWAITED if f"{name}-cpu" in published}
 
 
-@pytest.mark.parametrize(("name", "scale"), [("budget_sweep", "night"), ("neighbour_map", "cpu")])
+@pytest.mark.parametrize(
+    ("name", "scale"), [("budget_sweep", "night"), ("neighbour_map", "cpu"), ("neighbour_map_crops", "cpu")]
+)
 def test_a_table_of_the_chapter_is_published_once_it_is_whole(name, scale):
     """Until then the chapter shows what there is, and says what is missing."""
     plan = plans.plan_table(name, scale)

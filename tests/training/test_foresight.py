@@ -36,6 +36,8 @@ def test_time_grows_with_what_is_trained():
     config = profile("smoke").config("simclr", 0)
     once = least_seconds(config, 768)
     assert least_seconds(config.with_changes(**{"plan.epochs": 5}), 768) == pytest.approx(5 * once)
+    half = config.with_changes(**{"plan.precision": "bf16", "encoder": "resnet50"})
+    assert least_seconds(half, 768) < least_seconds(half.with_changes(**{"plan.precision": "fp32"}), 768)
     large = config.with_changes(encoder="resnet50" if "resnet50" in ENCODERS else "conv")
     assert least_seconds(large, 768) > once and least_seconds(large, 768, threads=2) == least_seconds(large, 768) / 2
 
