@@ -21,6 +21,7 @@ from sslrepro.training.config import from_record
 from sslrepro.training.loop import Report
 
 ANCHORS, EACH = 6, 5  # rows of images, and positives of one anchor in one block
+FEW = 0.05  # positives of an image on average, below which their share right says nothing
 KINDS = {  # of similarities, as they are drawn
     "right": ("discovered, of the anchor's class", PALETTE[0], "-"),
     "wrong": ("discovered, of another class", PALETTE[1], "-"),
@@ -86,10 +87,10 @@ to hop. Anchors are the first image of some classes, spread evenly; nobody chose
             "rounds",
             """\
 For each anchor the positives of LA above and of ISL below, from round to round, the least similar first. A thick blue
-frame marks the anchor's class, a thin orange one another class; a block may be empty, as ISL's sets start empty and
-hold one or two images on average. The paper shows chosen anchors; these are the first image of some classes, spread
-evenly. The shares are of all positives of all images. One seed: the table `isl_fig1` has the shares of
-three.""",
+frame marks the anchor's class, a thin orange one another class; a block is empty where nothing is mined for the anchor.
+ISL's sets start empty, and with the settings of this figure they stay nearly so at small scale. The paper shows chosen
+anchors; these are the first image of some classes, spread evenly. The shares are of all positives of all images. One
+seed: the table `isl_fig1` has the shares of three.""",
         ),
     )
 }
@@ -206,7 +207,7 @@ def measures(results: MinedFigure) -> Display:
     for arm, record in results.records.items():
         for stage in record["stages"]:
             shares = ", ".join("none" if share is None else f"{number(100 * share)}%" for share in stage["match"])
-            sizes = ", ".join(number(size) for size in stage["degree"])
+            sizes = ", ".join(number(size, 1 if size >= FEW else 3) for size in stage["degree"])
             lines.append(f"{ARMS[arm].label}, epoch {stage['epoch']:g}: {sizes} positives, {shares} of the class")
     return Display("<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>", "\n".join(lines))
 
@@ -235,7 +236,7 @@ def hops(results: MinedFigure) -> Figure:
     """Anchors, and what was discovered at each distance at the end."""
     (record,) = results.records.values()
     stage = record["stages"][-1]
-    blocks = [f"{plural(layer, 'hop')}: {share_of(share)}" for layer, share in enumerate(stage["match"], 1)]
+    blocks = [f"{plural(layer, 'hop')}: {words}" for layer, words in enumerate(shares_of(stage), 1)]
     rows = []
     for anchor in stage["anchors"][:ANCHORS]:
         listed = [[place for place, layer, _ in anchor["positives"] if layer == at] for at in range(1, len(blocks) + 1)]
@@ -249,7 +250,7 @@ def rounds(results: MinedFigure) -> Figure:
     stages = range(len(some["stages"]))
     blocks = [
         f"epoch {some['stages'][stage]['epoch']:g}: "
-        + ", ".join(f"{ARMS[arm].label} {share_of(record['stages'][stage]['match'][0])}"
+        + ", ".join(f"{ARMS[arm].label} {shares_of(record['stages'][stage])[0]}"
                     for arm, record in results.records.items())
         for stage in stages
     ]  # fmt: skip
@@ -262,9 +263,12 @@ def rounds(results: MinedFigure) -> Figure:
     return images(results, blocks, rows)
 
 
-def share_of(share: float | None) -> str:
-    """A share of positives in words."""
-    return "none" if share is None else f"{number(100 * share, 0)}% right"
+def shares_of(stage: dict[str, Any]) -> list[str]:
+    """The share of a stage's positives that are right, in words, by layer."""
+    return [
+        "none" if share is None else f"{number(100 * share, 0)}% right" if size >= FEW else "hardly any"
+        for share, size in zip(stage["match"], stage["degree"], strict=True)
+    ]
 
 
 @own_style()
