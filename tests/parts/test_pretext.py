@@ -40,17 +40,18 @@ def test_turns_that_would_need_other_pixels_are_one_clear_error():
         turn_images(torch.zeros(1, 3, 4, 5), (90,))
 
 
-@pytest.mark.parametrize(("side", "grid", "share"), [(8, 2, 0.75), (16, 3, 64 / 85), (7, 3, 1.0), (9, 1, 0.8)])
+@pytest.mark.parametrize(("side", "grid", "share"), [(8, 2, 0.75), (16, 3, 64 / 85), (11, 3, 1.0), (9, 1, 0.8)])
 def test_tiles_against_a_loop_over_pixels(side, grid, share):
     """Every tile is a square of its own cell; over many steps it has been everywhere in it."""
     image = torch.arange(float(side * side)).view(1, 1, side, side)
     images = torch.cat([image, image + 1000])
     cell = side // grid
     tile, start = max(1, round(cell * share)), (side - grid * cell) // 2
-    seen = set()
+    seen, apart = set(), False
     for step in range(60):
         tiles = cut_tiles(images, grid, share, torch.tensor(step))
         assert tiles.shape == (2 * grid * grid, 1, tile, tile)
+        places = set()
         for number in range(grid * grid):
             first, second = tiles[2 * number, 0], tiles[2 * number + 1, 0]
             assert torch.equal(second, first + 1000), "an image's tiles are its own, and lie alike"
@@ -60,6 +61,9 @@ def test_tiles_against_a_loop_over_pixels(side, grid, share):
             by_hand = [[float(side * (top + row) + left + column) for column in range(tile)] for row in range(tile)]
             assert first.tolist() == by_hand
             seen.add((number, down, right))
+            places.add((down, right))
+        apart = apart or len(places) > 1
+    assert apart == (grid > 1 and tile < cell), "cells have places of their own"
     assert len(seen) == grid * grid * (cell - tile + 1) ** 2
 
 
