@@ -69,7 +69,7 @@ class PIRL(Method):
     def embed_tiles(self, view: Float[Tensor, "b c h w"], index: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
         """g of the transformed image: its tiles' embeddings in a random order, one after another, made one."""
         n_tiles = self.config.grid**2
-        tiles = self.tile_projector(self.encoder(self.versions(view))).unflatten(0, (n_tiles, len(view)))
+        tiles = precise(self.tile_projector(self.encoder(self.versions(view)))).unflatten(0, (n_tiles, len(view)))
         order = drawn_numbers(index, n_tiles, self.mark(1)).argsort(dim=1, stable=True)
         own = torch.arange(len(view), device=view.device)[:, None]
         return unit(self.joint(tiles.transpose(0, 1)[own, order].flatten(1)))

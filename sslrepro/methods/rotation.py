@@ -54,4 +54,4 @@ class Rotation(Method):
         angle = torch.arange(len(self.degrees), device=view.device).repeat_interleave(len(view))
         loss = nn.functional.cross_entropy(scores, angle)  # Eq. 2-3: the mean over images and rotations
         right = (scores.detach().argmax(1) == angle).float().mean()
-        return Step(loss, {"embedding_std": spread(unit(features[: len(view)])), "pretext_right": right})
+        return Step(loss, {"embedding_std": spread(unit(precise(features)[: len(view)])), "pretext_right": right})

@@ -17,8 +17,11 @@ def spread(z: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
 
 
 def mean_where(value: Float[Tensor, "a k"], among: Bool[Tensor, "a k"]) -> Float[Tensor, ""]:
-    """Mean of the values at places that are True; 0 where none is."""
-    return torch.where(among, value, 0.0).sum() / among.sum().clamp_min(1)
+    """Mean over rows of the mean of a row's values at places that are True; a row without such a place counts 0.
+
+    A row's share does not depend on the other rows: over processes, the mean of means is that of one process.
+    """
+    return (torch.where(among, value, 0.0).sum(1) / among.sum(1).clamp_min(1)).mean()
 
 
 def group_rates(label: Int[Tensor, " n"], group: Int[Tensor, " n"]) -> dict[str, float]:

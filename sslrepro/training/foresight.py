@@ -15,7 +15,7 @@ from sslrepro.training.config import RunConfig
 FASTEST = {("cpu", "fp32"): 3e11, ("cpu", "bf16"): 8e12, ("cuda", "fp32"): 3e15, ("cuda", "bf16"): 3e15}
 STEP_SECONDS = 1e-4  # that a step takes at least, however small the encoder
 STORED = {"digits": 8, "cifar10": 32, "cifar100": 32, "stl10": 96, "tinyimagenet": 64, "imagenet": 224}  # px
-LONG = 14 * 86_400.0  # seconds, in training alone: said before it starts
+LONG = 7 * 86_400.0  # seconds, in training alone: said before it starts
 UNITS = (("year", 365.25 * 86_400), ("day", 86_400.0), ("hour", 3600.0), ("minute", 60.0))
 
 

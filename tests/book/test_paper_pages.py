@@ -177,7 +177,7 @@ def test_the_page_of_a_table_is_completed(pages):
     cells = [{"cell_type": "markdown", "source": [margin]}, {"cell_type": "code", "source": ["line 203"]}]
     for name, ids in (
         ("executed/ifnd_linear-cpu", ["scale-strip", "code-behind", "paper-columns"]),
-        ("executed/nnclr_queue-cpu", ["scale-strip", "code-behind"]),
+        ("executed/nnclr_queue-cpu", ["scale-strip", "replications", "code-behind"]),
         ("executed/all_methods-cpu", ["code-behind"]),
         ("rule", []),
     ):
