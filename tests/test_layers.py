@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "sslrepro"
 ROOMS = ["base", "data", "parts", "methods", "training", "evaluate", "papers", "claims", "tables", "study", "report",
          "embeddings", "own", "explore", "cli"]  # fmt: skip
 PRESENTING = {"report", "embeddings", "own", "explore", "cli"}  # what a bare training machine never imports
-LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "yaml", "safetensors", "tqdm", "PIL"}
+LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "yaml", "safetensors", "tqdm", "PIL", "faster_coco_eval"}
 # used where they are installed: base/types.py, parts/cluster.py, base/paths.py
 OPTIONAL = {"jaxtyping", "faiss", "platformdirs"}
 
