@@ -33,6 +33,7 @@ __all__ = [
     "measure",
     "names",
     "of_encoder",
+    "of_features",
     "of_run",
     "pixels",
     "protocol",
@@ -65,6 +66,11 @@ def of_run(name: str) -> bool:
 def of_encoder(name: str) -> bool:
     """Whether an evaluation trains on from the encoder's weights, as detectors do."""
     return getattr(_module(name), "OF_ENCODER", False)
+
+
+def of_features(name: str) -> bool:
+    """Whether an evaluation reads the features of a frozen encoder and nothing else."""
+    return not of_run(name) and not of_encoder(name)
 
 
 def digest(net: nn.Module) -> str:

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from sslrepro.base.errors import require
+from sslrepro.base.values import COUNT, NOT_NEGATIVE, POSITIVE, check_values, setting
 from sslrepro.data.objects import load_objects
 from sslrepro.data.scenes import SceneConfig
 from sslrepro.parts.detection import Schedule, average_precision, detect, tune
-from sslrepro.parts.detectors import detector, require_weights
+from sslrepro.parts.detectors import NECKS, detector, require_weights
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,17 @@ class Protocol:
     side: int = 32
     classes: int = 16
     most: int = 3
-    neck: str = "c4"
-    anchors: tuple[float, ...] | list[float] = (8.0, 12.0)
-    steps: int = 300
-    batch_size: int = 8
-    lr: float = 0.02
-    weight_decay: float = 1e-4
-    warmup: int = 20
+    neck: str = setting("c4", NECKS)
+    anchors: tuple[float, ...] = setting((8.0, 12.0), POSITIVE)
+    steps: int = setting(300, COUNT)
+    batch_size: int = setting(8, COUNT)
+    lr: float = setting(0.02, POSITIVE)
+    weight_decay: float = setting(1e-4, NOT_NEGATIVE)
+    warmup: int = setting(20, NOT_NEGATIVE)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "anchors", tuple(self.anchors))
+        check_values(self, "evaluate.detection")
 
 
 def tuned_scores(
