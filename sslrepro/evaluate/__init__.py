@@ -1,7 +1,8 @@
 """Frozen encoder in, metrics out. Evaluations by file name: `knn` is `evaluate/knn.py`, one function `scores`.
 
-Most read the features of a trained encoder (`run`); those whose file says OF_RUN measure the run itself (`measure`),
-and those whose file says OF_LOG read what its training logged (`of_course`).
+Most read the features of a trained encoder (`run`). Those whose file says OF_RUN measure the run itself (`measure`),
+those that say OF_LOG read what its training logged (`of_course`), those that say OF_ENCODER train on from a copy of
+the encoder (`tune`).
 The room itself can be called, as `sslrepro.evaluate(encoder, data, "knn")`: see `frozen_scores`.
 """
 
@@ -26,8 +27,8 @@ from sslrepro.parts.extract import encode_images
 from sslrepro.training.config import RunConfig
 from sslrepro.training.stored import stored_method
 
-__all__ = ["digest", "features", "frozen_scores", "measure", "names", "of_course", "of_log", "of_run", "pixels",
-           "protocol", "run"]  # fmt: skip
+__all__ = ["digest", "features", "frozen_scores", "measure", "names", "of_course", "of_encoder", "of_features",
+           "of_log", "of_run", "pixels", "protocol", "run", "tune"]  # fmt: skip
 
 
 def names() -> list[str]:
@@ -54,6 +55,16 @@ def of_run(name: str) -> bool:
 def of_log(name: str) -> bool:
     """Whether an evaluation reads what training logged."""
     return getattr(_module(name), "OF_LOG", False)
+
+
+def of_encoder(name: str) -> bool:
+    """Whether an evaluation trains on from the encoder's weights, as detectors do."""
+    return getattr(_module(name), "OF_ENCODER", False)
+
+
+def of_features(name: str) -> bool:
+    """Whether an evaluation reads the features of a frozen encoder and nothing else."""
+    return not of_run(name) and not of_encoder(name)
 
 
 def digest(net: nn.Module) -> str:
@@ -109,6 +120,30 @@ def of_course(name: str, lines: list[dict[str, Any]], settings: dict[str, Any] |
     return _module(name).scores(lines, _module(name).Protocol(**protocol(name, settings)))
 
 
+def tune(
+    name: str,
+    encoder: nn.Module,
+    normalise: tuple[tuple[float, ...], tuple[float, ...]],
+    device: str,
+    settings: dict[str, Any] | None = None,
+    seed: int = 0,
+    root: str | Path | None = None,
+) -> dict[str, float]:
+    """Scores of an evaluation that trains on from a copy of an encoder: a flat dict.
+
+    normalise   mean and deviation per colour that the encoder was trained with
+    root        folder of data sets, where the protocol names one
+
+    Raises RuntimeError if the encoder itself changed.
+    """
+    chosen, before = _module(name).Protocol(**protocol(name, settings)), digest(encoder)
+    with torch.random.fork_rng(devices=[]):
+        scores = _module(name).scores(encoder, normalise, chosen, seed, device, data_root(root))
+    if digest(encoder) != before:
+        raise RuntimeError(f"evaluate.{name}: the encoder changed while a copy of it was tuned.")
+    return scores
+
+
 def frozen_scores(
     encoder: nn.Module | str | Path,
     data: tuple[Dataset, Dataset] | None = None,
@@ -122,7 +157,7 @@ def frozen_scores(
 
         encoder   a network, a `Method` (its encoder is used, not the head), or a stored run by folder or name
         data      (train split, test split), as `sslrepro.load` returns them; default a stored run's own images
-        name      "knn", "linear", "linear_sgd", "few", "nmi"
+        name      "knn", "linear", "linear_sgd", "few", "nmi"; "faster_rcnn", "mask_rcnn" tune a copy
         root      folder of data sets, where a stored run's images are not embedded
         seed      of the evaluation's own draws
         settings  of the evaluation, such as k=5
@@ -146,6 +181,8 @@ def frozen_scores(
     train, test = (split.to(device) for split in data)
     net = (encoder.encoder if isinstance(encoder, Method) else encoder).to(device)
     normalise = tuple(tuple(part) for part in train.mean_std())
+    if of_encoder(name):
+        return tune(name, net, normalise, device, settings, seed, root)
     return run(name, features(net, train, normalise), features(net, test, normalise), settings, seed)
 
 

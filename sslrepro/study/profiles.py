@@ -25,6 +25,7 @@ class Profile:
     seeds         default number of seeds
     heads         widths of the heads by setting: the paper's are wider than the whole small encoder
     evaluations   evaluation -> protocol settings that differ from its defaults
+    shortened     evaluation that tables ask for -> protocol settings of this scale, over the table's own
     judged        whether claims are judged at this scale
     n_images, n_classes   of the training set, where only reading it can tell; 0 = known from its name
     levels        level of the images' class tree -> its classes, coarse to fine, "leaf" last; filled in by plans for
@@ -43,6 +44,7 @@ class Profile:
     seeds: int
     heads: dict[str, int] = field(default_factory=dict)
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shortened: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: bool = True
     data_follows_seed: bool = True
     equal_views: bool = False
@@ -206,6 +208,7 @@ PROFILES = {
         seeds=1,
         heads=_TINY_HEADS,
         evaluations={"linear": {"iterations": 20}, "knn": {}, "few": {"draws": 2, "iterations": 10}},
+        shortened={name: {"n_train": 32, "n_test": 16, "steps": 4} for name in ("faster_rcnn", "mask_rcnn")},
         judged=False,
     ),
     "cpu": Profile(
