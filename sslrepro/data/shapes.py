@@ -130,11 +130,50 @@ def _waves(u: Tensor, v: Tensor, low: float, high: float, generator: torch.Gener
     return torch.sin(math.pi * frequency * (u * angle.cos() + v * angle.sin()) + phase)
 
 
+def place(
+    labels: Tensor, x: Tensor, y: Tensor, scale: tuple[float, float], generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One object per image at a place, size, rotation, stretch and mirror drawn from `generator`.
+
+    labels  leaf classes [n]
+    x, y    coordinates of the pixels in the image, -1..1, [n side side]
+    scale   range of the object's half size, as a share of half the image
+
+    Returns its signed field (negative inside), the coordinates u and v in the object, and its half size [n 1 1].
+    """
+    n = len(labels)
+    size = _uniform(*scale, n, generator)
+    shift_x, shift_y = (_uniform(-1, 1, n, generator) * (1 - size) for _ in range(2))
+    angle = torch.deg2rad(_uniform(-ROTATION_DEGREES, ROTATION_DEGREES, n, generator))
+    stretch = torch.exp(_uniform(-ASPECT, ASPECT, n, generator))
+    mirror = torch.where(_uniform(0, 1, n, generator) < 0.5, -1.0, 1.0)
+    dx, dy = (x - shift_x) / size * mirror, (y - shift_y) / size
+    u = (dx * angle.cos() + dy * angle.sin()) * stretch
+    v = (-dx * angle.sin() + dy * angle.cos()) / stretch
+    field = torch.empty(x.shape)
+    for leaf, (_, shape, variant) in enumerate(LEAVES):
+        rows = labels == leaf
+        if rows.any():
+            field[rows] = _variant(variant, _field(shape, u[rows], v[rows]), u[rows], v[rows])
+    return field, u, v, size
+
+
+def cover(field: Tensor, size: Tensor) -> Tensor:
+    """Share of each pixel that the object covers [n 1 side side], with a soft edge of one pixel."""
+    return torch.sigmoid(-field * size / (2.0 / field.shape[-1]) * 4)[:, None]
+
+
+def pixels(labels: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """x and y of the pixel centres, -1..1, [n side side]."""
+    axis = (torch.arange(side) + 0.5) / side * 2 - 1
+    y, x = (grid.expand(len(labels), side, side) for grid in torch.meshgrid(axis, axis, indexing="ij"))
+    return x, y
+
+
 def draw(labels: Tensor, side: int, generator: torch.Generator) -> Tensor:
     """Render one uint8 image [n 3 side side] per leaf label; every nuisance is drawn from `generator`."""
     n = len(labels)
-    axis = (torch.arange(side) + 0.5) / side * 2 - 1
-    y, x = (grid.expand(n, side, side) for grid in torch.meshgrid(axis, axis, indexing="ij"))
+    x, y = pixels(labels, side)
 
     def colour() -> Tensor:
         return torch.rand(n, 3, 1, 1, generator=generator)
@@ -144,22 +183,9 @@ def draw(labels: Tensor, side: int, generator: torch.Generator) -> Tensor:
 
     gradient = _waves(x, y, 0.2, 0.5, generator)[:, None] * (colour() - 0.5)
     canvas = background + TEXTURE * (gradient + _waves(x, y, 1.0, 4.0, generator)[:, None] * (colour() - 0.5))
-    edge = 2.0 / side  # soft edge of one pixel
 
-    size = _uniform(*SCALE, n, generator)
-    shift_x, shift_y = (_uniform(-1, 1, n, generator) * (1 - size) for _ in range(2))
-    angle = torch.deg2rad(_uniform(-ROTATION_DEGREES, ROTATION_DEGREES, n, generator))
-    stretch = torch.exp(_uniform(-ASPECT, ASPECT, n, generator))
-    mirror = torch.where(_uniform(0, 1, n, generator) < 0.5, -1.0, 1.0)
-    dx, dy = (x - shift_x) / size * mirror, (y - shift_y) / size
-    u = (dx * angle.cos() + dy * angle.sin()) * stretch
-    v = (-dx * angle.sin() + dy * angle.cos()) / stretch
-    field = torch.empty(n, side, side)
-    for leaf, (_, shape, variant) in enumerate(LEAVES):
-        rows = labels == leaf
-        if rows.any():
-            field[rows] = _variant(variant, _field(shape, u[rows], v[rows]), u[rows], v[rows])
-    inside = torch.sigmoid(-field * size / edge * 4)[:, None]
+    field, u, v, size = place(labels, x, y, SCALE, generator)
+    inside = cover(field, size)
     stripes = _waves(u, v, 1.0, 3.0, generator)[:, None] * (colour() - 0.5)
     canvas = canvas * (1 - inside) + (foreground + TEXTURE * stripes) * inside
     canvas = canvas + NOISE * torch.randn(n, 3, side, side, generator=generator)
