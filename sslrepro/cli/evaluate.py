@@ -33,7 +33,9 @@ def evaluate_again(settings: argparse.Namespace) -> None:
     own = config.name == settings.run.resolve().name
     require(own, "evaluate", "run", f"named for its configuration, {config.name}", str(settings.run),
             "Its config.json changed, or the folder was renamed.")  # fmt: skip
-    chosen = settings.evaluation or [name for name in evaluate.names() if not evaluate.of_run(name)]
+    chosen = settings.evaluation or [
+        name for name in evaluate.names() if not (evaluate.of_run(name) or evaluate.of_encoder(name))
+    ]
     protocols = {name: evaluate.protocol(name, changes(settings.set)) for name in chosen}
     root = data_root(settings.root, config.data.name not in (*SHAPES, "digits"), "evaluate")
     run, folder = Run(config.data, config.seed, protocols, config), settings.run.resolve().parent

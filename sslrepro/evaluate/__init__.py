@@ -1,6 +1,7 @@
 """Frozen encoder in, metrics out. Evaluations by file name: `knn` is `evaluate/knn.py`, one function `scores`.
 
-Most read the features of a trained encoder (`run`); those whose file says OF_RUN measure the run itself (`measure`).
+Most read the features of a trained encoder (`run`). Those whose file says OF_RUN measure the run itself (`measure`),
+those that say OF_ENCODER train on from a copy of the encoder, or take it to other images (`tune`).
 The room itself can be called, as `sslrepro.evaluate(encoder, data, "knn")`: see `frozen_scores`.
 """
 
@@ -25,7 +26,19 @@ from sslrepro.parts.extract import encode_images
 from sslrepro.training.config import RunConfig
 from sslrepro.training.stored import stored_method
 
-__all__ = ["digest", "features", "frozen_scores", "measure", "names", "of_run", "pixels", "protocol", "run"]
+__all__ = [
+    "digest",
+    "features",
+    "frozen_scores",
+    "measure",
+    "names",
+    "of_encoder",
+    "of_run",
+    "pixels",
+    "protocol",
+    "run",
+    "tune",
+]
 
 
 def names() -> list[str]:
@@ -47,6 +60,11 @@ def protocol(name: str, settings: dict[str, Any] | None = None) -> dict[str, Any
 def of_run(name: str) -> bool:
     """Whether an evaluation measures a run (its memory, its speed) and not the features that it ends with."""
     return getattr(_module(name), "OF_RUN", False)
+
+
+def of_encoder(name: str) -> bool:
+    """Whether an evaluation needs the encoder: it trains on from its weights, or encodes other images."""
+    return getattr(_module(name), "OF_ENCODER", False)
 
 
 def digest(net: nn.Module) -> str:
@@ -94,6 +112,33 @@ def measure(name: str, config: RunConfig, data: Dataset, device: str, settings: 
     return _module(name).scores(config, data, device, chosen)
 
 
+def tune(
+    name: str,
+    encoder: nn.Module,
+    normalise: tuple[tuple[float, ...], tuple[float, ...]],
+    device: str,
+    settings: dict[str, Any] | None = None,
+    seed: int = 0,
+    root: str | Path | None = None,
+    splits: tuple[Dataset, Dataset] | None = None,
+) -> dict[str, float]:
+    """Scores of an evaluation that trains on from a copy of an encoder, or reads other images: a flat dict.
+
+    normalise   mean and deviation per colour that the encoder was trained with
+    root        folder of data sets, where the protocol names one
+    splits      the run's own images, for evaluations whose file says OF_SPLITS
+
+    Raises RuntimeError if the encoder itself changed.
+    """
+    chosen, before = _module(name).Protocol(**protocol(name, settings)), digest(encoder)
+    with torch.random.fork_rng(devices=[]):
+        own = {"splits": splits} if getattr(_module(name), "OF_SPLITS", False) else {}
+        scores = _module(name).scores(encoder, normalise, chosen, seed, device, data_root(root), **own)
+    if digest(encoder) != before:
+        raise RuntimeError(f"evaluate.{name}: the encoder changed while a copy of it was tuned.")
+    return scores
+
+
 def frozen_scores(
     encoder: nn.Module | str | Path,
     data: tuple[Dataset, Dataset] | None = None,
@@ -107,7 +152,7 @@ def frozen_scores(
 
         encoder   a network, a `Method` (its encoder is used, not the head), or a stored run by folder or name
         data      (train split, test split), as `sslrepro.load` returns them; default a stored run's own images
-        name      "knn", "linear", "linear_sgd", "few", "nmi"
+        name      "knn", "linear", "linear_sgd", "few", "nmi"; "transfer" and those called "finetune_..." read a copy
         root      folder of data sets, where a stored run's images are not embedded
         seed      of the evaluation's own draws
         settings  of the evaluation, such as k=5
@@ -131,6 +176,8 @@ def frozen_scores(
     train, test = (split.to(device) for split in data)
     net = (encoder.encoder if isinstance(encoder, Method) else encoder).to(device)
     normalise = tuple(tuple(part) for part in train.mean_std())
+    if of_encoder(name):
+        return tune(name, net, normalise, device, settings, seed, root, (train, test))
     return run(name, features(net, train, normalise), features(net, test, normalise), settings, seed)
 
 

@@ -110,7 +110,9 @@ def plan_table(
         same = name not in scale.evaluations or scale.evaluations[name] == settings
         require(same, f"tables.{table}", "evaluations", f"others than those of {scale.name}", name)
     protocols = {
-        name: evaluate.protocol(name, settings)
+        name: evaluate.protocol(
+            name, settings | (scale.shortened.get(name, {}) if name in definition.evaluations else {})
+        )
         for name, settings in (scale.evaluations | definition.evaluations).items()
     }
     marks: dict[str, str] = {}
@@ -128,7 +130,10 @@ def plan_table(
             fingerprint = fingerprint_of if read_images else noted_fingerprint
             marks[config.data.name] = fingerprint(config.data, scale, root)
         config = replace(config, data=replace(config.data, fingerprint=marks[config.data.name]))
-        return Run(config.data, seed, protocols, None if pixels else config)
+        if pixels:  # nothing is trained: they have features alone
+            of_features = {name: protocol for name, protocol in protocols.items() if not evaluate.of_encoder(name)}
+            return Run(config.data, seed, of_features)
+        return Run(config.data, seed, protocols, config)
 
     def row(sets: dict[str, Any]) -> list[Run]:
         inner = {name: value for name, value in sets.items() if name != "method"}

@@ -25,6 +25,7 @@ class Profile:
     seeds         default number of seeds
     heads         widths of the heads by setting: the paper's are wider than the whole small encoder
     evaluations   evaluation -> protocol settings that differ from its defaults
+    shortened     evaluation that tables ask for -> protocol settings of this scale, over the table's own
     judged        whether claims are judged at this scale
     n_images, n_classes   of the training set, where only reading it can tell; 0 = known from its name
     levels        level of the images' class tree -> its classes, coarse to fine, "leaf" last; filled in by plans for
@@ -43,6 +44,7 @@ class Profile:
     seeds: int
     heads: dict[str, int] = field(default_factory=dict)
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shortened: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: bool = True
     data_follows_seed: bool = True
     equal_views: bool = False
@@ -191,6 +193,16 @@ def images_in(data: DataConfig) -> int:
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "stl10": 10, "tinyimagenet": 200, "imagenet": 1000}
 _SMALL_HEADS = {"dim": 128, "hidden": 256, "hidden_predictor": 512}
 _TINY_HEADS = {"dim": 32, "hidden": 64, "hidden_predictor": 64}
+_SMALL_TUNING = {"rates": (0.05, 0.2, 0.8), "batch_size": 32, "length": 0.5, "crop_min": 0.8}
+_SMALL_EVALUATIONS = {
+    "finetune_simclr": _SMALL_TUNING,
+    "finetune_byol": _SMALL_TUNING,
+    "finetune_ifnd": _SMALL_TUNING | {"rates": (0.005, 0.02, 0.08), "length": 1.0},  # the classifier's are far higher
+}
+_TINY_TUNING = {"rates": (0.1,), "batch_size": 16, "length": 0.1, "crop_min": 0.8}
+_TINY_EVALUATIONS = {f"finetune_{recipe}": _TINY_TUNING for recipe in ("simclr", "byol", "ifnd")} | {
+    "transfer": {"n_train": 96, "n_test": 64, "iterations": 2}
+}
 
 PROFILES = {
     "smoke": Profile(
@@ -203,6 +215,7 @@ PROFILES = {
         seeds=1,
         heads=_TINY_HEADS,
         evaluations={"linear": {"iterations": 20}, "knn": {}, "few": {"draws": 2, "iterations": 10}},
+        shortened=_TINY_EVALUATIONS,
         judged=False,
     ),
     "cpu": Profile(
@@ -215,6 +228,7 @@ PROFILES = {
         seeds=5,
         heads=_SMALL_HEADS,
         evaluations={"linear": {}, "knn": {}, "few": {}},
+        shortened=_SMALL_EVALUATIONS,
     ),
     "night": Profile(
         "night",
@@ -226,6 +240,7 @@ PROFILES = {
         seeds=3,
         heads=_SMALL_HEADS,
         evaluations={"linear": {}, "knn": {}, "few": {}},
+        shortened=_SMALL_EVALUATIONS,
     ),
     "gpu": Profile(
         "gpu",

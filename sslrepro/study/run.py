@@ -176,11 +176,17 @@ def perform_run(
             for line in warnings_about(*splits):
                 warnings.warn(line, stacklevel=2)
         with lock_folder(Store(folder).folder(run.name)) if rank() == 0 else contextlib.nullcontext():
-            perform_locked(run, folder, splits, device, report, compiling)
+            perform_locked(run, folder, splits, device, report, compiling, root)
 
 
 def perform_locked(
-    run: Run, folder: Path, splits: tuple[Dataset, Dataset], device: str, report: Report | None, compiling: str = "no"
+    run: Run,
+    folder: Path,
+    splits: tuple[Dataset, Dataset],
+    device: str,
+    report: Report | None,
+    compiling: str = "no",
+    root: str | Path | None = None,
 ) -> None:
     """The same by a process that holds the lock of the run's folder, with its images at hand."""
     store = Store(folder)
@@ -213,6 +219,9 @@ def perform_locked(
         begun = time.process_time()
         if evaluate.of_run(name):
             scores = evaluate.measure(name, config, splits[0], device, protocol)
+        elif evaluate.of_encoder(name):
+            require(config is not None, "study.run", name, "an evaluation of encoders", "pixels")
+            scores = evaluate.tune(name, method.encoder, normalise, device, protocol, run.seed, root, splits)
         else:
             scores = evaluate.run(name, *features, protocol, run.seed)
         record = {"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": scores,
