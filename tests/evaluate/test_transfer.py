@@ -104,12 +104,23 @@ def test_the_penalty_is_the_best_on_the_validation_split(monkeypatch):
     assert (accuracy, penalty) == (pytest.approx(best[0]), best[1])
 
 
-def test_test_labels_choose_nothing():
+def test_the_test_split_chooses_nothing(monkeypatch):
     x, y = blobs(60, 0)
     x_test, y_test = blobs(30, 1)
-    _, penalty = classified(x, y, x_test, y_test, Protocol(iterations=3), False, 0)
-    accuracy, same = classified(x, y, x_test, (y_test + 1) % 3, Protocol(iterations=3), False, 0)
-    assert same == penalty and accuracy < 0.5
+    real, fitted = transfer.fit, []
+
+    def watched(rows, *more):
+        fitted.append(rows)
+        return real(rows, *more)
+
+    monkeypatch.setattr(transfer, "fit", watched)
+    accuracy, penalty = classified(x, y, x_test, y_test, Protocol(iterations=3), False, 0)
+    own = {tuple(row) for row in x.tolist()}
+    assert all({tuple(row) for row in rows.tolist()} <= own for rows in fitted)
+    assert [len(rows) for rows in fitted] == [48] * 45 + [60], "the last one is on all of train"
+    assert penalty == chosen_penalty(x, y, 3, Protocol(iterations=3), False, 0)[0]
+    low, same = classified(x, y, x_test, (y_test + 1) % 3, Protocol(iterations=3), False, 0)
+    assert same == penalty and low < 0.5 < accuracy
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
