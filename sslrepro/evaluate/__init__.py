@@ -2,7 +2,7 @@
 
 Most read the features of a trained encoder (`run`). Those whose file says OF_RUN measure the run itself (`measure`),
 those that say OF_LOG read what its training logged (`of_course`), those that say OF_ENCODER train on from a copy of
-the encoder (`tune`).
+the encoder, or take it to other images (`tune`).
 The room itself can be called, as `sslrepro.evaluate(encoder, data, "knn")`: see `frozen_scores`.
 """
 
@@ -58,7 +58,7 @@ def of_log(name: str) -> bool:
 
 
 def of_encoder(name: str) -> bool:
-    """Whether an evaluation trains on from the encoder's weights, as detectors do."""
+    """Whether an evaluation needs the encoder: it trains on from its weights, or encodes other images."""
     return getattr(_module(name), "OF_ENCODER", False)
 
 
@@ -128,17 +128,20 @@ def tune(
     settings: dict[str, Any] | None = None,
     seed: int = 0,
     root: str | Path | None = None,
+    splits: tuple[Dataset, Dataset] | None = None,
 ) -> dict[str, float]:
-    """Scores of an evaluation that trains on from a copy of an encoder: a flat dict.
+    """Scores of an evaluation that trains on from a copy of an encoder, or reads other images: a flat dict.
 
     normalise   mean and deviation per colour that the encoder was trained with
     root        folder of data sets, where the protocol names one
+    splits      the run's own images, for evaluations whose file says OF_SPLITS
 
     Raises RuntimeError if the encoder itself changed.
     """
     chosen, before = _module(name).Protocol(**protocol(name, settings)), digest(encoder)
     with torch.random.fork_rng(devices=[]):
-        scores = _module(name).scores(encoder, normalise, chosen, seed, device, data_root(root))
+        own = {"splits": splits} if getattr(_module(name), "OF_SPLITS", False) else {}
+        scores = _module(name).scores(encoder, normalise, chosen, seed, device, data_root(root), **own)
     if digest(encoder) != before:
         raise RuntimeError(f"evaluate.{name}: the encoder changed while a copy of it was tuned.")
     return scores
@@ -157,7 +160,8 @@ def frozen_scores(
 
         encoder   a network, a `Method` (its encoder is used, not the head), or a stored run by folder or name
         data      (train split, test split), as `sslrepro.load` returns them; default a stored run's own images
-        name      "knn", "linear", "linear_sgd", "few", "nmi"; "faster_rcnn", "mask_rcnn" tune a copy
+        name      "knn", "linear", "linear_sgd", "few", "nmi" read frozen features; "transfer", "finetune_...",
+                  "faster_rcnn" and "mask_rcnn" take a copy of the encoder
         root      folder of data sets, where a stored run's images are not embedded
         seed      of the evaluation's own draws
         settings  of the evaluation, such as k=5
@@ -182,7 +186,7 @@ def frozen_scores(
     net = (encoder.encoder if isinstance(encoder, Method) else encoder).to(device)
     normalise = tuple(tuple(part) for part in train.mean_std())
     if of_encoder(name):
-        return tune(name, net, normalise, device, settings, seed, root)
+        return tune(name, net, normalise, device, settings, seed, root, (train, test))
     return run(name, features(net, train, normalise), features(net, test, normalise), settings, seed)
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from torch import nn
 
-from sslrepro.parts import tuning
+from sslrepro.parts import detector_tuning
 
 OF_ENCODER = True  # trains on from the encoder's weights, not on its features
 
 
 @dataclass(frozen=True)
-class Protocol(tuning.Protocol):
-    """See `sslrepro.parts.tuning.Protocol`."""
+class Protocol(detector_tuning.Protocol):
+    """See `sslrepro.parts.detector_tuning.Protocol`."""
 
 
 def scores(
@@ -23,5 +23,5 @@ def scores(
     device: str,
     root: str | Path | None,
 ) -> dict[str, float]:
-    """mask_bb_ap, ... of boxes, mask_mk_ap, ... of masks, and mask_moved: see `tuning.tuned_scores`."""
-    return tuning.tuned_scores(encoder, normalise, settings, seed, device, root, "mask", masks=True)
+    """mask_bb_ap, ... of boxes, mask_mk_ap, ... of masks, and mask_moved: see `detector_tuning.tuned_scores`."""
+    return detector_tuning.tuned_scores(encoder, normalise, settings, seed, device, root, "mask", masks=True)

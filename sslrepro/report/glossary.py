@@ -93,6 +93,17 @@ SCORES = {  # of the evaluations of a finished run, on the test split, by a froz
     "mask_mk_ap50": "The same at an overlap of 0.50.",
     "mask_mk_ap75": "The same at an overlap of 0.75.",
     "mask_moved": "How far tuning moved the encoder's first layer, relative to its norm.",
+    "tuned_top1": "Accuracy after all layers were tuned on a list of labels; logged as `<recipe>_<list>_top1`, such as "
+    "`simclr_1pct_top1`, and so for what follows.",
+    "tuned_top5": "The same with the five largest scores.",
+    "tuned_images": "Labels on the list.",
+    "tuned_rate": "The encoder's learning rate that was chosen on a part of the list.",
+    "tuned_held_out": "Accuracy on that part; -1 where there was nothing to choose.",
+    "tuned_moved": "Least change of any layer's weights, relative to their norm.",
+    "transfer": "Accuracy, or mean average precision, of a linear classifier on frozen features of another set of "
+    "images; logged as `transfer_<set>`.",
+    "transfer_penalty": "The penalty that was chosen on a validation split of that set.",
+    "transfer_area": "Mean average precision by the area under the whole curve.",
     "row_bytes": "Bytes of the rows of a queue of this length.",
     "note_bytes": "Bytes of what a queue notes beside its rows: image, class and age.",
     "steps_per_second": "Training steps per second with a queue of this length.",
@@ -134,11 +145,20 @@ WORDS = {  # the field's terms, as this book uses them
 }
 
 _NUMBERED = re.compile(r"_\d+$")
+_TUNED = re.compile(r"(?:simclr|byol|ifnd|swav)_[\d.]+(?:pct|each)_(\w+)")  # after fine-tuning, by recipe and list
+_TRANSFER = re.compile(r"transfer_[\w-]+?(_penalty|_area)?")
 
 
 def base_name(key: str) -> str:
-    """A logged key without its level or length: mtpr_0 -> mtpr."""
-    return _NUMBERED.sub("", key)
+    """A logged key without its level or length: mtpr_0 -> mtpr; without its recipe and list, or set of images.
+
+    >>> base_name("byol_10pct_top1"), base_name("transfer_leaves_penalty"), base_name("transfer_digits")
+    ('tuned_top1', 'transfer_penalty', 'transfer')
+    """
+    tuned, other = _TUNED.fullmatch(key), _TRANSFER.fullmatch(key)
+    if tuned:
+        return f"tuned_{tuned[1]}"
+    return f"transfer{other[1] or ''}" if other else _NUMBERED.sub("", key)
 
 
 def unexplained_names(keys: set[str], explanations: dict[str, str]) -> set[str]:

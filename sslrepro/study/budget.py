@@ -225,7 +225,7 @@ def take_run(
             with lock_folder(store.folder(run.config.sampler.name), wait=False):
                 pass
         splits = tuple(split.to(device) for split in load(run.data, root))
-        perform_locked(run, folder, splits, device, report, compiling)
+        perform_locked(run, folder, splits, device, report, compiling, root)
         ledger.publish_run(run, plan.ledger, folder)
     return True
 

@@ -111,7 +111,9 @@ def plan_table(
         same = name not in scale.evaluations or scale.evaluations[name] == settings
         require(same, f"tables.{table}", "evaluations", f"others than those of {scale.name}", name)
     protocols = {
-        name: evaluate.protocol(name, settings | scale.shortened.get(name, {}))
+        name: evaluate.protocol(
+            name, settings | (scale.shortened.get(name, {}) if name in definition.evaluations else {})
+        )
         for name, settings in (scale.evaluations | definition.evaluations).items()
     }
     marks: dict[str, str] = {}
@@ -130,7 +132,7 @@ def plan_table(
             marks[config.data.name] = fingerprint(config.data, scale, root)
         config = replace(config, data=replace(config.data, fingerprint=marks[config.data.name]))
         if pixels:  # nothing is trained: they have features alone
-            of_features = {name: protocol for name, protocol in protocols.items() if not evaluate.of_run(name)}
+            of_features = {name: protocol for name, protocol in protocols.items() if evaluate.of_features(name)}
             return Run(config.data, seed, of_features)
         return Run(config.data, seed, protocols, config)
 

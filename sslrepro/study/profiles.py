@@ -196,6 +196,18 @@ def images_in(data: DataConfig) -> int:
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "stl10": 10, "tinyimagenet": 200, "imagenet": 1000}
 _SMALL_HEADS = {"dim": 128, "hidden": 256, "hidden_predictor": 512}
 _TINY_HEADS = {"dim": 32, "hidden": 64, "hidden_predictor": 64}
+_SMALL_TUNING = {"rates": (0.05, 0.2, 0.8), "batch_size": 32, "length": 0.5, "crop_min": 0.8}
+_SMALL_EVALUATIONS = {
+    "finetune_simclr": _SMALL_TUNING,
+    "finetune_byol": _SMALL_TUNING,
+    "finetune_ifnd": _SMALL_TUNING | {"rates": (0.005, 0.02, 0.08), "length": 1.0},  # the classifier's are far higher
+}
+_TINY_TUNING = {"rates": (0.1,), "batch_size": 16, "length": 0.1, "crop_min": 0.8}
+_TINY_EVALUATIONS = {f"finetune_{recipe}": _TINY_TUNING for recipe in ("simclr", "byol", "ifnd")} | {
+    "transfer": {"n_train": 96, "n_test": 64, "iterations": 2},
+    "faster_rcnn": {"n_train": 32, "n_test": 16, "steps": 4},
+    "mask_rcnn": {"n_train": 32, "n_test": 16, "steps": 4},
+}
 
 PROFILES = {
     "smoke": Profile(
@@ -208,7 +220,7 @@ PROFILES = {
         seeds=1,
         heads=_TINY_HEADS,
         evaluations={"linear": {"iterations": 20}, "knn": {}, "few": {"draws": 2, "iterations": 10}},
-        shortened={name: {"n_train": 32, "n_test": 16, "steps": 4} for name in ("faster_rcnn", "mask_rcnn")},
+        shortened=_TINY_EVALUATIONS,
         judged=False,
     ),
     "cpu": Profile(
@@ -221,6 +233,7 @@ PROFILES = {
         seeds=5,
         heads=_SMALL_HEADS,
         evaluations={"linear": {}, "knn": {}, "few": {}},
+        shortened=_SMALL_EVALUATIONS,
     ),
     "night": Profile(
         "night",
@@ -232,6 +245,7 @@ PROFILES = {
         seeds=3,
         heads=_SMALL_HEADS,
         evaluations={"linear": {}, "knn": {}, "few": {}},
+        shortened=_SMALL_EVALUATIONS,
     ),
     "gpu": Profile(
         "gpu",

@@ -223,7 +223,7 @@ def perform_locked(
             scores = evaluate.measure(name, config, splits[0], device, protocol)
         elif evaluate.of_encoder(name):
             require(config is not None, "study.run", name, "an evaluation of encoders", "pixels")
-            scores = evaluate.tune(name, method.encoder, normalise, device, protocol, run.seed, root)
+            scores = evaluate.tune(name, method.encoder, normalise, device, protocol, run.seed, root, splits)
         else:
             scores = evaluate.run(name, *features, protocol, run.seed)
         record = {"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": scores,

@@ -110,7 +110,9 @@ def test_definitions_name_only_what_exists(name):
     assert definition.id == name and definition.title and definition.question and definition.reading
 
     def cell(table, row, column):
-        ours = table == name and row in definition.variants and column in definition.columns
+        printed = {key for line in papers.table(table)["rows"] for key in line} if table in PAPERS_TABLES else set()
+        own = row in definition.variants or (row in definition.rows and column not in printed)
+        ours = table == name and own and column in definition.columns
         return 1.0 if ours else claims.printed_cell(table, row, column)
 
     def value(paper, stated):
@@ -245,7 +247,10 @@ AWAITED = {  # their runs are not all in the ledger yet
     "seppid_sampler",
     "seppid_simsiam",
     "seppid_vicreg",
-}
+    "isl_detection", "ifnd_coco", "seppid_detection",
+    "nnclr_semisup", "ifnd_semisup", "seppid_semisup",
+    "nnclr_transfer", "seppid_transfer", "isl_transfer",
+}  # fmt: skip
 
 
 def test_every_table_is_published_at_cpu_scale_or_awaits_its_runs():
