@@ -13,12 +13,12 @@ export JUPYTER_PLATFORM_DIRS := 1
 
 # A variable on the command line that nothing here reads would be lost without a word: it is an error instead.
 KNOBS   := VENV PYTHON PROFILE JOBS DEVICE TABLE METHOD NAME SEEDS DATA DATASET DRY MISSING COMPARE PUBLISH REPLICATION \
-           NO_OPEN JUPYTER FAULTS
+           SET SIDE OUT NO_OPEN JUPYTER FAULTS
 GIVEN   := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNREAD  := $(filter-out $(KNOBS) MAKEFLAGS MAKEOVERRIDES,$(filter-out -%,$(GIVEN)))
 ifneq ($(UNREAD),)
-$(error no target reads $(UNREAD). Known: $(KNOBS). Settings of a run are changed with `make notebook` or \
-  `python -m sslrepro train --set NAME=VALUE`)
+$(error no target reads $(UNREAD). Known: $(KNOBS). Settings of a table are changed with SET=NAME=VALUE, those of \
+  a run with `make notebook` or `python -m sslrepro train --set NAME=VALUE`)
 endif
 export SSLREPRO_COMMAND := make $(MAKECMDGOALS) $(MAKEOVERRIDES)
 
@@ -37,6 +37,7 @@ help:  ## this list
 	@echo
 	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|night|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
 	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [COMPARE=1] [PUBLISH=1] [REPLICATION=1]"
+	@echo "                 [SET=settings.temperature=0.2] [SIDE=24] [OUT=paper/]"
 	@echo "                 [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
 	@echo "  make notebook TABLE=nnclr_queue | METHOD=nnclr | NAME=inside_one_step [NO_OPEN=1] [JUPYTER=\"--no-browser --allow-root\"]"
 
@@ -51,7 +52,8 @@ reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all) into ru
 	@$(RUN) reproduce $(if $(TABLE),"$(TABLE)") --profile "$(PROFILE)" --jobs "$(JOBS)" --device "$(DEVICE)" \
 	  $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--root "$(DATA)") $(if $(DATASET),--dataset "$(DATASET)") \
 	  $(if $(DRY),--dry-run) $(if $(MISSING),--missing) $(if $(COMPARE),--compare) $(if $(PUBLISH),--publish) \
-	  $(if $(REPLICATION),--publish-replication)
+	  $(if $(REPLICATION),--publish-replication) $(if $(SET),--set "$(SET)") $(if $(SIDE),--side "$(SIDE)") \
+	  $(if $(OUT),--out "$(OUT)")
 
 list: $(ENV)  ## tables, methods, data sets, profiles
 	@$(RUN) list

@@ -18,5 +18,5 @@ if __name__ == "__main__":
     lines = simulation(settings.experiments)
     print(as_markdown(lines), end="")
     if settings.write:
-        (PROJECT / "sslrepro" / "claims" / "error_rates.json").write_text(as_json(lines, settings.experiments))
-        (PROJECT / "docs" / "adr" / "rule_error_rates.md").write_text(as_markdown(lines))
+        (PROJECT / "sslrepro" / "claims" / "error_rates.json").write_text(as_json(lines, settings.experiments), "utf-8")
+        (PROJECT / "docs" / "adr" / "rule_error_rates.md").write_text(as_markdown(lines), "utf-8")

@@ -31,7 +31,9 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SSLREPRO_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
-SLOW = {line for line in Path(__file__).with_name("slow.txt").read_text().splitlines() if not line.startswith("#")}
+SLOW = {
+    line for line in Path(__file__).with_name("slow.txt").read_text("utf-8").splitlines() if not line.startswith("#")
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

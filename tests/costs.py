@@ -56,4 +56,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{seconds:8.1f}  {name}")
     if config.getoption("--renew-slow"):
         place = Path(__file__).with_name("slow.txt")
-        place.write_text("\n".join(renewed(place.read_text().splitlines(), COSTS)) + "\n")
+        place.write_text("\n".join(renewed(place.read_text("utf-8").splitlines(), COSTS)) + "\n")

@@ -57,7 +57,7 @@ def test_the_ledger_has_runs():
 
 @pytest.mark.parametrize("path", LEDGER, ids=lambda path: path.stem)
 def test_a_stored_run_keeps_its_name(path):
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text("utf-8"))
     if "pixels" in record["config"]:
         data = DataConfig(**record["config"]["pixels"])
         assert Run(data, data.seed, {}).name == path.stem
@@ -67,7 +67,7 @@ def test_a_stored_run_keeps_its_name(path):
 
 @pytest.mark.parametrize("scale", sorted(PROFILES))
 def test_planned_runs_keep_their_names(scale):
-    stored = json.loads(NAMES.read_text())[scale]
+    stored = json.loads(NAMES.read_text("utf-8"))[scale]
     names = [name.removeprefix("method ") for name in stored if name.startswith("method ")]  # a new one has no name yet
     assert planned(scale, names) == stored
 

@@ -16,11 +16,11 @@ OPTIONAL = {"jaxtyping", "faiss", "benchmarks"}  # shape checks in tests, one se
 
 
 def test_everything_it_imports_is_declared():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = {name for listed in project["optional-dependencies"].values() for name in listed}
     used = set()
     for path in (ROOT / "sslrepro").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 used |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):

@@ -123,11 +123,11 @@ def test_training_runs_without_what_is_optional():
 
 
 def test_only_the_loop_steps_an_optimizer():
-    steps = [p.name for p in FILES if re.search(r"(solver|optimizer)(s\[\d\])?\.step\(\)", p.read_text())]
+    steps = [p.name for p in FILES if re.search(r"(solver|optimizer)(s\[\d\])?\.step\(\)", p.read_text("utf-8"))]
     # a probe and ISL's adversarial net have optimizers of their own; what times a step keeps no encoder, tuning a copy
     loops = ["detection.py", "finetuning.py", "frontier.py", "linear_sgd.py", "loop.py", "overhead.py", "passes.py"]
     assert sorted(steps) == loops
 
 
 def test_torch_distributed_is_imported_in_one_file():
-    assert [p.name for p in FILES if "torch.distributed" in p.read_text()] == ["distributed.py"]
+    assert [p.name for p in FILES if "torch.distributed" in p.read_text("utf-8")] == ["distributed.py"]

@@ -10,7 +10,7 @@ import pytest
 from sslrepro.cli.parser import parser
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = [
     line.split("#")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", README, re.S)
@@ -21,7 +21,7 @@ COMMANDS = [
 
 def test_the_two_commands_are_there():
     assert COMMANDS[:2] == ["make reproduce TABLE=nnclr_queue", "make test"]
-    assert "make test" in (ROOT / ".ci" / "run").read_text(), "CI calls the README's own test command"
+    assert "make test" in (ROOT / ".ci" / "run").read_text("utf-8"), "CI calls the README's own test command"
 
 
 @pytest.mark.parametrize("words", [c for c in COMMANDS if c.startswith("make ")])

@@ -7,7 +7,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 ROOMS = sorted(path.parent.name for path in (TESTS.parent / "sslrepro").glob("*/__init__.py"))
-SLOW = [line for line in (TESTS / "slow.txt").read_text().splitlines() if not line.startswith("#")]
+SLOW = [line for line in (TESTS / "slow.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
 
 
 def functions(path: Path) -> list[str]:

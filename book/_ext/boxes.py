@@ -64,7 +64,7 @@ def write(app: Sphinx, exception: Exception | None) -> None:
         folder = Path(app.outdir) / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         for ready in every:
-            (folder / ready.file).write_text(starter_notebooks.notebook(ready))
+            (folder / ready.file).write_text(starter_notebooks.notebook(ready), "utf-8")
 
 
 def setup(app: Sphinx) -> dict:

@@ -42,7 +42,7 @@ def of_scores(definition: Definition) -> list[tuple[str, str]]:
 def whole(module: ModuleType) -> tuple[str, str]:
     """(path from the root of the repository, source) of a module's file."""
     path = Path(inspect.getsourcefile(module))
-    return str(path.relative_to(PROJECT)), path.read_text()
+    return str(path.relative_to(PROJECT)), path.read_text("utf-8")
 
 
 def listing(name: str, source: str) -> list[nodes.Node]:
@@ -68,7 +68,7 @@ class CodeBehind(Block):
         if name in methods.names():
             parts = [whole(importlib.import_module(f"{methods.__name__}.{name}"))]
             oracle = PROJECT / "tests" / "equations" / f"{name}.py"
-            parts += [(str(oracle.relative_to(PROJECT)), oracle.read_text())] if oracle.exists() else []
+            parts += [(str(oracle.relative_to(PROJECT)), oracle.read_text("utf-8"))] if oracle.exists() else []
             return fold("Show the whole file, and the plain loops it is tested against", parts)
         definition = tables.definition(name)
         definition_file = whole(importlib.import_module(f"{tables.__name__}.{name}"))

@@ -55,9 +55,9 @@ def drop_preloads(app: Sphinx, exception: Exception | None) -> None:
     """Drop the theme's requests for fonts ahead of need: from a folder a browser blocks them, and complains."""
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):
-            text = page.read_text()
+            text = page.read_text("utf-8")
             if (cleaned := PRELOAD.sub("", text)) != text:
-                page.write_text(cleaned)
+                page.write_text(cleaned, "utf-8")
 
 
 def setup(app: Sphinx) -> dict:

@@ -28,7 +28,7 @@ class Remote(HTMLParser):
 def remote_assets(page: Path) -> list[str]:
     """Remote assets of one page."""
     parser = Remote()
-    parser.feed(page.read_text())
+    parser.feed(page.read_text("utf-8"))
     return parser.remote
 
 

@@ -13,7 +13,7 @@ def published_results() -> dict[str, Results]:
     """Page name -> results, for every executed page."""
     by_page = {}
     for page in sorted(PAGES.glob("*.ipynb")):
-        parameters = json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+        parameters = json.loads(page.read_text("utf-8"))["metadata"]["sslrepro"]["parameters"]
         plan = plan_table(parameters["table"], parameters["profile"], parameters["seeds"], parameters.get("dataset"))
         if plan.profile.judged:
             by_page[page.stem] = read_results(plan)

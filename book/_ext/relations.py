@@ -67,7 +67,7 @@ def figures() -> dict[str, dict[str, Any]]:
 def concerns() -> dict[str, list[str]]:
     """Contradiction -> ids of tables, figures and claims it concerns: from the page's notes and the claims' own."""
     by_contradiction: dict[str, list[str]] = {name: [] for name in contradictions()}
-    for line in (BOOK / "contradictions.md").read_text().splitlines():
+    for line in (BOOK / "contradictions.md").read_text("utf-8").splitlines():
         if match := NOTE.match(line):
             name = match[1]
             require(name in by_contradiction, "contradictions.md", "note", "on a transcribed contradiction", name)

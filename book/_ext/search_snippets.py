@@ -47,11 +47,11 @@ def write(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
         out = Path(app.outdir)
         texts = {
-            name: words((out / f"{name}.html").read_text())
+            name: words((out / f"{name}.html").read_text("utf-8"))
             for name in sorted(app.env.found_docs)
             if (out / f"{name}.html").exists()
         }
-        (out / "_static" / FILE).write_text(f"window.pageTexts = {json.dumps(texts, ensure_ascii=False)};\n")
+        (out / "_static" / FILE).write_text(f"window.pageTexts = {json.dumps(texts, ensure_ascii=False)};\n", "utf-8")
 
 
 def load(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:

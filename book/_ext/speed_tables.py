@@ -18,7 +18,7 @@ class Bench(Directive):
     """The speed table as it was measured last, from benchmarks/results."""
 
     def run(self) -> list[nodes.Node]:
-        record = json.loads((MEASURED / "cpu.json").read_text())
+        record = json.loads((MEASURED / "cpu.json").read_text("utf-8"))
         peak = record["peaks"]["flops_per_second"]
         head = ["what", "ours", "peer's", "unit", "ratio [least, greatest]", "of the measured peak", "share", "peer"]
         body = []
@@ -46,7 +46,7 @@ class Growth(Directive):
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt
 
-        record = json.loads((MEASURED / "growth-cpu.json").read_text())
+        record = json.loads((MEASURED / "growth-cpu.json").read_text("utf-8"))
         lines = record["lines"]
         plot, axes = plt.subplots(1, len(lines), figsize=(2.3 * len(lines), 2.6), layout="constrained")
         for axis, line in zip(axes, lines, strict=True):

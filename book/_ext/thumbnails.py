@@ -22,7 +22,7 @@ def thumbnail(png: bytes, width: int = 480, colours: int = 24) -> bytes:
 
 def title_and_picture(page: Path) -> tuple[str, bytes | None, str]:
     """Title, first picture and its alternative text, of an executed notebook."""
-    cells = json.loads(page.read_text())["cells"]
+    cells = json.loads(page.read_text("utf-8"))["cells"]
     text = next("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     title = text.splitlines()[0].lstrip("# ")
     for cell in cells:

@@ -162,7 +162,7 @@ def simulation(experiments: int = EXPERIMENTS, seed: int = 0) -> list[Rates]:
 
 def stored() -> list[Rates]:
     """The committed simulation."""
-    text = resources.files(__package__).joinpath("error_rates.json").read_text()
+    text = resources.files(__package__).joinpath("error_rates.json").read_text("utf-8")
     return [
         Rates(**{name: tuple(value) if isinstance(value, list) else value for name, value in line.items()})
         for line in json.loads(text)["rates"]

@@ -23,7 +23,7 @@ UNTESTED = ("not tested", "not judged")
 @functools.cache
 def first_rule() -> dict[tuple[str, str, str], dict[str, Any]]:
     """(scale, table, claim) -> the first rule's verdict: verdict, probability, gap, seeds_needed, reason, judged_as."""
-    text = resources.files("sslrepro.claims").joinpath("first_rule.json").read_text()
+    text = resources.files("sslrepro.claims").joinpath("first_rule.json").read_text("utf-8")
     return {(line["scale"], line["table"], line["claim"]): line for line in json.loads(text)["verdicts"]}
 
 
@@ -32,7 +32,7 @@ def on_the_first_runs() -> list["Change"]:
 
     Runs made since may have other settings; what the second rule says of them is `changes`.
     """
-    text = resources.files("sslrepro.claims").joinpath("revision.json").read_text()
+    text = resources.files("sslrepro.claims").joinpath("revision.json").read_text("utf-8")
     return [Change(**line) for line in json.loads(text)["changes"]]
 
 

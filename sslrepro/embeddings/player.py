@@ -181,8 +181,8 @@ def player(panels: list[Panel], first: str, name: str) -> Display:
         f'<div class="evolution" id="evolution-{html.escape(name, quote=True)}">',
         f'<script type="application/json">{data}</script>',
         f'<img class="ev-strip" alt="{alt}" src="data:image/png;base64,{image}">',
-        f"<style>\n{(assets / 'player.css').read_text()}</style>",
-        f"<script>\n{(assets / 'player.js').read_text()}</script>",
+        f"<style>\n{(assets / 'player.css').read_text('utf-8')}</style>",
+        f"<script>\n{(assets / 'player.js').read_text('utf-8')}</script>",
         "</div>",
     ]
     return Display("\n".join(parts), describe(panels))

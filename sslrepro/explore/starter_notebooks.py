@@ -219,7 +219,7 @@ def own_setting(config: RunConfig) -> tuple[str, list[Any]]:
 
 def notebook(ready: StarterNotebook) -> str:
     """Its text: the source notebook, without output, with its own title and parameters; first what makes it start."""
-    source = json.loads((NOTEBOOKS / f"{ready.source}.ipynb").read_text())
+    source = json.loads((NOTEBOOKS / f"{ready.source}.ipynb").read_text("utf-8"))
     lines = "\n".join(f"{name} = {value!r}" for name, value in ready.parameters.items())
     for cell in source["cells"]:
         tags = cell["metadata"].get("tags", [])

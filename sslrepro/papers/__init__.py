@@ -22,7 +22,7 @@ JUDGEMENT_KEYS = ("name", "says", "section", "basis", "hedge", "old_check", "pri
 def paper(key: str) -> dict[str, Any]:
     """A whole transcription: keys paper, tables, figures, text_values, claims, contradictions."""
     one_of(key, PAPERS, "papers.paper", "key")
-    text = resources.files(__name__).joinpath(f"{key}.yaml").read_text()
+    text = resources.files(__name__).joinpath(f"{key}.yaml").read_text("utf-8")
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
@@ -55,7 +55,7 @@ def judgements() -> dict[str, dict[str, Any]]:
     """
     entries: dict[str, dict[str, Any]] = {}
     for key in PAPERS:
-        text = resources.files(__name__).joinpath("judgements", f"{key}.yaml").read_text()
+        text = resources.files(__name__).joinpath("judgements", f"{key}.yaml").read_text("utf-8")
         entries |= yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     for claim in claims():
         require(claim in entries, "papers.judgements", "claim", "given an entry", claim)

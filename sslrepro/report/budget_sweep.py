@@ -110,7 +110,7 @@ def public_numbers() -> list[dict[str, Any]]:
     """NNCLR minus SimCLR as others published it, with sources (papers/public_nnclr.yaml)."""
     import yaml
 
-    return yaml.safe_load(resources.files("sslrepro.papers").joinpath("public_nnclr.yaml").read_text())["rows"]
+    return yaml.safe_load(resources.files("sslrepro.papers").joinpath("public_nnclr.yaml").read_text("utf-8"))["rows"]
 
 
 # --- words ------------------------------------------------------------------------------------------------------

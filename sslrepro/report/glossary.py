@@ -108,6 +108,18 @@ SCORES = {  # of the evaluations of a finished run, on the test split, by a froz
     "note_bytes": "Bytes of what a queue notes beside its rows: image, class and age.",
     "steps_per_second": "Training steps per second with a queue of this length.",
     "of_shortest": "The same relative to the shortest queue, median over rounds.",
+    "log_lines": "Lines of the training's log.",
+    "alike": "Mean of `relation_match` in a part of training; eight equal parts are numbered from 1.",
+    "mined": "The same of `neighbour_match_without_self`; 0 while nothing was mined.",
+    "kept": "The same of `neighbours_kept`.",
+    "right": "What attracts is of the anchor's class: `mined` where steps log their positives, else `alike`.",
+    "to_target": "Share of training until `alike` reaches three times chance; 1 where it never does.",
+    "falls": "All that `alike` lost from one part to the next, summed.",
+    "kept_early": "The value of `kept` in the first part in which any neighbour was stored before.",
+    "kept_late": "The same in the last part.",
+    "forward_passes": "Images encoded in a step, by the encoder and by copies of it, over images in the batch.",
+    "gradient_passes": "Of these, by the trained encoder.",
+    "step_milliseconds": "Processor time of a whole step, median.",
 }
 
 WORDS = {  # the field's terms, as this book uses them

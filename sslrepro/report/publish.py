@@ -183,9 +183,9 @@ def publish(
     page = (PAGES if own is None else own / "pages") / f"{page_name(plan)}.ipynb"
     notebook = notebook or plan.definition.notebook
     stamp = digest(plan, own)
-    if page.exists() and json.loads(page.read_text())["metadata"].get("sslrepro", {}).get("digest") == stamp:
+    if page.exists() and json.loads(page.read_text("utf-8"))["metadata"].get("sslrepro", {}).get("digest") == stamp:
         return page
-    source = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text())
+    source = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text("utf-8"))
     parameters: dict[str, Any] = {"table": plan.definition.id, "profile": plan.profile.base, "seeds": plan.seeds}
     if plan.profile.dataset:
         parameters["dataset"] = plan.profile.dataset
@@ -194,20 +194,20 @@ def publish(
     with tempfile.TemporaryDirectory() as folder:
         quiet = Path(folder) / "profile_default" / "ipython_kernel_config.py"
         quiet.parent.mkdir()
-        quiet.write_text("c.IPKernelApp.log_level = 40\n")  # else every kernel warns that it speaks TCP
+        quiet.write_text("c.IPKernelApp.log_level = 40\n", "utf-8")  # else every kernel warns that it speaks TCP
         os.environ["IPYTHONDIR"] = folder
         before, after = Path(folder) / "in.ipynb", Path(folder) / f"{page.stem}.ipynb"
-        before.write_text(dump(render(source, plan)))
+        before.write_text(dump(render(source, plan)), "utf-8")
         try:
             papermill.execute_notebook(str(before), str(after), parameters, cwd=str(PROJECT), progress_bar=False,
                                        log_output=log, kernel_name="python3")  # fmt: skip
         except PapermillExecutionError as error:
-            write_atomic(FAILED / page.name, after.read_text())
+            write_atomic(FAILED / page.name, after.read_text("utf-8"))
             raise RuntimeError(
                 f"publish: cell {error.exec_count} of {notebook}.ipynb failed for {page.stem}: {error.ename}: "
                 f"{error.evalue} (kept: {FAILED / page.name}; the published page is unchanged)"
             ) from None
-        done = json.loads(after.read_text())
+        done = json.loads(after.read_text("utf-8"))
     done["metadata"]["sslrepro"] = {"digest": stamp, "parameters": parameters}
     for cell in done["cells"]:
         tags = cell["metadata"].get("tags", [])
@@ -234,7 +234,7 @@ def stale() -> list[str]:
     """Published pages whose inputs changed since they were executed, each with the command that renews it."""
     out = []
     for page in sorted(PAGES.glob("*.ipynb")):
-        about = json.loads(page.read_text())["metadata"].get("sslrepro", {})
+        about = json.loads(page.read_text("utf-8"))["metadata"].get("sslrepro", {})
         if not about.get("parameters"):
             out.append(f"{page.stem}: not written by publish")
         elif digest(plan_of(about["parameters"])) != about["digest"]:
@@ -249,7 +249,7 @@ def renew() -> list[Path]:
 
 def parameters_of(page: Path) -> dict[str, Any]:
     """The parameters that a published page was executed with."""
-    return json.loads(page.read_text())["metadata"]["sslrepro"]["parameters"]
+    return json.loads(page.read_text("utf-8"))["metadata"]["sslrepro"]["parameters"]
 
 
 def plan_of(parameters: dict[str, Any]) -> TablePlan:

@@ -58,7 +58,7 @@ def test_what_is_written_is_read(tmp_path, content):
     assert path.read_bytes() == (content if isinstance(content, bytes) else content.encode())
     assert path.stat().st_mode & 0o777 == 0o644
     write_atomic(path, "second")
-    assert path.read_text() == "second" and os.listdir(path.parent) == ["file"]
+    assert path.read_text("utf-8") == "second" and os.listdir(path.parent) == ["file"]
 
 
 @pytest.mark.parametrize("call", ["fsync", "chmod", "replace"])
@@ -76,7 +76,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypat
     with pytest.raises(type(error)):
         write_atomic(path, "new content " * 10_000)
     assert os.listdir(tmp_path) == ([] if old is None else ["file"])
-    assert old is None or path.read_text() == old
+    assert old is None or path.read_text("utf-8") == old
 
 
 def test_a_value_that_cannot_be_written_leaves_the_old_file(tmp_path):
@@ -100,7 +100,7 @@ def test_the_file_is_complete_and_flushed_before_it_takes_the_name(tmp_path, mon
 
     def watched_replace(source, target):
         assert Path(source).parent == tmp_path, "a rename is atomic within one file system only"
-        assert Path(source).read_text() == content and path.read_text() == "old"
+        assert Path(source).read_text("utf-8") == content and path.read_text("utf-8") == "old"
         events.append(("replace", Path(target)))
         replace(source, target)
 
@@ -123,11 +123,11 @@ def test_a_reader_never_sees_a_torn_file_and_a_kill_leaves_a_whole_one(tmp_path,
         wait_for(path)
         end = time.monotonic() + 0.15 + 0.013 * turn
         while time.monotonic() < end:
-            text = path.read_text()
+            text = path.read_text("utf-8")
             assert len(text) == 400_000 and set(text) == {text[0]}
             seen.add(text[0])
         kill(writer)
-        text = path.read_text()
+        text = path.read_text("utf-8")
         assert len(text) == 400_000 and set(text) == {text[0]}
     assert len(seen) > 1, "the writer wrote while we read"
 
@@ -140,7 +140,7 @@ def test_json_goes_there_and_back_in_one_form(tmp_path):
     write_json(first, {"b": [1, 2.5, None], "a": {"d": True, "c": "ä"}})
     write_json(second, {"a": {"c": "ä", "d": True}, "b": [1, 2.5, None]})
     assert read_json(first) == {"a": {"c": "ä", "d": True}, "b": [1, 2.5, None]}
-    assert first.read_bytes() == second.read_bytes() and first.read_text().endswith("}\n")
+    assert first.read_bytes() == second.read_bytes() and first.read_text("utf-8").endswith("}\n")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b'{"a": 1}}', b"\x00" * 40])
@@ -191,7 +191,7 @@ def test_a_file_that_is_only_a_torn_line(tmp_path):
     path.write_text('{"step": ')
     assert read_lines(path) == []
     append_line(path, {"step": 1})
-    assert path.read_text() == '{"step": 1}\n'
+    assert path.read_text("utf-8") == '{"step": 1}\n'
 
 
 def test_an_empty_file_has_no_lines(tmp_path):

@@ -63,13 +63,13 @@ def test_every_role_on_the_written_pages_can_be_read(pages):
         "stated": pages.paper_numbers.value,
         "setting": pages.paper_numbers.setting,
     }
-    roles = [match for page in WRITTEN for match in ROLE.findall(page.read_text())]
+    roles = [match for page in WRITTEN for match in ROLE.findall(page.read_text("utf-8"))]
     assert len(roles) > 30 and all(readers[name](text) for name, text in roles)
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)
 def test_no_result_is_typed(page):
-    assert re.findall(r"\d\.\d", ROLE.sub("", page.read_text())) == []
+    assert re.findall(r"\d\.\d", ROLE.sub("", page.read_text("utf-8"))) == []
 
 
 def test_every_contradiction_concerns_something_known(pages):
@@ -117,7 +117,7 @@ def test_drawings_are_whole_described_and_used(pages):
         words = list(tree.iter("text"))
         assert words and not any(re.search(r"\d\.?\d", line.text) for line in words)
         assert all(0 <= float(line.get("x")) < width and 0 < float(line.get("y")) < height for line in words)
-        assert f"```{{diagram}} {name}\n" in (BOOK / "papers" / f"{name.split('_')[0]}.md").read_text()
+        assert f"```{{diagram}} {name}\n" in (BOOK / "papers" / f"{name.split('_')[0]}.md").read_text("utf-8")
         assert name in pages.relations.figures()
 
 

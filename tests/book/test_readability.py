@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CSS = (ROOT / "book" / "assets" / "book.css").read_text()
+CSS = (ROOT / "book" / "assets" / "book.css").read_text("utf-8")
 VERDICTS = ("holds", "contradicted", "inconclusive", "not-tested", "not-judged")
 
 
@@ -114,7 +114,7 @@ def test_no_font_is_asked_for_ahead_of_need(ext, tmp_path):
     )
     app = SimpleNamespace(builder=SimpleNamespace(format="html"), outdir=tmp_path)
     ext.local_assets.drop_preloads(app, None)
-    assert page.read_text() == '<head>\n<link rel="stylesheet"></head>'
+    assert page.read_text("utf-8") == '<head>\n<link rel="stylesheet"></head>'
 
 
 def test_the_front_figure_holds_every_comparison(ext):

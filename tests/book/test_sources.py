@@ -21,7 +21,7 @@ def load(name: str):
 
 
 def contents() -> list[str]:
-    toc = yaml.safe_load((BOOK / "_toc.yml").read_text())
+    toc = yaml.safe_load((BOOK / "_toc.yml").read_text("utf-8"))
     chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
     names = [toc["root"], *(chapter["file"] for chapter in chapters if "file" in chapter)]
     globs = [chapter["glob"] for chapter in chapters if "glob" in chapter]
@@ -37,15 +37,15 @@ def test_every_listed_page_exists_and_every_published_page_is_listed():
 
 def test_every_method_has_a_page_that_includes_its_code():
     for name in methods.names():
-        text = (BOOK / "methods" / f"{name}.md").read_text()
+        text = (BOOK / "methods" / f"{name}.md").read_text("utf-8")
         assert f"../../sslrepro/methods/{name}.py" in text and f"methods/{name}" in contents()
 
 
 def test_every_paper_is_in_the_bibliography():
-    keys = re.findall(r"@\w+\{(\w+),", (BOOK / "references.bib").read_text())
+    keys = re.findall(r"@\w+\{(\w+),", (BOOK / "references.bib").read_text("utf-8"))
     assert set(papers.PAPERS) <= set(keys) and len(keys) == len(set(keys))
     for page in BOOK.rglob("*.md"):
-        assert set(re.findall(r"\{cite:\w+\}`(\w+)`", page.read_text())) <= set(keys), page
+        assert set(re.findall(r"\{cite:\w+\}`(\w+)`", page.read_text("utf-8"))) <= set(keys), page
 
 
 @pytest.mark.parametrize("tag", [
@@ -109,10 +109,10 @@ def test_prose_and_examples_stay():
 
 def test_every_extension_answers_one_question_and_is_listed_or_imported():
     """No file of book/_ext grows past 250 lines, and none is left that nothing loads."""
-    listed = set(yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["local_extensions"])
-    files = {path.stem: path.read_text() for path in (BOOK / "_ext").glob("*.py")}
+    listed = set(yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["sphinx"]["local_extensions"])
+    files = {path.stem: path.read_text("utf-8") for path in (BOOK / "_ext").glob("*.py")}
     assert {name for name, text in files.items() if text.count("\n") > 250} == set()
     imported = {name for text in files.values() for name in re.findall(r"^(?:from|import) (\w+)", text, re.M)}
-    by_make = {name for name in files if f"_ext/{name}.py" in (ROOT / "Makefile").read_text()}
+    by_make = {name for name in files if f"_ext/{name}.py" in (ROOT / "Makefile").read_text("utf-8")}
     assert set(files) == (listed | imported | by_make) & set(files) and listed <= set(files)
     assert {name for name, text in files.items() if "\ndef setup(" in text} == listed

@@ -95,7 +95,7 @@ def test_claims_on_mined_images_declare_it():
 
 def broken(monkeypatch, **change):
     papers.judgements.cache_clear()
-    text = (papers.resources.files("sslrepro.papers") / "judgements" / "isl.yaml").read_text()
+    text = (papers.resources.files("sslrepro.papers") / "judgements" / "isl.yaml").read_text("utf-8")
     real = papers.yaml.load
 
     def load(source, Loader):

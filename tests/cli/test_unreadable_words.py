@@ -196,11 +196,28 @@ def test_make_hands_on_the_command_that_goes_on(tmp_path):
 
 @pytest.mark.parametrize("knobs, options", [
     (["PUBLISH=1"], "--publish"), (["REPLICATION=1"], "--publish-replication"), (["COMPARE=1"], "--compare"),
-    (["DRY=1"], "--dry-run"), (["MISSING=1"], "--missing"),
+    (["DRY=1"], "--dry-run"), (["MISSING=1"], "--missing"), (["SIDE=24"], '--side "24"'), (["OUT=paper"], '--out "paper"'),
+    (["SET=settings.temperature=0.2"], '--set "settings.temperature=0.2"'),
 ])  # fmt: skip
 def test_make_passes_switches_on(knobs, options):
     done = make("reproduce", "TABLE=nnclr_queue", "VENV=/somewhere", *knobs)
     assert re.search(rf"{options}\s", done.stdout) and done.stdout.count(" --") == 4
+
+
+def test_texts_are_utf8_whatever_the_locale():
+    """Where Python takes text for ASCII, what is read and printed is UTF-8 all the same."""
+    code = """if True:
+        import locale
+        from sslrepro.cli.main import main
+        assert locale.getpreferredencoding(False) != "utf-8"
+        print(main(["cite", "nnclr_queue"]), main(["status"]))
+        from sslrepro.report import publish
+        from sslrepro.study import plans
+        print(main(["list"]), len(publish.stale()))
+    """
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, env=os.environ | ascii_only)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_help_is_quick():

@@ -330,7 +330,7 @@ def test_committed_atlases_are_of_today_and_end_as_the_ledger_does(path):
     beside = path.parent.parent / f"{atlas.config.name}.json"
     if not beside.exists():
         return
-    record = json.loads(beside.read_text())
+    record = json.loads(beside.read_text("utf-8"))
     here = record["environment"]["device"] == atlas.about["environment"]["device"]
     for line in record["results"].values():
         if line["evaluation"] in maps.MEASURED:
@@ -427,7 +427,7 @@ def test_every_figure_is_transcribed_and_made_of_known_parts(name):
         assert maps.config_of(arm, profile("smoke")).plan.epochs == 3
         assert maps.config_of(arm, profile("cpu")).plan.epochs == profile("cpu").plan.epochs
     page = Path(__file__).parents[2] / "book" / "figures" / f"{name}.md"
-    assert not page.exists() or page.read_text().startswith(f"# {definition.title}\n")
+    assert not page.exists() or page.read_text("utf-8").startswith(f"# {definition.title}\n")
 
 
 def found_of(name: str, **atlases: Atlas) -> evolution.FigureResults:

@@ -9,9 +9,9 @@ def test_a_copy_is_written_once_and_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(starter_notebooks, "WRITTEN", tmp_path)
     path = tmp_path / "inside_one_step.ipynb"
     words = ["notebook", "--name", "inside_one_step", "--no-open"]
-    assert main(words) == 0 and path.read_text() == (NOTEBOOKS / path.name).read_text()
+    assert main(words) == 0 and path.read_text("utf-8") == (NOTEBOOKS / path.name).read_text("utf-8")
     path.write_text("a reader's")
-    assert main(words) == 0 and path.read_text() == "a reader's"
+    assert main(words) == 0 and path.read_text("utf-8") == "a reader's"
     assert f"kept      {path}" in capsys.readouterr().out
 
 

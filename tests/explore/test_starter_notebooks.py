@@ -73,7 +73,7 @@ def tasks(ready):
 @pytest.mark.parametrize("ready", EVERY, indirect=True)
 def test_a_notebook_is_small_normalised_and_at_smoke_scale(ready):
     text = starter_notebooks.notebook(ready)
-    source = json.loads((ROOT / "notebooks" / f"{ready.source}.ipynb").read_text())
+    source = json.loads((ROOT / "notebooks" / f"{ready.source}.ipynb").read_text("utf-8"))
     assert len(text.encode()) < 20_000
     assert text == starter_notebooks.dump(starter_notebooks.normalise(json.loads(text), keep_outputs=False))
     assert parameters(text) == ready.parameters and ready.parameters["profile"] == "smoke"
@@ -244,12 +244,12 @@ def test_the_command_writes_it_and_keeps_a_readers(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(starter_notebooks, "WRITTEN", tmp_path)
     words = ["notebook", "--table", "nnclr_queue", "--no-open"]
     path = tmp_path / "change-nnclr_queue.ipynb"
-    assert main(words) == 0 and path.read_text() == starter_notebooks.notebook(
+    assert main(words) == 0 and path.read_text("utf-8") == starter_notebooks.notebook(
         starter_notebooks.of_table("nnclr_queue")
     )
     assert f"written   {path}" in capsys.readouterr().out
     path.write_text("a reader's")
-    assert main(words) == 0 and path.read_text() == "a reader's"
+    assert main(words) == 0 and path.read_text("utf-8") == "a reader's"
     assert f"kept      {path}" in (output := capsys.readouterr().out) and "fresh one" in output
     assert main(["notebook", "--method", "byol", "--no-open"]) == 0 and (tmp_path / "change-byol.ipynb").exists()
     assert main(["notebook", "--table", "nnclr_quue", "--no-open"]) == 2
@@ -328,7 +328,7 @@ def test_every_page_of_a_table_or_method_has_a_notebook_beside_it(boxes, tmp_pat
     assert len(pages) > 30
     for name in pages:
         ready = boxes.ready_for(name)
-        assert (tmp_path / boxes.FOLDER / ready.file).read_text() == starter_notebooks.notebook(ready)
+        assert (tmp_path / boxes.FOLDER / ready.file).read_text("utf-8") == starter_notebooks.notebook(ready)
 
 
 def test_a_build_that_failed_or_is_no_web_page_writes_nothing(boxes, tmp_path):

@@ -99,7 +99,7 @@ def with_values(**values: object):
     """A JSON object with other values."""
 
     def change(path: Path) -> None:
-        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+        path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), encoding="utf-8")
 
     change.__name__ = repr(values)[:40]
     return change
@@ -109,7 +109,9 @@ def without(name: str):
     """A JSON object that lacks a name."""
 
     def change(path: Path) -> None:
-        path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != name}))
+        path.write_text(
+            json.dumps({k: v for k, v in json.loads(path.read_text("utf-8")).items() if k != name}), encoding="utf-8"
+        )
 
     change.__name__ = f"without {name}"
     return change

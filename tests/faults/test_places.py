@@ -41,7 +41,7 @@ def refusal(words: list[str], capfd, says: str = "") -> str:
 
 
 def a_file(path: Path) -> Path:
-    path.write_text("no folder")
+    path.write_text("no folder", encoding="utf-8")
     return path
 
 

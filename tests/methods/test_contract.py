@@ -168,5 +168,5 @@ def test_no_method_imports_another():
 
     folder = Path(methods.__file__).parent
     for name in NAMES:
-        text = (folder / f"{name}.py").read_text()
+        text = (folder / f"{name}.py").read_text("utf-8")
         assert not any(f"methods.{other} " in text or f"methods import {other}" in text for other in NAMES)

@@ -209,7 +209,7 @@ def test_every_method_resumes_bit_for_bit(name, tmp_path):
     first, second = whole.state_dict(), resumed.state_dict()
     assert all(torch.equal(first[k], second[k]) for k in first)
     logs = [
-        [json.loads(line) for line in (place / "log.jsonl").read_text().splitlines()]
+        [json.loads(line) for line in (place / "log.jsonl").read_text("utf-8").splitlines()]
         for place in (tmp_path / "whole" / "run", folder)
     ]
     for line in (*logs[0], *logs[1]):

@@ -63,7 +63,7 @@ def test_three_files_that_pass_as_written(tree, name, like):
     tested = run(tree, "pytest", "-q", *lists, "-k", "heads or loop or planned or page or imports or no_method or room")
     assert "failed" not in tested.stdout and " passed" in tested.stdout, tested.stdout[-3000:]
     assert name in run(tree, "sslrepro", "list").stdout
-    page = (tree / "book" / "methods" / f"{name}.md").read_text()
+    page = (tree / "book" / "methods" / f"{name}.md").read_text("utf-8")
     assert f"# {class_name(name)}\n" in page and f"{class_name(name)}.loss" in page and f"{like}.py" not in page
 
 

@@ -22,7 +22,7 @@ LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While
 
 
 def cells(path: Path, kind: str = "code") -> list[dict]:
-    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+    return [cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == kind]
 
 
 def logic(source: str) -> list[str]:
@@ -60,7 +60,7 @@ def test_no_functions_classes_or_loops(path):
 @pytest.mark.parametrize("path", OPEN, ids=lambda p: p.stem)
 def test_open_notebooks_have_short_cells_and_start_small(path):
     assert all(len(cell["source"].splitlines()) <= 45 for cell in cells(path))
-    assert 'profile = "gpu"' not in path.read_text()
+    assert 'profile = "gpu"' not in path.read_text("utf-8")
 
 
 # --- starting ---------------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_elsewhere_a_notebook_says_in_one_line_what_to_do(tmp_path):
 def test_a_page_says_its_words_once(name):
     """A table's own words stand in text cells of the page, in output cells of the notebook opened by hand."""
     plan = plan_table(name, "smoke", 1)
-    source = json.loads((ROOT / "notebooks" / f"{plan.definition.notebook}.ipynb").read_text())
+    source = json.loads((ROOT / "notebooks" / f"{plan.definition.notebook}.ipynb").read_text("utf-8"))
     assert sum("by-hand" in tags(cell) for cell in source["cells"]) == 2
     page = render(source, plan)
     assert not any({"by-hand", "start"} & tags(cell) for cell in page["cells"])
@@ -119,7 +119,7 @@ def test_a_page_says_its_words_once(name):
 
 def test_no_notebook_or_room_sets_the_readers_backend():
     for path in (ROOT / "sslrepro" / "explore").glob("*.py"):
-        assert "matplotlib.use" not in path.read_text() and "pyplot" not in path.read_text(), path.name
+        assert "matplotlib.use" not in path.read_text("utf-8") and "pyplot" not in path.read_text("utf-8"), path.name
     code = (
         "import matplotlib; matplotlib.use('svg'); from sslrepro.explore import compare; "
         "plot, said = compare.plot_logs({'a': [[{'epoch': 1.0, 'loss': 2.0}]]}); print(matplotlib.get_backend(), said)"
@@ -134,7 +134,7 @@ def test_the_check_sees_planted_logic():
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
 def test_sources_are_normalised_and_output_free(path):
-    assert path.read_text() == dump(normalise(json.loads(path.read_text()), keep_outputs=False))
+    assert path.read_text("utf-8") == dump(normalise(json.loads(path.read_text("utf-8")), keep_outputs=False))
 
 
 @pytest.mark.parametrize("path", PRESENTING, ids=lambda p: p.stem)
@@ -145,8 +145,8 @@ def test_defaults_are_the_smoke_profile(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
 def test_pages_are_normalised_whole_and_small(path):
-    page = json.loads(path.read_text())
-    assert path.read_text() == dump(normalise(page))
+    page = json.loads(path.read_text("utf-8"))
+    assert path.read_text("utf-8") == dump(normalise(page))
     assert path.stat().st_size < 1_000_000
     outputs = [output for cell in cells(path) for output in cell["outputs"]]
     assert not [output for output in outputs if output["output_type"] in ("error", "stream")]
@@ -157,7 +157,7 @@ def test_pages_are_normalised_whole_and_small(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
 def test_a_page_has_its_parts_in_order(path):
-    text = path.read_text()
+    text = path.read_text("utf-8")
     parts = ["table_page.headline", "## What is varied", "table_page.table", "table_page.figure", "## How to read it",
              "table_page.verdicts", "table_page.changes", "table_page.cost", "table_page.rerun", "table_page.provenance"]  # fmt: skip
     table = json.loads(text)["metadata"]["sslrepro"]["parameters"]["table"]
@@ -171,5 +171,5 @@ def test_a_page_has_its_parts_in_order(path):
 
 
 def test_normalising_twice_changes_nothing():
-    page = json.loads((PAGES or SOURCES)[0].read_text())
+    page = json.loads((PAGES or SOURCES)[0].read_text("utf-8"))
     assert normalise(normalise(page)) == normalise(page)

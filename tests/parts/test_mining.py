@@ -113,7 +113,7 @@ from sslrepro.parts.memory import unit
 from sslrepro.parts.mining import similar_pairs
 
 def gib(name):  # of this process alone: the peak that getrusage gives may be its parent's
-    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    lines = pathlib.Path("/proc/self/status").read_text("utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 2**20
 
 g = torch.Generator().manual_seed(0)

@@ -41,7 +41,7 @@ def _pairs(node: ast.Assign):
 @pytest.fixture(scope="module")
 def by_methods():
     sources = [Path(importlib.import_module(f"{methods.__name__}.{name}").__file__) for name in methods.names()]
-    return set().union(*(logged_by(path.read_text()) for path in sources))
+    return set().union(*(logged_by(path.read_text("utf-8")) for path in sources))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def by_ledger():
     """(keys of training, keys of evaluations) over all committed runs."""
     training, scores = set(), set()
     for path in LEDGER.glob("*/*.json"):
-        for name, line in json.loads(path.read_text()).get("results", {}).items():
+        for name, line in json.loads(path.read_text("utf-8")).get("results", {}).items():
             (training if name == "training" else scores).update(line["scores"])
     return training, scores
 
@@ -75,7 +75,7 @@ def test_every_key_of_a_log_is_explained(method, tiny_config, tmp_path):
     config = tiny_config(method)
     data, _ = load(config.data)
     train(config, tmp_path, data)
-    keys = set(json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1]))
+    keys = set(json.loads((tmp_path / "log.jsonl").read_text("utf-8").splitlines()[-1]))
     assert unexplained_names(keys, TRAINING) == set() and {"step", "lr", "loss"} <= keys
 
 
@@ -98,5 +98,5 @@ def test_a_numbered_key_is_explained_once():
 def test_every_explanation_is_a_sentence_and_on_the_page():
     for words in (TRAINING | RUN | SCORES | WORDS).values():
         assert words[0].isupper() and words.endswith(".") and len(words) > 15 and words.count("`") % 2 == 0
-    page = (LEDGER.parent / "glossary.md").read_text()
+    page = (LEDGER.parent / "glossary.md").read_text("utf-8")
     assert all(f"```{{metrics-glossary}} {name}\n" in page for name in ("training", "run", "scores", "words"))

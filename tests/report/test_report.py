@@ -63,7 +63,7 @@ def test_a_figure_leaves_the_readers_backend_settings_and_figures_alone():
 @pytest.mark.parametrize("room", ["report", "embeddings"])
 def test_no_plot_goes_through_pyplot(room):
     for path in (ROOT / "sslrepro" / room).glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [f"{node.module}.{alias.name}" for alias in node.names] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.endswith("pyplot")], path
@@ -218,9 +218,9 @@ def copied(tmp_path, monkeypatch):
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text("utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def test_a_changed_function_body_makes_pages_stale_and_a_changed_docstring_does_not(copied, queue):

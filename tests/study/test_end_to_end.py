@@ -173,7 +173,7 @@ def test_a_changed_result_makes_the_page_stale(published):
     folder, _ = published
     assert command("check", SSLREPRO_HOME=str(folder)).stdout == "every page is up to date\n"
     path = next((folder / "book" / "ledger" / "smoke").glob("nnclr-*.json"))
-    before = path.read_text()
+    before = path.read_text("utf-8")
     path.write_text(re.sub(r'"linear_top1": [0-9.]+', '"linear_top1": 0.99', before))
     changed = contents(folder / "book")
     done = command("check", check=False, SSLREPRO_HOME=str(folder))
@@ -190,7 +190,7 @@ def test_a_changed_result_makes_the_page_stale(published):
 def test_a_failing_cell_leaves_the_page_as_it_was(published):
     folder, _ = published
     page, notebook = folder / "book" / "executed" / "nnclr_queue-smoke.ipynb", folder / "notebooks" / "table.ipynb"
-    before, source = page.read_bytes(), notebook.read_text()
+    before, source = page.read_bytes(), notebook.read_text("utf-8")
     assert "table_page.figure(" in source
     notebook.write_text(source.replace("table_page.figure(", "table_page.figure('no such argument', "))
     done = command("pages", check=False, SSLREPRO_HOME=str(folder))
@@ -205,7 +205,7 @@ def test_a_failing_cell_leaves_the_page_as_it_was(published):
 
 def test_the_page_says_what_the_store_says(published):
     folder, _ = published
-    page = json.loads((folder / "book" / "executed" / "nnclr_queue-smoke.ipynb").read_text())
+    page = json.loads((folder / "book" / "executed" / "nnclr_queue-smoke.ipynb").read_text("utf-8"))
     outputs = [o["data"] for c in page["cells"] if c["cell_type"] == "code" for o in c["outputs"] if "data" in o]
     text = "\n".join(output["text/plain"] for output in outputs)
     ledger = [read_json(p) for p in (folder / "book" / "ledger" / "smoke").glob("nnclr-*.json")]
@@ -231,7 +231,7 @@ def test_deleted_and_half_written_results_are_made_again(published):
     path.write_bytes(whole[: len(whole) // 2])  # a kill while writing
     done = command(*WORDS, SSLREPRO_HOME=str(folder))
     assert "17 stored, 1 to do" in done.stdout and "18 same to the bit" in done.stdout
-    scores = [json.loads(line)["scores"] for line in path.read_text().splitlines()]
+    scores = [json.loads(line)["scores"] for line in path.read_text("utf-8").splitlines()]
     assert [s for s in scores if "linear_top1" in s][-1]["linear_top1"] == pytest.approx(
         [json.loads(line)["scores"] for line in whole.decode().splitlines() if '"linear"' in line][-1]["linear_top1"]
     )
@@ -255,7 +255,7 @@ def test_two_processes_share_a_run(tmp_path):
     printed = [process.communicate()[0].split("  collapsed")[1] for process in both]
     assert [process.returncode for process in both] == [0, 0] and printed[0] == printed[1]
     (name,) = Store(tmp_path).names()
-    lines = (tmp_path / name / "results.jsonl").read_text().splitlines()
+    lines = (tmp_path / name / "results.jsonl").read_text("utf-8").splitlines()
     assert len(lines) == len({json.loads(line)["key"] for line in lines}) == 4, "the second found it done"
 
 
@@ -316,7 +316,7 @@ def test_the_digest_follows_every_input(results, tmp_path, monkeypatch):
     start = publish.digest(plan)
     copy = tmp_path / "notebooks"
     copy.mkdir()
-    (copy / "table.ipynb").write_text((ROOT / "notebooks" / "table.ipynb").read_text() + " ")
+    (copy / "table.ipynb").write_text((ROOT / "notebooks" / "table.ipynb").read_text("utf-8") + " ")
     monkeypatch.setattr(publish, "NOTEBOOKS", copy)
     assert publish.digest(plan) != start
     monkeypatch.undo()

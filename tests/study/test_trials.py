@@ -116,7 +116,7 @@ def store(tmp_path):
 
 def test_the_best_is_frozen_the_first_of_equal_ones(store):
     path = trials.freeze(SCALE, ["simclr", "byol"], store / "runs", folder=store)
-    frozen = json.loads(path.read_text())
+    frozen = json.loads(path.read_text("utf-8"))
     assert [frozen["methods"][name]["chosen"] for name in ("byol", "simclr")] == [
         {"settings": {}, "rate": 1.0},
         {"settings": {"temperature": 0.5}, "rate": 1.0},
@@ -163,7 +163,7 @@ def test_the_command_carries_out_what_is_missing_and_freezes(tmp_path, monkeypat
     stamp = (tmp_path / "runs" / run.name / "results.jsonl").stat().st_mtime_ns
     assert main([*words, "--jobs", "1"]) == 0
     assert (tmp_path / "runs" / run.name / "results.jsonl").stat().st_mtime_ns == stamp, "not done again"
-    frozen = json.loads((tmp_path / "trials" / f"{SCALE}.json").read_text())["methods"]["simclr"]
+    frozen = json.loads((tmp_path / "trials" / f"{SCALE}.json").read_text("utf-8"))["methods"]["simclr"]
     assert all(0 <= score <= 1 for trial in frozen["trials"] for score in trial["accuracy"])
     assert main([*words, "--dry-run"]) == 0
     assert "0 runs of trials missing" in capsys.readouterr().out

@@ -54,7 +54,7 @@ def group(pid: int) -> list[int]:
     members = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = path.read_text().rpartition(")")[2].split()
+            fields = path.read_text("utf-8").rpartition(")")[2].split()
         except OSError:
             continue
         if int(fields[2]) == pid and fields[0] != "Z":
@@ -64,7 +64,7 @@ def group(pid: int) -> list[int]:
 
 def alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
@@ -139,7 +139,7 @@ def test_no_rank_outlives_a_killed_torchrun(tmp_path):
     ranks: list[int] = []
     try:
         wait_for(lambda: list(tmp_path.glob("*/log.jsonl")))
-        ranks = [int(pid) for pid in children.read_text().split()]
+        ranks = [int(pid) for pid in children.read_text("utf-8").split()]
         call.kill()
         call.wait()
         wait_for(lambda: not any(alive(pid) for pid in ranks), PATIENCE)

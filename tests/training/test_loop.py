@@ -67,7 +67,7 @@ def test_kill_at_random_steps_and_resume_bit_for_bit(method, settings, tmp_path)
     for step in at:
         child = subprocess.Popen(words, env=environment)
         while child.poll() is None:
-            progress = (tmp_path / "at").read_text() if (tmp_path / "at").exists() else ""
+            progress = (tmp_path / "at").read_text("utf-8") if (tmp_path / "at").exists() else ""
             if progress and int(progress) >= step:
                 child.send_signal(signal.SIGKILL)
                 break

@@ -105,7 +105,7 @@ def test_a_run_older_than_digests_is_resumed_evaluated_and_published(runs, tmp_p
     config = tiny()
     rewrite(checkpoint_in(runs), lambda tensors: None, digest=False)
     results = runs / config.name / "results.jsonl"
-    results.write_text(results.read_text().replace(f'"{DIGEST}"', '"older"'))
+    results.write_text(results.read_text("utf-8").replace(f'"{DIGEST}"', '"older"'))
     assert DIGEST not in header(checkpoint_in(runs))
     train(config, runs / config.name, load(config.data)[0])
     perform_run(Run(config.data, config.seed, {"knn": KNN["knn"] | {"k": 5}}, config), runs, None, "cpu", 1)
