@@ -2,7 +2,8 @@
 
 Same shapes, colours, textures and noise as `shapes` (data/shapes.py), smaller against the image. Later objects may
 cover earlier ones; a box and a mask are those of the part that can be seen. It is no `Dataset`, which holds one label
-per image and trains encoders: evaluations read it (evaluate/detection.py).
+per image and trains encoders. Detectors are tuned on it (parts/detector_tuning.py), and it is one of the sets that
+transfer is measured on (data/downstream.py).
 """
 
 import functools
@@ -120,7 +121,7 @@ def draw(
         return torch.rand(n, 3, 1, 1, generator=generator)
 
     def texture(u: Tensor, v: Tensor, low: float, high: float) -> Tensor:
-        return shapes._waves(u, v, low, high, generator)[:, None] * (colour() - 0.5)
+        return shapes.waves(u, v, low, high, generator)[:, None] * (colour() - 0.5)
 
     canvas = shapes.DARK * colour() + shapes.TEXTURE * (texture(x, y, 0.2, 0.5) + texture(x, y, 1.0, 4.0))
     whole = torch.zeros(n, most, side, side, dtype=torch.bool)

@@ -122,7 +122,7 @@ def _uniform(low: float, high: float, n: int, generator: torch.Generator) -> Ten
     return low + (high - low) * torch.rand(n, 1, 1, generator=generator)
 
 
-def _waves(u: Tensor, v: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+def waves(u: Tensor, v: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
     """One random plane wave per image, -1..1; frequencies in cycles per image half."""
     n = len(u)
     angle = _uniform(0, 2 * math.pi, n, generator)
@@ -181,12 +181,12 @@ def draw(labels: Tensor, side: int, generator: torch.Generator) -> Tensor:
     background = DARK * colour()
     foreground = 1 - DARK * colour()  # objects are brighter than their background, in any pair of hues
 
-    gradient = _waves(x, y, 0.2, 0.5, generator)[:, None] * (colour() - 0.5)
-    canvas = background + TEXTURE * (gradient + _waves(x, y, 1.0, 4.0, generator)[:, None] * (colour() - 0.5))
+    gradient = waves(x, y, 0.2, 0.5, generator)[:, None] * (colour() - 0.5)
+    canvas = background + TEXTURE * (gradient + waves(x, y, 1.0, 4.0, generator)[:, None] * (colour() - 0.5))
 
     field, u, v, size = place(labels, x, y, SCALE, generator)
     inside = cover(field, size)
-    stripes = _waves(u, v, 1.0, 3.0, generator)[:, None] * (colour() - 0.5)
+    stripes = waves(u, v, 1.0, 3.0, generator)[:, None] * (colour() - 0.5)
     canvas = canvas * (1 - inside) + (foreground + TEXTURE * stripes) * inside
     canvas = canvas + NOISE * torch.randn(n, 3, side, side, generator=generator)
     return (canvas.clamp(0, 1) * 255).round().to(torch.uint8)

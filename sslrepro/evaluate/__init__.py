@@ -24,6 +24,7 @@ from sslrepro.base.types import Features
 from sslrepro.data.dataset import Dataset
 from sslrepro.methods.base import Method
 from sslrepro.parts.extract import encode_images
+from sslrepro.parts.trained_encoder import TrainedEncoder
 from sslrepro.training.config import RunConfig
 from sslrepro.training.stored import stored_method
 
@@ -134,14 +135,14 @@ def tune(
 
     normalise   mean and deviation per colour that the encoder was trained with
     root        folder of data sets, where the protocol names one
-    splits      the run's own images, for evaluations whose file says OF_SPLITS
+    splits      the run's own images, where the evaluation reads them
 
     Raises RuntimeError if the encoder itself changed.
     """
     chosen, before = _module(name).Protocol(**protocol(name, settings)), digest(encoder)
     with torch.random.fork_rng(devices=[]):
-        own = {"splits": splits} if getattr(_module(name), "OF_SPLITS", False) else {}
-        scores = _module(name).scores(encoder, normalise, chosen, seed, device, data_root(root), **own)
+        trained = TrainedEncoder(encoder, normalise, seed, device, data_root(root), splits)
+        scores = _module(name).scores(trained, chosen)
     if digest(encoder) != before:
         raise RuntimeError(f"evaluate.{name}: the encoder changed while a copy of it was tuned.")
     return scores

@@ -1,30 +1,13 @@
 """All layers fine-tuned on few labels as BYOL does it: rate and epochs chosen on labels kept apart (NNCLR, Table 2)."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from sslrepro.evaluate.finetune_simclr import Protocol, fraction_scores
+from sslrepro.parts.trained_encoder import TrainedEncoder
 
-from torch import nn
-
-from sslrepro.data.dataset import Dataset
-from sslrepro.evaluate import finetune_simclr
+__all__ = ["OF_ENCODER", "Protocol", "scores"]
 
 OF_ENCODER = True  # trains on from the encoder's weights, not on its features
-OF_SPLITS = True  # on the run's own images
 
 
-@dataclass(frozen=True)
-class Protocol(finetune_simclr.Protocol):
-    """See `finetune_simclr.Protocol`."""
-
-
-def scores(
-    encoder: nn.Module,
-    normalise: tuple[tuple[float, ...], tuple[float, ...]],
-    settings: Protocol,
-    seed: int,
-    device: str,
-    root: str | Path | None,
-    splits: tuple[Dataset, Dataset],
-) -> dict[str, float]:
+def scores(trained: TrainedEncoder, settings: Protocol) -> dict[str, float]:
     """Accuracies of `finetune_simclr.fraction_scores` by this recipe, under names that begin with byol."""
-    return finetune_simclr.fraction_scores("byol", encoder, normalise, settings, seed, splits)
+    return fraction_scores("byol", trained, settings)

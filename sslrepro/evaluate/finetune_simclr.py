@@ -1,17 +1,14 @@
 """All layers fine-tuned on few labels as SimCLR does it, and SePP-ID after it: 60 epochs on 1%, 30 on 10%."""
 
 from dataclasses import dataclass
-from pathlib import Path
-
-from torch import nn
 
 from sslrepro.base.errors import require
-from sslrepro.data.dataset import Dataset
 from sslrepro.evaluate.knn import topk_accuracy
-from sslrepro.parts.finetuning import chosen_plan, fine_tuned, label_list, least_change, logits, plans
+from sslrepro.parts.extract import encode_images
+from sslrepro.parts.finetuning import chosen_plan, fine_tuned, label_list, least_change, plans
+from sslrepro.parts.trained_encoder import TrainedEncoder
 
 OF_ENCODER = True  # trains on from the encoder's weights, not on its features
-OF_SPLITS = True  # on the run's own images
 
 
 @dataclass(frozen=True)
@@ -38,30 +35,15 @@ class Protocol:
     held_out: float = 0.2
 
 
-def scores(
-    encoder: nn.Module,
-    normalise: tuple[tuple[float, ...], tuple[float, ...]],
-    settings: Protocol,
-    seed: int,
-    device: str,
-    root: str | Path | None,
-    splits: tuple[Dataset, Dataset],
-) -> dict[str, float]:
+def scores(trained: TrainedEncoder, settings: Protocol) -> dict[str, float]:
     """Accuracies of `fraction_scores` by SimCLR's recipe, under names that begin with simclr."""
-    return fraction_scores("simclr", encoder, normalise, settings, seed, splits)
+    return fraction_scores("simclr", trained, settings)
 
 
-def fraction_scores(
-    recipe: str,
-    encoder: nn.Module,
-    normalise: tuple[tuple[float, ...], tuple[float, ...]],
-    settings: Protocol,
-    seed: int,
-    splits: tuple[Dataset, Dataset],
-) -> dict[str, float]:
-    """Accuracies in [0, 1] on the test images after fine-tuning a copy of `encoder` on each list of labels.
+def fraction_scores(recipe: str, trained: TrainedEncoder, settings: Protocol) -> dict[str, float]:
+    """Accuracies in [0, 1] on the test images after fine-tuning a copy of the encoder on each list of labels.
 
-        seed   of the order of images and crops; the lists do not depend on it
+        trained   its seed is of the order of images and crops; the lists do not depend on it
 
         <recipe>_<list>_top1, _top5   the list is 1pct, 10pct, or 13each: a share, or images of each class
         ..._images      labels used
@@ -71,8 +53,10 @@ def fraction_scores(
     The test images are read once for each list. Raises ValueError where a list would be empty or a layer did not
     train.
     """
-    train, test = splits
     owner = f"evaluate.finetune_{recipe}"
+    require(trained.splits is not None, owner, "splits", "the encoder's own images, with labels", None)
+    train, test = trained.splits
+    encoder, normalise, seed = trained.encoder, trained.normalise, trained.seed
     n_classes = max(train.n_classes, int(max(train.labels.max(), test.labels.max())) + 1)
     present = len(train.labels.unique())
     lists = {f"{100 * share:g}pct": share for share in settings.shares}
@@ -86,7 +70,7 @@ def fraction_scores(
         net = fine_tuned(encoder, data, n_classes, plan, normalise, seed)
         moved = least_change(net[0], encoder)
         require(moved > 0, owner, "every layer", "trained", "one that stayed as it was")
-        accuracy = topk_accuracy(logits(net, test, normalise), test.labels)
+        accuracy = topk_accuracy(encode_images(net, test, normalise), test.labels)
         own = accuracy | {"images": float(len(data)), "rate": plan.rate, "held_out": held_out, "moved": moved}
         out |= {f"{recipe}_{name}_{key}": value for key, value in own.items()}
     return out

@@ -1,27 +1,13 @@
 """Mask R-CNN with a trained encoder as its backbone, all layers tuned, on images with several objects."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from sslrepro.parts.detector_tuning import Protocol, tuned_scores
+from sslrepro.parts.trained_encoder import TrainedEncoder
 
-from torch import nn
-
-from sslrepro.parts import detector_tuning
+__all__ = ["OF_ENCODER", "Protocol", "scores"]
 
 OF_ENCODER = True  # trains on from the encoder's weights, not on its features
 
 
-@dataclass(frozen=True)
-class Protocol(detector_tuning.Protocol):
-    """See `sslrepro.parts.detector_tuning.Protocol`."""
-
-
-def scores(
-    encoder: nn.Module,
-    normalise: tuple[tuple[float, ...], tuple[float, ...]],
-    settings: Protocol,
-    seed: int,
-    device: str,
-    root: str | Path | None,
-) -> dict[str, float]:
+def scores(trained: TrainedEncoder, settings: Protocol) -> dict[str, float]:
     """mask_bb_ap, ... of boxes, mask_mk_ap, ... of masks, and mask_moved: see `detector_tuning.tuned_scores`."""
-    return detector_tuning.tuned_scores(encoder, normalise, settings, seed, device, root, "mask", masks=True)
+    return tuned_scores("mask", trained, settings, masks=True)

@@ -7,13 +7,12 @@ IFND classify VOC 2007.
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
-from torch import Tensor, nn
+from torch import Tensor
 
 from sslrepro.base.errors import require
 from sslrepro.base.types import Bool, Float, Int
@@ -22,6 +21,7 @@ from sslrepro.data.downstream import BY_CLASS, EMBEDDED, downstream
 from sslrepro.evaluate.linear import fit, predict
 from sslrepro.parts.extract import encode_images
 from sslrepro.parts.memory import unit
+from sslrepro.parts.trained_encoder import TrainedEncoder
 
 OF_ENCODER = True  # encodes other images than the run's own
 GRID = tuple(10.0 ** (-6 + step / 4) for step in range(45))  # 1e-6 to 1e5, four to a decade
@@ -155,14 +155,7 @@ def mean_average_precision(
     return float(np.mean(at_points)), float(np.mean(whole))
 
 
-def scores(
-    encoder: nn.Module,
-    normalise: tuple[tuple[float, ...], tuple[float, ...]],
-    settings: Protocol,
-    seed: int,
-    device: str,
-    root: str | Path | None,
-) -> dict[str, float]:
+def scores(trained: TrainedEncoder, settings: Protocol) -> dict[str, float]:
     """transfer_<set>, and its penalty, for each set; in [0, 1].
 
     Accuracy, the mean of it over classes where data/downstream.py says so, or with several labels per image the
@@ -172,15 +165,17 @@ def scores(
     require(len(settings.sets) > 0, "evaluate.transfer", "sets", "at least one", settings.sets)
     out: dict[str, float] = {}
     for name in settings.sets:
-        splits = downstream(name, settings.n_train, settings.n_test, settings.side, seed, root)
-        x, x_test = (encode_images(encoder, split.as_dataset().to(device), normalise) for split in splits)
-        train, test = (split.y.to(device) for split in splits)
+        splits = downstream(name, settings.n_train, settings.n_test, settings.side, trained.seed, trained.root)
+        x, x_test = (
+            encode_images(trained.encoder, split.as_dataset().to(trained.device), trained.normalise) for split in splits
+        )
+        train, test = (split.y.to(trained.device) for split in splits)
         require(bool(x.isfinite().all()), "evaluate.transfer", f"features of {name}", "finite", "some that are not")
         if splits[0].several:
             out[f"transfer_{name}"], out[f"transfer_{name}_area"] = mean_average_precision(
                 x, train, x_test, test, settings.svm
             )
         else:
-            accuracy, penalty = classified(x, train, x_test, test, settings, name in BY_CLASS, seed)
+            accuracy, penalty = classified(x, train, x_test, test, settings, name in BY_CLASS, trained.seed)
             out |= {f"transfer_{name}": accuracy, f"transfer_{name}_penalty": penalty}
     return out

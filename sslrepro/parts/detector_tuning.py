@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -13,6 +12,7 @@ from sslrepro.data.objects import load_objects
 from sslrepro.data.scenes import SceneConfig
 from sslrepro.parts.detection import Schedule, average_precision, detect, tune
 from sslrepro.parts.detectors import NECKS, detector, require_weights
+from sslrepro.parts.trained_encoder import TrainedEncoder
 
 
 @dataclass(frozen=True)
@@ -45,32 +45,24 @@ class Protocol:
         check_values(self, "evaluate.detection")
 
 
-def tuned_scores(
-    encoder: nn.Module,
-    normalise: tuple[tuple[float, ...], tuple[float, ...]],
-    how: Protocol,
-    seed: int,
-    device: str,
-    root: str | Path | None,
-    prefix: str,
-    masks: bool,
-) -> dict[str, float]:
-    """Average precision on the test images of a detector that starts from a copy of `encoder`, which stays as it is.
+def tuned_scores(prefix: str, trained: TrainedEncoder, how: Protocol, masks: bool) -> dict[str, float]:
+    """Average precision on the test images of a detector that starts from a copy of the encoder, which stays as it is.
 
-        seed   of the images (`scenes`), the detector's new layers, the order of images and torchvision's draws: the
-               same for every encoder
+        trained   its seed is of the images (`scenes`), the detector's new layers, the order of images and torchvision's
+                  draws: the same for every encoder
 
         <prefix>_ap, _ap50, _ap75             of boxes; with `masks` <prefix>_bb_ap, ... and <prefix>_mk_ap, ...
         <prefix>_moved   how far tuning moved the first layer, relative to its norm: above zero where all layers train
 
     Raises ValueError where the encoder's weights did not arrive in the detector, or its first layer did not train.
     """
-    train, test = load_objects(how.data, scene_config(how, seed), root)
+    seed, device = trained.seed, trained.device
+    train, test = load_objects(how.data, scene_config(how, seed), trained.root)
     require(bool(train.masks) or not masks, "evaluate.mask_rcnn", "data", "a set with masks", how.data)
     torch.manual_seed(seed)
-    backbone = copy.deepcopy(encoder).to(device).requires_grad_(True)
-    net = detector(backbone, train.n_classes, normalise, how.side, tuple(how.anchors), how.neck, masks)
-    require_weights(net, encoder)
+    backbone = copy.deepcopy(trained.encoder).to(device).requires_grad_(True)
+    net = detector(backbone, train.n_classes, trained.normalise, how.side, tuple(how.anchors), how.neck, masks)
+    require_weights(net, trained.encoder)
     first = next(m for m in net.modules() if isinstance(m, nn.Conv2d)).weight
     before = first.detach().clone()
     plan = Schedule(how.steps, how.batch_size, how.lr, how.weight_decay, how.warmup)

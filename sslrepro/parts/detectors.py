@@ -173,7 +173,7 @@ def require_weights(net: nn.Module, encoder: nn.Module) -> None:
     """Raise ValueError unless a detector's first layer, and every weight and statistic of it, are the encoder's."""
     first, own = (next(m for m in part.modules() if isinstance(m, nn.Conv2d)).weight for part in (net, encoder))
     require(torch.equal(first, own), "parts.detectors", "first layer", "the encoder's", "another")
-    state = [tensor for tensor in net.state_dict().values()]
+    state = list(net.state_dict().values())
     missing = [
         name for name, tensor in encoder.state_dict().items()
         if not any(tensor.shape == other.shape and torch.equal(tensor, other) for other in state)

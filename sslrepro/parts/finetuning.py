@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sslrepro.base.errors import one_of, require
-from sslrepro.base.types import Float, Int
+from sslrepro.base.types import Int
 from sslrepro.data.dataset import Dataset, balanced_subset
 from sslrepro.data.views import View, augment_images, prepare_views
 from sslrepro.parts.extract import encode_images
@@ -43,7 +43,6 @@ RECIPES = {
         ((30, 50), (30, 50)), 1024, (0.01, 0.02, 0.05, 0.1, 0.005)
     ),  # BYOL and NNCLR, chosen on labels apart
     "ifnd": Recipe(((20,), (20,)), 256, (0.01,), (100.0, 10.0), 5e-4, False, (0.6, 0.8)),
-    "swav": Recipe(((20,), (20,)), 256, (0.02, 0.01), (250.0, 20.0), 0.0, False, (0.6, 0.8)),
 }
 
 
@@ -97,11 +96,7 @@ def plans(
     place = 0 if share < BETWEEN else 1
     epochs = [max(1, round(length * n)) for n in how.epochs[place]]
     size = batch_size or how.batch_size
-    if rates:
-        tried = tuple(rates)
-    else:
-        own = (how.rates[place],) if recipe == "swav" else how.rates  # SwAV prints one for each share
-        tried = tuple(rate * size / how.batch_size for rate in own)
+    tried = tuple(rates) or tuple(rate * size / how.batch_size for rate in how.rates)
     return [
         Plan(n, size, rate, how.head[place], how.weight_decay, how.nesterov, how.steps, crop_min)
         for n, rate in itertools.product(epochs, tried)
@@ -151,13 +146,6 @@ def fine_tuned(
     return net.eval()
 
 
-def logits(
-    net: nn.Sequential, data: Dataset, normalise: tuple[tuple[float, ...], tuple[float, ...]]
-) -> Float[Tensor, "n c"]:
-    """Scores of the classes for all images, un-augmented."""
-    return encode_images(net, data, normalise)
-
-
 def chosen_plan(
     encoder: nn.Module,
     data: Dataset,
@@ -185,7 +173,7 @@ def chosen_plan(
     fits, chooses = data.rows(kept.nonzero()[:, 0]), data.rows(apart)
     best = None
     for plan in tried:
-        score = logits(fine_tuned(encoder, fits, n_classes, plan, normalise, seed), chooses, normalise)
+        score = encode_images(fine_tuned(encoder, fits, n_classes, plan, normalise, seed), chooses, normalise)
         right = float((score.argmax(1) == chooses.labels).float().mean())
         loss = float(nn.functional.cross_entropy(score, chooses.labels))
         key = (right, -loss if math.isfinite(loss) else -math.inf)

@@ -111,9 +111,7 @@ def plan_table(
         same = name not in scale.evaluations or scale.evaluations[name] == settings
         require(same, f"tables.{table}", "evaluations", f"others than those of {scale.name}", name)
     protocols = {
-        name: evaluate.protocol(
-            name, settings | (scale.shortened.get(name, {}) if name in definition.evaluations else {})
-        )
+        name: evaluate.protocol(name, settings | scale.shortened.get(name, {}))
         for name, settings in (scale.evaluations | definition.evaluations).items()
     }
     marks: dict[str, str] = {}

@@ -84,10 +84,7 @@ def test_nothing_is_explained_that_is_never_logged(by_methods, by_ledger):
             "pair_self"}  # fmt: skip
     training, scores = by_ledger
     assert set(TRAINING) <= {base_name(key) for key in training | by_methods} | training | loop
-    awaited = {
-        name for name in SCORES if name.startswith(("tuned_", "transfer", "faster_", "mask_"))
-    }  # until their runs are published
-    assert set(SCORES) <= {base_name(key) for key in scores} | scores | {"few_top5"} | awaited
+    assert set(SCORES) <= {base_name(key) for key in scores} | scores | {"few_top5"}
 
 
 def test_a_numbered_key_is_explained_once():
