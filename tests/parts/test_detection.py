@@ -7,7 +7,7 @@ import torch
 
 from sslrepro import evaluate
 from sslrepro.data.scenes import SceneConfig, make
-from sslrepro.parts.detection import Schedule, average_precision, targets
+from sslrepro.parts.detection import Schedule, average_precision, detect, targets
 from sslrepro.parts.encoders import encoder
 
 THRESHOLDS = [0.5 + 0.05 * k for k in range(10)]
@@ -147,3 +147,28 @@ def test_tuning_is_the_same_twice_and_leaves_the_encoder(name):
 def test_wrong_settings_are_said(settings, message):
     with pytest.raises(ValueError, match=message):
         evaluate.tune("faster_rcnn", encoder("conv-tiny"), ((0.0,) * 3, (1.0,) * 3), "cpu", settings)
+
+
+class Knowing(torch.nn.Module):
+    """A detector that answers with the objects it would be trained on, as torchvision's detectors answer."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.data, self.row = data, 0
+
+    def forward(self, images):
+        answers = []
+        for _ in images:
+            _, objects = targets(self.data, self.row, flip=False)
+            masks = objects["masks"][:, None].float()  # a probability per pixel
+            answers.append(objects | {"masks": masks, "scores": torch.ones(len(objects["labels"]))})
+            self.row += 1
+        return answers
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_what_is_trained_on_and_what_is_counted_are_the_same_classes(masks):
+    data, _ = make(SceneConfig(n_train=12, n_test=1))
+    detections = detect(Knowing(data), data, "cpu", batch_size=5)
+    assert all(torch.equal(line["labels"], labels) for line, labels in zip(detections, data.labels, strict=True))
+    assert average_precision(data, detections, masks) == {"ap": 1.0, "ap50": 1.0, "ap75": 1.0}
