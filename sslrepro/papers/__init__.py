@@ -28,12 +28,24 @@ def paper(key: str) -> dict[str, Any]:
 
 @functools.cache
 def tables() -> dict[str, dict[str, Any]]:
-    """Every transcribed table by id, in the papers' order; and each figure whose series are rows and columns too."""
+    """Every transcribed table by id, in the papers' order; and each figure whose series are rows and columns too.
+
+    metric   keys of the columns of scores, always a list;  unit   None where the columns state their own
+    """
     return {
-        table["id"]: table | {"paper": key}
+        table["id"]: table | {"paper": key, "unit": table.get("unit"), "metric": _scores(table)}
         for key in PAPERS
         for table in (*paper(key)["tables"], *(figure for figure in paper(key)["figures"] if "rows" in figure))
     }
+
+
+def _scores(table: dict[str, Any]) -> list[str]:
+    """Keys of a table's columns of scores: as transcribed, one or a list of them; of a figure all its numbers."""
+    keys = [column["key"] for column in table["columns"]]
+    stated = [table["metric"]] if isinstance(table["metric"], str) else table["metric"]
+    if set(stated) <= set(keys):
+        return stated
+    return [column["key"] for column in table["columns"] if column["type"] == "number"]
 
 
 def table(name: str) -> dict[str, Any]:
