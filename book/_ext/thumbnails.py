@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 
-def thumbnail(png: bytes, width: int = 480, colours: int = 24) -> bytes:
+def thumbnail(png: bytes, width: int = 420, colours: int = 24) -> bytes:
     """A PNG no wider than `width` pixels with a small palette."""
     from PIL import Image
 
