@@ -11,6 +11,7 @@ from sslrepro.claims import Cell
 from sslrepro.report.formats import COLOURS, format_cell, number
 from sslrepro.report.headings import (
     CONTROLS,
+    SCORE_NAMES,
     column_label,
     heading,
     is_numeric,
@@ -249,8 +250,10 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
 
 
 def score_title(results: Results, column: str) -> str:
-    """What a column of ours measures, by the protocol that measured it."""
+    """What a column of ours measures, by the protocol that measured it; its own heading where the score has no name."""
     score = results.definition.column(column).score
+    if score not in SCORE_NAMES:
+        return column_label(results.definition, column)
     return score_name(score, protocol_of(results, score)[1])
 
 
@@ -287,13 +290,19 @@ def dots(results: Results) -> tuple[Any, str]:
     axes[0].set_ylim(len(rows) - 0.4, -0.6 - 0.42 * n_lines)  # room for the names of the dashed lines
     share = definition.column(columns[0]).factor == 100
     notes = ["small dots: single seeds"] if any(results.at(row, c) for row in rows for c in columns) else []
-    if share and notes:
+    printed = any(printed_value(definition, row, column) is not None for row in rows for column in columns)
+    if share and notes and printed:
         notes.append(share_span(*axes, "x"))
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     unit = "%" if share else papers_unit(results, columns[0])
     what = column_label(definition, columns[0]) if len(columns) == 1 else ""
     axes[0].set_title(f"{paper_on(results)}{', ' if what else ''}{what} ({unit})", fontsize=10)
+    if not printed:  # an empty panel would look like a fault
+        axes[0].set_title("paper", fontsize=10)
+        axes[0].set_xticks([])
+        axes[0].text(0.5, 0.5, "no number in the paper", transform=axes[0].transAxes, ha="center", fontsize=10,
+                     color=COLOURS["paper"])  # fmt: skip
     axes[1].set_title(f"ours: {score_title(results, columns[0])} ({unit})", fontsize=10)
     if any(row not in definition.ours for row in rows):
         axes[0].set_xlabel("* quoted, not run", fontsize=9)

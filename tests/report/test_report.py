@@ -134,7 +134,8 @@ def test_an_effect_names_both_operands_and_has_one_interval(queue):
     assert (effect.mean, effect.high - effect.mean, effect.n) == (cell.mean, pytest.approx(cell.half_width), 5)
     low, high = (f"{value:+.1f}".replace("-", "−") for value in (effect.low, effect.high))
     assert f"[{low}, {high}]" in table_page.finding(queue)
-    assert "98,304 minus 8,192, Top-1: +2.88" in str(table_page.verdicts(queue))
+    shown = f"{cell.mean:+.2f}".replace("-", "−")
+    assert f"98,304 minus 8,192, Top-1: {shown}" in str(table_page.verdicts(queue))
 
 
 def test_a_difference_of_differences_is_paired_as_a_whole():
