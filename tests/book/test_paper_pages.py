@@ -236,7 +236,7 @@ def test_a_thumbnail_is_small(pages):
     buffer = io.BytesIO()
     Image.effect_noise((1400, 500), 60).save(buffer, format="png")
     small = pages.thumbnails.thumbnail(buffer.getvalue())
-    assert Image.open(io.BytesIO(small)).width == 480 and len(small) < len(buffer.getvalue()) / 4
+    assert Image.open(io.BytesIO(small)).width < 500 and len(small) < len(buffer.getvalue()) / 4
 
 
 def test_the_gallery_takes_pictures_from_the_pages(pages):
