@@ -32,7 +32,7 @@ def of_method(name: str) -> list[tuple[str, str]]:
 
 def of_scores(definition: Definition) -> list[tuple[str, str]]:
     """(public name, source) of the evaluations behind a table's columns."""
-    scores = [column.score for column in definition.measured.values()]
+    scores = [column.score for column in definition.score_columns.values()]
     behind = [name for score in scores for name in evaluate.names() if score.startswith(f"{name}_") or score == name]
     names = list(dict.fromkeys([*behind, *definition.evaluations]))
     modules = [importlib.import_module(f"{evaluate.__name__}.{name}") for name in names]

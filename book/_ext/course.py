@@ -59,7 +59,7 @@ class Mined(SphinxDirective):
         for arm in definition.arms:
             path = positives.path_of(arm, base, 0)
             self.env.note_dependency(str(path))
-            if positives.committed(arm, base, 0) is None:
+            if positives.load_committed(arm, base, 0) is None:
                 command = f"python -m sslrepro evolution {definition.id} --profile {name}"
                 LOG.warning("%s: %s is absent or not of today's configuration: %s", self.env.docname, path, command)
                 return []

@@ -23,7 +23,7 @@ NAMES = {MINED: "mined positives of the anchor's class"}
 
 def fits(results: Results) -> bool:
     """Whether there is an axis to explore: rows or columns that differ in a number."""
-    return form(results) != "dots" and not results.definition.column(next(iter(results.definition.columns))).derived
+    return form(results) != "dots" and not results.definition.column(next(iter(results.definition.columns))).is_derived
 
 
 def places(results: Results) -> tuple[list[str], list[tuple[str, list[tuple[str, str]]]]]:

@@ -71,7 +71,7 @@ def entries() -> list[Entry]:
     title = "IFND: one image, several labels"
     out.append(Entry("ifnd_fig5", "figures/ifnd_fig5.html", title, shrunk(*class_tree(), photo=True), "the class tree"))
     drawn_from_pairs = (("seppid_fig2", seppid_figures.looks), ("seppid_fig5", seppid_figures.pairs))
-    for name, part in drawn_from_pairs if seppid_figures.measured() else ():
+    for name, part in drawn_from_pairs if seppid_figures.measurements() else ():
         title, figure = number_of(name), part()
         out.append(Entry(name, f"figures/{name}.html", title, shrunk(figure.png, figure.alt, photo=True), "cpu scale"))
     for name, drawn in diagrams.DRAWINGS.items():

@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sslrepro.own.labels import SHOWN, Score
 
 
-def measured() -> dict[str, Any]:
+def measurements() -> dict[str, Any]:
     """The record of the last measurement."""
     return json.loads((MEASURED / "own_images.json").read_text(encoding="utf-8"))
 
@@ -24,7 +24,7 @@ class OwnPhotos(Directive):
         head = ["seed", "recognised by another view, before", "after", "effective rank, before", "after",
                 *SHOWN.values(), "largest class"]  # fmt: skip
         body = []
-        for entry in measured()["photos"]:
+        for entry in measurements()["photos"]:
             first, last = entry["first"], entry["last"]
             scores = [Score(**entry["scores"][name]).words for name in SHOWN]
             body.append([str(entry["seed"]), f"{100 * first['recognised']:.1f}%", f"{100 * last['recognised']:.1f}%",
@@ -37,7 +37,7 @@ class OwnCopies(Directive):
     """Recall of each kind of planted copy, and precision of pairs: a line per searcher."""
 
     def run(self) -> list[nodes.Node]:
-        copies = measured()["copies"]
+        copies = measurements()["copies"]
         shown = [name for name in copies["trained"] if name not in ("pairs", "above")]
         body = [[searcher, f"{scores['above']:g}" if "above" in scores else "–",
                  *(f"{scores[name]:.2f}" if name in scores else "–" for name in shown)]

@@ -28,7 +28,7 @@ class ErrorRates(Directive):
     def run(self) -> list[nodes.Node]:
         body = [[line.kind, line.told, str(line.n), f"{100 * line.wrong_holds:.1f}",
                  f"{100 * line.wrong_contradicted:.1f}", percent(*line.power_holds), percent(*line.power_contradicted)]
-                for line in error_rates.stored()]  # fmt: skip
+                for line in error_rates.load_rates()]  # fmt: skip
         return [nodes.raw("", plain_table(ERROR_HEAD, body), format="html")]
 
 
@@ -60,7 +60,7 @@ def expected_sentence() -> str:
     """The expectation in words, over every published verdict, each claim once."""
     told = [(results.plan.profile.name, results.definition.id, verdict)
             for _, results, verdicts in judged() for verdict in verdicts]  # fmt: skip
-    wrong = revision.expected(told)
+    wrong = revision.expected_errors(told)
     return (
         f"{wrong.judged} claims have been judged and {wrong.decided} of them are decided. Were every one exactly on "
         f"the edge, at most {wrong.mean:.1f} verdicts would be wrong on average, and {wrong.most} or fewer with 95% "

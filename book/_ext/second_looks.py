@@ -39,7 +39,7 @@ def effect(verdict: Verdict, part: str) -> str:
 def another_way(claim: str) -> str:
     """The comparison that would show a suspected fault, with what came of it, in HTML."""
     cell = second_looks.difference(claim, SCALE)
-    entry = second_looks.noted()[claim]
+    entry = second_looks.suspicions()[claim]
     if "high" not in entry:
         return "–"
     ends = " minus ".join(_end(*entry[end]) for end in ("high", "low"))
@@ -59,7 +59,7 @@ def sentence(name: str) -> str:
 def entry_html(look: Look) -> str:
     """One claim: both verdicts, the suspicion, what was seen."""
     verdict, claim = look.verdict, look.verdict.claim
-    noted = second_looks.noted().get(claim, {})
+    noted = second_looks.suspicions().get(claim, {})
     part = reversed_part(verdict)
     lines = [
         [words, badge(judged.verdict, SCALE), effect(judged, part), str(judged.n or "–")]

@@ -18,7 +18,7 @@ SHOWN = 10  # pairs, of dozens: every so many in order of their cosine
 
 
 @functools.cache
-def measured() -> dict[str, Any]:
+def measurements() -> dict[str, Any]:
     """The record of the last measurement; {} before there was one."""
     path = MEASURED / "seppid_pairs.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -48,7 +48,7 @@ def show(axis: Any, seed: int, image: int) -> str:
 @own_style()
 def looks() -> Figure:
     """Figure 2: an anchor, five images, and their cosines by an untrained and a trained encoder."""
-    entries = {name: measured()["samplers"][name][0] for name in ("untrained", "full length")}
+    entries = {name: measurements()["samplers"][name][0] for name in ("untrained", "full length")}
     seed = entries["untrained"]["seed"]
     plot, axes = new_plot(1, 7, size=(11, 2.4), gridspec_kw={"width_ratios": [1, 1, 1, 1, 1, 1, 2.4]})
     first = entries["untrained"]["looks"]["augmented"]["first"]["index"]
@@ -74,7 +74,7 @@ def looks() -> Figure:
 @own_style()
 def pairs() -> Figure:
     """Figure 5: anchors above, the images they were paired with below, in order of the cosine."""
-    entry = measured()["samplers"]["full length"][0]
+    entry = measurements()["samplers"]["full length"][0]
     every = entry["by_cosine"]
     chosen = [every[round(n * (len(every) - 1) / (SHOWN - 1))] for n in range(SHOWN)]
     plot, axes = new_plot(2, SHOWN, size=(11, 2.9))
@@ -93,7 +93,7 @@ def pairs() -> Figure:
 @own_style()
 def cosines() -> Figure:
     """Cosines of all pairs that were compared, of one class and of two, by samplers of three lengths; log scale."""
-    samplers = measured()["samplers"]
+    samplers = measurements()["samplers"]
     edges = np.linspace(-1, 1, 41)
     plot, axes = new_plot(1, len(samplers), size=(11, 3.0), sharey=True)
     words = []
@@ -114,7 +114,7 @@ def cosines() -> Figure:
 def looks_table() -> str:
     """How often another class is nearest, by encoder and by what it looks at."""
     body = []
-    for name, entries in measured()["samplers"].items():
+    for name, entries in measurements()["samplers"].items():
         for how in ("augmented", "as they are"):
             each = [entry["looks"][how] for entry in entries]
             body.append(
@@ -132,7 +132,7 @@ def looks_table() -> str:
 def pairs_table() -> str:
     """Counts, degrees, window and share right, by sampler."""
     body = []
-    for name, entries in measured()["samplers"].items():
+    for name, entries in measurements()["samplers"].items():
         degree = np.sum([np.pad(entry["degree"], (0, 8))[:8] for entry in entries], axis=0)
         body.append(
             [
@@ -171,7 +171,7 @@ class SeppidFigure(Directive):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        if not measured():
+        if not measurements():
             return [nodes.paragraph("", "Not measured yet.")]
         part = PARTS[self.arguments[0]]()
         if isinstance(part, str):

@@ -38,7 +38,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a whole file or nothing, also no folder: to a temporary name in the same folder, flushed, then renamed."""
     new = [folder for folder in path.parents if not folder.exists()]
     temporary = None
-    with _named(path):
+    with _naming(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
@@ -58,7 +58,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 @contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
     """What the disk refuses inside (no space, a limit of file sizes) names the file: the system's own error may not."""
     try:
         yield
@@ -107,7 +107,7 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
     if text and not text.endswith(b"\n"):
         text = text[: text.rfind(b"\n") + 1]
         write_atomic(path, text)
-    with _named(path), path.open("ab", buffering=0) as file:
+    with _naming(path), path.open("ab", buffering=0) as file:
         try:
             rest = json.dumps(record, sort_keys=True).encode() + b"\n"
             while rest:  # a disk that fills up takes a part, and refuses the next

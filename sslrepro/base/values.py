@@ -87,18 +87,18 @@ def fits(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
-def described(kind: Any) -> str:
+def describe(kind: Any) -> str:
     """An annotated type in words.
 
-    >>> described(tuple[int, ...] | None)
+    >>> describe(tuple[int, ...] | None)
     'a list of whole numbers or None'
     """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        return " or ".join(described(part) for part in inner)
+        return " or ".join(describe(part) for part in inner)
     if origin is tuple:
         n = "a list of" if inner[-1] is Ellipsis else f"{len(inner)}"
-        return f"{n} {described(inner[0]).removeprefix('a ')}s"
+        return f"{n} {describe(inner[0]).removeprefix('a ')}s"
     if origin is dict:
         return "a mapping of settings"
     return NAMES.get(kind, f"a {kind.__name__}")
@@ -108,7 +108,7 @@ def check_values(config: Any, owner: str) -> None:
     """Raise ValueError for the first field of a dataclass that is of another type or outside what it may hold."""
     for field in fields(config):
         value, allowed = getattr(config, field.name), field.metadata.get("allowed")
-        require(fits(value, field.type), owner, field.name, described(field.type), value)
+        require(fits(value, field.type), owner, field.name, describe(field.type), value)
         if allowed is None or value is None:
             continue
         if isinstance(allowed, Range):

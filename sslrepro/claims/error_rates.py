@@ -160,7 +160,7 @@ def simulation(experiments: int = EXPERIMENTS, seed: int = 0) -> list[Rates]:
     return [rates(kind, n, rng, experiments) for kind in KINDS for n in SEEDS]
 
 
-def stored() -> list[Rates]:
+def load_rates() -> list[Rates]:
     """The committed simulation."""
     text = resources.files(__package__).joinpath("error_rates.json").read_text("utf-8")
     return [
@@ -215,7 +215,7 @@ def expected_wrong(judged: Iterable[tuple[str, int]], decided: int) -> Expected:
               Each judged claim errs with at most its kind's simulated rate, were it on the edge; claims are taken as
               independent for `most`, which shared runs make a rough number
     """
-    table = stored()
+    table = load_rates()
     chances = [chance(table, kind, n) for kind, n in judged]
     spread = np.array([1.0])
     for p in chances:

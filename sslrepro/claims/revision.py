@@ -49,7 +49,7 @@ class Change:
     why: str
 
     @property
-    def changed(self) -> bool:
+    def is_changed(self) -> bool:
         """Whether the word is another."""
         return self.first != self.second
 
@@ -116,7 +116,7 @@ def board(lines: Iterable[Change], rule: str = "second") -> dict[str, dict[str, 
     return {key: {name: own[name] for name in VERDICTS} for key, own in counts.items()}
 
 
-def expected(judged: Iterable[Judged]) -> Expected:
+def expected_errors(judged: Iterable[Judged]) -> Expected:
     """How many wrong verdicts to expect, at most, among the claims that have been judged; each claim once."""
     once = {verdict.claim: verdict for _, _, verdict in judged if verdict.verdict not in UNTESTED}
     asked = [(verdict.kind, verdict.n) for verdict in once.values()]
@@ -152,7 +152,7 @@ def html_rows(lines: Iterable[Change], changed_only: bool = False) -> list[list[
 def lines_to_show(lines: Iterable[Change], changed_only: bool) -> list[Change]:
     """The lines that a page shows."""
     lines = [line for line in lines if {line.first, line.second} != {"not judged"}]
-    return [line for line in lines if line.changed] if changed_only else lines
+    return [line for line in lines if line.is_changed] if changed_only else lines
 
 
 def counts_markdown(lines: Iterable[Change]) -> str:

@@ -28,7 +28,7 @@ def open_notebook(settings: argparse.Namespace) -> None:
     if settings.name:
         path, new = starter_notebooks.write_copy(settings.name)
     else:
-        path, new = starter_notebooks.write(starter_notebooks.chosen(settings.table, settings.method))
+        path, new = starter_notebooks.write(starter_notebooks.starter_notebook_of(settings.table, settings.method))
     print(f"{'written' if new else 'kept   '}   {path}")
     if not new:
         print("          it was there, and may be yours: rename or delete it for a fresh one")

@@ -8,7 +8,7 @@ from typing import Any
 
 from sslrepro.cli.list import show_lists
 from sslrepro.cli.options import changes, command, count, path, speed_options, table_options
-from sslrepro.cli.show import printed
+from sslrepro.cli.show import terminal_text
 
 
 def add(commands: Any) -> None:
@@ -118,10 +118,10 @@ def announce(agenda: Any, by_name: bool) -> None:
         for row, reason in first.left_out.items():
             print(f"  {row} left out: {reason}")
     if request.changes:
-        from sslrepro.study import changed
-        from sslrepro.study.reproduce import unchanged
+        from sslrepro.study import settings_changes
+        from sslrepro.study.reproduce import without_changes
 
-        print(changed.words_of(unchanged(request).plans[0], first, request.changes))
+        print(settings_changes.words_of(without_changes(request).plans[0], first, request.changes))
     if unread:
         print(f"images    {', '.join(unread)}: not read for a dry run, so what is stored of their runs is not counted")
     if agenda.missing:
@@ -166,7 +166,7 @@ def present(results: Any, cells: list[Any], change: Any, request: Any, briefly: 
         if verdicts:
             print("  " + ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts)))
     else:
-        print(f"\n{printed(results)}\n")
+        print(f"\n{terminal_text(results)}\n")
         print(f"cost      {table_page.cost(results)}")
     print(comparison.text(results, cells, request.folder, briefly))
     print(f"runs      {request.folder}")

@@ -30,10 +30,10 @@ def show(settings: argparse.Namespace) -> None:
             f"make reproduce TABLE={settings.table} PROFILE={settings.profile}"
         )
         return
-    print(f"{printed(results)}\n\n{table_page.cost(results)}")
+    print(f"{terminal_text(results)}\n\n{table_page.cost(results)}")
 
 
-def printed(results: Any) -> str:
+def terminal_text(results: Any) -> str:
     """A table for the terminal, with its finding and, where a paper claims something, the verdicts."""
     from sslrepro.report import table_page
     from sslrepro.report.presenters import presenter

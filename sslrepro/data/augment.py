@@ -70,7 +70,7 @@ def product(a: Float[Tensor, "b m k"], b: Float[Tensor, "b k n"]) -> Float[Tenso
 
 
 @functools.lru_cache
-def _reflected(n: int, radius: int, device: torch.device) -> Tensor:
+def _reflection(n: int, radius: int, device: torch.device) -> Tensor:
     """[2 radius + 1, n, n] one-hot: offset t, output i -> the input at reflect(i + t)."""
     position = torch.arange(n) + torch.arange(-radius, radius + 1)[:, None]
     position = position.abs()
@@ -87,7 +87,7 @@ def gaussian(sigma: Float[Tensor, " b"], kernel: int) -> Float[Tensor, "b kernel
 
 def blur(weights: Float[Tensor, "b kernel"], n: int) -> Float[Tensor, "b n n"]:
     """Matrix per image of a blur along an axis of `n` px, reflected at the border."""
-    reflected = _reflected(n, weights.shape[1] // 2, weights.device)
+    reflected = _reflection(n, weights.shape[1] // 2, weights.device)
     matrix = weights[:, 0, None, None] * reflected[0]
     for weight, ones in zip(weights.unbind(1)[1:], reflected[1:], strict=True):
         matrix.addcmul_(weight[:, None, None], ones)  # times 0 or 1: exact, fused or not

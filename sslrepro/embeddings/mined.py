@@ -132,7 +132,7 @@ def figure(
     """A figure's runs: what they mined where it is committed, else they are trained."""
     definition = DEFINITIONS[one_of(name, DEFINITIONS, "mined.figure", "name")]
     base = profile(profile_name)
-    records = {arm: positives.committed(arm, base, seed, root) for arm in definition.arms}
+    records = {arm: positives.load_committed(arm, base, seed, root) for arm in definition.arms}
     absent = [arm for arm in records if records[arm] is None]
     for arm in absent:
         records[arm] = positives.follow(positives.config_of(arm, base, seed, root), root, device, report)

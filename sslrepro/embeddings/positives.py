@@ -185,7 +185,7 @@ def path_of(arm: str, base: Profile, seed: int = 0) -> Path:
     return LEDGER / base.name / "figures" / f"positives-{arm}-s{seed}.json"
 
 
-def committed(arm: str, base: Profile, seed: int = 0, root: str | Path | None = None) -> dict[str, Any] | None:
+def load_committed(arm: str, base: Profile, seed: int = 0, root: str | Path | None = None) -> dict[str, Any] | None:
     """The committed file of an arm; None where there is none, or only one of another configuration or form."""
     path = path_of(arm, base, seed)
     if not path.exists():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sslrepro.base.errors import require
 from sslrepro.evaluate.knn import topk_accuracy
 from sslrepro.parts.extract import encode_images
-from sslrepro.parts.finetuning import chosen_plan, fine_tuned, label_list, least_change, plans
+from sslrepro.parts.finetuning import choose_plan, fine_tune, label_list, least_change, plans
 from sslrepro.parts.trained_encoder import TrainedEncoder
 
 OF_ENCODER = True  # trains on from the encoder's weights, not on its features
@@ -66,8 +66,8 @@ def fraction_scores(recipe: str, trained: TrainedEncoder, settings: Protocol) ->
     for name, share in lists.items():
         data = train.rows(label_list(train.labels, share, settings.draw))
         tried = plans(recipe, share, settings.batch_size, tuple(settings.rates), settings.length, settings.crop_min)
-        plan, held_out = chosen_plan(encoder, data, n_classes, tried, settings.held_out, normalise, seed, settings.draw)
-        net = fine_tuned(encoder, data, n_classes, plan, normalise, seed)
+        plan, held_out = choose_plan(encoder, data, n_classes, tried, settings.held_out, normalise, seed, settings.draw)
+        net = fine_tune(encoder, data, n_classes, plan, normalise, seed)
         moved = least_change(net[0], encoder)
         require(moved > 0, owner, "every layer", "trained", "one that stayed as it was")
         accuracy = topk_accuracy(encode_images(net, test, normalise), test.labels)

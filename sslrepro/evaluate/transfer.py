@@ -89,7 +89,7 @@ def average_precision(score: Float[Tensor, " n"], present: Bool[Tensor, " n"], p
     return float((np.diff(np.concatenate([[0.0], recall])) * best).sum())
 
 
-def chosen_penalty(
+def choose_penalty(
     x: Float[Tensor, "n f"], y: Int[Tensor, " n"], n_classes: int, settings: Protocol, by_class: bool, seed: int
 ) -> tuple[float, float]:
     """The penalty of the grid that is best on a validation split of training rows, and how good: ties to the stronger.
@@ -111,7 +111,7 @@ def chosen_penalty(
     return best[1], best[0]
 
 
-def classified(
+def classify(
     x: Float[Tensor, "n f"],
     y: Int[Tensor, " n"],
     x_test: Float[Tensor, "m f"],
@@ -122,7 +122,7 @@ def classified(
 ) -> tuple[float, float]:
     """(accuracy on the test rows, the penalty): chosen on train, refitted on all of train, tested once."""
     n_classes = int(max(y.max(), y_test.max())) + 1
-    penalty, _ = chosen_penalty(x, y, n_classes, settings, by_class, seed)
+    penalty, _ = choose_penalty(x, y, n_classes, settings, by_class, seed)
     w = fit(x, y, n_classes, penalty / len(x), 5 * settings.iterations)
     return (mean_per_class if by_class else top1)(predict(x_test, w), y_test), penalty
 
@@ -176,6 +176,6 @@ def scores(trained: TrainedEncoder, settings: Protocol) -> dict[str, float]:
                 x, train, x_test, test, settings.svm
             )
         else:
-            accuracy, penalty = classified(x, train, x_test, test, settings, name in BY_CLASS, trained.seed)
+            accuracy, penalty = classify(x, train, x_test, test, settings, name in BY_CLASS, trained.seed)
             out |= {f"transfer_{name}": accuracy, f"transfer_{name}_penalty": penalty}
     return out

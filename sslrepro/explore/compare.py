@@ -24,11 +24,11 @@ from sslrepro.parts.distributed import barrier, rank
 from sslrepro.report.formats import Display, format_cell, html_table, text_table
 from sslrepro.report.headings import AGREEMENT, SCORE_NAMES, score_name, spell_out
 from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
-from sslrepro.study.changed import SEEDED, of_their_kind
 from sslrepro.study.profiles import Profile, images_in, on_dataset
 from sslrepro.study.profiles import profile as scale
 from sslrepro.study.results import cell_of, paired_differences
 from sslrepro.study.run import Run, label, ledger_record, perform_run
+from sslrepro.study.settings_changes import SEEDED, of_their_kind
 from sslrepro.training.config import flat, from_record
 from sslrepro.training.loop import initial_method, read_log, threads
 

@@ -66,13 +66,13 @@ class StarterNotebook:
         if "table" in parameters:
             return f"`profile` from {SCALE!r} to 'cpu', or `seeds` from 1 to 3"
         names = [parameters["parameter"]] if isinstance(parameters["parameter"], str) else parameters["parameter"]
-        first, *others = [spoken(value) for value in parameters["values"]]
+        first, *others = [to_words(value) for value in parameters["values"]]
         what = " and ".join(f"`{name}`" for name in names)
         who = "" if parameters["parameter"] == "method" else f" of {parameters['method']}"
         return f"{what}{who} from {first} to {' or '.join(others)}"
 
 
-def spoken(value: Any) -> str:
+def to_words(value: Any) -> str:
     """A value as it stands in the notebook; several that change together with a comma between."""
     return ", ".join(map(repr, value)) if isinstance(value, list) else repr(value)
 
@@ -252,7 +252,7 @@ def write_copy(name: str) -> tuple[Path, bool]:
     return path, True
 
 
-def chosen(table: str | None, method: str | None) -> StarterNotebook:
+def starter_notebook_of(table: str | None, method: str | None) -> StarterNotebook:
     """The notebook of a table or of a method; raises ValueError with the nearest name."""
     if method is not None:
         return of_method(one_of(method, methods.names(), "notebook", "method"))

@@ -135,7 +135,7 @@ class InvP(Method):
         neighbours = nearest(z.detach(), rows, config.n_neighbours, batch.index, everyone)[1]
         stranger = ~reached & (batch.index[:, None] != everyone)
         metrics = {"embedding_std": spread(z), "hard_positives": hard.float().sum(1).mean(),
-                   "neighbours_kept": self.graph.kept(batch.index, neighbours),
+                   "neighbours_kept": self.graph.share_kept(batch.index, neighbours),
                    "discovered": reached.float().sum(1).mean(),
                    "discovered_similarity": mean_where(similarity, reached),
                    "stranger_similarity": mean_where(similarity, stranger)}  # fmt: skip

@@ -23,7 +23,7 @@ from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Queue, unit
 from sslrepro.parts.metrics import spread
-from sslrepro.parts.stand_in import controlled
+from sslrepro.parts.stand_in import stand_in_positives
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ class NNCLRControlled(Method):
         if config.exclude_self:
             allowed = batch.index[:, None] != queue.index
         draws, generator = (config.right_share, config.right, config.wrong), batch.generator()
-        slots = [controlled(rows.detach(), queue.entries, same, other, allowed, *draws, generator) for rows in z]
+        slots = [
+            stand_in_positives(rows.detach(), queue.entries, same, other, allowed, *draws, generator) for rows in z
+        ]
         n = [queue.entries[slot] for slot in slots]
         loss = (self.contrast(n[0], p[1]) + self.contrast(n[1], p[0])) / 2
         cosine = (torch.cat(n) * torch.cat(z)).sum(1).mean()

@@ -53,7 +53,7 @@ def duplicates(
     files = (*run.listing, *extra)
     x = torch.cat([run.features, run.features_of(extra, device)]) if extra else run.features
     rows = run.comparable(x)
-    sides = [rows, *_turned(run, files, device)] if turned else [rows]
+    sides = [rows, *_embed_turned(run, files, device)] if turned else [rows]
     best: dict[tuple[int, int], float] = {}
     for other in sides:
         for i, j, similarity in _pairs(rows, other, above):
@@ -64,7 +64,7 @@ def duplicates(
     return _groups(files, best)
 
 
-def _turned(run: OwnRun, files: Sequence[ImageFile], device: str) -> Iterator[Float[torch.Tensor, "n f"]]:
+def _embed_turned(run: OwnRun, files: Sequence[ImageFile], device: str) -> Iterator[Float[torch.Tensor, "n f"]]:
     for quarters in TURNS.values():
         parts = []
         for first in range(0, len(files), BLOCK):

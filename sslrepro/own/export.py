@@ -79,7 +79,9 @@ def _torchvision(name: str) -> nn.Module:
 
 
 def _timm(name: str) -> nn.Module:
-    return _installed("timm", "timm", "encoder.safetensors has timm's names already").create_model(name, num_classes=0)
+    return _import_or_raise("timm", "timm", "encoder.safetensors has timm's names already").create_model(
+        name, num_classes=0
+    )
 
 
 class _FromImages(nn.Module):
@@ -97,7 +99,7 @@ class _FromImages(nn.Module):
 
 def _onnx(run: OwnRun, images: torch.Tensor) -> bytes:
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        runtime = _installed(package, "onnx onnxscript onnxruntime", "--to torchvision needs nothing more")
+        runtime = _import_or_raise(package, "onnx onnxscript onnxruntime", "--to torchvision needs nothing more")
     net = _FromImages(run.encoder, *run.normalise).eval()
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         path = Path(folder) / "encoder.onnx"
@@ -109,7 +111,7 @@ def _onnx(run: OwnRun, images: torch.Tensor) -> bytes:
         return path.read_bytes()
 
 
-def _installed(module: str, packages: str, otherwise: str) -> Any:
+def _import_or_raise(module: str, packages: str, otherwise: str) -> Any:
     """A module; raises ValueError with what to install where it is not there."""
     try:
         return importlib.import_module(module)

@@ -103,7 +103,7 @@ def plans(
     ]
 
 
-def fine_tuned(
+def fine_tune(
     encoder: nn.Module,
     data: Dataset,
     n_classes: int,
@@ -146,7 +146,7 @@ def fine_tuned(
     return net.eval()
 
 
-def chosen_plan(
+def choose_plan(
     encoder: nn.Module,
     data: Dataset,
     n_classes: int,
@@ -173,7 +173,7 @@ def chosen_plan(
     fits, chooses = data.rows(kept.nonzero()[:, 0]), data.rows(apart)
     best = None
     for plan in tried:
-        score = encode_images(fine_tuned(encoder, fits, n_classes, plan, normalise, seed), chooses, normalise)
+        score = encode_images(fine_tune(encoder, fits, n_classes, plan, normalise, seed), chooses, normalise)
         right = float((score.argmax(1) == chooses.labels).float().mean())
         loss = float(nn.functional.cross_entropy(score, chooses.labels))
         key = (right, -loss if math.isfinite(loss) else -math.inf)

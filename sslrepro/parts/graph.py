@@ -38,7 +38,7 @@ class NeighbourGraph(nn.Module):
         reached.scatter_(1, index[:, None], False)
         return reached[:, :-1]
 
-    def kept(self, index: Int[Tensor, " b"], nearest: Int[Tensor, "b k"]) -> Float[Tensor, ""]:
+    def share_kept(self, index: Int[Tensor, " b"], nearest: Int[Tensor, "b k"]) -> Float[Tensor, ""]:
         """Share of a batch's stored neighbours that are among the new ones; 0 where none is stored yet."""
         stored = self.neighbours[index]
         known = stored >= 0

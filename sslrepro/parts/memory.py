@@ -44,7 +44,7 @@ class Queue(nn.Module):
         Random eviction follows from what is pushed and when: the same run, the same rows, on every device.
         """
         rows, index = rows[-self.size :], index[-self.size :]
-        n, written = len(rows), self.written
+        n, written = len(rows), self.n_written
         if self.eviction == "random" and written == self.size:
             slots = shuffle_order(self.size, self.pushes, index.sum())[:n]
         else:  # random eviction fills the empty rows in order first
@@ -58,14 +58,14 @@ class Queue(nn.Module):
         self.born[slots] = self.pushes
 
     @property
-    def written(self) -> int:
+    def n_written(self) -> int:
         """How many rows show an image; read from the device once, then counted along on the host."""
         return self._written.get(self.index, lambda index: int((index >= 0).sum()))
 
     @property
     def full(self) -> bool:
         """Whether every row was written."""
-        return self.written == self.size
+        return self.n_written == self.size
 
     def age(self, slots: Int[Tensor, " a"]) -> Float[Tensor, " a"]:
         """Steps since each of the given rows was written (a row of the last push is 1 step old at the next)."""

@@ -12,7 +12,7 @@ DISTANCES = ("nearest", "random", "farthest")
 
 
 @torch.no_grad()
-def controlled(
+def stand_in_positives(
     query: Float[Tensor, "b d"],
     rows: Float[Tensor, "m d"],
     same: Bool[Tensor, "b m"],
@@ -40,12 +40,12 @@ def controlled(
     >>> rows = torch.eye(3)
     >>> same = torch.tensor([[False, True, False]])
     >>> drawn = torch.Generator().manual_seed(0)
-    >>> controlled(rows[:1], rows, same, ~same, same | ~same, 1.0, "nearest", "nearest", drawn)
+    >>> stand_in_positives(rows[:1], rows, same, ~same, same | ~same, 1.0, "nearest", "nearest", drawn)
     tensor([1])
-    >>> controlled(rows[:1], rows, same, ~same, same | ~same, 0.0, "nearest", "nearest", drawn)
+    >>> stand_in_positives(rows[:1], rows, same, ~same, same | ~same, 0.0, "nearest", "nearest", drawn)
     tensor([0])
     """
-    require(0 <= right_share <= 1, "stand_in.controlled", "right_share", "in [0, 1]", right_share)
+    require(0 <= right_share <= 1, "stand_in.stand_in_positives", "right_share", "in [0, 1]", right_share)
     is_right = to_device(torch.rand(len(query), generator=generator), query.device) < right_share
     order = to_device(torch.rand(len(query), len(rows), generator=generator), query.device)
     similarity = cosines(query, rows)

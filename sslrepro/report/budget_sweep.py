@@ -41,7 +41,7 @@ LOOKS = dict(zip(LEARNERS, zip(("#000000", *PALETTE[:4]), "^oDsv", strict=True),
 def lengths(results: Results) -> dict[str, int]:
     """Column -> epochs of its runs, shortest first; columns whose lengths are equal at this scale once."""
     row = next(iter(results.definition.rows))
-    epochs = {name: results.plan.of(row, name)[0].config.plan.epochs for name in results.definition.measured}
+    epochs = {name: results.plan.of(row, name)[0].config.plan.epochs for name in results.definition.score_columns}
     first = {length: name for name, length in reversed(epochs.items())}
     return {name: length for length, name in sorted(first.items())}
 

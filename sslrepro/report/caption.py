@@ -31,7 +31,7 @@ def caption(results: Results) -> str:
     """Unit, protocol, data and n, in a few sentences made from the configurations."""
     definition, profile = results.definition, results.plan.profile
     table = papers.table(definition.id)
-    configs = [run.config for row in definition.rows for column in definition.measured
+    configs = [run.config for row in definition.rows for column in definition.score_columns
                for run in results.plan.of(row, column)[:1]]  # fmt: skip
     config = configs[0]
     data = sorted({config.data.name for config in configs})
@@ -43,14 +43,14 @@ def caption(results: Results) -> str:
         f"95% t-interval over n seeds. Ours: {', '.join(data)}, {config.data.n_train or profile.n_train:,} training "
         f"images of {config.data.side or 'native'} px, encoder {config.encoder}, {length}"
     )
-    if any(column.score.startswith("linear_top") for column in definition.measured.values()):
+    if any(column.score.startswith("linear_top") for column in definition.score_columns.values()):
         text += f"; {probe(results)}"
     text += f". Paper: {table['dataset']}."
     became = mapped_columns(results)
     if became:
         parts = [f"{column_label(definition, name)}: {what}" for name, what in became.items()]
         text += f" What columns set, in our runs: {'; '.join(parts)}."
-    if any(definition.column(name).derived for name in definition.columns):
+    if any(definition.column(name).is_derived for name in definition.columns):
         text += " Differences are taken seed by seed, and their intervals are intervals of the difference."
     if any(kind == "quoted" for kind, _ in lines_in_order(results)):
         text += " Gray rows are quoted from the paper and were not run here."
@@ -89,7 +89,7 @@ def runs_near_collapse(results: Results) -> list[str]:
     definition = results.definition
     marked: dict[str, None] = {}  # each once, in the order of the table
     for row in definition.ours:
-        for column in definition.measured:
+        for column in definition.score_columns:
             for record in results.of(row, column):
                 spread = _final_scores(record).get("embedding_std", 1.0)
                 if spread < CLOSE:
@@ -110,10 +110,10 @@ def units(results: Results) -> str:
     accuracy = True
     for name in definition.columns:
         column = definition.column(name)
-        base = definition.column(column.of) if column.derived else column
+        base = definition.column(column.of) if column.is_derived else column
         accuracy &= "_top" in base.score
         stated = transcribed_columns(definition).get(name, {}).get("unit") or column.unit
-        unit = "points" if column.derived and base.factor == 100 else "%" if base.factor == 100 else stated
+        unit = "points" if column.is_derived and base.factor == 100 else "%" if base.factor == 100 else stated
         if unit:  # a column of ours says its own
             by_unit.setdefault(unit, []).append(column_label(definition, name))
     if set(by_unit) <= {"%", "points"} and accuracy:

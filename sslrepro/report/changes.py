@@ -15,7 +15,7 @@ def changes(results: Results) -> Display:
     """Our runs against the same table at `paper` scale: every setting that differs, made from the configurations."""
     definition = results.definition
     row, column = next(
-        (row, column) for row in definition.rows for column in definition.measured if results.plan.of(row, column)
+        (row, column) for row in definition.rows for column in definition.score_columns if results.plan.of(row, column)
     )
     settings = definition.rows[row] | definition.column(column).sets
     method = settings.pop("method", definition.method)
@@ -30,7 +30,7 @@ def changes(results: Results) -> Display:
     names = [name.replace("_", " ") for name in settings_named(definition.rows)]
     note = f"Shown for row {row_label(definition, row)}"
     note += f"; rows differ in {names[0]} alone." if len(names) == 1 else f"; rows set {', '.join(names)}."
-    sets = settings_named({name: column.sets for name, column in definition.measured.items()})
+    sets = settings_named({name: column.sets for name, column in definition.score_columns.items()})
     if sets:
         columns = ", ".join(name.replace("_", " ") for name in sets)
         note += f" Shown for column {column_label(definition, column)}; columns set {columns}."

@@ -32,7 +32,7 @@ def bibtex(table: str, profile: str = "cpu", with_paper: bool = True) -> str:
     number = papers.table(table)["number"] if of_paper else "own table"
     note = f"{definition.title} ({number}), {profile} scale, {anchor_of(table, profile)}, commit {commit[:12]}"
     entry = entry_of(f"sslrepro-{table}", {
-        "author": "{The sslrepro authors}", "title": f"{{{TITLE}}}", "year": released()[:4],
+        "author": "{The sslrepro authors}", "title": f"{{{TITLE}}}", "year": release_date()[:4],
         "version": sslrepro.__version__, "note": in_bibtex(note)})  # fmt: skip
     theirs = paper_entry(papers.table(table)["paper"]) if of_paper and with_paper else ""
     return entry + (f"\n{theirs}" if theirs else "")
@@ -48,7 +48,7 @@ def in_bibtex(text: str) -> str:
     return "".join(f"\\{sign}" if sign in "&%$#_" else sign for sign in text)
 
 
-def released() -> str:
+def release_date() -> str:
     """The date of the version, YYYY-MM-DD, as CITATION.cff has it; "n.d." without that file."""
     path = PROJECT / "CITATION.cff"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []

@@ -92,7 +92,7 @@ def effect_of(results: Results, verdict: Verdict) -> Effect | None:
 def compares(results: Results, node: ast.AST) -> bool:
     """Whether an effect is a difference: of two cells, or a cell of a column of differences."""
     place = _cell(results, node)
-    return place is None or results.definition.column(place[1]).derived
+    return place is None or results.definition.column(place[1]).is_derived
 
 
 def effect_from(cell: Cell, what: str, unit: str = "", paper: float | None = None) -> Effect:
@@ -107,9 +107,9 @@ def effect_by_seed(results: Results, node: ast.AST) -> dict[int, float] | None:
         case "c", [ast.Constant(table), ast.Constant(row), ast.Constant(column)]:
             definition = results.definition
             here = table == definition.id and row in definition.ours and column in definition.columns
-            return results.seeded(row, column) if here else None
+            return results.values_by_seed(row, column) if here else None
         case "v", [ast.Constant(), ast.Constant(name)] if name in results.definition.values:
-            return results.seeded(*results.definition.values[name])
+            return results.values_by_seed(*results.definition.values[name])
         case "d", [high, low]:
             first, second = effect_by_seed(results, high), effect_by_seed(results, low)
             return None if first is None or second is None else paired_differences(first, second)

@@ -167,7 +167,7 @@ def at_edge(entry: dict[str, Any]) -> bool:
     return len(rates) > 2 and entry["chosen"]["rate"] in (min(rates), max(rates))
 
 
-def chosen(results: Results) -> Display:
+def choices(results: Results) -> Display:
     """The methods whose trials chose something else than the default at the scale's learning rate."""
     entries = frozen_entries(results.plan.profile.name)
     other = {method: entry["chosen"] for method, entry in sorted(entries.items())

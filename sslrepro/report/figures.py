@@ -55,7 +55,7 @@ def data(results: Results) -> str:
     definition = results.definition
     for row in [*rows_in_order(definition), *definition.variants]:
         for column in series(definition) or plot_columns(results):
-            cell, seeds = results.at(row, column), results.seeded(row, column)
+            cell, seeds = results.at(row, column), results.values_by_seed(row, column)
             ours = [""] * 4 if cell is None else [repr(cell.mean), *_ends(cell), cell.n]
             paper = printed_value(definition, row, column)
             values = " ".join(f"{seed}:{value!r}" for seed, value in seeds.items())
@@ -71,9 +71,9 @@ def _ends(cell: Cell) -> list[str]:
 def plot_columns(results: Results) -> list[str]:
     """The columns of the figure: those of the score that the table's effect is about, by default the first's."""
     definition = results.definition
-    measured = definition.measured
+    measured = definition.score_columns
     main = definition.ends[0][1] if definition.ends else next(iter(measured))
-    if definition.column(main).derived:
+    if definition.column(main).is_derived:
         main = definition.column(main).of
     same = [name for name, column in measured.items() if column.score == measured[main].score]
     return [main] if len(same) > 1 and not any(measured[name].sets for name in same) else same
@@ -124,7 +124,7 @@ def line(results: Results) -> tuple[Any, str]:
             places, [cell.mean for cell in cells], [half(cell) for cell in cells], fmt="o-", color=colour, capsize=3
         )
         for place, row in enumerate(rows):
-            seeds = results.values(row, MINED) if mined else list(results.seeded(row, column).values())
+            seeds = results.values(row, MINED) if mined else list(results.values_by_seed(row, column).values())
             values = [100 * value for value in seeds] if mined else seeds
             axis.plot([place] * len(values), values, ".", color=colour, alpha=0.35, markersize=5)
         axis.set_title(title, fontsize=10)
@@ -158,9 +158,9 @@ def changes_panel(results: Results, axis: Any, column: str, rows: list[str], nam
         row: change_of(printed_value(definition, row, column), printed_value(definition, rows[0], column), share)
         for row in rows
     }
-    first = results.seeded(rows[0], column) if rows else {}
+    first = results.values_by_seed(rows[0], column) if rows else {}
     ours = {row: cell_of({seed: change_of(value, first[seed], share)
-                          for seed, value in results.seeded(row, column).items() if seed in first})
+                          for seed, value in results.values_by_seed(row, column).items() if seed in first})
             for row in rows}  # fmt: skip
     measured = {place: ours[row] for place, row in enumerate(rows) if ours[row] is not None}
     axis.axhline(0, color="#555555", linewidth=1)
@@ -282,7 +282,7 @@ def dots(results: Results) -> tuple[Any, str]:
                              markerfacecolor="none" if quoted else None)  # fmt: skip
             if cell is not None:
                 axes[1].errorbar(cell.mean, y, xerr=half(cell), fmt=marker, markersize=6, color=colour, capsize=3)
-                seeds = list(results.seeded(row, column).values())
+                seeds = list(results.values_by_seed(row, column).values())
                 axes[1].plot(seeds, [y] * len(seeds), ".", color=colour, alpha=0.35, markersize=5)
     n_lines = floor(results, axes[1], columns[0], vertical=True)
     labels = [short(row_label(definition, row)) + ("" if row in definition.ours else " *") for row in rows]

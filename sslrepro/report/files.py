@@ -30,7 +30,7 @@ def numbers_csv(results: Results) -> str:
         control = kind == "control"
         label = CONTROLS.get(row, row) if control else row_label(definition, row)
         for column in definition.columns:
-            cell, seeds = results.at(row, column, control), results.seeded(row, column, control)
+            cell, seeds = results.at(row, column, control), results.values_by_seed(row, column, control)
             paper = printed_value(definition, row, column) if kind == "row" else None
             if cell is None and paper is None:
                 continue

@@ -77,9 +77,9 @@ def column_unit(definition: Definition, column: str) -> str:
     """
     full = definition.column(column)
     unit = full.unit or transcribed_columns(definition).get(column, {}).get("unit") or ""
-    if not unit and not full.derived and full.factor == 100:
+    if not unit and not full.is_derived and full.factor == 100:
         unit = "%"
-    return "points" if full.derived and unit in ("", "%", "percent") else "%" if unit == "percent" else unit
+    return "points" if full.is_derived and unit in ("", "%", "percent") else "%" if unit == "percent" else unit
 
 
 class _Unsaid(dict):
@@ -118,8 +118,8 @@ def heading(results: Results, column: str) -> str:
     """What stands over our numbers of a column: what was measured, or its own heading where columns share a score."""
     definition = results.definition
     full = definition.column(column)
-    same = [name for name, other in definition.measured.items() if other.score == full.score]
-    if full.derived or len(same) > 1 or full.score not in SCORE_NAMES:
+    same = [name for name, other in definition.score_columns.items() if other.score == full.score]
+    if full.is_derived or len(same) > 1 or full.score not in SCORE_NAMES:
         return column_label(definition, column)
     return score_name(full.score, protocol_of(results, full.score)[1])
 
@@ -194,7 +194,7 @@ def is_numeric(definition: Definition) -> bool:
 
 def series(definition: Definition) -> dict[str, float]:
     """Column -> the number it sets, where all measured columns set one and the same thing; else {}."""
-    by_column = {name: column.sets for name, column in definition.measured.items() if not column.label}
+    by_column = {name: column.sets for name, column in definition.score_columns.items() if not column.label}
     keys = {tuple(sets) for sets in by_column.values()}
     if len(by_column) < 2 or len(keys) != 1 or len(next(iter(keys))) != 1:
         return {}
@@ -247,7 +247,7 @@ def mapped_setting(results: Results, row: str) -> str:
 def mapped_columns(results: Results) -> dict[str, str]:
     """Column -> what it sets, as it became in our runs; columns that set nothing are absent."""
     out = {}
-    for name, column in results.definition.measured.items():
+    for name, column in results.definition.score_columns.items():
         config = next(
             (tasks[0].config for row in results.definition.rows if (tasks := results.plan.of(row, name))), None
         )
@@ -269,7 +269,7 @@ def format_printed(definition: Definition, row: str, column: str) -> str:
     value = printed_value(definition, row, column)
     if value is None or isinstance(value, str):
         return "–" if value is None else value
-    return number(value, definition.column(column).digits, sign=definition.column(column).derived)
+    return number(value, definition.column(column).digits, sign=definition.column(column).is_derived)
 
 
 def short_names(results: Results, scores: tuple[str, ...]) -> dict[str, str]:

@@ -117,7 +117,7 @@ def spread(results: Results, rule: str) -> tuple[str, Cell] | None:
     if len(cells) < 2:
         return None
     high, low = max(cells, key=lambda name: cells[name].mean), min(cells, key=lambda name: cells[name].mean)
-    first, second = (results.seeded(ON(rule, name), "gain") for name in (high, low))
+    first, second = (results.values_by_seed(ON(rule, name), "gain") for name in (high, low))
     cell = cell_of(paired_differences(first, second))
     return (f"{high} minus {low}", cell) if cell else None
 

@@ -179,7 +179,7 @@ def beats(first: Mined, second: Mined) -> bool:
     return all(a.mean >= b.mean for a, b in pairs) and any(apart(a, b) for a, b in pairs)
 
 
-def unbeaten(lines: list[Mined]) -> list[Mined]:
+def pareto_front(lines: list[Mined]) -> list[Mined]:
     """The miners that no other beats."""
     return [mined for mined in lines if not any(beats(other, mined) for other in lines)]
 
@@ -255,7 +255,7 @@ def finding(results: Results) -> str:
     )
     half = sum(mined.precision.mean > 50 for mined in lines)
     text += f"{half or 'None'} of {len(lines)} {'is' if half < 2 else 'are'} right more often than wrong. "
-    best = unbeaten(lines)
+    best = pareto_front(lines)
     text += f"Beaten by no other in both precision and recall: {', '.join(mined.name for mined in best)}. "
     known = {row: (mined, gain) for row, mined in finest(lines).items() if (gain := results.at(row, "gain"))}
     rank = rank_correlation([m.precision.mean for m, _ in known.values()], [g.mean for _, g in known.values()])

@@ -182,7 +182,7 @@ def _score(record: dict[str, Any], name: str) -> float:
     return next(line["scores"][name] for line in lines if name in line["scores"])
 
 
-def _stated(value: Any) -> Any:
+def _without_defaults(value: Any) -> Any:
     """Without `held_out` where nothing is: older records do not name it."""
     return (
         {key: inner for key, inner in value.items() if key != "held_out" or inner} if isinstance(value, dict) else value
@@ -191,7 +191,7 @@ def _stated(value: Any) -> Any:
 
 def _comparable(pair: Pair, mined: dict[str, Any], plain: dict[str, Any]) -> None:
     for name in SAME:
-        own, others = _stated(mined[name]), _stated(plain[name])
+        own, others = _without_defaults(mined[name]), _without_defaults(plain[name])
         require(own == others, f"mining gain: {pair.name}", name, f"the baseline's, {others}", own)
     settings = [config["settings"] for config in (mined, plain)]
     for name in sorted(set(settings[0]) & set(settings[1]) - set(pair.apart)):

@@ -38,7 +38,7 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str
             if column in theirs:
                 cells.append("" if kind in ("control", "variant") else format_printed(definition, name, column))
             full = definition.column(column)
-            value = format_cell(results.at(name, column, control), full.digits, full.derived)
+            value = format_cell(results.at(name, column, control), full.digits, full.is_derived)
             cells.append("" if kind == "quoted" else value)
         for score in definition.also:
             cell = results.cell(name, score) if not control else results.control_cell(name, score)
@@ -59,7 +59,7 @@ def our_heading(results: Results, column: str) -> str:
 
 def n_seeds(results: Results, name: str, control: bool = False) -> str:
     """How many seeds the cells of a line have: 3, or 2-3 where they differ."""
-    counts = {len(results.seeded(name, column, control)) for column in results.definition.measured}
+    counts = {len(results.values_by_seed(name, column, control)) for column in results.definition.score_columns}
     counts = counts - {0} or {0}
     return str(min(counts)) if len(counts) == 1 else f"{min(counts)}-{max(counts)}"
 

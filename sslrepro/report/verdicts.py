@@ -127,7 +127,7 @@ def steps(results: Results) -> str:
         return ""
     orders: dict[str, list[float]] = {}
     if is_numeric(definition):
-        for column in definition.measured:
+        for column in definition.score_columns:
             cells = [results.at(row, column) for row in definition.rows]
             orders[heading(results, column)] = [cell.mean for cell in cells if cell is not None]
     elif series(definition):
@@ -184,7 +184,7 @@ def finding(results: Results) -> str:
     size = number(effect.mean, 1, sign=True)
     if effect.low is not None and effect.high is not None:
         size += f" [{number(effect.low, 1, True)}, {number(effect.high, 1, True)}]"
-    if definition.column(high[1]).derived or definition.column(high[1]).factor == 100:
+    if definition.column(high[1]).is_derived or definition.column(high[1]).factor == 100:
         size += " points"
     theirs = [printed_value(definition, *end) for end in (high, low)]
     paper = "no such pair" if None in theirs else number(theirs[0] - theirs[1], 1, sign=True)

@@ -42,7 +42,7 @@ def cell_facts(results: Any, row: str, column: str) -> Facts:
 def ends_of(results: Any, row: str, column: str) -> list[tuple[str, str]]:
     """The measured cells behind a cell: itself, or the two whose difference it is."""
     about = results.definition.column(column)
-    if not about.derived:
+    if not about.is_derived:
         return [(row, column)]
     if about.minus:
         return [(row, about.of), (row, about.minus)]

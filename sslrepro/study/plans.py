@@ -70,7 +70,7 @@ def run_of(definition: Definition, column: str) -> str:
     if not column:
         return ""
     entry = definition.column(column)
-    if entry.derived:
+    if entry.is_derived:
         return run_of(definition, entry.of)
     return column if entry.sets else ""
 
@@ -168,14 +168,14 @@ def reason_missing(table: str, profile_name: str, dataset: str | None = None, ro
 def reason_missing_at(definition: Definition, scale: Profile) -> str:
     """The same on given images."""
     rows = [scale.lacks(sets) for sets in definition.ours.values()]
-    columns = [scale.lacks(column.sets) for column in definition.measured.values()]
+    columns = [scale.lacks(column.sets) for column in definition.score_columns.values()]
     return next(filter(None, columns), "") or (rows[0] if rows and all(rows) else "")
 
 
 def scale_of(definition: Definition, profile_name: str, dataset: str | None, root: str | Path | None) -> Profile:
     """A profile on a table's images, with the levels of their class tree where the table asks for levels."""
     scale = on_dataset(profile(profile_name), dataset)
-    all_sets = [*definition.ours.values(), *(column.sets for column in definition.measured.values())]
+    all_sets = [*definition.ours.values(), *(column.sets for column in definition.score_columns.values())]
     if not any("classes" in sets for sets in all_sets) or not scale.runnable or scale.data.name in (*SHAPES, "digits"):
         return scale
     return replace(scale, levels=folders.levels(scale.data.name, root) if root is not None else noted_levels(scale))
@@ -194,8 +194,8 @@ def noted_levels(scale: Profile) -> dict[str, int]:
 
 def columns_of(definition: Definition) -> dict[str, dict[str, Any]]:
     """Columns with runs of their own -> what they set; first "" -> {} where any result is of the row's own run."""
-    own = {name: column.sets for name, column in definition.measured.items() if column.sets}
-    plain = definition.also or len(own) < len(definition.measured) or not own
+    own = {name: column.sets for name, column in definition.score_columns.items() if column.sets}
+    plain = definition.also or len(own) < len(definition.score_columns) or not own
     return ({"": {}} if plain else {}) | own
 
 

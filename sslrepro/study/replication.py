@@ -89,8 +89,8 @@ def compare_results(own: Results, published: Results) -> list[CellComparison]:
     lines = [(row, False) for row in definition.ours] + [(name, True) for name in definition.controls]
     cells = []
     for row, control in lines:
-        for column in definition.measured:
-            ours, theirs = (results.seeded(row, column, control) for results in (own, published))
+        for column in definition.score_columns:
+            ours, theirs = (results.values_by_seed(row, column, control) for results in (own, published))
             compared = compare_values(ours, theirs)
             if compared is not None:
                 cells.append(CellComparison(row, column, control, cell_of(ours), cell_of(theirs), *compared))

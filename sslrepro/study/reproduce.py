@@ -20,7 +20,6 @@ from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store
 from sslrepro.data.dataset import SHAPES
 from sslrepro.study import budget, workers
-from sslrepro.study.changed import with_changes
 from sslrepro.study.ledger import find_record, published_record
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.profiles import on_dataset, profile
@@ -28,6 +27,7 @@ from sslrepro.study.replication import CellComparison, compare_results, compare_
 from sslrepro.study.results import Results, own_results, published_results, read_results
 from sslrepro.study.rows import with_rows
 from sslrepro.study.run import Run, is_complete, merge_runs
+from sslrepro.study.settings_changes import with_changes
 from sslrepro.training.loop import COMPILING
 
 ALL = "all"
@@ -188,7 +188,7 @@ def plan(request: Request, read_images: bool = True) -> Agenda:
     return Agenda(request, table_plans, left_out, runs, [run for run in runs if not is_done(run)])
 
 
-def unchanged(request: Request) -> Agenda:
+def without_changes(request: Request) -> Agenda:
     """What the same request without changed settings comes to."""
     return plan(replace(request, changes=None), read_images=False)
 
@@ -217,7 +217,7 @@ def compare(agenda: Agenda) -> list[list[CellComparison]]:
     With changed settings the difference is what they do, seed by seed, to the table's own.
     """
     if agenda.request.changes:
-        published = [published_results(whole) for whole in unchanged(agenda.request).plans]
+        published = [published_results(whole) for whole in without_changes(agenda.request).plans]
         own = [own_results(table_plan, agenda.request.folder) for table_plan in agenda.plans]
         return [compare_results(*pair) for pair in zip(own, published, strict=True)]
     return [compare_with_ledger(table_plan, agenda.request.folder) for table_plan in agenda.plans]

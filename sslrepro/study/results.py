@@ -80,18 +80,18 @@ class Results:
 
     def at(self, row: str, column: str, control: bool = False) -> Cell | None:
         """The cell of a row (variant, control) and a column of the table, in the column's unit; None where not run."""
-        return cell_of(self.seeded(row, column, control), self._source(row, column, control))
+        return cell_of(self.values_by_seed(row, column, control), self._source(row, column, control))
 
-    def seeded(self, row: str, column: str, control: bool = False) -> dict[int, float]:
+    def values_by_seed(self, row: str, column: str, control: bool = False) -> dict[int, float]:
         """Seed -> value of a cell in the column's unit; derived cells only for seeds that both of their ends have."""
         about = self.definition.column(column)
-        if not about.derived:
+        if not about.is_derived:
             values = self.by_seed(row, self.score(row, column), column, control)
             return {seed: about.factor * value for seed, value in values.items()}
         ends = self._ends(about, row)
         if ends is None or (about.minus_row and control):
             return {}
-        return paired_differences(*(self.seeded(*end, control) for end in ends))
+        return paired_differences(*(self.values_by_seed(*end, control) for end in ends))
 
     def score(self, row: str, column: str) -> str:
         """Our result name of a measured cell: the column's, with what the paper's row says in the place of braces."""
@@ -108,7 +108,7 @@ class Results:
     def _source(self, row: str, column: str, control: bool) -> str:
         """What a cell was measured from: equal for cells of the same runs and score, in whatever table."""
         about = self.definition.column(column)
-        if about.derived:
+        if about.is_derived:
             ends = self._ends(about, row) or ()
             return " minus ".join(self._source(*end, control) for end in ends)
         runs = self.plan.of(control_key(row), column) if control else self._runs(row, column)
@@ -116,7 +116,7 @@ class Results:
 
     def difference(self, high: tuple[str, str], low: tuple[str, str]) -> Cell | None:
         """One cell minus another, (row, column) each, paired over the seeds that both have."""
-        return cell_of(paired_differences(self.seeded(*high), self.seeded(*low)))
+        return cell_of(paired_differences(self.values_by_seed(*high), self.values_by_seed(*low)))
 
     def cells(self) -> dict[tuple[str, str, str], Cell]:
         """(table, row, column) -> cell, for claims: measured and derived columns of the paper's rows and ours."""

@@ -45,7 +45,7 @@ class Look:
 
 
 @functools.cache
-def noted() -> dict[str, dict[str, Any]]:
+def suspicions() -> dict[str, dict[str, Any]]:
     """Claim -> suspicion, the comparison that would show it (high, low, column) where there is one, and what we saw.
 
     high, low   a table's name, one of its rows, and what is set over that row
@@ -66,7 +66,7 @@ def noted() -> dict[str, dict[str, Any]]:
     return entries
 
 
-def contradicted(profile: str = "cpu") -> Iterator[tuple[Results, Verdict]]:
+def contradictions(profile: str = "cpu") -> Iterator[tuple[Results, Verdict]]:
     """Every claim that a table at a scale contradicts, with the table's published results."""
     for table in tables.names():
         if tables.definition(table).notebook == "table":
@@ -115,7 +115,7 @@ def look_again(results: Results, claim: str, folder: Path = RUNS) -> Verdict:
 
 def another_way(claim: str, profile: str = "cpu") -> TablePlan | None:
     """The comparison noted for a claim as a plan of two rows, "high" and "low"; None where none is noted."""
-    entry = noted().get(claim, {})
+    entry = suspicions().get(claim, {})
     if HIGH not in entry:
         return None
     rows = {end: _row(*entry[end]) for end in (HIGH, LOW)}
@@ -135,13 +135,13 @@ def difference(claim: str, profile: str = "cpu", folder: Path = RUNS) -> Cell | 
 def looks(profile: str = "cpu", folder: Path = RUNS) -> list[Look]:
     """The second look at every contradicted claim of a scale."""
     return [Look(results.definition.id, verdict, look_again(results, verdict.claim, folder))
-            for results, verdict in contradicted(profile)]  # fmt: skip
+            for results, verdict in contradictions(profile)]  # fmt: skip
 
 
 def plans_of(profile: str = "cpu") -> list[TablePlan]:
     """Every plan that the second looks of a scale need."""
     plans = []
-    for results, verdict in contradicted(profile):
+    for results, verdict in contradictions(profile):
         plans += plans_again(results, verdict.claim)
         plans += [plan] if (plan := another_way(verdict.claim, profile)) else []
     return plans

@@ -46,7 +46,7 @@ class Column:
     images: str = ""
 
     @property
-    def derived(self) -> bool:
+    def is_derived(self) -> bool:
         """Whether its cells are differences of others."""
         return bool(self.of)
 
@@ -116,9 +116,9 @@ class Definition:
         return Column(column) if isinstance(column, str) else column
 
     @property
-    def measured(self) -> dict[str, Column]:
+    def score_columns(self) -> dict[str, Column]:
         """The columns that hold scores of runs, by name."""
-        return {name: self.column(name) for name in self.columns if not self.column(name).derived}
+        return {name: self.column(name) for name in self.columns if not self.column(name).is_derived}
 
     @property
     def ours(self) -> dict[str, dict[str, Any]]:
@@ -130,7 +130,7 @@ class Definition:
 
         Where no column is about these, those about the first set that is named stand for them.
         """
-        sets = [column.images for column in self.measured.values() if column.images]
+        sets = [column.images for column in self.score_columns.values() if column.images]
         about = images if images in sets else next(iter(sets), "")
         dropped = {name for name, column in self.measured.items() if column.images not in ("", about)}
         dropped |= {name for name in self.columns if dropped & {self.column(name).of, self.column(name).minus}}

@@ -8,17 +8,17 @@ SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.57, 0.75, 1.0)  # of lookups that are right
 FEWER = (0.0, 0.2, 0.4, 0.57)  # of these also with wrong neighbours drawn at random
 
 
-def controlled(right_share: float, right: str = "nearest", wrong: str = "nearest") -> dict[str, Any]:
+def point_of_map(right_share: float, right: str = "nearest", wrong: str = "nearest") -> dict[str, Any]:
     """The settings of a point of the map."""
     return {"method": "nnclr_controlled", "right_share": right_share, "right": right, "wrong": wrong}
 
 
-POINTS = {"0% right": controlled(0.0)} | {
-    f"{share:.0%} right, {right}": controlled(share, right)
+POINTS = {"0% right": point_of_map(0.0)} | {
+    f"{share:.0%} right, {right}": point_of_map(share, right)
     for share in SHARES[1:]
     for right in ("nearest", "random", "farthest")
 }
-RANDOM_ERRORS = {f"{share:.0%} right, wrong at random": controlled(share, wrong="random") for share in FEWER}
+RANDOM_ERRORS = {f"{share:.0%} right, wrong at random": point_of_map(share, wrong="random") for share in FEWER}
 MINERS = {
     "nearest neighbour": {},
     "nearest, queue of 2 batches": {"queue_size": 8_192},

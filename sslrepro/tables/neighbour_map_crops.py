@@ -3,14 +3,18 @@
 from typing import Any
 
 from sslrepro.tables.definition import Column, Definition
-from sslrepro.tables.neighbour_map import controlled
+from sslrepro.tables.neighbour_map import point_of_map
 
 SHARES = (0.0, 0.2, 0.4, 0.57, 0.75, 1.0)  # of lookups that are right
 MINERS = {"nearest neighbour": {}, "of the 8 nearest": {"top_k": 8}, "soft": {"positive": "soft"}}
 ROWS = (
-    {"no lookup": {"positive": "view"}, "no lookup, no gradient": {"positive": "detached"}, "0% right": controlled(0.0)}
+    {
+        "no lookup": {"positive": "view"},
+        "no lookup, no gradient": {"positive": "detached"},
+        "0% right": point_of_map(0.0),
+    }
     | {
-        f"{share:.0%} right, {right}": controlled(share, right)
+        f"{share:.0%} right, {right}": point_of_map(share, right)
         for share in SHARES[1:]
         for right in ("nearest", "random")
     }
@@ -18,7 +22,7 @@ ROWS = (
 )
 
 
-def cropped(sets: dict[str, Any]) -> dict[str, Any]:
+def with_crops_only(sets: dict[str, Any]) -> dict[str, Any]:
     """A row's settings, seen through crops alone."""
     return sets | {"recipe": "crop"}
 
@@ -28,7 +32,7 @@ TABLE = Definition(
     title="How right must a neighbour be when views differ by their crop alone?",
     question="Is a neighbour worth more where the views vary less?",
     method="nnclr",
-    rows={row: cropped(sets) for row, sets in ROWS.items()},
+    rows={row: with_crops_only(sets) for row, sets in ROWS.items()},
     columns={
         "top1": Column("linear_top1", label="linear probe", unit="%"),
         "knn": Column("knn_top1", label="20-NN", unit="%"),

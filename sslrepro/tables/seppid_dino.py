@@ -1,14 +1,14 @@
 """SePP-ID, Table 12: pairs on DINO, without multi-crop."""
 
 from sslrepro.tables.definition import Column, Definition
-from sslrepro.tables.seppid_epochs import at_lengths, over_same, paired, with_controls
+from sslrepro.tables.seppid_epochs import at_lengths, on_base, over_same, with_controls
 
 TABLE = Definition(
     id="seppid_dino",
     title="SePP-ID on DINO",
     question="Do semantic pairs help self-distillation?",
     method="seppid",
-    rows={"dino": {"method": "dino"}, "seppid": paired(base="dino")},
+    rows={"dino": {"method": "dino"}, "seppid": on_base(base="dino")},
     variants=with_controls(base="dino"),
     columns=at_lengths((200,))
     | {

@@ -9,14 +9,14 @@ SAME = "as many rows, images with themselves"
 RANDOM = "as many rows, random pairs"
 
 
-def paired(**base: str) -> dict[str, Any]:
+def on_base(**base: str) -> dict[str, Any]:
     """The settings of SePP-ID on a base, MoCo v2 where none is named; its sampler trains for the profile's length."""
     return base | {"sampler_epochs": 100}
 
 
 def with_controls(**base: str) -> dict[str, dict[str, Any]]:
     """As many further rows as there are pairs: images with themselves, and images at random."""
-    return {SAME: paired(**base) | {"control": "same"}, RANDOM: paired(**base) | {"control": "random"}}
+    return {SAME: on_base(**base) | {"control": "same"}, RANDOM: on_base(**base) | {"control": "random"}}
 
 
 def over_same(of: str, label: str) -> Column:
@@ -36,7 +36,7 @@ TABLE = Definition(
     title="SePP-ID on MoCo v2: do the pairs help at every length?",
     question="What do semantic pairs add to MoCo v2, and does the gain grow with training?",
     method="seppid",
-    rows={"moco_v2": {"method": "mocov2"}, "seppid": paired()},
+    rows={"moco_v2": {"method": "mocov2"}, "seppid": on_base()},
     variants=with_controls(),
     columns=at_lengths(LENGTHS),
     effect=("seppid", "moco_v2", "e800"),

@@ -1,14 +1,14 @@
 """SePP-ID, Table 10: pairs on SimSiam, at four lengths of training."""
 
 from sslrepro.tables.definition import Definition
-from sslrepro.tables.seppid_epochs import LENGTHS, at_lengths, paired, with_controls
+from sslrepro.tables.seppid_epochs import LENGTHS, at_lengths, on_base, with_controls
 
 TABLE = Definition(
     id="seppid_simsiam",
     title="SePP-ID on SimSiam",
     question="Do semantic pairs help a method that has no negatives and no teacher?",
     method="seppid",
-    rows={"simsiam": {"method": "simsiam"}, "seppid": paired(base="simsiam")},
+    rows={"simsiam": {"method": "simsiam"}, "seppid": on_base(base="simsiam")},
     variants=with_controls(base="simsiam"),
     columns=at_lengths(LENGTHS),
     effect=("seppid", "simsiam", "e800"),

@@ -1,14 +1,14 @@
 """SePP-ID, Table 11: pairs on VICReg, early and late in training."""
 
 from sslrepro.tables.definition import Definition
-from sslrepro.tables.seppid_epochs import at_lengths, paired, with_controls
+from sslrepro.tables.seppid_epochs import at_lengths, on_base, with_controls
 
 TABLE = Definition(
     id="seppid_vicreg",
     title="SePP-ID on VICReg",
     question="Do semantic pairs help a method whose loss keeps dimensions apart, not images?",
     method="seppid",
-    rows={"vicreg": {"method": "vicreg"}, "seppid": paired(base="vicreg")},
+    rows={"vicreg": {"method": "vicreg"}, "seppid": on_base(base="vicreg")},
     variants=with_controls(base="vicreg"),
     columns=at_lengths((100, 1000)),
     effect=("seppid", "vicreg", "e1000"),

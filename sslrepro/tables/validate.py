@@ -61,7 +61,7 @@ def check_column(definition: Definition, name: str) -> None:
     column, owner = definition.column(name), f"tables.{definition.id}.{name}"
     for row in column.rows:
         one_of(row, definition.ours, owner, "row of rows")
-    if not column.derived:
+    if not column.is_derived:
         require(bool(column.score), owner, "score", "the name of a result, or `of` given", column.score)
         plain = not column.minus and not column.minus_row
         require(plain, owner, "minus", "given together with `of`", column.minus or column.minus_row)
@@ -72,7 +72,7 @@ def check_column(definition: Definition, name: str) -> None:
     require(bool(column.minus) != bool(column.minus_row), owner, "minus", "given, or minus_row, and not both",
             (column.minus, column.minus_row))  # fmt: skip
     for other in (column.of, column.minus) if column.minus else (column.of,):
-        one_of(other, definition.measured, owner, "measured column")
+        one_of(other, definition.score_columns, owner, "measured column")
     for row, other in column.minus_row.items():
         one_of(row, definition.ours, owner, "row of minus_row")
         one_of(other, definition.ours, owner, "row of minus_row")

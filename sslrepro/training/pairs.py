@@ -26,13 +26,13 @@ def sampler_eyes(net: nn.Module, batches: Batches, augmented: bool) -> Callable[
     def clean(index: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
         return encode_images(net, batches.data.rows(index), batches.normalise)
 
-    def distorted(index: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+    def embed_views(index: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
         generator = torch.Generator().manual_seed(batches.seed)
         index = index.to(batches.data.device)
         with eval_mode(net):
             return torch.cat([net(batches.view_of(part, generator)).float() for part in index.split(1024)])
 
-    return distorted if augmented else clean
+    return embed_views if augmented else clean
 
 
 def stored_sampler(name: str, runs: Path, config: RunConfig) -> tuple[RunConfig, Path]:

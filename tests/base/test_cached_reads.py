@@ -42,13 +42,13 @@ def test_a_queue_knows_how_many_rows_it_holds_however_it_came_by_them():
     queue = Queue(6, 2)
     for pushed, expected in ((4, 4), (1, 5), (3, 6), (1, 6)):
         queue.push(torch.randn(pushed, 2), torch.arange(pushed))
-        assert queue.written == expected == int((queue.index >= 0).sum())
+        assert queue.n_written == expected == int((queue.index >= 0).sum())
     other = Queue(6, 2)
-    assert other.written == 0
+    assert other.n_written == 0
     other.load_state_dict(queue.state_dict())
     assert other.full and copy.deepcopy(queue).full
     other.index[2] = -1
-    assert other.written == 5 and not other.full
+    assert other.n_written == 5 and not other.full
 
 
 def test_shuffled_is_a_fair_permutation_that_follows_from_its_marks():

@@ -32,15 +32,15 @@ def shown(directive: type) -> str:
 
 def test_every_simulated_kind_has_a_line(pages):
     text = shown(pages.rule.ErrorRates)
-    for line in error_rates.stored():
+    for line in error_rates.load_rates():
         assert f"<td>{line.kind}</td><td>{line.told}</td><td>{line.n}</td><td>{100 * line.wrong_holds:.1f}</td>" in text
-    assert text.count("<tr>") == 1 + len(error_rates.stored())
+    assert text.count("<tr>") == 1 + len(error_rates.load_rates())
 
 
 def test_what_changed_counts_every_claim_once(pages):
     text = shown(pages.rule.RuleChanges)
     lines = revision.on_the_first_runs()
-    changed = [line for line in lines if line.changed]
+    changed = [line for line in lines if line.is_changed]
     assert f"The {len(changed)} that changed" in text and all(f"claims.html#{line.claim}" in text for line in changed)
     first = revision.board([line for line in lines if line.scale == "cpu"], "first")
     assert sum(own["contradicted"] for own in first.values()) == 28

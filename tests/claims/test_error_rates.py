@@ -12,9 +12,9 @@ from sslrepro.claims.error_rates import (
     Rates,
     chance,
     expected_wrong,
+    load_rates,
     p_values_of,
     rates,
-    stored,
     verdict_shares,
 )
 from sslrepro.claims.sentences import KINDS as NAMES
@@ -47,7 +47,7 @@ def test_many_experiments_at_once_are_judged_as_one_is(kind):
 
 
 def test_power_grows_with_the_effect_and_with_seeds():
-    lines = {(line.told, line.n): line for line in stored()}
+    lines = {(line.told, line.n): line for line in load_rates()}
     for line in lines.values():
         assert list(line.power_contradicted) == sorted(line.power_contradicted)
         assert line.power_holds[-1] > line.power_holds[0]
@@ -57,7 +57,7 @@ def test_power_grows_with_the_effect_and_with_seeds():
 
 def test_the_stored_rates_are_those_of_the_simulation():
     """Every kind of claim has a line, and a fresh, smaller simulation agrees with the committed one."""
-    lines = stored()
+    lines = load_rates()
     assert {line.kind for line in lines} | {"gap", "none"} == set(NAMES)
     assert [(line.kind, line.told, line.n) for line in lines] == [(k.name, k.design, n) for k in KINDS for n in SEEDS]
     assert max(line.wrong for line in lines) < 0.053
@@ -99,7 +99,7 @@ def lines(**wrong: float) -> list[Rates]:
 
 
 def test_expected_wrong_by_hand(monkeypatch):
-    monkeypatch.setattr(error_rates, "stored", lambda: lines(order=0.05, trend=0.1))
+    monkeypatch.setattr(error_rates, "load_rates", lambda: lines(order=0.05, trend=0.1))
     number = expected_wrong([("order", 3)] * 10 + [("gap", 3)] * 2 + [("trend", 4)] * 4, decided=9)
     assert number.mean == pytest.approx(12 * 0.05 + 4 * 0.1) and (number.judged, number.decided) == (16, 9)
     rng = np.random.default_rng(0)
@@ -108,7 +108,7 @@ def test_expected_wrong_by_hand(monkeypatch):
 
 
 def test_no_more_are_wrong_than_are_decided(monkeypatch):
-    monkeypatch.setattr(error_rates, "stored", lambda: lines(order=0.5))
+    monkeypatch.setattr(error_rates, "load_rates", lambda: lines(order=0.5))
     assert dataclasses.astuple(expected_wrong([("order", 3)] * 10, decided=1)) == (1, 10, 1.0, 1)
     assert expected_wrong([], 0).most == 0
 

@@ -11,7 +11,7 @@ from sslrepro.claims.revision import (
     board,
     changes,
     counts_markdown,
-    expected,
+    expected_errors,
     first_rule,
     html_rows,
     markdown,
@@ -145,7 +145,7 @@ def test_expected_wrong_counts_every_judged_claim_once():
         ("cpu", "t", Verdict("nnclr_c14", "t", "not tested", kind="order", n=3)),
         ("cpu", "t", Verdict("nnclr_c15", "t", "inconclusive", kind="trend", n=5)),
     ]
-    wrong = expected(judged)
+    wrong = expected_errors(judged)
     assert (wrong.judged, wrong.decided) == (2, 1) and wrong.mean == pytest.approx(0.102, abs=0.004)
 
 

@@ -12,7 +12,7 @@ from sslrepro.data.datasets import load
 from sslrepro.evaluate import finetune_simclr
 from sslrepro.parts import finetuning
 from sslrepro.parts.encoders import encoder
-from sslrepro.parts.finetuning import chosen_plan, fine_tuned, label_list, least_change, plans
+from sslrepro.parts.finetuning import choose_plan, fine_tune, label_list, least_change, plans
 
 QUICK = {"rates": (0.1,), "batch_size": 16, "length": 0.05, "crop_min": 0.8}
 
@@ -63,9 +63,9 @@ def test_every_method_and_seed_has_the_same_list(images, net, normalise, monkeyp
 
     def watched(encoder, data, n_classes, plan, normalise, seed):
         tuned.append(data.images.clone())
-        return fine_tuned(encoder, data, n_classes, plan, normalise, seed)
+        return fine_tune(encoder, data, n_classes, plan, normalise, seed)
 
-    monkeypatch.setattr(finetune_simclr, "fine_tuned", watched)
+    monkeypatch.setattr(finetune_simclr, "fine_tune", watched)
     torch.manual_seed(7)
     for encoder_, seed in ((net, 0), (net, 5), (encoder("conv-tiny"), 0)):
         evaluate.tune("finetune_simclr", encoder_, normalise, "cpu", QUICK | {"shares": (0.1,)}, seed, None, images)
@@ -74,14 +74,14 @@ def test_every_method_and_seed_has_the_same_list(images, net, normalise, monkeyp
 
 def test_all_layers_train_and_the_encoder_stays(images, net, normalise):
     before = copy.deepcopy(net.state_dict())
-    tuned = fine_tuned(net, images[0], 4, quick(), normalise, 0)
+    tuned = fine_tune(net, images[0], 4, quick(), normalise, 0)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     moved = [not torch.equal(new, old) for new, old in zip(tuned[0].parameters(), net.parameters(), strict=True)]
     assert all(moved) and least_change(tuned[0], net) > 0
 
 
 def test_it_starts_from_the_given_weights(images, net, normalise):
-    tuned = fine_tuned(net, images[0], 4, quick(rate=1e-12), normalise, 0)
+    tuned = fine_tune(net, images[0], 4, quick(rate=1e-12), normalise, 0)
     assert all(
         torch.allclose(new, old, atol=1e-6) for new, old in zip(tuned[0].parameters(), net.parameters(), strict=True)
     )
@@ -90,7 +90,7 @@ def test_it_starts_from_the_given_weights(images, net, normalise):
 
 def test_frozen_weights_train_all_the_same(images, net, normalise):
     frozen = copy.deepcopy(net).requires_grad_(False)
-    assert least_change(fine_tuned(frozen, images[0], 4, quick(), normalise, 0)[0], frozen) > 0
+    assert least_change(fine_tune(frozen, images[0], 4, quick(), normalise, 0)[0], frozen) > 0
 
 
 def test_a_rate_is_chosen_on_the_list_alone(images, net, normalise, monkeypatch):
@@ -100,11 +100,11 @@ def test_a_rate_is_chosen_on_the_list_alone(images, net, normalise, monkeypatch)
 
     def watched(encoder, part, n_classes, plan, normalise, seed):
         seen.append((plan.rate, part))
-        return fine_tuned(encoder, part, n_classes, plan, normalise, seed)
+        return fine_tune(encoder, part, n_classes, plan, normalise, seed)
 
-    monkeypatch.setattr(finetuning, "fine_tuned", watched)
+    monkeypatch.setattr(finetuning, "fine_tune", watched)
     tried = plans("simclr", 0.1, 16, (1e-9, 0.1), 0.3, 0.8)
-    plan, right = chosen_plan(net, data, 4, tried, 0.25, normalise, 0, 0)
+    plan, right = choose_plan(net, data, 4, tried, 0.25, normalise, 0, 0)
     assert [rate for rate, _ in seen] == [1e-9, 0.1] and 0 <= right <= 1 and plan in tried
     own = {image.numpy().tobytes() for image in data.images}
     for _, part in seen:
@@ -115,7 +115,7 @@ def test_a_rate_is_chosen_on_the_list_alone(images, net, normalise, monkeypatch)
 def test_one_image_of_a_class_leaves_nothing_to_choose(images, net, normalise):
     tried = plans("simclr", 0.01, 16, (0.1, 0.2, 0.3), 1.0, 0.8)
     data = images[0].rows(label_list(images[0].labels, 0.01))
-    plan, right = chosen_plan(net, data, 4, tried, 0.2, normalise, 0, 0)
+    plan, right = choose_plan(net, data, 4, tried, 0.2, normalise, 0, 0)
     assert plan.rate == 0.2 and right == -1
 
 

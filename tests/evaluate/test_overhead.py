@@ -54,7 +54,7 @@ def test_a_step_is_the_loops_own():
     before = [p.clone() for p in method.encoder.parameters()]
     step()
     step()
-    assert method.queue.written == 2 * config.plan.batch_size
+    assert method.queue.n_written == 2 * config.plan.batch_size
     assert not any(torch.equal(a, b) for a, b in zip(before, method.encoder.parameters(), strict=True))
 
 

@@ -10,7 +10,7 @@ from sslrepro import evaluate
 from sslrepro.data import downstream as sets
 from sslrepro.data.downstream import EMBEDDED, NUISANCES, downstream
 from sslrepro.evaluate import transfer
-from sslrepro.evaluate.transfer import GRID, Protocol, average_precision, chosen_penalty, classified, mean_per_class
+from sslrepro.evaluate.transfer import GRID, Protocol, average_precision, choose_penalty, classify, mean_per_class
 from sslrepro.parts.encoders import encoder
 
 
@@ -90,7 +90,7 @@ def test_the_penalty_is_the_best_on_the_validation_split(monkeypatch):
         return real(rows, labels, n_classes, penalty, iterations, start)
 
     monkeypatch.setattr(transfer, "fit", watched)
-    penalty, accuracy = chosen_penalty(x, y, 3, settings, False, 0)
+    penalty, accuracy = choose_penalty(x, y, 3, settings, False, 0)
     assert [p for _, p in asked] == pytest.approx([value / 48 for value in GRID[::-1]]), "on the sum of 48 losses"
     kept = {tuple(row) for row in asked[0][0].tolist()}
     apart = [i for i in range(60) if tuple(x[i].tolist()) not in kept]
@@ -114,12 +114,12 @@ def test_the_test_split_chooses_nothing(monkeypatch):
         return real(rows, *more)
 
     monkeypatch.setattr(transfer, "fit", watched)
-    accuracy, penalty = classified(x, y, x_test, y_test, Protocol(iterations=3), False, 0)
+    accuracy, penalty = classify(x, y, x_test, y_test, Protocol(iterations=3), False, 0)
     own = {tuple(row) for row in x.tolist()}
     assert all({tuple(row) for row in rows.tolist()} <= own for rows in fitted)
     assert [len(rows) for rows in fitted] == [48] * 45 + [60], "the last one is on all of train"
-    assert penalty == chosen_penalty(x, y, 3, Protocol(iterations=3), False, 0)[0]
-    low, same = classified(x, y, x_test, (y_test + 1) % 3, Protocol(iterations=3), False, 0)
+    assert penalty == choose_penalty(x, y, 3, Protocol(iterations=3), False, 0)[0]
+    low, same = classify(x, y, x_test, (y_test + 1) % 3, Protocol(iterations=3), False, 0)
     assert same == penalty and low < 0.5 < accuracy
 
 

@@ -10,7 +10,7 @@ from sslrepro import methods
 from sslrepro.base.values import (
     Range,
     check_values,
-    described,
+    describe,
     fits,
     from_mapping,
     identity_values,
@@ -194,6 +194,6 @@ def test_types_in_words_and_as_checks():
              tuple[int, ...]: ((1, 2), ()), tuple[float, float]: ((1, 2.0), (1.0,)), dict[str, int]: ({}, [])}  # fmt: skip
     for kind, (right, wrong) in kinds.items():
         assert fits(right, kind) and not fits(wrong, kind), kind
-    assert described(tuple[int, ...] | None) == "a list of whole numbers or None"
-    assert described(DataConfig) == "a DataConfig"
+    assert describe(tuple[int, ...] | None) == "a list of whole numbers or None"
+    assert describe(DataConfig) == "a DataConfig"
     assert from_mapping(TrainingConfig, {"epochs": 3}, "here") == replace(TrainingConfig(), epochs=3)

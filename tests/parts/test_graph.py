@@ -148,5 +148,7 @@ def test_a_cap_below_one_says_so():
 def test_kept_is_the_share_of_known_neighbours_that_come_again():
     net = graph(HAND)
     batch, again = torch.tensor([0, 2, 4]), torch.tensor([[2, 3], [5, 1], [0, 1]])
-    assert net.kept(batch, again).item() == pytest.approx(1 / 3)  # of 1, 2 of the first and 3 of the second: 2 alone
-    assert net.kept(torch.tensor([4]), torch.tensor([[0, 1]])).item() == 0
+    assert net.share_kept(batch, again).item() == pytest.approx(
+        1 / 3
+    )  # of 1, 2 of the first and 3 of the second: 2 alone
+    assert net.share_kept(torch.tensor([4]), torch.tensor([[0, 1]])).item() == 0

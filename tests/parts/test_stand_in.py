@@ -8,7 +8,7 @@ import torch
 from sslrepro.data import load
 from sslrepro.parts import stand_in
 from sslrepro.parts.memory import unit
-from sslrepro.parts.stand_in import controlled
+from sslrepro.parts.stand_in import stand_in_positives
 from sslrepro.training.loop import batches_of, initial_method
 from tests.conftest import tiny
 
@@ -28,7 +28,9 @@ def scene():
 def picked(scene, share, right="nearest", wrong="nearest", seed=0):
     query, rows, same, other = scene
     allowed = torch.ones_like(same)
-    return controlled(query, rows, same, other, allowed, share, right, wrong, torch.Generator().manual_seed(seed))
+    return stand_in_positives(
+        query, rows, same, other, allowed, share, right, wrong, torch.Generator().manual_seed(seed)
+    )
 
 
 def entry(mask, slot):
@@ -70,7 +72,9 @@ def test_without_a_row_of_the_kind_the_nearest_allowed_one(scene):
     allowed = torch.ones_like(same)
     allowed[:, 0] = False
     for share, kinds in ((1.0, (nobody, other)), (0.0, (same, nobody))):
-        slot = controlled(query, rows, *kinds, allowed, share, "farthest", "farthest", torch.Generator().manual_seed(0))
+        slot = stand_in_positives(
+            query, rows, *kinds, allowed, share, "farthest", "farthest", torch.Generator().manual_seed(0)
+        )
         assert torch.equal(slot, (query @ rows.T).masked_fill(~allowed, -9.0).argmax(1))
 
 
@@ -79,7 +83,7 @@ def test_rows_that_are_not_allowed_are_never_taken(scene):
     allowed = torch.rand(B, M, generator=torch.Generator().manual_seed(3)) < 0.5
     for distance in stand_in.DISTANCES:
         drawn = torch.Generator().manual_seed(0)
-        slot = controlled(query, rows, same, other, allowed, 0.5, distance, distance, drawn)
+        slot = stand_in_positives(query, rows, same, other, allowed, 0.5, distance, distance, drawn)
         assert entry(allowed, slot).all()
 
 

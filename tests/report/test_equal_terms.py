@@ -93,7 +93,7 @@ def test_the_finding_counts_what_leaves_out_zero(frozen):
     lines = equal_terms.gain_lines(results)
     assert lines[0][0] == "nnclr" and "+20.1 ± 0.2 (gains)" in lines[0] and lines[-1][0] == "ifnd"
     assert "nnclr" in str(equal_terms.gains(results)) and equal_terms.figure(results).png
-    assert "trials" in equal_terms.trials(results).html and str(equal_terms.chosen(results)).startswith("4 of ")
+    assert "trials" in equal_terms.trials(results).html and str(equal_terms.choices(results)).startswith("4 of ")
 
 
 def test_a_trial_without_equal_terms_is_refused():

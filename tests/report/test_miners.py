@@ -61,7 +61,7 @@ def test_a_miner_beats_another_in_both_and_clearly_in_one():
     assert miners.beats(good, line(20, 10)) and miners.beats(good, line(40, 1))
     assert not miners.beats(good, line(39.9, 9.9)), "within the noise"
     assert not miners.beats(good, line(20, 30)) and not miners.beats(line(20, 30), good)
-    assert miners.unbeaten([good, line(20, 30), line(20, 10)]) == [good, line(20, 30)]
+    assert miners.pareto_front([good, line(20, 30), line(20, 10)]) == [good, line(20, 30)]
 
 
 @pytest.mark.parametrize(("row", "steps"), [
@@ -92,7 +92,7 @@ def test_the_page_says_what_its_runs_logged(results):
     assert lines["fnc"].recall.mean == pytest.approx(10 * lines["fnc"].precision.mean / 287, rel=0.01)
     assert lines["nnclr"].age.endswith("(mean)") and lines["msf"].age == "≤ 24"
     text = miners.finding(results)
-    assert all(mined.name in text for mined in miners.unbeaten(list(lines.values())))
+    assert all(mined.name in text for mined in miners.pareto_front(list(lines.values())))
     assert str(miners.table(results)).count("\n") > len(lines) and "nan" not in str(miners.table(results)).split()
     assert miners.figure(results).png and "miners-cpu.csv" in miners.copies(results).html
 

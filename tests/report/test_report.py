@@ -143,7 +143,7 @@ def test_a_difference_of_differences_is_paired_as_a_whole():
     verdict = next(v for v in results.verdicts() if v.claim == "ifnd_c23")
     effect = effects.effect_of(results, verdict)
     assert effect.what.count(" minus ") == 3 and effect.what.startswith("(")
-    seeds = [results.seeded(row, "top1") for row in ("pcl", "pcl_clusters", "ifnd", "ifnd_clusters")]
+    seeds = [results.values_by_seed(row, "top1") for row in ("pcl", "pcl_clusters", "ifnd", "ifnd_clusters")]
     by_hand = [a - b - (c - d) for a, b, c, d in zip(*(seed.values() for seed in seeds), strict=True)]
     assert effect.mean == pytest.approx(sum(by_hand) / len(by_hand))
 

@@ -167,8 +167,11 @@ def test_own_runs_stand_first_and_published_ones_fill_up(here):
     stored(first, folder / "runs", shift=0.25)
     own = read_results(plan, folder / "runs", own_first=True)
     published = read_results(plan, folder / "runs")
-    gap = own.seeded("nnclr", "full_aug")[0] - published.seeded("nnclr", "full_aug")[0]
-    assert gap == pytest.approx(25) and own.seeded("nnclr", "full_aug")[1] == published.seeded("nnclr", "full_aug")[1]
+    gap = own.values_by_seed("nnclr", "full_aug")[0] - published.values_by_seed("nnclr", "full_aug")[0]
+    assert (
+        gap == pytest.approx(25)
+        and own.values_by_seed("nnclr", "full_aug")[1] == published.values_by_seed("nnclr", "full_aug")[1]
+    )
     assert "+24.50 (a new run: ±3.10)" in comparison.text(
         own, replication.compare_with_ledger(plan, folder / "runs"), folder / "runs"
     )

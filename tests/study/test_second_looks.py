@@ -13,14 +13,14 @@ from sslrepro.study.results import Results
 
 @pytest.fixture(scope="module")
 def contradicted():
-    return {verdict.claim: (results, verdict) for results, verdict in second_looks.contradicted()}
+    return {verdict.claim: (results, verdict) for results, verdict in second_looks.contradictions()}
 
 
 def test_every_contradicted_claim_has_a_suspicion(contradicted):
-    assert contradicted and set(contradicted) <= set(second_looks.noted())
+    assert contradicted and set(contradicted) <= set(second_looks.suspicions())
 
 
-@pytest.mark.parametrize("claim", sorted(second_looks.noted()))
+@pytest.mark.parametrize("claim", sorted(second_looks.suspicions()))
 def test_it_reads_the_claims_cells_on_as_many_other_seeds(claim, contradicted):
     if claim not in contradicted:
         pytest.skip("the ledger no longer contradicts it")
@@ -74,8 +74,8 @@ def test_another_way_has_two_rows_at_their_own_settings():
      "row of high must be one of"),
 ])  # fmt: skip
 def test_a_note_that_names_nothing_is_one_line(entry, message, monkeypatch):
-    second_looks.noted.cache_clear()
+    second_looks.suspicions.cache_clear()
     monkeypatch.setattr(yaml, "safe_load", lambda _: entry)
     with pytest.raises(ValueError, match=message):
-        second_looks.noted()
-    second_looks.noted.cache_clear()
+        second_looks.suspicions()
+    second_looks.suspicions.cache_clear()

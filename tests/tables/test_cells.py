@@ -428,7 +428,7 @@ def test_publishing_merges_into_the_ledger(defined, tmp_path, monkeypatch):
 def test_a_derived_cell_is_the_mean_of_paired_differences():
     results = done("nnclr_croponly")
     cell = results.at("nnclr", "drop")
-    full, crop = (results.seeded("nnclr", column) for column in ("full_aug", "only_crop"))
+    full, crop = (results.values_by_seed("nnclr", column) for column in ("full_aug", "only_crop"))
     by_hand = [crop[seed] - full[seed] for seed in range(3)]
     assert cell.mean == pytest.approx(sum(by_hand) / 3) == pytest.approx(-10) and cell.n == 3
     assert cell.sd == pytest.approx(0, abs=1e-9), "what the seeds share cancels"
@@ -441,7 +441,10 @@ def test_a_difference_of_rows_is_paired_and_other_rows_have_none(defined):
     results = done("ifnd_frameworks")
     assert results.at("moco_v2", "gain") is None
     gain = results.at("ifnd_moco_v2", "gain")
-    ours = [results.seeded("ifnd_moco_v2", "top1")[s] - results.seeded("moco_v2", "top1")[s] for s in range(3)]
+    ours = [
+        results.values_by_seed("ifnd_moco_v2", "top1")[s] - results.values_by_seed("moco_v2", "top1")[s]
+        for s in range(3)
+    ]
     assert gain.mean == pytest.approx(sum(ours) / 3) and gain.n == 3
     part = Results(results.plan, {k: v for k, v in results.known.items() if k != results.plan.of("moco_v2")[1].name})
     assert part.at("ifnd_moco_v2", "gain").n == 2 and part.at("ifnd_moco_v2", "top1").n == 3
@@ -638,7 +641,7 @@ def test_runs_close_to_collapse_are_said_and_counted(defined):
     results.known[second]["results"]["training"]["scores"]["embedding_std"] = 0.1
     assert table_page.runs_near_collapse(results) == ["256, seed 1 (0.03)"]  # once, though two columns read it
     assert table_page.caption(results).endswith("kept like every other run: 256, seed 1 (0.03).")
-    assert len(results.seeded("b256", "top1")) == 3
+    assert len(results.values_by_seed("b256", "top1")) == 3
 
 
 def test_what_settings_became_is_said(defined):

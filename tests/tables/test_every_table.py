@@ -39,7 +39,7 @@ def test_every_cell_that_can_be_measured_is(name, results):
         if not table.plan.of(row):
             assert row in table.definition.rows and table.definition.only
             continue
-        for column, about in table.definition.measured.items():
+        for column, about in table.definition.score_columns.items():
             if about.rows and row not in about.rows:
                 continue
             cell = table.at(row, column)

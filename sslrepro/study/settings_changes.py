@@ -52,14 +52,14 @@ def with_changes(plan: TablePlan, changes: dict[str, Any] | None, root: str | Pa
     settable = [name for name in known if name not in (*SEEDED, "method")]
     for name in changes:
         one_of(name, settable, owner, "setting")
-    changed = {run.name: _changed(run, changes, root, owner) for run in runs}
+    changed = {run.name: _with_changes(run, changes, root, owner) for run in runs}
     kept = len({run.name for run in changed.values()}) == len(changed)
     require(kept, owner, "changed settings", "ones that the table does not vary", ", ".join(changes),
             "Rows that differ in it would be one run: `sslrepro compare` trains two values of a setting.")  # fmt: skip
     return replace(plan, cells={key: [changed[run.name] for run in group] for key, group in plan.cells.items()})
 
 
-def _changed(run: Run, changes: dict[str, Any], root: str | Path | None, owner: str) -> Run:
+def _with_changes(run: Run, changes: dict[str, Any], root: str | Path | None, owner: str) -> Run:
     if run.config is None:  # pixels
         own = {name.removeprefix("data."): value for name, value in changes.items() if name.startswith("data.")}
         return run if not own else replace(run, data=resolve(replace(run.data, fingerprint="", **own), root))

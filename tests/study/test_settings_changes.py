@@ -2,9 +2,9 @@
 
 import pytest
 
-from sslrepro.study.changed import with_changes, words_of
 from sslrepro.study.ledger import published_record
 from sslrepro.study.plans import plan_table
+from sslrepro.study.settings_changes import with_changes, words_of
 
 
 @pytest.fixture(scope="module")
