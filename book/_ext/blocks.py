@@ -63,7 +63,7 @@ class Block(SphinxDirective):
     def id_link(self, name: str) -> list[nodes.Node | str]:
         """An id of a claim, contradiction, table or figure, linked where the book has a place for it."""
         if name in papers.claims():
-            return [self.link(name, f"claims.html#{name}")]
+            return [self.link(papers.judgements()[name]["name"], f"claims.html#{name}")]
         if name in contradictions():
             return [self.link(name, f"contradictions.html#{name}")]
         home = f"papers/{(papers.tables() | figures())[name]['paper']}"

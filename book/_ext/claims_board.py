@@ -46,7 +46,8 @@ def square(claim: dict[str, str], entries: list[Known]) -> str:
     verdict = entries[0][0].verdict if entries else "not judged"
     scale = f" at {entries[0][1]} scale" if verdict != "not judged" else ""
     would = f", {settles(entries[0][0])}" if verdict == "inconclusive" else ""
-    title = html.escape(f"{claim['id']}: {claim['text']} ({verdict}{scale}{would})", quote=True)
+    name = papers.judgements()[claim["id"]]["name"]
+    title = html.escape(f"{name}: {claim['text']} ({verdict}{scale}{would})", quote=True)
     return (
         f'<a href="claims.html#{claim["id"]}" class="square {classes_of(verdict)}" title="{title}"'
         f' aria-label="{title}"></a>'
@@ -92,8 +93,9 @@ class ClaimsBoard(Directive):
     def line(claim: dict[str, str], entry: Known) -> str:
         """What an undecided claim needs."""
         verdict, scale, page = entry
+        name = html.escape(papers.judgements()[claim["id"]]["name"])
         return (
-            f'<li><a href="claims.html#{claim["id"]}">{claim["id"]}</a> {html.escape(claim["text"])} '
+            f'<li><a href="claims.html#{claim["id"]}">{name}</a>: {html.escape(claim["text"])} '
             f'<a href="executed/{page}.html">At {scale} scale</a>: {settles(verdict)}.</li>'
         )
 

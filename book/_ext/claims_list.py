@@ -23,6 +23,26 @@ def settles(verdict: Verdict) -> str:
     return f"{verdict.seeds_needed:,} seeds per cell would settle it if means and variances stayed the same"
 
 
+BASIS = {
+    "asserted": "the text asserts it",
+    "hedged": "the text hedges it",
+    "read off": "no sentence says it: we read it off the table",
+}
+
+
+def fold(claim: dict[str, Any], about: dict[str, Any], adapted: str) -> str:
+    """Where the paper says a claim, its id, and its expressions, in HTML that opens with a click.
+
+    adapted   the expression over the rows that can be run here; "" where it is the paper's own
+    """
+    hedge = f" (“{about['hedge']}”)" if about.get("hedge") else ""
+    lines = [f"Section {html.escape(str(about['section']))}: {html.escape(BASIS[about['basis']] + hedge)}."]
+    expressions = {"over the paper's cells": papers.expression(claim) or "", "over the rows that are run here": adapted}
+    lines += [f"{words}: <code>{html.escape(text)}</code>" for words, text in expressions.items() if text]
+    lines.append(f'id: <code class="claim-id">{claim["id"]}</code>')
+    return f"<details><summary>Where the paper says it, and its expression</summary>{'<br>'.join(lines)}</details>"
+
+
 class ClaimsList(Block):
     """Every claim of the five papers with its verdict per profile and what would settle it; can be filtered."""
 
@@ -73,12 +93,11 @@ class ClaimsList(Block):
         related = [contradiction for contradiction, ids in concerns().items() if name in ids]
         if related:
             about.append(["see ", *list_of([self.id_link(contradiction) for contradiction in related])])
-        words = para(strong(name), f" {claim['text']}", kind="name")
+        about_claim = papers.judgements()[name]
+        words = para(strong(about_claim["name"]), f". {claim['text']}", kind="name")
         kind = " ".join(f"is-{classes_of(verdict)}" for verdict in self.verdicts_of(name))
         entry = div(f"entry claim {kind}", words, *came, para(*list_of(about, " · "), kind="about"), id=name)
-        if adapted:
-            summary = "The expression that is judged, over the rows that can be run here"
-            entry += raw(f"<details><summary>{summary}</summary><code>{html.escape(adapted[0])}</code></details>")
+        entry += raw(fold(claim, about_claim, adapted[0] if adapted else ""))
         return entry
 
     def lines(self, claim: dict[str, Any]) -> list[list[nodes.Node | str]]:

@@ -110,6 +110,11 @@ class Verdict:
     tolerance: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """What a person calls the claim; its id where it has no name."""
+        return self.name or self.claim
+
 
 def verdict_word(against_claim: float, for_opposite: float) -> str:
     """The word for two p-values."""

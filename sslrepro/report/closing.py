@@ -54,11 +54,11 @@ def differences(results: Results, judged: list[tuple[Verdict, Effect | None]]) -
     if seeds:
         n = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
         out.append(f"Noise. Our numbers are means over {n} {'seed' if max(seeds) == 1 else 'seeds'}.")
-    same = [verdict.claim for verdict, effect in judged if effect and _includes(effect)]
+    same = [quoted(verdict) for verdict, effect in judged if effect and _includes(effect)]
     if same:
         out.append(f"They need not differ: our interval includes the paper's effect in {', '.join(same)}.")
     unlike = [
-        verdict.claim
+        quoted(verdict)
         for verdict, effect in judged
         if effect and effect.paper and effect.low is not None and effect.high < 0 < effect.paper
     ]
@@ -70,15 +70,20 @@ def differences(results: Results, judged: list[tuple[Verdict, Effect | None]]) -
     return out
 
 
+def quoted(verdict: Verdict) -> str:
+    """A claim's name in quotation marks."""
+    return f"“{verdict.title}”"
+
+
 def _includes(effect: Effect) -> bool:
     return effect.paper is not None and effect.low is not None and effect.low <= effect.paper <= effect.high
 
 
 def turning_points(judged: list[tuple[Verdict, Effect | None]]) -> dict[str, list[str]]:
-    """The result that would reverse or settle a verdict -> the claims it would."""
+    """The result that would reverse or settle a verdict -> the names of the claims it would."""
     out: dict[str, list[str]] = {}
     for verdict, _ in judged:
-        out.setdefault(turning_point(verdict), []).append(verdict.claim)
+        out.setdefault(turning_point(verdict), []).append(quoted(verdict))
     return out
 
 

@@ -82,10 +82,11 @@ def verdicts(results: Results) -> Display:
         cells = [html.escape(cell) for cell in line]
         if verdict.name:
             line[0] += f" ({verdict.name})"
-            cells[0] = f'{html.escape(verdict.name)}<br><span class="judged-as">{html.escape(verdict.claim)}</span>'
+            cells[0] = html.escape(verdict.name)
         if verdict.judged_as:
             line[1] += f" (judged as: {verdict.judged_as})"
-            cells[1] += f'<br><span class="judged-as">judged as: <code>{html.escape(verdict.judged_as)}</code></span>'
+        if verdict.name:
+            cells[1] += fold(verdict)
         cells[2] = badge(verdict.verdict) + scale_line(results, verdict)
         if effect and effect.what:
             line[4] = f"{effect.what}: {line[4]}"
@@ -100,6 +101,14 @@ def verdicts(results: Results) -> Display:
         html_table(head, rich, "verdicts") + f'\n<p class="caption">{note}</p>',
         text_table([head, *plain]) + "\n" + note,
     )
+
+
+def fold(verdict: Verdict) -> str:
+    """A claim's id and the expression that is judged, in HTML that opens with a click."""
+    lines = [f'<code class="claim-id">{html.escape(verdict.claim)}</code>']
+    if verdict.judged_as:
+        lines.append(f"judged as: <code>{html.escape(verdict.judged_as)}</code>")
+    return f'<details class="judged-as"><summary>id and expression</summary>{"<br>".join(lines)}</details>'
 
 
 def scale_line(results: Results, verdict: Verdict) -> str:
@@ -150,7 +159,7 @@ def open_effects(effects: Iterable[tuple[Verdict, Effect | None]]) -> str:
     for verdict, effect in effects:
         if effect is not None and effect.is_undecided:
             text.append(
-                f" {verdict.claim}: the interval of our effect includes both 0 and the paper's "
+                f" “{verdict.title}”: the interval of our effect includes both 0 and the paper's "
                 f"{number(effect.paper, 1, sign=True)}, so at this scale these seeds cannot tell the paper's effect "
                 f"from none."
             )
@@ -164,7 +173,7 @@ def narrow_tolerances(verdicts: Iterable[Verdict]) -> str:
         if_equal = getattr(verdict, "if_equal", None)
         if if_equal is not None and if_equal < HOLDS:
             text.append(
-                f" {verdict.claim}: if all its cells were equal, with spreads as they are, the probability would be "
+                f" “{verdict.title}”: if all its cells were equal, with spreads as they are, the probability would be "
                 f"{if_equal:.3f}, so with these seeds it cannot hold, whatever is true."
             )
     return "".join(text)
@@ -215,9 +224,9 @@ def between(results: Results, high: tuple[str, str], low: tuple[str, str]) -> st
 def headline(results: Results) -> Display:
     """Verdict badges and the finding."""
     judged = results.verdicts()
-    badges = " ".join(f'{badge(v.verdict)} <span class="claim">{v.claim}</span>' for v in judged)
+    badges = " ".join(f'{badge(v.verdict)} <span class="claim">{html.escape(v.title)}</span>' for v in judged)
     text = finding(results)
     return Display(
         f'<div class="headline">{badges}<p>{html.escape(text)}</p></div>',
-        "; ".join(f"{v.claim}: {v.verdict}" for v in judged) + "\n" + text,
+        "; ".join(f"{v.title}: {v.verdict}" for v in judged) + "\n" + text,
     )

@@ -132,7 +132,7 @@ class Definition:
         """
         sets = [column.images for column in self.score_columns.values() if column.images]
         about = images if images in sets else next(iter(sets), "")
-        dropped = {name for name, column in self.measured.items() if column.images not in ("", about)}
+        dropped = {name for name, column in self.score_columns.items() if column.images not in ("", about)}
         dropped |= {name for name in self.columns if dropped & {self.column(name).of, self.column(name).minus}}
         if not dropped:
             return self

@@ -1,5 +1,6 @@
 """The papers' parts of the book: numbers come from the transcriptions, ids lead somewhere, drawings can be read."""
 
+import functools
 import importlib
 import io
 import json
@@ -96,13 +97,21 @@ def test_readers_see_no_line_numbers_of_a_source_they_do_not_have(pages):
 
 def test_ids_become_links_only_where_they_are_words(pages):
     anchors = {"nnclr_c01": "claims.html"}
-    assert pages.id_links.link_ids("<td>nnclr_c01</td>", "../", anchors) == (
+    named = functools.partial(pages.id_links.link_ids, names={"nnclr_c01": "best & first"})
+    link = '<a class="claim" title="nnclr_c01" href="../claims.html#nnclr_c01">best &amp; first</a>'
+    assert named("<td>nnclr_c01</td>", "../", anchors) == f"<td>{link}</td>"
+    headline = '<span class="claim">best &amp; first</span>'
+    assert named(headline, "../", anchors) == f'<span class="claim">{link}</span>'
+    assert named("<b>best &amp; first</b>", "../", anchors) == "<b>best &amp; first</b>"
+    assert named('<code class="claim-id">nnclr_c01</code>', "../", anchors).endswith(">nnclr_c01</a></code>")
+    link_ids = functools.partial(pages.id_links.link_ids, names={})
+    assert link_ids("<td>nnclr_c01</td>", "../", anchors) == (
         '<td><a class="id" href="../claims.html#nnclr_c01">nnclr_c01</a></td>'
     )
     for same in ('<a href="#x">nnclr_c01</a>', '<img alt="nnclr_c01">', "<pre>x <b>nnclr_c01</b></pre>", "nnclr_c99",
                  "my_nnclr_c01", "nnclr_c012"):  # fmt: skip
-        assert pages.id_links.link_ids(same, "../", anchors) == same
-    assert pages.id_links.link_ids("<pre>a</pre>nnclr_c01", "", anchors).endswith("</a>")
+        assert link_ids(same, "../", anchors) == same
+    assert link_ids("<pre>a</pre>nnclr_c01", "", anchors).endswith("</a>")
 
 
 def test_drawings_are_whole_described_and_used(pages):

@@ -169,6 +169,6 @@ def test_a_tolerance_that_equal_cells_would_miss_is_named():
         return verdicts.narrow_tolerances([Verdict("nnclr_c32", "t", "inconclusive", 0.3, **settings)])
 
     assert (
-        sentence(if_equal=0.119).startswith(" nnclr_c32: if all its cells were equal")
+        sentence(if_equal=0.119).startswith(" “nnclr_c32”: if all its cells were equal")
         and sentence(if_equal=0.99) == sentence() == ""
     )
