@@ -4,7 +4,6 @@ import statistics
 from dataclasses import dataclass
 
 import torch
-from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
 from sslrepro.base.errors import require
@@ -24,6 +23,8 @@ def normalised_mutual_information(label: Int[Tensor, " n"], group: Int[Tensor, "
 
     0 where one of them has a single value: it tells nothing of the other.
     """
+    from sklearn.metrics import normalized_mutual_info_score
+
     if len(label.unique()) < 2 or len(group.unique()) < 2:
         return 0.0
     shared = normalized_mutual_info_score(label.cpu().numpy(), group.cpu().numpy(), average_method="geometric")

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from sslrepro.base.errors import require
@@ -139,6 +137,9 @@ def mean_average_precision(
     Features of unit length, squared hinge, a positive weighs twice a negative (PCL's code). Classes without a positive
     in either split are left out.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVC
+
     rows, test_rows = unit(x).cpu().numpy(), unit(x_test).cpu().numpy()
     at_points, whole = [], []
     for label in range(y.shape[1]):

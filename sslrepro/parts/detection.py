@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sslrepro.base.errors import require
 from sslrepro.data.scenes import Scenes
 
+NECKS = ("c4", "fpn")  # of detectors (parts/detectors.py)
 AVERAGES = {"ap": 0, "ap50": 1, "ap75": 2}  # places in COCO's summary
 
 

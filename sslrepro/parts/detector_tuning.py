@@ -10,8 +10,7 @@ from sslrepro.base.errors import require
 from sslrepro.base.values import COUNT, NOT_NEGATIVE, POSITIVE, check_values, setting
 from sslrepro.data.objects import load_objects
 from sslrepro.data.scenes import SceneConfig
-from sslrepro.parts.detection import Schedule, average_precision, detect, tune
-from sslrepro.parts.detectors import NECKS, detector, require_weights
+from sslrepro.parts.detection import NECKS, Schedule, average_precision, detect, tune
 from sslrepro.parts.trained_encoder import TrainedEncoder
 
 
@@ -56,6 +55,8 @@ def tuned_scores(prefix: str, trained: TrainedEncoder, how: Protocol, masks: boo
 
     Raises ValueError where the encoder's weights did not arrive in the detector, or its first layer did not train.
     """
+    from sslrepro.parts.detectors import detector, require_weights  # loads seconds of torchvision, which no plan needs
+
     seed, device = trained.seed, trained.device
     train, test = load_objects(how.data, scene_config(how, seed), trained.root)
     require(bool(train.masks) or not masks, "evaluate.mask_rcnn", "data", "a set with masks", how.data)

@@ -20,9 +20,9 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Float
+from sslrepro.parts.detection import NECKS
 from sslrepro.parts.encoders import Conv
 
-NECKS = ("c4", "fpn")
 REGION = 4  # side of what the last stage leaves of a region
 RATIOS = (0.5, 1.0, 2.0)  # of anchors, height to width
 

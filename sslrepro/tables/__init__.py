@@ -8,6 +8,7 @@ from sslrepro.tables.definition import Definition
 from sslrepro.tables.validate import validate
 
 NOT_TABLES = ("definition", "validate")
+_VALID: dict[str, Definition] = {}  # validated once: every verdict asks for every table
 
 
 def names() -> list[str]:
@@ -17,4 +18,7 @@ def names() -> list[str]:
 
 def definition(name: str) -> Definition:
     """A table's definition; raises ValueError with the nearest id, or naming what in the definition cannot be."""
-    return validate(importlib.import_module(f"{__name__}.{one_of(name, names(), 'tables', 'table')}").TABLE)
+    table = importlib.import_module(f"{__name__}.{one_of(name, names(), 'tables', 'table')}").TABLE
+    if _VALID.get(name) is not table:
+        _VALID[name] = validate(table)
+    return table

@@ -183,7 +183,9 @@ def test_the_closing_box_answers_four_questions_from_the_verdicts(queue):
     assert table_page.finding(queue) in parts["We saw"].replace("&lt;", "<")
     assert "ImageNet ILSVRC-2012, ResNet-50, epochs 1,000, batch 4,096" in parts["Why they may differ"]
     assert "4,608 synthetic images of 16 px, conv, epochs 8, batch 24" in parts["Why they may differ"]
-    assert all(claim in parts["What would change our mind"] for claim in ("a longer queue helps", "queue gains stop at 98k"))
+    assert all(
+        claim in parts["What would change our mind"] for claim in ("a longer queue helps", "queue gains stop at 98k")
+    )
 
 
 @pytest.mark.parametrize("verdict, needed, words", [

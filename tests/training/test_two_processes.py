@@ -32,6 +32,8 @@ from sslrepro.training.loop import initial_method, train
 from tests.conftest import small, tiny
 from tests.training import two_processes as jobs
 
+PATIENCE = 300.0  # seconds: a loaded machine must not fail a test
+
 N, N_IMAGES = 8, jobs.N_IMAGES
 PROJECT = Path(__file__).parents[2]
 
@@ -361,7 +363,7 @@ def torchrun(*words: str) -> subprocess.Popen:
 def test_torchrun_trains_one_run_and_resumes_it_after_a_kill(pair, tmp_path):
     words = [*WORDS, "--runs", str(tmp_path / "runs")]
     child = torchrun(jobs.__file__, *words)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode != 0 and f"Signal {signal.SIGKILL}" in err
     assert re.search(
         r"error: training: process 1 of 2 \(\S+, pid \d+\) ended, .* goes on from the last checkpoint", err
@@ -370,7 +372,7 @@ def test_torchrun_trains_one_run_and_resumes_it_after_a_kill(pair, tmp_path):
     assert header(folder / "checkpoint.safetensors")["step"] == "18" and not (folder / "results.jsonl").exists()
 
     child = torchrun("-m", "sslrepro", *words)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
     assert out.count("run       ") == 1, "one process speaks"
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [folder.name]
@@ -388,7 +390,7 @@ def test_torchrun_trains_one_run_and_resumes_it_after_a_kill(pair, tmp_path):
 
 def test_torchrun_with_batches_that_do_not_divide_says_so(tmp_path):
     child = torchrun("-m", "sslrepro", *WORDS, "--set", "plan.batch_size=5", "--runs", str(tmp_path / "runs"))
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode != 0 and not list(tmp_path.glob("runs/*/config.json"))
     assert err.count("error: train: batch_size must be a multiple of the 2 processes, got 5.") == 1
     assert "Traceback" not in err.split("error: ")[0]
