@@ -7,7 +7,9 @@ DEVICE  ?= cpu
 PY      := "$(VENV)/bin/python"
 RUN     := $(PY) -m sslrepro
 export PYTHONPATH := $(CURDIR)
-SHAPES  := "sslrepro,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+# Shapes and types are checked in the rooms that hold tensors (tests/__init__.py).
+SHAPES  := sslrepro.base.tensors,sslrepro.data,sslrepro.parts,sslrepro.methods,sslrepro.training,sslrepro.evaluate
+SHAPES  := $(SHAPES),sslrepro.embeddings,sslrepro.explore,sslrepro.own,tests.checked
 export PYTHONWARNINGS := ignore::UserWarning:papermill
 export JUPYTER_PLATFORM_DIRS := 1
 
