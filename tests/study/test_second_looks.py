@@ -20,6 +20,11 @@ def test_every_contradicted_claim_has_a_suspicion(contradicted):
     assert contradicted and set(contradicted) <= set(second_looks.suspicions())
 
 
+def test_what_a_second_look_showed_is_written():
+    done = [look.verdict.claim for look in second_looks.looks("cpu") if look.again.verdict != "not judged"]
+    assert len(done) > 10 and all(second_looks.suspicions()[claim].get("saw") for claim in done)
+
+
 @pytest.mark.parametrize("claim", sorted(second_looks.suspicions()))
 def test_it_reads_the_claims_cells_on_as_many_other_seeds(claim, contradicted):
     if claim not in contradicted:
