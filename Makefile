@@ -15,7 +15,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 
 # A variable on the command line that nothing here reads would be lost without a word: it is an error instead.
 KNOBS   := VENV PYTHON PROFILE JOBS DEVICE TABLE METHOD NAME SEEDS DATA DATASET DRY MISSING COMPARE PUBLISH REPLICATION \
-           SET SIDE OUT NO_OPEN JUPYTER FAULTS
+           SET SIDE OUT NO_OPEN JUPYTER FAULTS CLUSTER
 GIVEN   := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNREAD  := $(filter-out $(KNOBS) MAKEFLAGS MAKEOVERRIDES,$(filter-out -%,$(GIVEN)))
 ifneq ($(UNREAD),)
@@ -38,7 +38,7 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
 	@echo "  make reproduce TABLE=nnclr_queue [PROFILE=smoke|cpu|night|gpu|paper] [SEEDS=5] [JOBS=2] [DEVICE=cuda]"
-	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [COMPARE=1] [PUBLISH=1] [REPLICATION=1]"
+	@echo "                 [TABLE=all] [DRY=1] [MISSING=1] [COMPARE=1] [PUBLISH=1] [REPLICATION=1] [CLUSTER=local]"
 	@echo "                 [SET=settings.temperature=0.2] [SIDE=24] [OUT=paper/]"
 	@echo "                 [DATA=<dir> DATASET=cifar10] [VENV=<existing environment>]"
 	@echo "  make notebook TABLE=nnclr_queue | METHOD=nnclr | NAME=inside_one_step [NO_OPEN=1] [JUPYTER=\"--no-browser --allow-root\"]"
@@ -55,7 +55,7 @@ reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all) into ru
 	  $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--root "$(DATA)") $(if $(DATASET),--dataset "$(DATASET)") \
 	  $(if $(DRY),--dry-run) $(if $(MISSING),--missing) $(if $(COMPARE),--compare) $(if $(PUBLISH),--publish) \
 	  $(if $(REPLICATION),--publish-replication) $(if $(SET),--set "$(SET)") $(if $(SIDE),--side "$(SIDE)") \
-	  $(if $(OUT),--out "$(OUT)")
+	  $(if $(OUT),--out "$(OUT)") $(if $(CLUSTER),--cluster "$(CLUSTER)")
 
 list: $(ENV)  ## tables, methods, data sets, profiles
 	@$(RUN) list

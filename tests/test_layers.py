@@ -13,8 +13,8 @@ ROOMS = ["base", "data", "parts", "methods", "training", "evaluate", "papers", "
          "embeddings", "own", "explore", "cli"]  # fmt: skip
 PRESENTING = {"report", "embeddings", "own", "explore", "cli"}  # what a bare training machine never imports
 LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "yaml", "safetensors", "tqdm", "PIL", "faster_coco_eval"}
-# used where they are installed: base/types.py, parts/cluster.py, base/paths.py
-OPTIONAL = {"jaxtyping", "faiss", "platformdirs"}
+# used where they are installed: base/types.py, parts/cluster.py, base/paths.py, study/clusters.py
+OPTIONAL = {"jaxtyping", "faiss", "platformdirs", "dask", "distributed", "submitit"}
 
 
 def room(path: Path) -> str:
@@ -117,7 +117,7 @@ def test_the_checks_see_a_wrong_import_and_a_circle(tmp_path, monkeypatch):
 
 
 def test_training_runs_without_what_is_optional():
-    code = "import sys; sys.modules |= dict.fromkeys(('jaxtyping', 'faiss', 'platformdirs')); import sslrepro.study.results; print('ok')"
+    code = "import sys; sys.modules |= dict.fromkeys(('jaxtyping', 'faiss', 'platformdirs', 'dask', 'distributed', 'submitit')); import sslrepro.study.results; print('ok')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
     assert done.stdout == "ok\n", done.stderr
 

@@ -82,9 +82,41 @@ class Ranks(Directive):
         return [nodes.raw("", plain_table(head, body), format="html")]
 
 
+class ClusterCost(Directive):
+    """What a cluster costs, from benchmarks/results; a sentence where it has not been measured."""
+
+    def run(self) -> list[nodes.Node]:
+        path = MEASURED / "cluster.json"
+        record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        parts = []
+        if "scaling" in record:
+            head = ["workers", "runs", "efficiency", "overhead of a run, s"]
+            body = [
+                [
+                    str(row["workers"]),
+                    str(row["runs"]),
+                    f"{100 * row['efficiency']:.0f}%",
+                    f"{row['overhead_seconds']:.2f}",
+                ]
+                for row in record["scaling"]
+            ]
+            parts.append(plain_table(head, body))
+        if "plan" in record:
+            plan = record["plan"]
+            parts.append(
+                f"<p>A plan of {plan['runs']:,} runs on {plan['workers']} simulated workers is made in "
+                f"{plan['plan_processor_seconds']:.0f} processor-seconds and seen through in "
+                f"{plan['processor_seconds']:.0f} more; the workers are busy {100 * plan['efficiency']:.0f}% of the "
+                f"time.</p>"
+            )
+        text = "".join(parts) or "<p>Not measured yet: <code>python -m benchmarks.cluster</code> does it.</p>"
+        return [nodes.raw("", text, format="html")]
+
+
 def setup(app: Sphinx) -> dict:
     """Register it."""
     app.add_directive("bench", Bench)
     app.add_directive("growth", Growth)
     app.add_directive("ranks", Ranks)
+    app.add_directive("cluster", ClusterCost)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

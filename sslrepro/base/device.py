@@ -1,9 +1,13 @@
 """What passes between host and device in a training step, without either waiting for the other."""
 
+import fcntl
 import functools
+import os
+import tempfile
 import weakref
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor
@@ -55,6 +59,38 @@ def precision_line(precision: str, device: torch.device | str) -> str:
 def constant(values: tuple, device: torch.device) -> Tensor:
     """A float tensor of fixed numbers (nested tuples), sent to the device once. It must not be written to."""
     return torch.tensor(values, device=device)
+
+
+_claims: dict[str, TextIO] = {}  # device -> the open file whose lock says that this process has it
+
+
+def own_gpu(device: str, folder: Path | None = None) -> str:
+    """A GPU for this process alone where "cuda" names none and the machine has several; any other device as it is.
+
+        folder   of the locks, on this machine; default the system's temporary one
+
+    The first that no other process of this user has; where all are taken they are shared evenly. It is held until
+    the process ends, however it ends.
+    """
+    count = torch.cuda.device_count() if device == "cuda" and torch.cuda.is_available() else 0
+    if count < 2:
+        return device
+    if _claims:
+        return next(iter(_claims))
+    folder = folder or Path(tempfile.gettempdir()) / f"sslrepro-{os.getuid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")  # what torch counts from 0 may be any of the machine
+    for number in range(count):
+        name = names[number].strip() if number < len(names) and names[number].strip() else str(number)
+        file = (folder / f"gpu-{name}.lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            continue
+        _claims[f"cuda:{number}"] = file
+        return f"cuda:{number}"
+    return f"cuda:{os.getpid() % count}"
 
 
 class CachedRead:

@@ -1,9 +1,19 @@
 """`ledger`: missing runs within a budget, or a bundle out or in."""
 
 import argparse
+import os
 from typing import Any
 
-from sslrepro.cli.options import count, path, root_option, runs_option, seconds, speed_options
+from sslrepro.cli.options import (
+    cluster_of,
+    cluster_options,
+    count,
+    path,
+    root_option,
+    runs_option,
+    seconds,
+    speed_options,
+)
 
 
 def add(commands: Any) -> None:
@@ -19,6 +29,10 @@ def add(commands: Any) -> None:
     sub.add_argument("--seeds", type=int)
     root_option(sub, ", or one archive <set>.tar.xz")
     speed_options(sub)
+    cluster_options(sub)
+    sub.add_argument(
+        "--jobs", type=count, default=2, help="workers of --cluster local, jobs at once of slurm (default 2)"
+    )
     sub.add_argument("--threads", type=count, default=1, help="of this process (default 1)")
     runs_option(sub)
     sub.add_argument("--dry-run", action="store_true", help="list what is missing, in order, and stop")
@@ -40,9 +54,12 @@ def work(settings: argparse.Namespace) -> None:
     if settings.export is not None:
         print(f"{bundles.export_bundle(settings.export, [settings.profile])} files in {settings.export}")
         return
+    from sslrepro.base.device import own_gpu
     from sslrepro.data.dataset import SHAPES
+    from sslrepro.parts.distributed import process_group, rank, world_size
     from sslrepro.study.profiles import profile
     from sslrepro.study.reproduce import data_root, usable_device
+    from sslrepro.study.workers import exit_with_parent
 
     reads = profile(settings.profile).data.name not in (*SHAPES, "digits")
     root, folder = data_root(settings.root, reads, "ledger"), settings.runs or RUNS
@@ -53,9 +70,21 @@ def work(settings: argparse.Namespace) -> None:
         print(f"{len(missing)} runs missing at {settings.profile} scale")
         return
     require(settings.budget is not None, "ledger", "--budget", "given, in seconds", None)
-    tally = budget.work_through(settings.profile, settings.budget, root, folder,
-                                usable_device(settings.device, "ledger"), settings.threads, settings.seeds,
-                                compiling=settings.compile)  # fmt: skip
+    device = settings.device if settings.cluster else usable_device(settings.device, "ledger")
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        exit_with_parent(os.getppid())  # torchrun that was killed leaves no process behind
+        require(settings.cluster is None, "ledger", "--cluster", "left out under torchrun", settings.cluster)
+    with process_group(device) as device, cluster_of(settings, folder) as cluster:
+        first, alone = rank() == 0, world_size() == 1 and cluster is None
+        tally = budget.work_through(settings.profile, settings.budget, root, folder,
+                                    own_gpu(device) if alone else device, settings.threads, settings.seeds,
+                                    quiet=not first, compiling=settings.compile, executor=cluster)  # fmt: skip
+    if first:
+        say(tally)
+
+
+def say(tally: Any) -> None:
+    """Print what a call did, a `budget.Tally`."""
     for name in tally.finished:
         print(f"  done      {name}")
     for name, error in tally.failed.items():

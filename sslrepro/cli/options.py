@@ -1,6 +1,7 @@
 """Options that several commands share, and what their words may be."""
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -57,6 +58,26 @@ def speed_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     sub.add_argument("--compile", default="no", choices=("no", "kernels", "graphs"),
                      help="encoders plain, fused by torch.compile, or as CUDA graphs (default no)")  # fmt: skip
+
+
+def cluster_options(sub: argparse.ArgumentParser) -> None:
+    """Where runs are done, if not in processes of this machine."""
+    sub.add_argument("--cluster", metavar="WHERE",
+                     help="local (Dask on this machine), tcp://host:8786 (a Dask scheduler) or slurm")  # fmt: skip
+    sub.add_argument("--cluster-set", action="append", default=[], metavar="NAME=VALUE",
+                     help="of submitit (slurm_partition=gpu, timeout_min=240) or of Dask's LocalCluster")  # fmt: skip
+
+
+def cluster_of(settings: argparse.Namespace, folder: Path) -> contextlib.AbstractContextManager[Any]:
+    """The cluster that was asked for, to be entered; None inside where none was."""
+    if settings.cluster is None:
+        from sslrepro.base.errors import require
+
+        require(not settings.cluster_set, "--cluster-set", "cluster", "named with --cluster", None)
+        return contextlib.nullcontext()
+    from sslrepro.study.clusters import open_cluster
+
+    return open_cluster(settings.cluster, settings.jobs, settings.device, folder, changes(settings.cluster_set))
 
 
 def changes(words: list[str]) -> dict[str, Any]:

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from sslrepro.cli.list import show_lists
-from sslrepro.cli.options import changes, command, count, path, speed_options, table_options
+from sslrepro.cli.options import (
+    changes,
+    cluster_of,
+    cluster_options,
+    command,
+    count,
+    path,
+    speed_options,
+    table_options,
+)
 from sslrepro.cli.show import terminal_text
 
 
@@ -18,6 +27,7 @@ def add(commands: Any) -> None:
     table_options(sub)
     sub.add_argument("--jobs", type=count, default=2, help="runs side by side, one thread each (default 2)")
     speed_options(sub)
+    cluster_options(sub)
     what = sub.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     what.add_argument("--compare", action="store_true", help="train nothing: stored runs beside the published ones")
@@ -53,13 +63,15 @@ def reproduce(settings: argparse.Namespace) -> None:
     train = "unpublished" if settings.missing else "anew"
     request = conductor.Request.of(settings.table, settings.profile, settings.seeds, settings.dataset, settings.root,
                                    settings.runs or RUNS, settings.jobs, settings.device, settings.compile, train,
-                                   own_first=not settings.publish, rows=settings.rows, changes=changed)  # fmt: skip
+                                   own_first=not settings.publish, rows=settings.rows, changes=changed,
+                                   elsewhere=settings.cluster is not None)  # fmt: skip
     agenda = conductor.plan(request, read_images=not settings.dry_run)
     announce(agenda, settings.dry_run)
     if settings.dry_run:
         return None
-    if not settings.compare:
-        conductor.train_missing(agenda)
+    if not settings.compare and agenda.missing:
+        with cluster_of(settings, request.folder) as cluster:
+            conductor.train_missing(agenda, cluster)
     compared = conductor.compare(agenda)
     published = [ledger.publish_plan(plan, request.folder) if settings.publish else None for plan in agenda.plans]
     pages = []

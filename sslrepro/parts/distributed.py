@@ -6,15 +6,29 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+_alone = False  # whether this process works without the others for a while
+
 
 def world_size() -> int:
     """Number of processes that train one run together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() and not _alone else 1
+
+
+@contextlib.contextmanager
+def without_others() -> Iterator[None]:
+    """Inside, this process is the only one: what it measures calls nobody who would not answer."""
+    global _alone
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
 
 
 def rank() -> int:
@@ -82,6 +96,15 @@ def broadcast(tensor: Tensor) -> Tensor:
     if world_size() > 1:
         dist.broadcast(tensor, 0)
     return tensor
+
+
+def first_says(value: Any) -> Any:
+    """The first process's value, on all of them: what a clock or a lock decides, it decides for everyone."""
+    if world_size() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values)
+    return values[0]
 
 
 class _Loss(nn.Module):

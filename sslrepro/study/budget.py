@@ -4,12 +4,15 @@ What is missing is taken in a stated order of value, seed by seed, so that a tab
 Every finished run is published at once; a run that the budget cuts off goes on from its checkpoint the next time.
 """
 
+import contextlib
 import math
 import tarfile
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,9 +23,13 @@ from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store, lock_folder, read_json
 from sslrepro.data.dataset import SHAPES
 from sslrepro.data.datasets import load
+from sslrepro.parts.distributed import first_says, rank
 from sslrepro.study import ledger, plans, profiles
+from sslrepro.study.away import CUT_OFF, OutOfTime
+from sslrepro.study.clusters import Cluster
 from sslrepro.study.plans import TablePlan
 from sslrepro.study.run import Run, label, merge_runs, perform_locked
+from sslrepro.study.workers import submit_runs, take_in
 from sslrepro.training.loop import Report, threads
 
 # (table, other images than a profile's own where those are read from a root), most wanted first; tables that are not
@@ -35,6 +42,9 @@ PRIORITY: tuple[tuple[str, str | None], ...] = (
     ("nnclr_epochs", None),
     ("all_methods", None),
 )
+
+IN_FLIGHT = 200  # runs that a cluster has at a time: each holds a lock here, so an open file
+GRACE_SECONDS = 120.0  # for evaluations after the budget, before what a cluster still has is given up
 
 
 @dataclass
@@ -50,10 +60,6 @@ class Tally:
     busy: list[str] = field(default_factory=list)
     missing: int = 0
     seconds: float = 0.0
-
-
-class OutOfTime(Exception):
-    """The budget is spent; the run's last checkpoint stands."""
 
 
 def every_plan(
@@ -156,6 +162,7 @@ def work_through(
     clock: Callable[[], float] = time.monotonic,
     quiet: bool = False,
     compiling: str = "no",
+    executor: Executor | Cluster | None = None,
 ) -> Tally:
     """Do missing runs until the budget is spent, publishing each; may be killed at any moment and called again.
 
@@ -163,24 +170,32 @@ def work_through(
                          seconds, is not cut)
         root             folder of data sets, or one archive `<set>.tar.xz`, unpacked beside the runs
         folder           of all runs; calls that share it share the work: each takes what no other is at, none waits
+        executor         where runs are done, many at a time, instead of one after the other here (`carry_out`)
 
-    A run that fails is noted and the next begins.
+    A run that fails is noted and the next begins. Under torchrun all processes call it and train each run together;
+    the first one decides, by its clock and its locks, and publishes.
     """
     finite = budget_seconds > 0 and math.isfinite(budget_seconds)
     require(finite, "ledger.work", "budget", "> 0 seconds and finite", budget_seconds)
     require(n_threads >= 1, "ledger.work", "threads", ">= 1", n_threads)
     root = unpack_root(root, folder)
     begun, tally = clock(), Tally()
-    waiting = missing_runs(profile, root, seeds)
+    waiting = first_says(missing_runs(profile, root, seeds))
     tally.missing = len(waiting)
+    if executor is not None:
+        cluster = executor if isinstance(executor, Cluster) else Cluster(executor, shared=True)
+        how = (str(root) if root else None, device, n_threads, compiling)
+        _work_elsewhere(waiting, cluster, folder, how, budget_seconds, tally, quiet)
+        tally.seconds = clock() - begun
+        return tally
     title = f"ledger {profile}: {len(waiting)} runs missing"
     with tqdm(total=budget_seconds, unit="s", desc=title, disable=quiet) as bar:
         for plan, run in waiting:
-            if clock() - begun >= budget_seconds:
+            if first_says(clock() - begun >= budget_seconds):
                 break
 
             def report(step: int, steps: int, run: Run = run) -> None:
-                spent = clock() - begun
+                spent = first_says(clock() - begun)
                 bar.update(min(spent, budget_seconds) - bar.n)
                 bar.set_postfix_str(f"{label(run)} {step}/{steps}", refresh=False)
                 if spent >= budget_seconds:
@@ -215,19 +230,98 @@ def take_run(
 
     Raises BlockingIOError where another process is at it, or at the sampler that it needs.
     """
-    store = Store(folder)
-    if ledger.published_record(run, plan) is not None:
-        return False
-    with threads(n_threads), lock_folder(store.folder(run.name), wait=False):
-        if ledger.published_record(run, plan) is not None:
+    with threads(n_threads), contextlib.ExitStack() as stack:
+        if not take_free(plan, run, folder, stack):
             return False
-        if run.config is not None and run.config.sampler is not None:
-            with lock_folder(store.folder(run.config.sampler.name), wait=False):
-                pass
         splits = tuple(split.to(device) for split in load(run.data, root))
         perform_locked(run, folder, splits, device, report, compiling, root)
-        ledger.publish_run(run, plan.ledger, folder)
+        if rank() == 0:
+            ledger.publish_run(run, plan.ledger, folder)
     return True
+
+
+def take_free(plan: TablePlan, run: Run, folder: Path, stack: contextlib.ExitStack) -> bool:
+    """Hold a run's lock in `stack`; False where another process has published it meanwhile.
+
+    Raises BlockingIOError where another process is at it, or at the sampler that it needs. Of several processes that
+    train together the first one asks, and all go by the answer.
+    """
+    store, answer = Store(folder), "published"
+    if rank() == 0 and ledger.published_record(run, plan) is None:
+        try:
+            stack.enter_context(lock_folder(store.folder(run.name), wait=False))
+            if ledger.published_record(run, plan) is None:
+                answer = "free"
+                if run.config is not None and run.config.sampler is not None:
+                    with lock_folder(store.folder(run.config.sampler.name), wait=False):
+                        pass
+        except BlockingIOError:
+            answer = "busy"
+    answer = first_says(answer)
+    if answer == "busy":
+        raise BlockingIOError(f"another process is at {run.name}")
+    return answer == "free"
+
+
+def _work_elsewhere(
+    waiting: list[tuple[TablePlan, Run]],
+    cluster: Cluster,
+    folder: Path,
+    how: tuple[str | None, str, int, str],
+    budget_seconds: float,
+    tally: Tally,
+    quiet: bool,
+) -> None:
+    """`work_through` on a cluster: `IN_FLIGHT` runs at a time, each locked here until its files are back.
+
+    how   (root, device, threads, compiling)
+
+    Workers stop by their own clocks; what they cut off comes back with its checkpoint and goes on the next time.
+    """
+    cluster = replace(cluster, shared=False)  # its workers would wait for the locks that are held here
+    until, queue = time.time() + budget_seconds, deque(waiting)
+    pending: dict[Future, tuple[TablePlan, Run, contextlib.ExitStack]] = {}
+    cut = []
+    with (
+        contextlib.ExitStack() as all_locks,
+        tqdm(total=len(waiting), unit="run", desc="ledger", disable=quiet) as bar,
+    ):
+        all_locks.callback(lambda: [future.cancel() for future in pending])
+        while queue or pending:
+            batch = []
+            while queue and len(pending) + len(batch) < IN_FLIGHT and time.time() < until:
+                plan, run = queue.popleft()
+                locks = all_locks.enter_context(contextlib.ExitStack())
+                try:
+                    if take_free(plan, run, folder, locks):
+                        batch.append((plan, run, locks))
+                    else:
+                        locks.close()
+                        tally.missing -= 1
+                except BlockingIOError:
+                    tally.busy.append(run.name)
+            pending |= zip(submit_runs(cluster, [run for _, run, _ in batch], folder, how, until), batch, strict=True)
+            if not pending:
+                break
+            done = wait(pending, max(0.0, until + GRACE_SECONDS - time.time()), FIRST_COMPLETED).done
+            if not done:  # no worker has answered in time
+                cut += [run.name for _, run, _ in pending.values()]
+                break
+            for future in done:
+                plan, run, locks = pending.pop(future)
+                wrong = take_in(run, future, cluster, folder, f"{len(tally.finished)} runs are whole",
+                                 held=True)  # fmt: skip
+                if not wrong:
+                    ledger.publish_run(run, plan.ledger, folder)
+                    tally.finished.append(run.name)
+                    tally.missing -= 1
+                elif wrong == CUT_OFF:
+                    cut.append(run.name)
+                else:
+                    tally.failed[run.name] = wrong
+                locks.close()
+                bar.update()
+    tally.cut_off = ", ".join(name for name in cut if (folder / name / "checkpoint.safetensors").exists()) or None
 
 
 def unpack_root(root: str | Path | None, folder: Path) -> Path | None:

@@ -11,6 +11,7 @@ Nothing here writes into the ledger or the book: that is `ledger.publish_plan` a
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store
 from sslrepro.data.dataset import SHAPES
 from sslrepro.study import budget, workers
+from sslrepro.study.clusters import Cluster
 from sslrepro.study.ledger import find_record, published_record
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.profiles import on_dataset, profile
@@ -110,8 +112,11 @@ class Request:
         own_first: bool = False,
         rows: Sequence[str] | None = None,
         changes: dict[str, Any] | None = None,
+        elsewhere: bool = False,
     ) -> "Request":
         """A request with everything resolved: the root from $SSLREPRO_DATA, `~`, names and counts checked.
+
+        elsewhere   whether a cluster does the runs: then the device is one of its workers, and need not be here
 
         Raises ValueError, before anything is created, for what does not exist or nothing would read.
         """
@@ -130,7 +135,7 @@ class Request:
             data_root(root, reads, "study.reproduce"),
             Path(folder).expanduser(),
             jobs,
-            usable_device(device, "study.reproduce"),
+            device if elsewhere else usable_device(device, "study.reproduce"),
             compiling,
             train,
             own_first,
@@ -193,16 +198,18 @@ def without_changes(request: Request) -> Agenda:
     return plan(replace(request, changes=None), read_images=False)
 
 
-def train_missing(agenda: Agenda) -> None:
-    """Do what is missing; raises ValueError at a scale that is only planned here."""
+def train_missing(agenda: Agenda, executor: Executor | Cluster | None = None) -> None:
+    """Do what is missing, here or where an executor or cluster does it (`workers.carry_out`).
+
+    Raises ValueError at a scale that is only planned here.
+    """
     if not agenda.missing:
         return
     request, scale = agenda.request, agenda.plans[0].profile
     require(scale.runnable, "reproduce", "profile", "smoke, cpu, night or gpu", scale.name,
             "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
-    workers.carry_out(
-        agenda.missing, request.folder, request.root, request.device, request.jobs, compiling=request.compiling
-    )
+    workers.carry_out(agenda.missing, request.folder, request.root, request.device, request.jobs,
+                      compiling=request.compiling, executor=executor)  # fmt: skip
 
 
 def read(agenda: Agenda) -> list[Results]:
@@ -235,6 +242,7 @@ def reproduce(
     own: str | Path | None = None,
     rows: Sequence[str] | None = None,
     changes: dict[str, Any] | None = None,
+    executor: Executor | Cluster | None = None,
 ) -> Results:
     """A table's results: from the ledger and the store, training what neither holds. What the notebooks call.
 
@@ -244,6 +252,8 @@ def reproduce(
         own      the same, with the runs in it standing before the published ones
         rows     of the table, where some are enough: reproduce("all_methods", rows=["nnclr", "simclr"])
         changes  dotted settings on top of the table's own: reproduce(..., changes={"settings.temperature": 0.2})
+        executor where runs are done instead of in `jobs` processes: any `concurrent.futures.Executor` whose workers
+                 see `folder`, or a cluster: with open_cluster("tcp://host:8786") as cluster: ...
 
     >>> reproduce("nnclr_queue").cell("q98304", "linear_top1").n
     5
@@ -262,5 +272,5 @@ def reproduce(
         changes=changes,
     )
     agenda = plan(request)
-    train_missing(agenda)
+    train_missing(agenda, executor)
     return read(agenda)[0]

@@ -30,7 +30,7 @@ from sslrepro.base.values import from_mapping, identity_values, stored_values
 from sslrepro.data.dataset import SHAPES, DataConfig, Dataset
 from sslrepro.data.datasets import load
 from sslrepro.data.quality import warnings_about
-from sslrepro.parts.distributed import barrier, rank, world_size
+from sslrepro.parts.distributed import barrier, rank, without_others, world_size
 from sslrepro.study.profiles import images_in
 from sslrepro.training.checkpoint import CHECKPOINT, header
 from sslrepro.training.config import RunConfig, from_record
@@ -200,6 +200,8 @@ def perform_locked(
         return
     normalise = tuple(tuple(part) for part in splits[0].mean_std())
     if config is None:
+        if rank() > 0:
+            return
         write_json(place / "config.json", {"pixels": asdict(run.data)})
         write_json(place / "environment.json", environment(device))
         features = [evaluate.pixels(split) for split in splits]
@@ -220,7 +222,8 @@ def perform_locked(
         if evaluate.of_log(name):
             scores = evaluate.of_course(name, read_log(place / "log.jsonl"), protocol)
         elif evaluate.of_run(name):
-            scores = evaluate.measure(name, config, splits[0], device, protocol)
+            with without_others():  # they have returned already
+                scores = evaluate.measure(name, config, splits[0], device, protocol)
         elif evaluate.of_encoder(name):
             require(config is not None, "study.run", name, "an evaluation of encoders", "pixels")
             scores = evaluate.tune(name, method.encoder, normalise, device, protocol, run.seed, root, splits)

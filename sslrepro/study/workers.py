@@ -6,22 +6,24 @@ import multiprocessing
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from sslrepro.base.device import own_gpu
 from sslrepro.base.errors import require
 from sslrepro.base.paths import RUNS
 from sslrepro.base.store import Store
+from sslrepro.study.away import as_message, pack, perform_away, unpack
+from sslrepro.study.bars import Bars
+from sslrepro.study.clusters import Cluster, ClusterGone
 from sslrepro.study.run import Run, is_complete, label, perform_run
+from sslrepro.study.signals import block_signals, ignore_signals
 
 WAIT_SECONDS = 0.2  # between looks at what the workers did
 GRACE_SECONDS = 0.6  # for a worker to end by itself once it is told to
@@ -85,11 +87,11 @@ def _work(run: Run, folder: Path, root: str | None, device: str, n_threads: int,
         if _channel is not None and (now - last > 0.5 or step == steps):
             last = now
             with contextlib.suppress(OSError):  # the bar may miss a step; the run goes on
-                _channel.send(json.dumps([run.name, step]).encode())
+                _channel.send(as_message(run.name, step))
 
     try:
         _busy = True
-        perform_run(run, folder, root, device, n_threads, report, compiling)
+        perform_run(run, folder, root, own_gpu(device), n_threads, report, compiling)
     except _Terminated:
         os._exit(128 + signal.SIGTERM)
     except (ValueError, OSError, FloatingPointError) as error:
@@ -125,7 +127,7 @@ class Slot:
             context = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(1, context, _begin, (self.channel, os.getpid()))
         before = set(multiprocessing.active_children())
-        with _signals_blocked():
+        with block_signals():
             future = self.pool.submit(work, *arguments)
         self.processes |= set(multiprocessing.active_children()) - before
         return future
@@ -159,74 +161,6 @@ class Slot:
         self.pool, self.processes = None, set()
 
 
-@contextlib.contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Processes that start inside inherit the mask: Ctrl-C reaches them only through the one that started them."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-
-
-@contextlib.contextmanager
-def _signals_ignored() -> Iterator[None]:
-    """Nothing interrupts the block, not even a second Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {
-        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class Bars:
-    """A bar for the whole and one for each run that is under way."""
-
-    def __init__(self, runs: list[Run], shown: bool):
-        self.runs = {run.name: run for run in runs}
-        self.shown = shown
-        self.whole = tqdm(total=sum(run.steps for run in runs), desc=f"table: {len(runs)} runs", unit="step",
-                          disable=not shown, position=0)  # fmt: skip
-        self.steps: dict[str, int] = {}
-        self.bars: dict[str, tqdm] = {}
-        self.places: dict[str, int] = {}
-
-    def move(self, name: str, step: int) -> None:
-        """A run has come to a step."""
-        if name not in self.bars:
-            taken = {self.places[other] for other in self.bars}
-            self.places[name] = next(place for place in range(1, len(self.runs) + 2) if place not in taken)
-            self.bars[name] = tqdm(total=self.runs[name].steps, desc=f"  {label(self.runs[name])}", unit="step",
-                                   leave=False, disable=not self.shown, position=self.places[name],
-                                   initial=step)  # fmt: skip
-        self.bars[name].update(step - self.bars[name].n)
-        self._count(name, step)
-
-    def finish(self, name: str) -> None:
-        """A run has ended."""
-        self._count(name, self.runs[name].steps)
-        if name in self.bars:
-            self.bars.pop(name).close()
-
-    def _count(self, name: str, step: int) -> None:
-        self.whole.update(step - self.steps.get(name, 0))
-        self.steps[name] = step
-
-    def say(self, text: str) -> None:
-        """A line above the bars."""
-        self.whole.write(text, file=sys.stderr)
-
-    def close(self) -> None:
-        for bar in (*self.bars.values(), self.whole):
-            bar.close()
-
-
 def carry_out(
     runs: list[Run],
     folder: Path = RUNS,
@@ -236,52 +170,67 @@ def carry_out(
     n_threads: int = 1,
     progress: bool = True,
     compiling: str = "no",
-    executor: Executor | None = None,
+    executor: Executor | Cluster | None = None,
 ) -> None:
     """Do what the store lacks, side by side, with a bar for the whole and one for each run under way.
 
         folder    of all runs
         jobs      processes of this machine, started afresh ("spawn"); not used with an executor
         executor  where runs are done instead: anything with the interface of `concurrent.futures.Executor` whose
-                  workers see `folder`, such as a cluster's; it gets all runs at once and is left open
+                  workers see `folder`, or a `Cluster`, which says whether they do (else files travel as bytes); it
+                  gets all runs at once and is left open
 
-    A run whose worker dies is tried once more. Raises RuntimeError with the first failure's traceback after the
-    others have ended; raises `Stopped` on Ctrl-C, with no process left behind and nothing lost but the steps since
-    the last checkpoints.
+    A run whose worker dies is tried once more; a cluster has its own rule. Raises RuntimeError with the first
+    failure's traceback after the others have ended, or at once where the cluster is gone; raises `Stopped` on Ctrl-C,
+    with no process left behind and nothing lost but the steps since the last checkpoints (of a run that is away: all
+    its steps since it was sent).
     """
     require(jobs >= 1, "study.carry_out", "jobs", ">= 1", jobs)
     require(n_threads >= 1, "study.carry_out", "threads", ">= 1", n_threads)
     waiting = deque(run for run in runs if not is_complete(run, Store(folder)))
     if not waiting:
         return
+    cluster = executor if isinstance(executor, Cluster) or executor is None else Cluster(executor, shared=True)
     total, attempts, failures, finished = len(waiting), Counter[str](), [], 0
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    here.settimeout(WAIT_SECONDS)
-    slots = [Slot(there) for _ in range(min(jobs, total))] if executor is None else []
-    free: list[Slot | Executor] = [*slots] if executor is None else [executor] * total
-    pending: dict[Future, tuple[Run, Slot | Executor]] = {}
-    arguments = (Path(folder), str(root) if root else None, device, n_threads, compiling)
+    there.setblocking(False)
+    slots = [Slot(there) for _ in range(min(jobs, total))] if cluster is None else []
+    free = [*slots]
+    pending: dict[Future, tuple[Run, Slot | None]] = {}
+    how = (str(root) if root else None, device, n_threads, compiling)
+    arguments = (Path(folder), *how)
     bars = Bars(list(waiting), progress)
     try:
+        if cluster is not None:
+            if cluster.listen is not None:
+                cluster.listen(lambda name, step: _send(there, name, step))
+            pending = dict(
+                zip(submit_runs(cluster, waiting, folder, how), [(run, None) for run in waiting], strict=True)
+            )
+            waiting.clear()
         while waiting or pending:
             while waiting and free:
-                run, place = waiting.popleft(), free.pop()
-                pending[_submitted(place, run, *arguments)] = run, place
+                run, slot = waiting.popleft(), free.pop()
+                pending[slot.submit(_work, run, *arguments)] = run, slot
             for name, step in _messages(here):
                 bars.move(name, step)
             for future in [future for future in pending if future.done()]:
-                run, place = pending.pop(future)
-                free.append(place)
-                try:
-                    failure = future.result()
-                except BrokenExecutor as error:
-                    attempts[run.name] += 1
-                    how = place.restart() if isinstance(place, Slot) else str(error)
-                    failure = f"The worker died ({how}) {attempts[run.name]} times."
-                    if isinstance(place, Slot) and attempts[run.name] < ATTEMPTS:
-                        bars.say(f"the worker of {label(run)} ({run.name}) died ({how}); its run is tried once more")
-                        waiting.appendleft(run)
-                        continue
+                run, slot = pending.pop(future)
+                if slot is None:
+                    failure = take_in(run, future, cluster, folder, f"{finished} of {total} runs are whole")
+                else:
+                    free.append(slot)
+                    try:
+                        failure = future.result()
+                    except BrokenExecutor:
+                        attempts[run.name] += 1
+                        how_it_died = slot.restart()
+                        failure = f"The worker died ({how_it_died}) {attempts[run.name]} times."
+                        if attempts[run.name] < ATTEMPTS:
+                            bars.say(f"the worker of {label(run)} ({run.name}) died ({how_it_died}); its run is tried "
+                                     "once more")  # fmt: skip
+                            waiting.appendleft(run)
+                            continue
                 if failure:
                     failures.append(f"{run.name}: {failure}")
                 finished += not failure
@@ -289,7 +238,7 @@ def carry_out(
     except BaseException as stop:
         for future in pending:
             future.cancel()
-        with _signals_ignored():
+        with ignore_signals():
             _stop_all(slots)
         if isinstance(stop, KeyboardInterrupt):
             raise Stopped(finished, total, sum(not f.cancelled() for f in pending), Path(folder)) from None
@@ -304,14 +253,60 @@ def carry_out(
         raise RuntimeError(f"{len(failures)} of {total} runs failed. The first: {failures[0]}")
 
 
-def _submitted(place: Slot | Executor, *arguments: Any) -> Future:
-    """The future of a run; one that has failed where the executor takes no more."""
+def submit_runs(
+    cluster: Cluster, runs: Iterable[Run], folder: Path, how: tuple[Any, ...], until: float | None = None
+) -> list[Future]:
+    """The futures of runs; failed ones where the executor takes no more.
+
+    how     (root, device, threads, compiling), as for `carry_out`
+    until   as for `perform_away`
+    """
+    if cluster.shared:
+        work, calls = _work, [(run, Path(folder), *how) for run in runs]
+    else:
+        work, calls = perform_away, [(run, pack(run, Path(folder)), *how, until, str(folder)) for run in runs]
+    if hasattr(cluster.executor, "submit_all"):
+        return _or_fail(len(calls), lambda: cluster.executor.submit_all(work, calls))
+    return [_or_fail(1, lambda call=call: [cluster.executor.submit(work, *call)])[0] for call in calls]
+
+
+def _or_fail(n: int, submit: Callable[[], list[Future]]) -> list[Future]:
     try:
-        return place.submit(_work, *arguments)
+        return submit()
     except BrokenExecutor as error:
-        failed: Future = Future()
-        failed.set_exception(error)
-        return failed
+        futures: list[Future] = [Future() for _ in range(n)]
+        for future in futures:
+            future.set_exception(error)
+        return futures
+
+
+def take_in(run: Run, future: Future, cluster: Cluster, folder: Path, so_far: str, held: bool = False) -> str | None:
+    """What went wrong with a run that a cluster has ended; its files are put into the folder of runs.
+
+    held   whether this process has the lock of the run's folder
+
+    Raises RuntimeError where the cluster is gone.
+    """
+    try:
+        wrong = future.result()
+        if not cluster.shared:
+            wrong, content = wrong
+            unpack(run, content, Path(folder), held)
+    except (ClusterGone, CancelledError) as error:
+        raise RuntimeError(f"cluster: {cluster.where} cannot go on ({error or 'cancelled'}); {so_far} and kept in "
+                           f"{folder}. The same call goes on with the others.") from None  # fmt: skip
+    except BrokenExecutor as error:
+        return f"The worker died ({error}) 1 times."
+    except Exception as error:  # whatever a cluster ends a task with: a worker that died too often, a job that failed
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if not wrong and not is_complete(run, Store(folder)):
+        return "It came back without all of its results."
+    return wrong
+
+
+def _send(channel: socket.socket, name: str, step: int) -> None:
+    with contextlib.suppress(OSError):  # the bar may miss a step, and is gone before the last word
+        channel.send(as_message(name, step))
 
 
 def _messages(channel: socket.socket) -> Iterator[tuple[str, int]]:

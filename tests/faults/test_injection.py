@@ -70,12 +70,15 @@ def test_no_text_of_a_record_holds_html(path, evil, here, own_messages):
             require_record(record, config.name, "record", "test")
 
 
-@pytest.mark.parametrize("name, value", [
+OTHER_FILES = [
     ("cpu/data.json", {"<b>": "x"}), ("cpu/data.json", {"shapes": "<b>"}), ("cpu/data.json", {"shapes": 5}),
     ("cpu/data.json", []), ("cpu/logs/x.jsonl", {"<b>": 1}), ("cpu/logs/x.jsonl", b"{"), ("cpu/logs/x.jsonl", b"[]\n"),
     ("../x.json", {}), ("/x.json", {}), ("cpu/.x.json", {}), ("cpu/<b>.json", {}), ("cpu/x.html", {}), ("x.json", {}),
     ("cpu/logs/../../x.json", {}), ("cpu/x.json", b"[" * 100_000), ("cpu/x.json", b"9" * 5000), ("cpu/x.json", {}),
-])  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, value", OTHER_FILES)
 def test_other_files_of_a_bundle(name, value, here):
     config = tiny()
     file = bundle(here, {f"cpu/{config.name}.json": record_of(config), name: value})

@@ -19,6 +19,7 @@ from sslrepro.study.run import Run, is_complete
 from tests.conftest import tiny
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(600)
 PATIENCE = 15.0  # the promise is 2 s; a loaded machine must not fail a test, and these runs would take hours
 ENDLESS = """
 import signal

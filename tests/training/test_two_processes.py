@@ -36,6 +36,7 @@ PATIENCE = 300.0  # seconds: a loaded machine must not fail a test
 
 N, N_IMAGES = 8, jobs.N_IMAGES
 PROJECT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -344,6 +345,24 @@ def test_processes_wait_together_for_a_sampler_that_another_run_trains(pair, tmp
             train(config.sampler, beside, load(config.data)[0])
         first, second = future.result()
     assert not unlike(first, second)
+
+
+def test_a_ledger_worker_may_be_two_processes(pair, tmp_path):
+    """The first one's clock and locks decide for both; a run that another call is at is left to it; one publishes."""
+    runs = [replace_seed(seed) for seed in range(3)]
+    with lock_folder(tmp_path / "runs" / runs[1].name):
+        first, second = pair(jobs.ledger_worked, [asdict(config) for config in runs], tmp_path, 600.0)
+    assert first == second == ([runs[0].name, runs[2].name], [runs[1].name], 1, {})
+    published = sorted(path.stem for path in (tmp_path / "ledger" / "smoke").glob("*.json"))
+    assert published == sorted((runs[0].name, runs[2].name))
+    assert read_json(tmp_path / "runs" / runs[0].name / "environment.json")["processes"] == 2
+    first, second = pair(jobs.ledger_worked, [asdict(runs[1])], tmp_path, 1e-9)
+    assert first == second == ([], [], 1, {}), "the budget is over for both"
+
+
+def replace_seed(seed: int) -> RunConfig:
+    config = run("simclr", **{"plan.epochs": 1})
+    return replace(config, seed=seed)
 
 
 # --- the command line -------------------------------------------------------------------------------------------

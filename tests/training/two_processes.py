@@ -31,7 +31,9 @@ from sslrepro.parts.distributed import (
 from sslrepro.parts.encoders import Conv
 from sslrepro.parts.memory import Bank, unit
 from sslrepro.parts.norm import synced_norms
+from sslrepro.study import budget, plans
 from sslrepro.study import run as run_module
+from sslrepro.study.run import Run
 from sslrepro.training import loop
 from sslrepro.training.config import from_record
 from sslrepro.training.loop import batches_of, initial_method, train
@@ -160,6 +162,17 @@ def mined(name: str, settings: dict, state: dict, images: torch.Tensor) -> dict[
             module.entries.copy_(unit(module.entries + rank() * torch.randn_like(module.entries)))
     method.refresh(lambda net: (net(images) + rank() * torch.randn(len(images), 1)).detach().float(), 0.9)
     return method.state_dict()
+
+
+def ledger_worked(records: list[dict], folder: Path, budget_seconds: float) -> tuple:
+    """What a call of the ledger did with runs that it lacks: (finished, busy, missing, failed)."""
+    configs = [from_record(record) for record in records]
+    runs = [Run(config.data, config.seed, {"knn": {"k": 5, "temperature": 0.07}}, config) for config in configs]
+    with mock.patch.object(plans, "LEDGER", folder / "ledger"):
+        plan = plans.plan_table("nnclr_queue", "smoke", 1)
+        with mock.patch.object(budget, "missing_runs", lambda *_: [(plan, run) for run in runs]):
+            tally = budget.work_through("smoke", budget_seconds, folder=folder / "runs", quiet=True)
+    return tally.finished, tally.busy, tally.missing, tally.failed
 
 
 def trained(
