@@ -24,6 +24,8 @@ def add(commands: Any) -> None:
     sub.add_argument("--labels", metavar="WHICH", help="folders, or a csv file `file,label`: scores after training; "
                      "the method never sees them")  # fmt: skip
     sub.add_argument("--skip-bad", action="store_true", help="leave out unreadable files, listed in the report")
+    sub.add_argument("--cache", type=path, metavar="DIR", help="where decoded pixels are kept, and large sets read "
+                     "from, batch by batch (default: your cache folder)")  # fmt: skip
     sub.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     sub.set_defaults(perform=fit)
 
@@ -32,5 +34,5 @@ def fit(settings: argparse.Namespace) -> None:
     """Train, or go on."""
     from sslrepro.own.fit import fit_folder
 
-    names = ("method", "epochs", "encoder", "side", "batch_size", "seed", "labels", "skip_bad", "device")
+    names = ("method", "epochs", "encoder", "side", "batch_size", "seed", "labels", "skip_bad", "cache", "device")
     fit_folder(settings.folder, settings.out, **{name: getattr(settings, name) for name in names})

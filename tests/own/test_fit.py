@@ -13,6 +13,7 @@ from torch import nn
 
 import sslrepro
 from sslrepro.cli.main import main
+from sslrepro.data import sources
 from sslrepro.own import fit as own_fit
 from sslrepro.own.defaults import choose
 from sslrepro.own.fit import fit_folder
@@ -74,7 +75,8 @@ def test_more_epochs_go_on_from_what_is_there(photos, tmp_path, capsys):
     out = tmp_path / "photos.ssl"
     words = ["fit", str(photos), "--out", str(out)]
     assert main([*words, *WORDS, "--epochs", "2"]) == 0
-    line = capsys.readouterr().out.splitlines()[0]
+    pixels, line = capsys.readouterr().out.splitlines()[:2]
+    assert re.fullmatch(r"pixels: 18 kB kept in /.*own-[0-9a-f]{12}-16px\.npy", pixels)
     assert re.fullmatch(r"24 images \(12 jpeg, 12 png\), 40 px -> 16 px · conv-tiny · nnclr · 2 epochs of 3 steps · "
                         r"about \d+ s on 1 core \(measured over 6 steps\)", line)  # fmt: skip
     before = load_file(out / "encoder.safetensors")
@@ -185,3 +187,25 @@ def test_in_python_a_folder_is_fitted_by_its_path(trained):
     run = sslrepro.fit(str(images), out, say=None)
     assert run.embed(images / "01.png").shape == (1, 32)
     assert run.encoder.training is False and len(run.nearest(images / "01.png", 10)) == 10
+
+
+def test_a_set_larger_than_memory_is_read_from_where_it_is_said_and_trains_the_same(
+    photos, tmp_path, capsys, monkeypatch
+):
+    whole = fit_folder(photos, tmp_path / "whole.ssl", epochs=1, **TINY)
+    monkeypatch.setattr(sources, "RESIDENT", 0.0)
+    words = [
+        "fit",
+        str(photos),
+        "--out",
+        str(tmp_path / "read.ssl"),
+        "--cache",
+        str(tmp_path / "disk"),
+        "--epochs",
+        "1",
+    ]
+    assert main([*words, *WORDS]) == 0
+    (store,) = (tmp_path / "disk").glob("*.npy")
+    assert f"kept in {store} and read from there, batch by batch" in capsys.readouterr().out
+    read = OwnRun(tmp_path / "read.ssl")
+    assert torch.equal(whole.features, read.features) and whole.about["identity"] == read.about["identity"]
