@@ -57,14 +57,9 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
         splits = [_torchvision(kind, place, split, name) for split in arguments]
     else:
         splits = []
-        for split, spellings in SPLITS.items():
-            if name in ("tinyimagenet", "tiny-imagenet-200"):
-                spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
-            present = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
-            require(
-                bool(present), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder)
-            )
-            splits.append(_split(present[0], name, split, side or SIDES.get(name, DEFAULT_SIDE)))
+        for split in SPLITS:
+            place = _split_folder(folder, name, split)
+            splits.append(_split(place, name, split, side or SIDES.get(name, DEFAULT_SIDE)))
     train, test = splits
     listed = read_tree(folder)
     if listed:
@@ -81,6 +76,26 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
     require(train.class_names == test.class_names, "data.read", f"classes of {folder}", "the same in both splits",
             sorted(set(train.class_names) ^ set(test.class_names))[:5])  # fmt: skip
     return train, test
+
+
+def _split_folder(folder: Path, name: str, split: str) -> Path:
+    spellings = SPLITS[split]
+    if name in ("tinyimagenet", "tiny-imagenet-200"):
+        spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
+    present = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
+    require(bool(present), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder))
+    return present[0]
+
+
+def sizes(name: str, root: str | Path | None) -> dict[str, int]:
+    """Images of each split of a set of folders, by their names alone; {} for torchvision's files. Decodes nothing.
+
+    Raises ValueError as `read` does for a missing root, set or split, and for a class without images.
+    """
+    folder = _folder(name, root)
+    if _torchvision_place(name, root_path(root)) is not None:
+        return {}
+    return {split: len(_listing(_split_folder(folder, name, split))[1]) for split in SPLITS}
 
 
 def root_path(root: str | Path) -> Path:

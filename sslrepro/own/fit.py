@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from sslrepro.own.labels import read_labels, write_scores
 from sslrepro.own.progress import Looks, Progress, log_csv, progress_bar, table_csv
 from sslrepro.own.report import write_report
 from sslrepro.own.run import ENCODER, LISTING, MODEL, ROWS, OwnRun
+from sslrepro.parts.encoders import encoder as build_encoder
 from sslrepro.parts.extract import encode_images
+from sslrepro.parts.first_weights import mark_of, matching, read_weights, share_in_words
 from sslrepro.training.checkpoint import header, restore, save
 from sslrepro.training.config import RunConfig, from_record
 from sslrepro.training.loop import initial_method, solver_of, train
@@ -39,7 +41,10 @@ def fit_folder(
     encoder: str | None = None,
     side: int | None = None,
     batch_size: int | None = None,
+    accumulate: int | None = None,
     seed: int | None = None,
+    weights: str | Path | None = None,
+    weights_except: Sequence[str] = (),
     labels: str | Path | None = None,
     skip_bad: bool = False,
     cache: str | Path | None = None,
@@ -53,7 +58,9 @@ def fit_folder(
         method      default "nnclr"
         epochs      in all: more than were trained go on from there, the learning rate raised again to where the
                     longer schedule has it
-        encoder, side, batch_size, seed   see `own.defaults.choose`; those of a run that is there stay as they are
+        encoder, side, batch_size, accumulate, seed   see `own.defaults.choose`; those of a run that is there stay
+        weights     file of tensors that the encoder starts from (parts/first_weights.py); default random ones
+        weights_except   names in it, or in the encoder, that are not loaded; all others must fit
         labels      "folders" or a csv file `file,label`: scores of the features after training (own/labels.py)
         skip_bad    leave out files that cannot be read, and list them in the report
         cache       folder of decoded pixels, from which sets that are large beside the memory are read batch by batch;
@@ -69,11 +76,13 @@ def fit_folder(
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device is None else device
     usable = device == "cpu" or (device.startswith("cuda") and torch.cuda.is_available())
     require(usable, "fit", "device", "cpu, or cuda where there is a GPU", device)
-    asked = dict(method=method, encoder=encoder, side=side, epochs=epochs, batch_size=batch_size, seed=seed)
+    asked = dict(method=method, encoder=encoder, side=side, epochs=epochs, batch_size=batch_size,
+                 accumulate=accumulate, seed=seed)  # fmt: skip
     before = _stored_config(out)
     seen = survey(folder, skip_bad)
     label_of = None if labels is None else read_labels(labels, seen)
     config = choose(seen, device, **asked) if before is None else _longer_config(before, out, asked)
+    start = None if weights is None else first_tensors(config.encoder, weights, weights_except, say)
     cache = None if cache is None else Path(cache).expanduser()
     bar = progress_bar("decoding", "img") if say else None
     seen, data = pixels(seen, config.data.side, skip_bad, bar, cache)
@@ -82,20 +91,41 @@ def fit_folder(
     data = replace(data, name=config.data.name)
     if before is None:
         config = choose(seen, device, **(asked | {"side": config.data.side}))
-        config = config.with_changes(**{"data.fingerprint": data.fingerprint})
+        config = config.with_changes(**{"data.fingerprint": data.fingerprint,
+                                        "first_weights": mark_of(start) if start else ""})  # fmt: skip
     else:
         same = config.data.fingerprint == data.fingerprint
         require(same, "fit", f"images under {folder}", f"the {config.data.n_train} that {out} was trained on",
                 f"{len(data)}, or others", "--out <another>.ssl trains on these.")  # fmt: skip
+        same = start is None or mark_of(start) == config.first_weights
+        require(
+            same, "fit", "weights", f"those that {out} started from", str(weights), "--out <another>.ssl starts anew."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         with lock_folder(out / "run", wait=False):
-            run = _train_or_open(seen, data, config, out, device, say)
+            run = _train_or_open(seen, data, config, out, device, say, start)
             if label_of is not None:
                 write_scores(run, label_of, say)
             return run
     except BlockingIOError:
         raise ValueError(f"fit: {out} is being trained by another process. Wait for it, or choose --out.") from None
+
+
+def first_tensors(
+    name: str, weights: str | Path, leave_out: Sequence[str], say: Callable[..., None] | None
+) -> dict[str, torch.Tensor]:
+    """What an encoder loads of a file, and a line that says how much of it that is.
+
+    Raises ValueError where names or shapes differ that `leave_out` does not list.
+    """
+    with torch.random.fork_rng(devices=[]):
+        net = build_encoder(name)
+    start = matching(net, read_weights(weights), leave_out)
+    require(bool(start), "fit", "weights_except", "names that leave something to load", ",".join(leave_out))
+    if say:
+        say(f"weights: {share_in_words(net, start)} of {name} from {weights}")
+    return start
 
 
 def _stored_config(out: Path) -> RunConfig | None:
@@ -114,7 +144,7 @@ def _stored_config(out: Path) -> RunConfig | None:
 def _longer_config(before: RunConfig, out: Path, asked: dict[str, Any]) -> RunConfig:
     """The configuration that a run goes on with: its own, with the epochs that are asked for."""
     own = dict(method=before.method, encoder=before.encoder, side=before.data.side, seed=before.seed,
-               batch_size=before.plan.batch_size)  # fmt: skip
+               batch_size=before.plan.batch_size, accumulate=before.plan.accumulate)  # fmt: skip
     for name, value in own.items():
         require(asked[name] in (None, value), "fit", name, f"{value!r}, as in {out}", asked[name],
                 "--out <another>.ssl starts anew.")  # fmt: skip
@@ -123,7 +153,13 @@ def _longer_config(before: RunConfig, out: Path, asked: dict[str, Any]) -> RunCo
 
 
 def _train_or_open(
-    seen: Survey, data: Dataset, config: RunConfig, out: Path, device: str, say: Callable[..., None] | None
+    seen: Survey,
+    data: Dataset,
+    config: RunConfig,
+    out: Path,
+    device: str,
+    say: Callable[..., None] | None,
+    start: dict[str, torch.Tensor] | None,
 ) -> OwnRun:
     run = out / "run"
     first = extend(run, config, data, device)
@@ -133,9 +169,10 @@ def _train_or_open(
             say(f"{out} has its {config.plan.epochs} epochs; --epochs {2 * config.plan.epochs} goes on from there")
         return OwnRun(out)
     progress = Progress(words(seen, config), out, seen, first, steps, device, say)
-    health = Looks(run, data, config, device, first)
+    health = Looks(run, data, config, device, first, say)
     on_device = data.to(device)
-    method = train(config, run, on_device, device, progress, log_every=max(1, min(20, steps // 50)), watch=health)
+    method = train(config, run, on_device, device, progress, log_every=max(1, min(20, steps // 50)), watch=health,
+                   weights=start)  # fmt: skip
     progress.close()
     health.at_end(method, steps)
     finish(method, seen, data, config, out, device)

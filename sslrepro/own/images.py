@@ -16,7 +16,7 @@ from sslrepro.base.paths import cache_folder
 from sslrepro.base.store import write_atomic
 from sslrepro.base.types import UInt8
 from sslrepro.data.dataset import Dataset
-from sslrepro.data.decode import EXTENSIONS, VERSION, decode, images_under
+from sslrepro.data.decode import EXTENSIONS, VERSION, decode, images_under, open_image
 from sslrepro.data.sources import StoredImages, decode_into, lock_store, open_images
 
 FEWEST = 8  # images: fewer leave nothing to tell apart
@@ -134,12 +134,14 @@ def _header(path: Path, name: str) -> ImageFile:
     require(shown(name) == name, "data.read", "image", "a file whose name is UTF-8", shown(name), "Rename it.")
     require(path.is_file(), "data.read", "image", "an existing file", str(path))
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings(), open_image(path) as image:
             warnings.simplefilter("ignore")  # of bombs: what decodes it says so
             turn = image.getexif().get(ORIENTATION, 1)
             width, height = image.size if turn not in (5, 6, 7, 8) else image.size[::-1]
             kind = (image.format or path.suffix[1:]).lower().replace("mpo", "jpeg")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if str(error).startswith("data.read: "):
+            raise
         raise ValueError(f"data.read: image {path} cannot be read ({error}). Remove or replace it.") from None
     return ImageFile(path, name, width, height, kind, turn in range(2, 9))
 

@@ -13,7 +13,7 @@ import torch
 from sslrepro.base.store import read_lines, write_atomic
 from sslrepro.data.dataset import Dataset
 from sslrepro.methods.base import Method
-from sslrepro.own.health import LOOKS, Health
+from sslrepro.own.health import LOOKS, Health, early_stop
 from sslrepro.own.images import Survey
 from sslrepro.own.report import write_report
 from sslrepro.training.config import RunConfig
@@ -80,12 +80,21 @@ class Progress:
 class Looks:
     """Looks at the features (own/health.py): before the first step, about `LOOKS` times between epochs, at the end."""
 
-    def __init__(self, run: Path, data: Dataset, config: RunConfig, device: str, first: int):
+    def __init__(
+        self,
+        run: Path,
+        data: Dataset,
+        config: RunConfig,
+        device: str,
+        first: int,
+        say: Callable[..., None] | None = None,
+    ):
         self.path, self.data, self.config, self.device = run / "health.jsonl", data, config, device
         self.per_epoch = len(data) // config.plan.batch_size
         self.every = max(1, config.plan.epochs // LOOKS) * self.per_epoch
         self.looks = [look for look in read_lines(self.path) if look["epoch"] * self.per_epoch <= first]
         self.health: Health | None = None
+        self.say = say  # an offer to stop early is said once
 
     def __call__(self, step: int, method: Method) -> None:
         if step % self.every == 0 and not any(look["epoch"] * self.per_epoch == step for look in self.looks):
@@ -97,6 +106,10 @@ class Looks:
             self.health = Health(data, batches_of(self.config, data, method))
         self.looks.append(self.health.look(method, step // self.per_epoch))
         write_atomic(self.path, "".join(json.dumps(look, sort_keys=True) + "\n" for look in self.looks))
+        offer = early_stop(self.looks) if step < self.config.plan.epochs * self.per_epoch else ""
+        if offer and self.say:
+            self.say(f"\n{offer}", flush=True)
+            self.say = None
 
     def at_end(self, method: Method, steps: int) -> None:
         if not self.looks or self.looks[-1]["epoch"] * self.per_epoch != steps:
