@@ -1,25 +1,26 @@
-"""A data set is one resident uint8 tensor with labels, index and, where there is one, a class tree."""
+"""A data set is uint8 images, in memory or in a file, with labels, index and, where there is one, a class tree."""
 
 import functools
-import hashlib
 import math
 import re
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Int, UInt8
 from sslrepro.base.values import LESS_THAN_ALL, NOT_NEGATIVE, Range, check_values, setting
+from sslrepro.data.sources import Images, fingerprint, rows_of, value_counts
+
+__all__ = ["SHAPES", "DataConfig", "Dataset", "balanced_subset", "fingerprint", "resize", "set_name", "subset"]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One split, resident on one device.
+    """One split: its images in memory on one device, or in a file from which batches are put there.
 
-    images        uint8, 0..255, always 3 channels
+    images        uint8, 0..255, always 3 channels; a tensor, or what reads its rows from a file (data/sources.py)
     labels        leaf class of each image, 0..n_classes-1 (read by metrics and declared oracles only)
     class_names   name of each leaf class
     tree          level name -> ancestor id of each leaf class, from coarse to fine; empty where there is none
@@ -27,7 +28,7 @@ class Dataset:
     """
 
     name: str
-    images: UInt8[Tensor, "n 3 h w"]
+    images: Images
     labels: Int[Tensor, " n"]
     class_names: tuple[str, ...]
     tree: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -49,13 +50,13 @@ class Dataset:
         return torch.arange(len(self), device=self.device)
 
     def take(self, index: Int[Tensor, " b"]) -> UInt8[Tensor, "b 3 h w"]:
-        """Images by data-set index: the one seam behind which a larger-than-memory source can stand."""
+        """Images by data-set index: the one seam behind which sets larger than memory stand."""
         return self.images[index]
 
     def rows(self, index: Int[Tensor, " b"]) -> "Dataset":
         """The images of the given indices as a set of their own, in that order."""
         index = index.to(self.device)
-        return replace(self, images=self.images[index], labels=self.labels[index], fingerprint="")
+        return replace(self, images=rows_of(self.images, index), labels=self.labels[index], fingerprint="")
 
     def labels_at(self, level: str) -> Int[Tensor, " n"]:
         """Labels at a level of the class tree ("leaf" is always there)."""
@@ -79,12 +80,8 @@ class Dataset:
 
     @functools.cached_property
     def _mean_std(self) -> tuple[list[float], list[float]]:
-        counts = torch.zeros(3, 256, dtype=torch.int64, device=self.device)
-        for block in self.images.split(4096):  # no copy of the whole set
-            for channel in range(3):
-                counts[channel] += torch.bincount(block[:, channel].flatten(), minlength=256)
         means, deviations = [], []
-        for bins in counts.tolist():
+        for bins in value_counts(self.images):
             n, first = sum(bins), sum(value * k for value, k in enumerate(bins))
             second = sum(value * value * k for value, k in enumerate(bins))
             spread = n * second - first * first  # n (n - 1) times the variance
@@ -145,14 +142,6 @@ class DataConfig:
         check_values(self, "data.load")
 
 
-def fingerprint(images: Tensor, labels: Tensor) -> str:
-    """First 16 hex digits of the SHA-256 over shape, pixels and labels."""
-    digest = hashlib.sha256(str(tuple(images.shape)).encode())
-    for tensor in (images, labels):
-        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
-    return digest.hexdigest()[:16]
-
-
 def balanced_subset(labels: Int[Tensor, " n"], n: int, seed: int) -> Int[Tensor, " m"]:
     """Sorted places of `n` random images (or of all), as many of every class as its size allows, on the CPU."""
     generator = torch.Generator().manual_seed(seed)
@@ -170,7 +159,7 @@ def subset(data: Dataset, n: int, seed: int) -> Dataset:
     if n == 0 or n >= len(data):
         return data
     keep = balanced_subset(data.labels, n, seed)
-    images, labels = data.images[keep], data.labels[keep]
+    images, labels = rows_of(data.images, keep), data.labels[keep]
     return Dataset(data.name, images, labels, data.class_names, data.tree, fingerprint(images, labels))
 
 

@@ -1,17 +1,24 @@
-"""An image file as a uint8 tensor: upright, opaque, three channels, shorter side to the asked side, then the centre."""
+"""An image file as a uint8 tensor: upright, opaque, three channels, shorter side to the asked side, then the centre.
 
+Gray becomes three equal channels; images of 2, 4 or 12 bands that are no colours and no transparency are refused.
+"""
+
+import contextlib
+import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from sslrepro.base.errors import require
 from sslrepro.base.types import UInt8
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".gif", ".tif", ".tiff")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".gif", ".tif", ".tiff", ".npy")
 JUNK = ("__MACOSX", "@eaDir", "Thumbs.db")  # what file managers and archivers leave among images
+BANDS = 277  # TIFF's tag of the samples per pixel
+SCALE = "Save it with 8 or 16 bits a channel."
 BACKGROUND = (255, 255, 255)  # behind transparent pixels, whose hidden colours are arbitrary
 VERSION = 2  # of the decoder: pixels cached by another one are decoded again
 
@@ -22,12 +29,74 @@ def is_junk(name: str) -> bool:
 
 
 def images_under(folder: Path) -> list[Path]:
-    """Every image file at any depth, sorted by path; hidden ones and what other programs left are passed over."""
-    return sorted(
+    """Every image file at any depth, sorted by path; hidden ones and what other programs left are passed over.
+
+    Arrays (`.npy`) count where there is nothing else: beside images they are something about them.
+    """
+    paths = sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in EXTENSIONS and not any(map(is_junk, path.relative_to(folder).parts))
     )
+    return [path for path in paths if path.suffix.lower() != ".npy"] or paths
+
+
+def open_image(path: Path) -> Image.Image:
+    """An image file, its pixels not read yet; `.npy` arrays [h w], [h w 1], [1 h w] (gray), [h w 3] or [3 h w] too.
+
+    Raises ValueError for other numbers of channels, for arrays that are not uint8 or uint16 gray, and Pillow's own
+    errors for what it cannot read.
+    """
+    if path.suffix.lower() == ".npy":
+        return _of_array(path)
+    if path.suffix.lower() in (".tif", ".tiff"):
+        with contextlib.suppress(OSError, SyntaxError, struct.error):  # what is wrong there, Pillow says
+            if (bands := _tiff_bands(path)) > 4:
+                _require_colours(path, bands)
+    try:
+        image = Image.open(path)
+    except UnidentifiedImageError:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            _require_colours(path, _tiff_bands(path))
+        raise
+    if image.format == "TIFF" and (bands := image.tag_v2.get(BANDS, 1)) > len(image.getbands()):
+        _require_colours(path, bands)  # Pillow drops what is no colour and no transparency
+    return image
+
+
+def _of_array(path: Path) -> Image.Image:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    require(array.ndim in (2, 3) and min(array.shape, default=0) > 0, "data.read", f"image {path}",
+            "an array [h w], [h w c] or [c h w]", list(array.shape))  # fmt: skip
+    array = array[..., None] if array.ndim == 2 else array
+    last = array.shape[2] in (1, 3) or (array.shape[0] not in (1, 3) and array.shape[2] < array.shape[0])
+    array = array if last else array.transpose(1, 2, 0)
+    _require_colours(path, array.shape[2])
+    gray = array.shape[2] == 1
+    fits = array.dtype == np.uint8 or (gray and array.dtype == np.uint16)
+    require(fits, "data.read", f"image {path}", "of uint8 values, or uint16 gray", str(array.dtype), SCALE)
+    pixels = int(np.prod(array.shape[:2]))
+    if Image.MAX_IMAGE_PIXELS and pixels > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError(f"{pixels:,} pixels")
+    image = Image.fromarray(np.ascontiguousarray(array[..., 0] if gray else array))
+    image.format = "NPY"
+    return image
+
+
+def _require_colours(path: Path, channels: int) -> None:
+    remedy = "Views change colours, which other bands do not have: save three of them as colours, or one as gray."
+    require(
+        channels in (1, 3), "data.read", f"channels of {path}", "1 (gray) or 3 (red, green, blue)", channels, remedy
+    )
+
+
+def _tiff_bands(path: Path) -> int:
+    """What the header of a TIFF says; 1 where it says nothing. Pillow reads tags also of files it cannot decode."""
+    with path.open("rb") as file:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+    return int(tags.get(BANDS, 1))
 
 
 def eight_bit(image: Image.Image, path: Path) -> Image.Image:
@@ -36,14 +105,13 @@ def eight_bit(image: Image.Image, path: Path) -> Image.Image:
     16-bit gray (0..65,535) is scaled; `Image.convert` would clip it to white. Float images and 32-bit ones with values
     outside that range are refused: nobody can tell what their white is.
     """
-    remedy = "Save it with 8 or 16 bits a channel."
-    require(image.mode != "F", "data.read", f"image {path}", "of 8 or 16 bits a channel", "32-bit float values", remedy)
+    require(image.mode != "F", "data.read", f"image {path}", "of 8 or 16 bits a channel", "32-bit float values", SCALE)
     if not image.mode.startswith("I"):
         return image
     values = np.array(image, dtype=np.float64)
     low, high = values.min(), values.max()
     fits = bool(0 <= low and high <= 65_535)
-    require(fits, "data.read", f"image {path}", "with values in 0..65535", f"{low:.0f}..{high:.0f}", remedy)
+    require(fits, "data.read", f"image {path}", "with values in 0..65535", f"{low:.0f}..{high:.0f}", SCALE)
     return Image.fromarray((values / 257).round().astype(np.uint8))
 
 
@@ -62,7 +130,7 @@ def decode(path: Path, side: int) -> UInt8[torch.Tensor, "3 s s"]:
     for decompression bombs), or has values of unknown range.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as file:
+        with warnings.catch_warnings(), open_image(path) as file:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = opaque(eight_bit(ImageOps.exif_transpose(file), path))
             if image.size != (side, side):

@@ -5,7 +5,6 @@ The pixels are decoded once into a file of the user's cache folder, which carrie
 written into the root. A class tree is a file in the folder of the set (data/trees.py).
 """
 
-import contextlib
 import difflib
 import hashlib
 import json
@@ -14,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_safetensors
+from tqdm import tqdm
 
 from sslrepro.base.errors import one_of, require
+from sslrepro.base.memory import available_bytes
 from sslrepro.base.paths import cache_folder
-from sslrepro.base.store import write_atomic
 from sslrepro.data.dataset import Dataset, fingerprint
 from sslrepro.data.decode import EXTENSIONS, VERSION, decode, images_under, is_junk
+from sslrepro.data.sources import decode_into, lock_store, open_images
 from sslrepro.data.trees import TREE, Level, read_tree, tree_file
 
 SPLITS = {"train": ("train", "training", "trainval"), "test": ("test", "val", "validation")}
@@ -31,6 +30,7 @@ SIDES = {
     "stl10": 96,
     "tinyimagenet": 64,
     "tiny-imagenet-200": 64,
+    "imagenet": 224,
 }  # px, where none is asked for
 DEFAULT_SIDE = 64
 # torchvision's files, by set: (class, folder or file it leaves, arguments of the train and the test split)
@@ -57,14 +57,9 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
         splits = [_torchvision(kind, place, split, name) for split in arguments]
     else:
         splits = []
-        for split, spellings in SPLITS.items():
-            if name in ("tinyimagenet", "tiny-imagenet-200"):
-                spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
-            present = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
-            require(
-                bool(present), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder)
-            )
-            splits.append(_split(present[0], name, split, side or SIDES.get(name, DEFAULT_SIDE)))
+        for split in SPLITS:
+            place = _split_folder(folder, name, split)
+            splits.append(_split(place, name, split, side or SIDES.get(name, DEFAULT_SIDE)))
     train, test = splits
     listed = read_tree(folder)
     if listed:
@@ -81,6 +76,26 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
     require(train.class_names == test.class_names, "data.read", f"classes of {folder}", "the same in both splits",
             sorted(set(train.class_names) ^ set(test.class_names))[:5])  # fmt: skip
     return train, test
+
+
+def _split_folder(folder: Path, name: str, split: str) -> Path:
+    spellings = SPLITS[split]
+    if name in ("tinyimagenet", "tiny-imagenet-200"):
+        spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
+    present = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
+    require(bool(present), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder))
+    return present[0]
+
+
+def sizes(name: str, root: str | Path | None) -> dict[str, int]:
+    """Images of each split of a set of folders, by their names alone; {} for torchvision's files. Decodes nothing.
+
+    Raises ValueError as `read` does for a missing root, set or split, and for a class without images.
+    """
+    folder = _folder(name, root)
+    if _torchvision_place(name, root_path(root)) is not None:
+        return {}
+    return {split: len(_listing(_split_folder(folder, name, split))[1]) for split in SPLITS}
 
 
 def root_path(root: str | Path) -> Path:
@@ -194,24 +209,23 @@ def _split(folder: Path, name: str, split: str, side: int) -> Dataset:
     stamps = [(str(p.relative_to(folder)), label, p.stat().st_size, p.stat().st_mtime_ns) for p, label in files]
     signature = hashlib.sha256(json.dumps([VERSION, stamps]).encode()).hexdigest()
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    cache = cache_folder() / f"{name}-{split}-{side}px-{place}.safetensors"
-    if cache.exists():
-        try:
-            with safe_open(cache, "pt") as file:
-                about = file.metadata()
-                images, labels = file.get_tensor("images"), file.get_tensor("labels")
-                if about["signature"] == signature and about["fingerprint"] == fingerprint(images, labels):
-                    names = tuple(json.loads(about["classes"]))
-                    return Dataset(name, images, labels, names, {}, about["fingerprint"])
-        except (SafetensorError, KeyError, TypeError, ValueError):
-            pass  # damaged or foreign: decode again
-    from tqdm import tqdm
-
-    decoded = (decode(path, side) for path, _ in files)
-    images = torch.stack(list(tqdm(decoded, f"decode {name}/{split}", len(files), unit="img", leave=False)))
-    labels = torch.tensor([label for _, label in files])
-    mark = fingerprint(images, labels)
-    about = {"signature": signature, "fingerprint": mark, "classes": json.dumps(classes)}
-    with contextlib.suppress(OSError):  # a full disk or an unwritable cache folder: decoded again the next time
-        write_atomic(cache, to_safetensors({"images": images, "labels": labels}, about))
-    return Dataset(name, images, labels, tuple(classes), {}, mark)
+    store = cache_folder() / f"{name}-{split}-{side}px-{place}.npy"
+    paths, labels = [path for path, _ in files], torch.tensor([label for _, label in files])
+    try:
+        with lock_store(store):
+            stored = open_images(store, signature)
+            if stored is None:
+                with tqdm(desc=f"decode {name}/{split}", total=len(files), unit="img", leave=False) as bar:
+                    decode_into(store, paths, labels, side, signature, progress=lambda *_: bar.update())
+                stored = open_images(store, signature)
+        if stored is not None:
+            return Dataset(name, stored[0], labels, tuple(classes), {}, stored[1]["fingerprint"])
+    except OSError as error:  # a full disk or an unwritable folder: sets that fit are decoded every time
+        n_bytes = 3 * side * side * len(files)
+        require(n_bytes <= available_bytes(), "data.read", f"cache {store.parent}", f"a folder that takes {n_bytes:,} "
+                "bytes", error.strerror, "SSLREPRO_CACHE names another.")  # fmt: skip
+    decoded = tqdm(
+        (decode(path, side) for path in paths), f"decode {name}/{split}", len(files), unit="img", leave=False
+    )
+    images = torch.stack(list(decoded))
+    return Dataset(name, images, labels, tuple(classes), {}, fingerprint(images, labels))

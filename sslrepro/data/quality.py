@@ -7,18 +7,19 @@ import numpy as np
 import torch
 
 from sslrepro.data.dataset import Dataset
+from sslrepro.data.sources import blocks_of
 
 
 def _marks(data: Dataset) -> list[bytes]:
     """A hash of each image's pixels."""
-    pixels = np.ascontiguousarray(data.images.cpu().numpy())
-    return [hashlib.blake2b(image.data, digest_size=16).digest() for image in pixels]
+    blocks = (np.ascontiguousarray(block.cpu().numpy()) for block in blocks_of(data.images))
+    return [hashlib.blake2b(image.data, digest_size=16).digest() for pixels in blocks for image in pixels]
 
 
 def constant_images(data: Dataset) -> int:
     """How many images have one value in every pixel and channel."""
-    flat = data.images.flatten(1)
-    return int((flat.amin(1) == flat.amax(1)).sum())
+    flat = (block.flatten(1) for block in blocks_of(data.images))
+    return sum(int((block.amin(1) == block.amax(1)).sum()) for block in flat)
 
 
 def warnings_about(train: Dataset, test: Dataset) -> list[str]:

@@ -22,6 +22,7 @@ from sslrepro.base.errors import known_keys, one_of, require
 from sslrepro.base.paths import data_root
 from sslrepro.base.types import Features
 from sslrepro.data.dataset import Dataset
+from sslrepro.data.sources import blocks_of
 from sslrepro.methods.base import Method
 from sslrepro.parts.extract import encode_images
 from sslrepro.parts.trained_encoder import TrainedEncoder
@@ -91,7 +92,7 @@ def features(encoder: nn.Module, data: Dataset, normalise: tuple[tuple[float, ..
 
 def pixels(data: Dataset) -> Features:
     """The images themselves as features, scaled to -0.5..0.5: the control that no encoder should lose to."""
-    return Features(data.images.flatten(1).float() / 255 - 0.5, data.labels)
+    return Features(torch.cat([block.flatten(1).float() / 255 - 0.5 for block in blocks_of(data.images)]), data.labels)
 
 
 def run(name: str, train: Features, test: Features, settings: dict[str, Any] | None = None, seed: int = 0) -> dict:

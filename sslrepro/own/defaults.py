@@ -10,7 +10,8 @@ from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import ViewConfig
 from sslrepro.methods.kinds import Scale
 from sslrepro.own.images import Survey
-from sslrepro.parts.encoders import ENCODERS
+from sslrepro.parts.backbones import require_side
+from sslrepro.parts.encoders import ENCODERS, encoder, require_name
 from sslrepro.training.config import RunConfig, TrainingConfig
 
 SIDES = (32, 64, 96, 128, 160, 192, 224)  # px; what images of a folder are resized to
@@ -21,7 +22,7 @@ BATCH = {"cpu": 64, "cuda": 256}  # images a step
 LR = 1e-3  # AdamW's, at 64 images a step; grows with the root of the batch
 WIDTHS = {"dim": 128, "hidden": 1024, "hidden_predictor": 1024}  # of heads: no wider than such encoders need
 PER_CLUSTER = 50  # images, where a method wants to know how many groups there are and nobody can tell
-CHOICES = ("method", "encoder", "side", "epochs", "batch_size", "seed")
+CHOICES = ("method", "encoder", "side", "epochs", "batch_size", "accumulate", "seed")
 
 
 def choose(seen: Survey, device: str = "cpu", **asked: Any) -> RunConfig:
@@ -29,7 +30,8 @@ def choose(seen: Survey, device: str = "cpu", **asked: Any) -> RunConfig:
 
         seen     the images, by their headers
         device   "cpu" or "cuda": how much is affordable
-        asked    method, encoder, side (px), epochs, batch_size (images), seed; None stands for the default
+        asked    method, encoder, side (px), epochs, batch_size (images), accumulate (parts of a batch, see
+                 training/micro.py), seed; None stands for the default
 
     side        the largest of `SIDES` that the median image has, at most 96 px on a CPU and 224 px on a GPU
     encoder     resnet18; below 64 px the one whose first layers keep the resolution (resnet18-cifar)
@@ -57,13 +59,18 @@ def choose(seen: Survey, device: str = "cpu", **asked: Any) -> RunConfig:
     median = statistics.median(seen.shorter_sides)
     side = stated.get("side", max((s for s in SIDES if s <= min(median, MOST[kind])), default=SIDES[0]))
     require(type(side) is int and 8 <= side <= 1024, "fit", "side", "8..1024 px", side)
-    name = one_of(stated.get("encoder", "resnet18" if side >= 64 else "resnet18-cifar"), ENCODERS, "fit", "encoder")
+    name = require_name(stated.get("encoder", "resnet18" if side >= 64 else "resnet18-cifar"), "fit")
+    if name not in ENCODERS:
+        require_side(name, encoder(name), side)
     batch = stated.get("batch_size", max(4, min(BATCH[kind], n // 4)))
     require(type(batch) is int and 4 <= batch <= n, "fit", "batch_size", f"4..{n} images", batch)
     least, most = EPOCHS[kind]
+    parts = stated.get("accumulate", 1)
+    split = type(parts) is int and batch % parts == 0 and batch // parts >= 2 if parts else False
+    require(split, "fit", "accumulate", f"a divisor of the batch, {batch} images, that leaves 2 or more", parts)
     epochs = stated.get("epochs", min(max(round(SHOWN[kind] / n), least), most))
     plan = TrainingConfig(epochs, batch, lr=round(LR * (batch / 64) ** 0.5, 6),
-                          precision="bf16" if kind == "cuda" else "fp32")  # fmt: skip
+                          precision="bf16" if kind == "cuda" else "fp32", accumulate=parts)  # fmt: skip
     scale = Scale(n, max(2, n // PER_CLUSTER), max(1, epochs), batch, batch, WIDTHS)
     settings = methods.settings_at(method, scale, {})
     data = DataConfig(plain_name(seen.folder.resolve().name), n_train=n, side=side)

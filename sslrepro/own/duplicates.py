@@ -12,9 +12,9 @@ from scipy.sparse.csgraph import connected_components
 
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Float
-from sslrepro.own.fit import table_csv
 from sslrepro.own.images import ImageFile, decode_files, write_text
 from sslrepro.own.pictures import data_uri, thumbnail
+from sslrepro.own.progress import table_csv
 from sslrepro.own.run import BLOCK, OwnRun, image_files
 
 ENDINGS = (".csv", ".html")

@@ -9,8 +9,8 @@ import torch
 
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.store import write_atomic
-from sslrepro.own.fit import table_csv
 from sslrepro.own.images import ImageFile
+from sslrepro.own.progress import table_csv
 from sslrepro.own.run import OwnRun, image_files
 
 HEAD = ("file", "width", "height")

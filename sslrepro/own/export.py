@@ -13,6 +13,8 @@ from torch import nn
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.store import write_atomic
 from sslrepro.own.run import OwnRun
+from sslrepro.parts.backbones import TIMM, backbone
+from sslrepro.parts.encoders import ENCODERS
 
 RESNETS = ("resnet18", "resnet50")  # whose layers, and their names, are torchvision's and timm's
 AGREE = 1e-4  # largest difference of a feature, of the largest feature
@@ -24,6 +26,12 @@ HOW = {
     "onnx": 'features = onnxruntime.InferenceSession("{file}").run(None, {{"images": images}})[0]  '
     "# float32 [n 3 {side} {side}], 0..1: mean and std are inside",
 }
+
+
+OTHERS = (  # torchvision's other classifiers: their last linear layer has another name in each
+    'net = sslrepro.parts.backbones.backbone("{name}"); '
+    'net.load_state_dict(safetensors.torch.load_file("{file}"), strict=True)'
+)
 
 
 def export(
@@ -52,15 +60,18 @@ def export(
     if say:
         say(f"{name} -> {out}: loads strictly, features agree" if to != "onnx" else
             f"{name} -> {out}: features agree with torch's")  # fmt: skip
-        say(HOW[to].format(name=name, file=out, side=side))
+        how = HOW[to] if to != "torchvision" or name in RESNETS else OTHERS
+        say(how.format(name=name.removeprefix(TIMM), file=out, side=side))
     return out
 
 
 def _weights(run: OwnRun, to: str, images: torch.Tensor) -> bytes:
     name = run.about["encoder"]
-    require(name in RESNETS, "export", "encoder", f"one of {', '.join(RESNETS)} for {to}", name,
+    own = name.startswith(TIMM) if to == "timm" else name not in ENCODERS and not name.startswith(TIMM)
+    kind = "timm/<model>" if to == "timm" else "a classifier of torchvision"
+    require(name in RESNETS or own, "export", "encoder", f"one of {', '.join(RESNETS)} or {kind} for {to}", name,
             f"{to} has no such layers; --to onnx exports it.")  # fmt: skip
-    net = _torchvision(name) if to == "torchvision" else _timm(name)
+    net = _torchvision(name) if to == "torchvision" else _timm(name.removeprefix(TIMM))
     weights = {key: tensor.contiguous() for key, tensor in run.encoder.state_dict().items()}
     net.load_state_dict(weights, strict=True)
     with torch.no_grad():
@@ -71,11 +82,7 @@ def _weights(run: OwnRun, to: str, images: torch.Tensor) -> bytes:
 
 
 def _torchvision(name: str) -> nn.Module:
-    import torchvision
-
-    net = getattr(torchvision.models, name)()
-    net.fc = nn.Identity()
-    return net
+    return backbone(name)
 
 
 def _timm(name: str) -> nn.Module:

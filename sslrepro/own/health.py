@@ -126,6 +126,21 @@ class Health:
         return torch.cat(out).float()
 
 
+def early_stop(looks: list[dict[str, Any]]) -> str:
+    """An offer to stop before the last epoch, once two looks on end found that neighbours have settled; else "".
+
+    >>> looks = [dict(epoch=5 * n, kept=kept, spread=0.9) for n, kept in enumerate((None, 0.6, 0.9, 0.87))]
+    >>> early_stop(looks[:3]), early_stop(looks).partition(".")[0]
+    ('', 'neighbours have settled: 87 % of the 10 nearest are the same as after epoch 10, 90 % as after epoch 5 before')
+    """
+    if len(looks) < 3 or any((look["kept"] or 0) < SETTLED or look["spread"] < HUDDLED for look in looks[-2:]):
+        return ""
+    first, before, now = looks[-3:]
+    return (f"neighbours have settled: {100 * now['kept']:.0f} % of the {NEAR} nearest are the same as after epoch "
+            f"{before['epoch']}, {100 * before['kept']:.0f} % as after epoch {first['epoch']} before. Training goes "
+            f"on; to end it here, press Ctrl-C and give the same command with --epochs {now['epoch']}")  # fmt: skip
+
+
 def verdict(looks: list[dict[str, Any]]) -> list[str]:
     """What the looks say, in sentences: the first answers whether it is working.
 

@@ -1,6 +1,5 @@
 """Any tree of images as one data set: no classes, no splits; what is in it is said, and what cannot be read named."""
 
-import contextlib
 import hashlib
 import json
 import warnings
@@ -9,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 
 from sslrepro.base.errors import require
 from sslrepro.base.paths import cache_folder
-from sslrepro.base.store import write_atomic, write_json
+from sslrepro.base.store import write_atomic
 from sslrepro.base.types import UInt8
-from sslrepro.data.dataset import Dataset, fingerprint
-from sslrepro.data.decode import EXTENSIONS, VERSION, decode, images_under
+from sslrepro.data.dataset import Dataset
+from sslrepro.data.decode import EXTENSIONS, VERSION, decode, images_under, open_image
+from sslrepro.data.sources import StoredImages, decode_into, lock_store, open_images
 
 FEWEST = 8  # images: fewer leave nothing to tell apart
 ORIENTATION = 0x0112  # the EXIF tag
@@ -135,83 +134,80 @@ def _header(path: Path, name: str) -> ImageFile:
     require(shown(name) == name, "data.read", "image", "a file whose name is UTF-8", shown(name), "Rename it.")
     require(path.is_file(), "data.read", "image", "an existing file", str(path))
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings(), open_image(path) as image:
             warnings.simplefilter("ignore")  # of bombs: what decodes it says so
             turn = image.getexif().get(ORIENTATION, 1)
             width, height = image.size if turn not in (5, 6, 7, 8) else image.size[::-1]
             kind = (image.format or path.suffix[1:]).lower().replace("mpo", "jpeg")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if str(error).startswith("data.read: "):
+            raise
         raise ValueError(f"data.read: image {path} cannot be read ({error}). Remove or replace it.") from None
     return ImageFile(path, name, width, height, kind, turn in range(2, 9))
 
 
 def pixels(
-    seen: Survey, side: int, skip_bad: bool = False, progress: Callable[[int, int], None] | None = None
+    seen: Survey,
+    side: int,
+    skip_bad: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    cache: Path | None = None,
 ) -> tuple[Survey, Dataset]:
     """The images as uint8 [n 3 side side], and the survey without those that only decoding shows to be unreadable.
 
         side       px: the shorter side is resized to it, then the centre is kept
         progress   is told (images decoded, images in all); not where they come from the cache
+        cache      folder of decoded pixels; default the user's cache folder
 
-    Decoded once into a file of the user's cache folder that is mapped into memory, not read: sets larger than memory
-    are paged in as batches ask for them. Labels are all 0, of one class without a meaning.
+    Decoded once into a file (data/sources.py): sets that are large beside the memory are read from it batch by batch.
+    Labels are all 0, of one class without a meaning.
     Raises ValueError for an unreadable image, unless `skip_bad`.
     """
-    place = hashlib.sha256(str(seen.folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    store = cache_folder() / f"own-{place}-{side}px.npy"
+    store = store_of(seen, side, cache)
     stamps = [(file.name, file.path.stat().st_size, file.path.stat().st_mtime_ns) for file in seen.files]
     signature = hashlib.sha256(json.dumps([VERSION, side, stamps]).encode()).hexdigest()
-    about = _cached(store, signature)
-    if about is None or (about["bad"] and not skip_bad):
-        about = _decode_all(seen, side, skip_bad, store, signature, progress)
-    left_out = {name for name, _ in about["bad"]}
-    files = tuple(file for file in seen.files if file.name not in left_out)
-    require(len(files) >= FEWEST, "fit", f"readable images under {seen.folder}", f">= {FEWEST}", len(files))
-    images = torch.from_numpy(np.load(store, mmap_mode="c"))[: len(files)]
-    labels = torch.zeros(len(files), dtype=torch.int64)
-    data = Dataset(seen.folder.resolve().name, images, labels, ("image",), {}, about["fingerprint"])
-    return Survey(seen.folder, files, (*seen.bad, *map(tuple, about["bad"]))), data
-
-
-def _cached(store: Path, signature: str) -> dict | None:
-    """What is known of cached pixels; None where they are not there, of other files, or damaged."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        about = json.loads(store.with_suffix(".json").read_text(encoding="utf-8"))
-        images = torch.from_numpy(np.load(store, mmap_mode="c"))[: about["n"]]
-        nobody = torch.zeros(len(images), dtype=torch.int64)
-        if about["signature"] == signature and about["fingerprint"] == fingerprint(images, nobody):
-            return about
-    return None
-
-
-def _decode_all(
-    seen: Survey, side: int, skip_bad: bool, store: Path, signature: str, progress: Callable[[int, int], None] | None
-) -> dict:
-    store.parent.mkdir(parents=True, exist_ok=True)
-    temporary = store.with_name(f".{store.name}.{np.random.SeedSequence().entropy % 2**32:08x}")
-    bad, n = [], 0
-    try:
-        rows = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(seen), 3, side, side))
-        for done, file in enumerate(seen.files, 1):
+    nobody = torch.zeros(len(seen), dtype=torch.int64)
+    with lock_store(store):
+        stored = open_images(store, signature)
+        if stored is None or (stored[1]["bad"] and not skip_bad):
             try:
-                rows[n] = decode(file.path, side).numpy()
-                n += 1
+                decode_into(store, [file.path for file in seen.files], nobody, side, signature, skip_bad, progress)
             except ValueError as error:
-                if not skip_bad:
-                    raise ValueError(f"{error} {SKIP}") from None
-                bad.append((file.name, str(error)))
-            if progress is not None:
-                progress(done, len(seen))
-        rows.flush()
-        mark = fingerprint(torch.from_numpy(rows[:n]), torch.zeros(n, dtype=torch.int64))
-        del rows
-        temporary.replace(store)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    about = {"signature": signature, "fingerprint": mark, "n": n, "bad": bad}
-    write_json(store.with_suffix(".json"), about)
-    return about
+                raise ValueError(f"{error} {SKIP}") from None
+            stored = open_images(store, signature)
+    require(stored is not None, "fit", f"pixels in {store}", "as they were just written", "others",
+            "The disk may be failing: choose another --cache.")  # fmt: skip
+    images, about = stored
+    bad = {place: reason for place, reason in about["bad"]}
+    files = tuple(file for place, file in enumerate(seen.files) if place not in bad)
+    require(len(files) >= FEWEST, "fit", f"readable images under {seen.folder}", f">= {FEWEST}", len(files))
+    labels = nobody[: len(files)]
+    data = Dataset(seen.folder.resolve().name, images, labels, ("image",), {}, about["fingerprint"])
+    left_out = tuple((shown(seen.files[place].name), reason) for place, reason in bad.items())
+    return Survey(seen.folder, files, (*seen.bad, *left_out)), data
+
+
+def store_of(seen: Survey, side: int, cache: Path | None = None) -> Path:
+    """The file that holds, or would hold, the pixels of a folder at a side."""
+    place = hashlib.sha256(str(seen.folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return (cache_folder() if cache is None else cache) / f"own-{place}-{side}px.npy"
+
+
+def pixels_in_words(seen: Survey, data: Dataset, cache: Path | None = None) -> str:
+    """How many bytes the decoded pixels are, where they are kept, and whether batches are read from there."""
+    store = store_of(seen, data.images.shape[-1], cache)
+    streams = " and read from there, batch by batch" if isinstance(data.images, StoredImages) else ""
+    return f"pixels: {size_in_words(data.images.nbytes)} kept in {store}{streams}"
+
+
+def size_in_words(n_bytes: int) -> str:
+    """Bytes as a reader says them.
+
+    >>> size_in_words(18_432), size_in_words(55_296_000), size_in_words(192_855_190_016)
+    ('18 kB', '55 MB', '193 GB')
+    """
+    unit, length = next((pair for pair in (("GB", 1e9), ("MB", 1e6)) if n_bytes >= pair[1]), ("kB", 1e3))
+    return f"{n_bytes / length:,.0f} {unit}"
 
 
 def decode_files(files: Sequence[ImageFile], side: int) -> UInt8[torch.Tensor, "n 3 s s"]:

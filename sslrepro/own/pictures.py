@@ -7,13 +7,13 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from sslrepro.data.decode import eight_bit, opaque
+from sslrepro.data.decode import eight_bit, opaque, open_image
 
 
 def thumbnail(path: Path, side: int) -> Image.Image | None:
     """An image at most `side` px wide and high; None where it cannot be read (moved, deleted, damaged)."""
     try:
-        with warnings.catch_warnings(), Image.open(path) as file:
+        with warnings.catch_warnings(), open_image(path) as file:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             file.draft("RGB", (2 * side, 2 * side))  # a JPEG is decoded at the size that is wanted, not whole
             image = opaque(eight_bit(ImageOps.exif_transpose(file), path))

@@ -1,12 +1,14 @@
 """Encoders: what evaluation keeps. Each maps images [b 3 h w] to features [b dim] and exposes `dim`."""
 
+import difflib
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from sslrepro.base.errors import one_of
+from sslrepro.base.errors import require
 from sslrepro.base.types import Float
+from sslrepro.parts.backbones import backbone, is_backbone, torchvision_names
 
 
 class Conv(nn.Module):
@@ -116,6 +118,22 @@ ENCODERS: dict[str, Callable[[], nn.Module]] = {
 
 
 def encoder(name: str) -> nn.Module:
-    """A freshly initialised encoder by name; draws from torch's global generator, which the caller seeds."""
-    one_of(name, ENCODERS, "parts.encoder", "name")
-    return ENCODERS[name]().to(memory_format=torch.channels_last)
+    """A freshly initialised encoder by name; draws from torch's global generator, which the caller seeds.
+
+    name   of this file, else of torchvision's classifiers, or `timm/<model>` (parts/backbones.py)
+
+    Raises ValueError for another name, and where timm is asked for and not installed.
+    """
+    require_name(name, "parts.encoder", "name")
+    return (ENCODERS[name]() if name in ENCODERS else backbone(name)).to(memory_format=torch.channels_last)
+
+
+def require_name(name: str, owner: str, argument: str = "encoder") -> str:
+    """Return a name of an encoder; raises ValueError with the nearest for another. timm's are looked up when built."""
+    if isinstance(name, str) and (name in ENCODERS or is_backbone(name)):
+        return name
+    listed = [*ENCODERS, "timm/<model>"]
+    near = difflib.get_close_matches(str(name), [*ENCODERS, *torchvision_names()], 1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    allowed = f"one of {', '.join(listed)} or a classifier of torchvision"
+    require(False, owner, argument, allowed, name, hint.strip())

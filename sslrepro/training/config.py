@@ -22,7 +22,7 @@ from sslrepro.base.values import (
 )
 from sslrepro.data.dataset import DataConfig
 from sslrepro.data.views import ViewConfig, recipe
-from sslrepro.parts.encoders import ENCODERS
+from sslrepro.parts.encoders import require_name
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class TrainingConfig:
     momentum: float = setting(0.9, LESS_THAN_ALL)  # of SGD and LARS
     warmup: float = setting(0.05, LESS_THAN_ALL)  # share of the steps with a rising rate; then a half cosine to 0
     precision: str = setting("fp32", ("fp32", "bf16"))  # bf16: autocast
+    accumulate: int = setting(1, COUNT, before=1)  # parts of a batch whose gradients make a step (training/micro.py)
 
     def __post_init__(self) -> None:
         check_values(self, "TrainingConfig")
@@ -57,10 +58,11 @@ class RunConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
     plan: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = setting(0, Range(0))
+    first_weights: str = setting("", before="")  # mark of the tensors that the encoder starts from; "": drawn
 
     def __post_init__(self) -> None:
         check_values(self, "RunConfig")
-        one_of(self.encoder, ENCODERS, "RunConfig", "encoder")
+        require_name(self.encoder, "RunConfig")
         recipe(self.views)
         object.__setattr__(self, "settings", asdict(methods.settings(self.method, self.settings)))
 

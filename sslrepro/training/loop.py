@@ -30,11 +30,13 @@ from sslrepro.methods.base import Method
 from sslrepro.parts.distributed import barrier, rank, world_size, wrap_ddp
 from sslrepro.parts.encoders import encoder
 from sslrepro.parts.extract import encode_images
+from sslrepro.parts.first_weights import load_first, mark_of
 from sslrepro.parts.norm import synced_norms
 from sslrepro.parts.optim import optimizer, warmup_cosine
 from sslrepro.training.checkpoint import Checkpoints, restore, save
 from sslrepro.training.compiling import COMPILING, compile_encoders
 from sslrepro.training.config import RunConfig, TrainingConfig
+from sslrepro.training.micro import add_gradients
 from sslrepro.training.monitor import Interval, StepDone, TrainingLog, all_have_gradients
 from sslrepro.training.pairs import about_pairs, read_pairs, sampler_eyes, stored_sampler
 
@@ -111,9 +113,7 @@ def fit(
         for group in solver.param_groups:
             factor = 1.0 if group.get("constant") else warmup_cosine((step + 1) / (steps + 1), plan.warmup)
             group["lr"] = plan.lr * factor
-        with autocast:
-            out = loss(batch, progress)
-        out.loss.backward()
+        out = add_gradients(loss, batch, progress, plan.accumulate, autocast)
         if step == 0:
             all_have_gradients(method)
         if method.clip_norm is not None:
@@ -135,6 +135,7 @@ def train(
     checkpoint_seconds: float = 15.0,
     compiling: str = "no",
     watch: Watch | None = None,
+    weights: dict[str, torch.Tensor] | None = None,
 ) -> Method:
     """Train a run to its end in `folder`, from its last checkpoint where there is one, and return the method.
 
@@ -146,6 +147,7 @@ def train(
         watch                sees the method before every step, after any refresh, and must leave it as it is. After a
                              resume it sees the steps since the checkpoint again; it never sees the end, which is
                              what is returned. On every process; its time counts as training's
+        weights              that the encoder starts from, where the configuration has their mark
 
     On the CPU, with the same thread count, a run that was killed and resumed ends bit-identical to an unbroken one.
     Raises FloatingPointError when the loss is not finite, ValueError for a checkpoint of another run.
@@ -167,13 +169,16 @@ def train(
             n >= data.n_classes, "train", "settings.n_classes", f">= {data.n_classes}, the classes of the images", n
         )
     data = data.to(device)
-    method = initial_method(config, len(data), device)
+    checkpoint, log = folder / "checkpoint.safetensors", folder / "log.jsonl"
+    if config.first_weights and not is_file_there(checkpoint):
+        mark = mark_of(weights or {})
+        require(mark == config.first_weights, "train", "weights", f"those of the run, {config.first_weights}", mark)
+    method = initial_method(config, len(data), device, weights)
     solver = solver_of(method, config.plan)
     pairs, about_pairs = mine_pairs(config, folder, data, method, device, report)
     batches = batches_of(config, data, method, pairs)
     steps = config.plan.epochs * batches.per_epoch
 
-    checkpoint, log = folder / "checkpoint.safetensors", folder / "log.jsonl"
     interval, first, seconds = Interval(data), 0, 0.0
     if is_file_there(checkpoint):
         first, seconds = restore(checkpoint, config, method, solver, interval)
@@ -218,16 +223,24 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def initial_method(config: RunConfig, n_images: int | None = None, device: torch.device | str = "cpu") -> Method:
+def initial_method(
+    config: RunConfig,
+    n_images: int | None = None,
+    device: torch.device | str = "cpu",
+    weights: dict[str, torch.Tensor] | None = None,
+) -> Method:
     """The method of a configuration as step 0 sees it: weights drawn on the CPU from the run's seed.
 
     n_images   of the training set; default the configuration's `data.n_train`
+    weights    put into the encoder before the method is built around it, so that a teacher starts from them too
     """
     n_images = config.data.n_train if n_images is None else n_images
     settings = methods.settings(config.method, config.settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        method = methods.build(config.method, settings, encoder(config.encoder), n_images)
+        net = encoder(config.encoder)
+        load_first(net, weights or {})
+        method = methods.build(config.method, settings, net, n_images)
     if world_size() > 1:
         method = synced_norms(method)
     return method.to(device).train()

@@ -10,6 +10,7 @@ import torch
 
 from sslrepro.base.types import Step
 from sslrepro.data.dataset import Dataset
+from sslrepro.data.sources import blocks_of
 from sslrepro.methods.base import Method
 from sslrepro.parts.distributed import all_reduce, world_size
 from sslrepro.parts.metrics import group_rates, relation_match
@@ -90,7 +91,8 @@ class TrainingLog:
             self.write(line)
 
     def _why_equal(self) -> str:
-        equal = bool((self.data.images == self.data.images[:1]).all())
+        first = self.data.images[:1]
+        equal = all(bool((block == first).all()) for block in blocks_of(self.data.images))
         return " All images are equal: no setting can keep their embeddings apart." if equal else ""
 
 

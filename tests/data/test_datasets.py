@@ -18,7 +18,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision import datasets as torchvision_sets
 
-from sslrepro.data import folders, load, resolve, shapes
+from sslrepro.data import folders, load, resolve, shapes, sources
 from sslrepro.data.dataset import DataConfig, Dataset, fingerprint, resize, subset
 from sslrepro.data.decode import decode
 
@@ -326,7 +326,8 @@ def no_decoding(monkeypatch) -> None:
     def fail(path, side):
         raise AssertionError(f"{path} was decoded")
 
-    monkeypatch.setattr(folders, "decode", fail)
+    for reader in (folders, sources):
+        monkeypatch.setattr(reader, "decode", fail)
 
 
 @pytest.fixture
@@ -336,7 +337,7 @@ def root(tmp_path) -> Path:
 
 
 def caches(split: str = "train", side: int = 8) -> list[Path]:
-    return list(Path(os.environ["SSLREPRO_CACHE"]).glob(f"birds-{split}-{side}px-*.safetensors"))
+    return list(Path(os.environ["SSLREPRO_CACHE"]).glob(f"birds-{split}-{side}px-*.npy"))
 
 
 @pytest.mark.parametrize("splits", [("train", "test"), ("train", "val"), ("training", "validation")])
@@ -457,7 +458,7 @@ def test_a_rewritten_image_of_equal_size_renews_the_cache(root):
 
 def damaged(path: Path, how: str) -> None:
     raw = path.read_bytes()
-    header = int.from_bytes(raw[:8], "little")
+    header = 120  # of numpy's format, after its 8 bytes of magic
     path.write_bytes(
         {
             "empty": b"",

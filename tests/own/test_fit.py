@@ -13,12 +13,15 @@ from torch import nn
 
 import sslrepro
 from sslrepro.cli.main import main
+from sslrepro.data import sources
 from sslrepro.own import fit as own_fit
+from sslrepro.own import progress as own_progress
 from sslrepro.own.defaults import choose
 from sslrepro.own.fit import fit_folder
 from sslrepro.own.health import verdict
 from sslrepro.own.images import ImageFile, Survey
 from sslrepro.own.run import OwnRun
+from sslrepro.parts.encoders import encoder
 from tests.own.conftest import TINY, draw
 
 WORDS = ["--side", "16", "--encoder", "conv-tiny", "--batch-size", "8"]
@@ -74,7 +77,8 @@ def test_more_epochs_go_on_from_what_is_there(photos, tmp_path, capsys):
     out = tmp_path / "photos.ssl"
     words = ["fit", str(photos), "--out", str(out)]
     assert main([*words, *WORDS, "--epochs", "2"]) == 0
-    line = capsys.readouterr().out.splitlines()[0]
+    pixels, line = capsys.readouterr().out.splitlines()[:2]
+    assert re.fullmatch(r"pixels: 18 kB kept in /.*own-[0-9a-f]{12}-16px\.npy", pixels)
     assert re.fullmatch(r"24 images \(12 jpeg, 12 png\), 40 px -> 16 px · conv-tiny · nnclr · 2 epochs of 3 steps · "
                         r"about \d+ s on 1 core \(measured over 6 steps\)", line)  # fmt: skip
     before = load_file(out / "encoder.safetensors")
@@ -185,3 +189,73 @@ def test_in_python_a_folder_is_fitted_by_its_path(trained):
     run = sslrepro.fit(str(images), out, say=None)
     assert run.embed(images / "01.png").shape == (1, 32)
     assert run.encoder.training is False and len(run.nearest(images / "01.png", 10)) == 10
+
+
+def test_a_set_larger_than_memory_is_read_from_where_it_is_said_and_trains_the_same(
+    photos, tmp_path, capsys, monkeypatch
+):
+    whole = fit_folder(photos, tmp_path / "whole.ssl", epochs=1, **TINY)
+    monkeypatch.setattr(sources, "RESIDENT", 0.0)
+    words = [
+        "fit",
+        str(photos),
+        "--out",
+        str(tmp_path / "read.ssl"),
+        "--cache",
+        str(tmp_path / "disk"),
+        "--epochs",
+        "1",
+    ]
+    assert main([*words, *WORDS]) == 0
+    (store,) = (tmp_path / "disk").glob("*.npy")
+    assert f"kept in {store} and read from there, batch by batch" in capsys.readouterr().out
+    read = OwnRun(tmp_path / "read.ssl")
+    assert torch.equal(whole.features, read.features) and whole.about["identity"] == read.about["identity"]
+
+
+def test_an_encoder_starts_from_given_weights_and_says_how_many(photos, tmp_path, capsys):
+    torch.manual_seed(5)
+    net = encoder("conv-tiny")
+    torch.save(net.state_dict() | {"fc.weight": torch.ones(3)}, tmp_path / "w.pth")
+    words = [
+        "fit",
+        str(photos),
+        "--out",
+        str(tmp_path / "a.ssl"),
+        *WORDS,
+        "--epochs",
+        "1",
+        "--weights",
+        str(tmp_path / "w.pth"),
+    ]
+    assert main(words) == 2
+    assert "1 only the file has (fc.weight)" in capsys.readouterr().err and not (tmp_path / "a.ssl").exists()
+    starts = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own_progress.Looks, "__call__", lambda self, step, method: starts.append(
+            {name: tensor.clone() for name, tensor in method.encoder.state_dict().items()}))  # fmt: skip
+        assert main([*words, "--weights-except", "fc.weight"]) == 0
+    assert "weights: 12 of 12 tensors, 100.0% of the numbers of conv-tiny from" in capsys.readouterr().out
+    assert all(torch.equal(tensor, starts[0][name]) for name, tensor in net.state_dict().items())
+    config = json.loads((tmp_path / "a.ssl" / "run" / "config.json").read_text(encoding="utf-8"))
+    assert len(config["first_weights"]) == 16
+    torch.save({name: tensor + 1 for name, tensor in net.state_dict().items()}, tmp_path / "w.pth")
+    assert main([*words[:-2], "--epochs", "1", "--weights", str(tmp_path / "w.pth")]) == 2
+    assert "weights must be those that" in capsys.readouterr().err
+
+
+def test_a_batch_in_parts_trains_and_is_another_run(photos, tmp_path):
+    runs = [fit_folder(photos, tmp_path / f"{n}.ssl", epochs=1, accumulate=n, method="mocov2", **TINY) for n in (1, 2)]
+    assert runs[0].about["identity"] != runs[1].about["identity"]
+    with pytest.raises(
+        ValueError, match="accumulate must be a divisor of the batch, 8 images, that leaves 2 or more, got 3"
+    ):
+        fit_folder(photos, tmp_path / "3.ssl", epochs=1, accumulate=3, **TINY)
+
+
+def test_an_early_stop_is_offered_once_and_never_at_the_end(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(own_progress, "early_stop", lambda looks: f"settled at {looks[-1]['epoch']}")
+    words = ["fit", str(photos), "--out", str(tmp_path / "a.ssl"), *WORDS]
+    assert main([*words, "--epochs", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "settled at 0" in out and "settled at 1" not in out and "settled at 2" not in out
