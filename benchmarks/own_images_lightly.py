@@ -147,8 +147,8 @@ def main(root: Path, minutes: float) -> dict[str, Any]:
         about = {*truth, *(source for source, _ in truth.values())}
         rows["perceptual hash"] = {"copies": judged({pair for pair in hashed if pair & about}, truth)}
         rows["sslrepro"] |= {"epochs": epochs, "processor_seconds": seconds, "typed": len(COMMANDS)}
-        rows["lightly"] |= {"epochs": their_epochs, "processor_seconds": their_seconds,
-                            "typed": len([line for line in inspect.getsource(lightly_side).splitlines()[2:] if line.strip()])}  # fmt: skip
+        typed = [line for line in inspect.getsource(lightly_side).splitlines()[2:] if line.strip()]
+        rows["lightly"] |= {"epochs": their_epochs, "processor_seconds": their_seconds, "typed": len(typed)}
         return {"photos": len(names), "classes": len(set(labels)), "near": NEAR, "sources": len(sources),
                 "kinds": list(KINDS), "side": SIDE, "batch_size": BATCH, "seed": SEED, "minutes": minutes,
                 "rows": rows, "environment": environment("cpu")}  # fmt: skip

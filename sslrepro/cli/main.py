@@ -10,7 +10,10 @@ from typing import Any, TextIO
 from sslrepro.cli.options import command
 from sslrepro.cli.parser import parser
 
-SIGNALS = (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))  # what stops a call beside Ctrl-C: kill, a terminal that closes
+SIGNALS = (
+    signal.SIGTERM,
+    getattr(signal, "SIGHUP", signal.SIGTERM),
+)  # what stops a call beside Ctrl-C: kill, a terminal that closes
 
 
 def main(words: list[str] | None = None) -> int:

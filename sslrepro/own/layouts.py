@@ -7,6 +7,7 @@ import torch
 
 from sslrepro.base.types import Float
 from sslrepro.embeddings.maps import NEIGHBOURS, PERPLEXITY
+from sslrepro.training.loop import threads
 
 EXACT = 5_000  # images up to which t-SNE searches neighbours exactly
 
@@ -33,13 +34,15 @@ def by_umap(x: Float[torch.Tensor, "n f"], seed: int = 0) -> np.ndarray:
 
     Raises ValueError where umap-learn is not installed.
     """
-    try:
-        import umap
-    except ImportError:
-        raise ValueError("map: umap-learn is not installed. `pip install umap-learn`.") from None
-    rows = x.numpy()
-    solver = umap.UMAP(n_neighbors=max(2, min(NEIGHBOURS, len(rows) - 1)), init="pca", random_state=seed, n_jobs=1)
-    return in_square(np.asarray(solver.fit_transform(rows)))
+    with threads(torch.get_num_threads()):  # numba sets the thread count of the whole process
+        try:
+            import umap
+        except ImportError:
+            raise ValueError("map: umap-learn is not installed. `pip install umap-learn`.") from None
+        rows = x.numpy()
+        near = max(2, min(NEIGHBOURS, len(rows) - 1))
+        solver = umap.UMAP(n_neighbors=near, init="pca", random_state=seed, n_jobs=1)
+        return in_square(np.asarray(solver.fit_transform(rows)))
 
 
 def in_square(places: np.ndarray) -> np.ndarray:
