@@ -32,7 +32,7 @@ ENV :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce list notebook book pages check test test-fast test-processors lint faults bench clean
+.PHONY: help reproduce list notebook book release pages check test test-fast test-processors lint faults bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,6 +76,9 @@ book: $(ENV)  ## build the book, warnings as errors; prints the front page to op
 	@$(PY) book/_ext/offline.py _build/html
 	@echo "open $(CURDIR)/_build/html/index.html"
 
+release: book  ## pack the built book, the ledger and the sources into dist/, with their digests
+	@$(RUN) release --book _build/html --out dist
+
 lint: $(ENV)  ## ruff: format and rules
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check .
 
@@ -100,4 +103,4 @@ bench: $(ENV)  ## speed beside torchvision and faiss, in one run
 	@$(RUN) bench --device "$(DEVICE)"
 
 clean:  ## remove builds and runs, notebooks of `make notebook` among them; the ledger and the environment stay
-	rm -rf _build runs .pytest_cache .ruff_cache
+	rm -rf _build dist runs .pytest_cache .ruff_cache

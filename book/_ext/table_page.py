@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from figure_downloads import add_png
 from margin import further_notes
 from printed_table import rest_of
 from relations import readable
@@ -20,7 +21,7 @@ def markdown(name: str, text: str) -> dict[str, Any]:
 
 
 def complete(app: Sphinx, name: str, source: list[str]) -> None:
-    """Put the scale, margin notes in readable words, the code and the paper's columns that were not run into a page."""
+    """Put the scale, margin notes, figures as PNG, the code and the paper's columns that were not run into a page."""
     folder, _, page = name.rpartition("/")
     table = page.partition("-")[0]
     if folder != "executed" or table not in tables.names():
@@ -33,6 +34,7 @@ def complete(app: Sphinx, name: str, source: list[str]) -> None:
             cells.append(markdown("scale-strip", f"```{{scale-strip}} {page}\n```"))
             cell["source"] = readable(text.replace(VARIED, further_notes(table) + VARIED, 1))
         cells.append(cell)
+        add_png(cell)
         if of_paper and cell["cell_type"] == "code" and "figure(results)" in text:
             cells.append(markdown("explore-plot", f"```{{explore-plot}} {page}\n```"))
     agreed = agreement_of(read_replications(table, page.partition("-")[2]))

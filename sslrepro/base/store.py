@@ -9,7 +9,6 @@ runs/<method>-<data>-s<seed>-<identity>/
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -118,6 +117,9 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
             raise
 
 
+SYSTEMS = "Linux and macOS are supported; on Windows, WSL 2 runs it."
+
+
 @contextlib.contextmanager
 def lock_folder(folder: Path, wait: bool = True) -> Iterator[None]:
     """Hold a folder for this process; another one waits. The lock goes with the process, however it ends.
@@ -125,7 +127,13 @@ def lock_folder(folder: Path, wait: bool = True) -> Iterator[None]:
     A folder that was made for the lock is removed again where what is done inside fails before it writes anything.
 
     wait   False: raises BlockingIOError at once where another process holds the folder
+
+    Raises RuntimeError on a system without such locks (Windows).
     """
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        raise RuntimeError(f"store: {folder} cannot be locked on {platform.system()}. {SYSTEMS}") from None
     new, path = not folder.exists(), folder / ".lock"
     while True:
         folder.mkdir(parents=True, exist_ok=True)

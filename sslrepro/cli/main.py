@@ -10,7 +10,10 @@ from typing import Any, TextIO
 from sslrepro.cli.options import command
 from sslrepro.cli.parser import parser
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # what stops a call beside Ctrl-C: kill, a terminal that closes
+SIGNALS = (
+    signal.SIGTERM,
+    getattr(signal, "SIGHUP", signal.SIGTERM),
+)  # what stops a call beside Ctrl-C: kill, a terminal that closes
 
 
 def main(words: list[str] | None = None) -> int:
@@ -22,6 +25,7 @@ def main(words: list[str] | None = None) -> int:
     stopped = [signal.SIGINT]
     try:
         try:
+            require_system()
             require_working_folder()
             settings = parser().parse_args(words)
             with interruptible(stopped):
@@ -43,6 +47,12 @@ def main(words: list[str] | None = None) -> int:
         kept = f": {stop}" if str(stop) else "; what was finished is kept"
         say(f"\nstopped{kept}\ngo on with: {command(sys.argv[1:] if words is None else words)}")
         return 128 + stopped[-1]
+
+
+def require_system() -> None:
+    """Raise ValueError on Windows, where folders of runs cannot be locked nor workers stopped as elsewhere."""
+    if sys.platform == "win32":
+        raise ValueError("sslrepro: the system must be Linux or macOS, got Windows. WSL 2 runs it.")
 
 
 def require_working_folder() -> None:

@@ -40,7 +40,7 @@ class Score:
         return f"{100 * self.share:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}] of {self.n:,}"
 
 
-def read_labels(labels: str | Path, seen: Survey) -> dict[str, str]:
+def read_labels(labels: str | Path, seen: Survey, owner: str = "fit") -> dict[str, str]:
     """Label by file name, of the images that have one.
 
         labels   "folders": the folder that holds an image (images at the top have none); else a csv file with the
@@ -52,19 +52,19 @@ def read_labels(labels: str | Path, seen: Survey) -> dict[str, str]:
         label_of = {file.name: str(Path(file.name).parent) for file in seen.files if "/" in file.name}
     else:
         file = Path(labels).expanduser()
-        require(file.is_file(), "fit", "labels", "folders, or a csv file `file,label`", str(labels))
+        require(file.is_file(), owner, "labels", "folders, or a csv file `file,label`", str(labels))
         head, *lines = csv_lines(file) or [[]]
-        require(head == ["file", "label"], "fit", f"header of {file}", "file,label", ",".join(head))
+        require(head == ["file", "label"], owner, f"header of {file}", "file,label", ",".join(head))
         names = {image.name for image in seen.files} | {name for name, _ in seen.bad}
         label_of = {}
         for number, line in enumerate(lines, 2):
             whole = len(line) == 2 and all(line)
-            require(whole, "fit", f"line {number} of {file}", "a file and its label", ",".join(line))
-            require(line[0] in names, "fit", f"line {number} of {file}", f"a file under {seen.folder}", line[0])
-            require(line[0] not in label_of, "fit", f"line {number} of {file}", "a file that is listed once", line[0])
+            require(whole, owner, f"line {number} of {file}", "a file and its label", ",".join(line))
+            require(line[0] in names, owner, f"line {number} of {file}", f"a file under {seen.folder}", line[0])
+            require(line[0] not in label_of, owner, f"line {number} of {file}", "a file that is listed once", line[0])
             label_of[line[0]] = line[1]
     require(
-        len(set(label_of.values())) >= 2, "fit", "labels", "of at least two classes", sorted(set(label_of.values()))
+        len(set(label_of.values())) >= 2, owner, "labels", "of at least two classes", sorted(set(label_of.values()))
     )
     return label_of
 

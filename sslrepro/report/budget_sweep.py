@@ -12,7 +12,7 @@ from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.figures import MINED, half
 from sslrepro.report.formats import Display, as_latex, format_cell, html_table, number, plural, text_table
 from sslrepro.report.headings import CONTROLS, short_names
-from sslrepro.report.plots import PALETTE, Figure, new_plot, own_style, style
+from sslrepro.report.plots import PALETTE, Figure, drawn, new_plot, own_style, style
 from sslrepro.report.trends import Trend, positive, sign_word, trend
 from sslrepro.study.results import Results, cell_of, paired_differences
 
@@ -298,7 +298,8 @@ def figure(results: Results) -> Figure:
         axis.minorticks_off()
         axis.set_xlabel("epochs", fontsize=9)
     style(plot, list(axes.flat))
-    return Figure(plot, f"Four panels. {' '.join(alts)} Bars are 95% intervals over seeds.")
+    alt = f"Four panels. {' '.join(alts)} Bars are 95% intervals over seeds."
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
 
 
 def over_lengths(results: Results, axis: Any, cells: dict[int, Cell | None], place: int, of: int, **look: Any) -> None:

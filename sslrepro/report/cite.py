@@ -1,4 +1,4 @@
-"""How a table or page is cited: BibTeX with the version, the commit and the page's anchor."""
+"""How a table or page is cited: BibTeX with the version, the commit and the page's place in the book."""
 
 from sslrepro import papers, tables
 from sslrepro.base.errors import one_of
@@ -36,6 +36,35 @@ def bibtex(table: str, profile: str = "cpu", with_paper: bool = True) -> str:
         "version": sslrepro.__version__, "note": in_bibtex(note)})  # fmt: skip
     theirs = paper_entry(papers.table(table)["paper"]) if of_paper and with_paper else ""
     return entry + (f"\n{theirs}" if theirs else "")
+
+
+def page_entry(page: str, title: str) -> str:
+    """The entry of any page of the book, by its path below the front page, without ending.
+
+    >>> print(page_entry("methods/nnclr", "NNCLR"))  # doctest: +ELLIPSIS
+    @software{sslrepro-methods-nnclr,
+      author = {{The sslrepro authors}},
+      title = {{NNCLR. In: sslrepro: when do other images help? ...
+    """
+    import sslrepro
+
+    note = f"{page}.html, commit {(commit_of_code() or 'unknown')[:12]}"
+    return entry_of(f"sslrepro-{page.replace('/', '-')}", {
+        "author": "{The sslrepro authors}", "title": f"{{{in_bibtex(title)}. In: {TITLE}}}", "year": released()[:4],
+        "version": sslrepro.__version__, "note": in_bibtex(note)})  # fmt: skip
+
+
+def sentence(page: str, title: str) -> str:
+    """The same as a sentence.
+
+    >>> sentence("methods/nnclr", "NNCLR")  # doctest: +ELLIPSIS
+    'The sslrepro authors (...). NNCLR. In: sslrepro, version ..., commit ..., methods/nnclr.html.'
+    """
+    import sslrepro
+
+    commit = (commit_of_code() or "unknown")[:12]
+    return (f"The sslrepro authors ({released()[:4]}). {title.rstrip('.')}. In: sslrepro, version "
+            f"{sslrepro.__version__}, commit {commit}, {page}.html.")  # fmt: skip
 
 
 def entry_of(key: str, values: dict[str, str]) -> str:

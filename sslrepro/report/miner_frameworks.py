@@ -11,7 +11,7 @@ from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
 from sslrepro.report.miners import rank_correlation
-from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
+from sslrepro.report.plots import MARKERS, PALETTE, Figure, drawn, new_plot, own_style, style
 from sslrepro.study.results import Results, cell_of, paired_differences
 from sslrepro.tables.miner_frameworks import MINERS, ON, PUBLISHED, REMOVED, SHORT, TOLERANCE
 
@@ -318,7 +318,8 @@ def figure(results: Results) -> Figure:
         axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
     plot.supxlabel("partners that share the class, %", fontsize=9)
     style(plot, list(axes))
-    return Figure(plot, f"Gain by framework and precision: {'; '.join(values)}.")
+    alt = f"Gain by framework and precision: {'; '.join(values)}."
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
 
 
 def copies(results: Results) -> Display:

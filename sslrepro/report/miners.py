@@ -12,7 +12,7 @@ from sslrepro.claims import Cell
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
-from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
+from sslrepro.report.plots import MARKERS, PALETTE, Figure, drawn, new_plot, own_style, style
 from sslrepro.study.results import Results
 from sslrepro.tables.miners import OFF
 
@@ -300,7 +300,8 @@ def figure(results: Results) -> Figure:
     style(plot, [axes])
     values = "; ".join(f"{mined.name} {number(mined.precision.mean, 0)}% and {number(mined.recall.mean, 2)}%"
                        for mined in lines)  # fmt: skip
-    return Figure(plot, f"Precision and recall of every miner: {values}.")
+    alt = f"Precision and recall of every miner: {values}."
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
 
 
 def copies(results: Results) -> Display:

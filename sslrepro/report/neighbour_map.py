@@ -15,7 +15,7 @@ from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.figures import MINED, half
 from sslrepro.report.formats import Display, as_latex, format_cell, number, plural, text_table
 from sslrepro.report.headings import CONTROLS, short_names
-from sslrepro.report.plots import PALETTE, Figure, new_plot, own_style, style
+from sslrepro.report.plots import PALETTE, Figure, drawn, new_plot, own_style, style
 from sslrepro.report.trends import Trend, first_crossing, sign_word, trend
 from sslrepro.study.results import Results, cell_of, paired_differences
 
@@ -375,7 +375,8 @@ def figure(results: Results) -> Figure:
     alts = [gain_panel(results, axis, score) for axis, score in zip(axes, SCORES, strict=False)]
     alts.append(prediction_panel(results, axes[2]))
     style(plot, list(axes))
-    return Figure(plot, f"Three panels. {' '.join(alts)} Bars are 95% intervals of paired differences over seeds.")
+    alt = f"Three panels. {' '.join(alts)} Bars are 95% intervals of paired differences over seeds."
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
 
 
 def gain_panel(results: Results, axis: Any, score: str) -> str:

@@ -6,6 +6,7 @@ style that is put back afterwards.
 
 import base64
 import contextlib
+import csv
 import html
 import io
 from collections.abc import Iterator
@@ -66,6 +67,68 @@ def save(plot: Any, how: dict[str, Any]) -> bytes:
     with own_style():
         plot.savefig(buffer, **how)
     return buffer.getvalue()
+
+
+def drawn(plot: Any) -> str:
+    """The numbers that a plot shows, as CSV: panel, series, x and y, and the ends of their bars, each as drawn.
+
+    A place on an axis with named ticks has that name; marks that would hide each other stand a little aside of it.
+
+    >>> plot, axis = new_plot(size=(4, 3))
+    >>> _ = axis.errorbar([1, 2], [3.0, 5.0], [0.5, 1.0], label="ours")
+    >>> print(drawn(plot).splitlines()[1])
+    ,ours,1.0,3.0,,,2.5,3.5
+    """
+    out = io.StringIO()
+    write = csv.writer(out, lineterminator="\n").writerow
+    write(["panel", "series", "x", "y", "x_low", "x_high", "y_low", "y_high"])
+    for axis in plot.axes:
+        with_bars = [each for each in axis.containers if hasattr(each, "has_yerr")]
+        columns = [each for each in axis.containers if hasattr(each, "datavalues")]
+        of_columns = {id(each.errorbar) for each in columns}
+        parts = {id(line) for each in with_bars for line in (each[0], *each[1])}
+        series = [(each.get_label(), _columns(each)) for each in columns]
+        series += [(each.get_label(), _marks(each)) for each in with_bars if id(each) not in of_columns]
+        series += [(line.get_label(), [(x, y) for x, y in zip(*line.get_data(), strict=True)]) for line in axis.lines
+                   if id(line) not in parts and line.get_transform() == axis.transData]  # fmt: skip
+        for label, points in series:
+            for x, y, *ends in points:
+                write([axis.get_title(), "" if str(label).startswith("_") else label, _name(axis.xaxis, x),
+                       _name(axis.yaxis, y), *map(_exact, ends or [None] * 4)])  # fmt: skip
+    return out.getvalue()
+
+
+def _marks(container: Any) -> list[tuple[float | None, ...]]:
+    """(x, y, ends of the bar along x, ends along y) of every mark; None where there is no bar."""
+    bars = list(container[2])
+    ends = {"x": bars.pop(0).get_segments() if container.has_xerr else None,
+            "y": bars.pop(0).get_segments() if container.has_yerr else None}  # fmt: skip
+    return [(x, y, *((s[i][0][0], s[i][1][0]) if (s := ends["x"]) else (None, None)),
+             *((s[i][0][1], s[i][1][1]) if (s := ends["y"]) else (None, None)))
+            for i, (x, y) in enumerate(zip(*container[0].get_data(), strict=True))]  # fmt: skip
+
+
+def _columns(container: Any) -> list[tuple[float | None, ...]]:
+    """The same of horizontal or upright columns, whose ends are their values."""
+    along = container.orientation == "horizontal"
+    segments = container.errorbar[2][0].get_segments() if container.errorbar else None
+    points = []
+    for i, (patch, value) in enumerate(zip(container.patches, container.datavalues, strict=True)):
+        across = patch.get_y() + patch.get_height() / 2 if along else patch.get_x() + patch.get_width() / 2
+        ends = (None, None) if segments is None else tuple(point[0 if along else 1] for point in segments[i])
+        points.append((value, across, *ends, None, None) if along else (across, value, None, None, *ends))
+    return points
+
+
+def _name(axis: Any, value: float) -> str:
+    """The name that an axis gives a place, else its number."""
+    places = list(getattr(axis.get_major_locator(), "locs", []))
+    names = {place: axis.get_major_formatter()(place, number) for number, place in enumerate(places)}
+    return names.get(value) or _exact(value)
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else repr(float(value))
 
 
 class Figure:

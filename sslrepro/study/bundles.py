@@ -1,5 +1,6 @@
 """Bundles that carry ledger files from one machine to another."""
 
+import gzip
 import io
 import json
 import lzma
@@ -20,14 +21,17 @@ INSIDE = re.compile(r"\w[\w.-]*/(logs/)?\w[\w.-]*\.jsonl?")  # no part begins wi
 def export_bundle(path: Path, profiles: list[str] | None = None) -> int:
     """Write ledger files, logs and fingerprints of the given scales (default all) into one .tar.gz; returns how many.
 
-    Written under another name and renamed, so that a bundle is whole or not there.
+    Written under another name and renamed, so that a bundle is whole or not there. The same files give the same bytes.
     """
     require(
         not path.is_dir(), "ledger.export", "path", "a file's", "a folder", f"Name a file in it: {path}/ledger.tar.gz."
     )
     buffer = io.BytesIO()
     count = 0
-    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
+    with (
+        gzip.GzipFile(filename="", fileobj=buffer, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as file,
+    ):
         for source in sorted(plans.LEDGER.rglob("*.json*")):
             name = source.relative_to(plans.LEDGER).as_posix()
             if profiles is None or name.split("/")[0] in profiles:
@@ -40,6 +44,7 @@ def export_bundle(path: Path, profiles: list[str] | None = None) -> int:
 
 def _bare(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = member.mtime = 0
+    member.mode = 0o644
     member.uname = member.gname = ""
     return member
 

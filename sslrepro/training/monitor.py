@@ -1,5 +1,6 @@
 """What is measured while a method trains: means of an interval, agreement with the classes, memory."""
 
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -180,4 +181,5 @@ def peak_bytes(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

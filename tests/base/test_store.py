@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -424,3 +425,10 @@ def test_in_a_checkout_the_commit_is_named_and_edits_are_seen(elsewhere):
     assert store.environment("cpu")["dirty"] is False
     (elsewhere / "store.py").write_text("a = 2\n")
     assert store.environment("cpu")["dirty"] is True
+
+
+def test_a_system_without_locks_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    with pytest.raises(RuntimeError, match="cannot be locked.*WSL 2"), lock_folder(tmp_path / "run"):
+        pass
+    assert not (tmp_path / "run").exists()

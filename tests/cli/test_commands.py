@@ -35,6 +35,12 @@ def test_the_process_ends_with_the_commands_status():
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
 
 
+def test_windows_is_named_in_one_line(reply, monkeypatch):
+    monkeypatch.setattr("sys.platform", "win32")
+    status, _, err = reply("list")
+    assert status == 2 and err == "error: sslrepro: the system must be Linux or macOS, got Windows. WSL 2 runs it.\n"
+
+
 def test_help_teaches(reply):
     status, text, _ = reply("--help")
     assert status == 0

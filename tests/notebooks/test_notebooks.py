@@ -4,6 +4,8 @@ import ast
 import json
 import subprocess
 import sys
+import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -67,7 +69,8 @@ def test_open_notebooks_have_short_cells_and_start_small(path):
 
 KERNEL = """
 import importlib.util, sys
-importlib.util.find_spec = lambda name: None
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name in {absent!r} else find(name)
 sys.path = [place for place in sys.path if "sslrepro" not in str(place)]
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
@@ -76,11 +79,11 @@ print("first:", sys.path[0])
 """
 
 
-def started(path: Path, folder: Path) -> list[str]:
+def started(path: Path, folder: Path, absent: tuple[str, ...] = ("sslrepro",)) -> list[str]:
     """What the first code cell prints in a kernel of a folder that does not know the package, then its path."""
     first = cells(path)[0]
     assert "start" in tags(first), "the first code cell finds the package"
-    words = [sys.executable, "-c", KERNEL.format(source=first["source"])]
+    words = [sys.executable, "-c", KERNEL.format(source=first["source"], absent=absent)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=folder)
     return [line for line in done.stdout.splitlines() if line.strip()]
 
@@ -97,6 +100,30 @@ def test_a_notebook_finds_the_package_above_its_folder():
 def test_elsewhere_a_notebook_says_in_one_line_what_to_do(tmp_path):
     *lines, _ = started(SOURCES[0], tmp_path)
     assert len(lines) == 1 and "sslrepro is not installed" in lines[0] and "make notebook" in lines[0]
+
+
+def test_an_archive_of_a_release_beside_a_notebook_is_enough(tmp_path):
+    """As on Colab, where nothing but the notebook and the archive is put."""
+    (tmp_path / "src" / "sslrepro-0.1.0" / "sslrepro").mkdir(parents=True)
+    (tmp_path / "src" / "sslrepro-0.1.0" / "sslrepro" / "__init__.py").touch()
+    with tarfile.open(tmp_path / "sslrepro-0.1.0.tar.gz", "w:gz") as file:
+        file.add(tmp_path / "src" / "sslrepro-0.1.0", "sslrepro-0.1.0")
+    (tmp_path / "sslrepro-0.1.0-ledger.tar.gz").write_bytes(b"another archive of the release")
+    assert started(SOURCES[0], tmp_path) == [f"first: {tmp_path / 'sslrepro-0.1.0'}"]
+    assert not (tmp_path / "sslrepro").exists()
+
+
+def test_what_is_not_installed_is_named_with_the_file_that_lists_it():
+    *lines, _ = started(SOURCES[0], ROOT, ("sslrepro", "torch", "yaml"))
+    assert len(lines) == 1 and "not installed here: torch, yaml" in lines[0] and "binder/requirements.txt" in lines[0]
+
+
+def test_the_notebooks_environment_has_the_pins_of_the_project():
+    """And every package that the package declares as needed at run time."""
+    pins = {line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines()}
+    own = {line for line in (ROOT / "binder" / "requirements.txt").read_text("utf-8").splitlines() if line[0] != "#"}
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    assert own <= pins and {line.partition("==")[0] for line in own} >= set(needed) - {"pillow"}  # torchvision has it
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
