@@ -8,7 +8,7 @@ from badges import badge, classes_of, present
 from blocks import Block, div, list_of, para, raw, strong
 from docutils import nodes
 from published import judged
-from relations import concerns, definitions, tables_of, trained_methods
+from relations import concerns, definitions, figures, tables_of, trained_methods
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -107,14 +107,21 @@ class ClaimsList(Block):
             where = self.link(f"{papers.table(table)['number']} at {scale} scale", f"executed/{page}.html")
             lines.append([raw(badge(verdict.verdict, scale)), " ", where, *self.outlook(verdict)])
         if not lines:
-            written = papers.expression(claim) is not None
-            reasons = [d.unrun[claim["id"]] for d in definitions().values() if claim["id"] in d.unrun]
-            why = "not run yet" if written else "the claim cannot be expressed in measured cells"
-            why = reasons[0] if reasons else why
-            lines = [[raw(badge("not judged")), f" {why}"]]
+            lines = [[raw(badge("not judged")), " ", *self.why_not(claim)]]
         if holds_in_paper(claim) is False:
             lines.append(["The paper's own numbers do not support it."])
         return lines
+
+    def why_not(self, claim: dict[str, Any]) -> list[nodes.Node | str]:
+        """Why no page judges a claim: a table's reason, else the judgement's, else what it rests on."""
+        reasons = [d.unrun[claim["id"]] for d in definitions().values() if claim["id"] in d.unrun]
+        reasons += [papers.judgements()[claim["id"]]["statistic"].get("why", "")]
+        if any(reasons):
+            return [next(filter(None, reasons))]
+        drawn = [self.id_link(source) for source in claim["rests_on"] if source in figures()]
+        if drawn:
+            return ["it rests on a figure, which is drawn, and no number of it is judged: ", *list_of(drawn)]
+        return ["not run yet" if papers.expression(claim) else "the claim cannot be expressed in measured cells"]
 
     @staticmethod
     def outlook(verdict: Verdict) -> list[nodes.Node | str]:

@@ -148,6 +148,7 @@ def _part_of_shapes(name: str, split: Dataset, n: int) -> Downstream:
 TORCHVISION = {
     "food101": ("Food101", [{"split": "train"}], {"split": "test"}),
     "sun397": ("SUN397", [{}], None),
+    "places365": ("Places365", [{"split": "train-standard", "small": True}], {"split": "val", "small": True}),
     "cars": ("StanfordCars", [{"split": "train"}], {"split": "test"}),
     "aircraft": ("FGVCAircraft", [{"split": "trainval"}], {"split": "test"}),
     "voc2007": ("VOCDetection", [{"year": "2007", "image_set": "trainval"}], {"year": "2007", "image_set": "test"}),
@@ -164,7 +165,7 @@ TRAIN_EACH = {"caltech101": 30, "sun397": 50}  # images of each class for traini
 def by_torchvision(
     name: str, n_train: int, n_test: int, side: int, seed: int, root: str | Path | None
 ) -> tuple[Downstream, Downstream]:
-    """A set of the papers' twelve from the files that torchvision's downloader leaves under the root.
+    """A set of the papers' from the files that torchvision's downloader leaves under the root.
 
     The shorter side becomes `side` px and the middle is cut out. Without official splits (Caltech-101, SUN397) the
     training images are drawn by class. An object marked difficult counts as present in VOC's labels. Raises ValueError

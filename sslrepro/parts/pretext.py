@@ -1,7 +1,11 @@
 """Versions of a view that pretext tasks ask about, built from the view itself."""
 
+import functools
+import itertools
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,6 +66,54 @@ def cut_tiles(view: Float[Tensor, "b c h w"], grid: int, share: float, mark: Int
     rows, columns = (start + cell * at[:, None] + by[:, None] + inside for at, by in zip(cells, shift, strict=True))
     tiles = view[:, :, rows[:, :, None], columns[:, None, :]]  # [b c cells t t]
     return tiles.permute(2, 0, 1, 3, 4).flatten(0, 1).contiguous(memory_format=layout(view))
+
+
+def standard_tiles(tiles: Float[Tensor, "t c p p"]) -> Float[Tensor, "t c p p"]:
+    """Each tile of mean 0 and deviation 1 in every colour, so that its place does not show in them (Jigsaw, Sec. 3).
+
+    A tile of one colour becomes 0.
+
+    >>> standard_tiles(torch.tensor([[[[1.0, 3.0], [3.0, 1.0]]]]))
+    tensor([[[[-1.,  1.],
+              [ 1., -1.]]]])
+    """
+    centred = tiles - tiles.mean((2, 3), keepdim=True)
+    return centred / centred.square().mean((2, 3), keepdim=True).sqrt().clamp_min(1e-6)
+
+
+@functools.lru_cache(maxsize=2)
+def _all_permutations(n: int) -> np.ndarray:
+    return np.array(list(itertools.permutations(range(n))), dtype=np.int8)
+
+
+def distant_permutations(n_tiles: int, n: int, first: int) -> Int[Tensor, "n t"]:
+    """Permutations of tiles that are unlike each other: the next has the largest mean Hamming distance to those before.
+
+        n_tiles   2..9
+        n         1..n_tiles!
+        first     number of the permutation to begin with, in their lexical order, modulo how many there are
+        returns   row by row, which tile goes to each place
+
+    Ties go to the first in lexical order (Noroozi and Favaro, Alg. 1, whose first permutation is random). Raises
+    ValueError for more permutations than there are.
+
+    >>> distant_permutations(3, 3, 0)
+    tensor([[0, 1, 2],
+            [1, 2, 0],
+            [2, 0, 1]])
+    """
+    require(2 <= n_tiles <= 9, "distant_permutations", "n_tiles", "2..9", n_tiles)
+    most = math.factorial(n_tiles)
+    require(1 <= n <= most, "distant_permutations", "n", f"1..{most}, the permutations of {n_tiles} tiles", n)
+    every = _all_permutations(n_tiles)
+    places, chosen = np.ascontiguousarray(every.T), [first % most]
+    distance = np.zeros(most, dtype=np.int64)  # to those chosen, summed; the mean has the same order
+    while len(chosen) < n:
+        for place in places:
+            distance += place != place[chosen[-1]]
+        distance[chosen[-1]] = -most * n_tiles  # not again
+        chosen.append(int(distance.argmax()))
+    return torch.from_numpy(every[chosen].astype(np.int64))
 
 
 def drawn_numbers(index: Int[Tensor, " b"], n: int, mark: Int[Tensor, ""]) -> Int[Tensor, "b n"]:

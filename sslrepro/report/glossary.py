@@ -57,7 +57,7 @@ TRAINING = {  # a line of log.jsonl; means over the steps since the last line un
     "empty": "Share of anchors none of whose nearest rows shares a cluster with them; they add nothing (LA).",
     "instance_loss": "The part of the loss without clusters or mined images: MoCo's in PCL, the instance loss in InvP.",
     "pretext_right": "Share of the versions of a view about which the pretext question is answered right; by chance "
-    "1/4 (Rotation).",
+    "1/4 (Rotation), or one in as many permutations as there are (Jigsaw).",
     "invariance": "VICReg's invariance term: mean squared distance between the embeddings of two views.",
 }
 
@@ -145,6 +145,8 @@ WORDS = {  # the field's terms, as this book uses them
     "temperature": "What similarities are divided by before a softmax. Low is sharp.",
     "pseudo-label": "The number of an image's cluster, used where a label would be.",
     "acceptance": "The share of images whose pseudo-label is used; the others get a label nobody shares.",
+    "pretext task": "A question about an image whose answer is known without labels, such as how it was turned "
+    "(Rotation) or shuffled (Jigsaw); what a network learns by answering it is kept, the answers are not.",
     "oracle": "A method or setting that reads labels, declared as such: an upper bound, not a contestant.",
     "control": "A row with the same budget that a result is read against: pixels, the untrained encoder, SimCLR.",
     "step": "One update by the optimizer.",

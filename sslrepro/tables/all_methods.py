@@ -37,9 +37,9 @@ trials for every method the rows are on the page of equal terms.""",
 This is a comparison of *defaults at a small scale*, not of methods at their best. Methods without negatives are known
 to need long schedules and large batches; a bank holds an image's embedding from the previous epoch, and there are few
 epochs. What a step contains differs too: FNC encodes four views of an image; instance discrimination, LA, ISL, InvP,
-SeLa and the supervised oracle encode one; Rotation encodes one in four orientations, PIRL one and the tiles of another;
-all others encode two. The threshold and radius of a mining step were chosen for
-another embedding. A row that learns little says that the method's own settings do not carry over to this scale, no
+SeLa and the supervised oracle encode one; Rotation encodes one in four orientations, Jigsaw the tiles of one, PIRL one
+and the tiles of another; all others encode two. The threshold and radius of a mining step were chosen for another
+embedding. A row that learns little says that the method's own settings do not carry over to this scale, no
 more. Intervals are wide with few seeds: differences of a point or two mean nothing. Other work ran on the machine
 while times were measured: they are reliable to about a quarter.""",
     mapping="""\

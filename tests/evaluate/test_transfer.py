@@ -1,5 +1,6 @@
 """Transfer: 11-point average precision, mean per class and the grid against plain loops; the sets against their labels."""
 
+import inspect
 import itertools
 import math
 
@@ -175,7 +176,20 @@ def test_a_set_of_torchvision_is_cut_to_the_middle(tmp_path, monkeypatch):
     assert train.y.tolist() == [0, 1, 2, 0, 1, 2]
 
 
+def test_torchvision_takes_the_arguments_of_every_set():
+    """A split that its reader does not know would only show where somebody has the files."""
+    import torchvision
+
+    for kind, of_train, of_test in sets.TORCHVISION.values():
+        reader = getattr(torchvision.datasets, kind)
+        for words in (*of_train, *([of_test] if of_test else [])):
+            inspect.signature(reader).bind("root", download=False, **words)
+            assert words.get("split") in (*getattr(reader, "_SPLITS", ()), *("train", "trainval", "val", "test"), None)
+
+
 def test_a_missing_set_says_how_to_get_it(tmp_path):
+    with pytest.raises(ValueError, match=r"places365.*Get it by hand: torchvision.datasets.Places365"):
+        downstream("places365", 10, 10, 16, 0, tmp_path)
     with pytest.raises(ValueError, match=r"flowers.*Get it by hand: torchvision.datasets.Flowers102"):
         downstream("flowers", 10, 10, 16, 0, tmp_path)
     with pytest.raises(ValueError, match="data.downstream: set must be one of digits"):

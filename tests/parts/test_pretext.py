@@ -1,9 +1,11 @@
 """Versions of a view against plain loops over pixels."""
 
+import itertools
+
 import pytest
 import torch
 
-from sslrepro.parts.pretext import cut_tiles, drawn_numbers, turn_images
+from sslrepro.parts.pretext import cut_tiles, distant_permutations, drawn_numbers, standard_tiles, turn_images
 
 
 def turned_by_hand(image: list, quarter: int) -> list:
@@ -103,3 +105,35 @@ def test_draws_are_even():
     ):
         expected = 2000 / len(counts)
         assert (counts - expected).abs().max() < 4 * expected**0.5
+
+
+def test_every_tile_is_standard_in_every_colour():
+    tiles = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0)) * 3 + 7
+    tiles[1, 2] = 0.25  # of one colour
+    standard = standard_tiles(tiles)
+    for tile, ours in zip(tiles, standard, strict=True):
+        for plane, values in zip(tile.flatten(1).tolist(), ours.flatten(1).tolist(), strict=True):
+            centre = sum(plane) / 25
+            deviation = (sum((x - centre) ** 2 for x in plane) / 25) ** 0.5
+            expected = [0.0 if deviation < 1e-6 else (x - centre) / deviation for x in plane]
+            assert values == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("n_tiles", "n", "first"), [(3, 6, 4), (4, 9, 0), (4, 24, 17), (4, 2, 24 + 5)])
+def test_permutations_against_a_search_of_all(n_tiles, n, first):
+    """Algorithm 1: of those left, the one with the largest mean Hamming distance to those taken."""
+    left = sorted(itertools.permutations(range(n_tiles)))
+    taken = [left.pop(first % len(left))]
+    while len(taken) < n:
+        means = [sum(a != b for old in taken for a, b in zip(old, new, strict=True)) / len(taken) for new in left]
+        taken.append(left.pop(means.index(max(means))))
+    assert distant_permutations(n_tiles, n, first).tolist() == [list(order) for order in taken]
+
+
+def test_more_permutations_than_there_are_is_one_clear_error():
+    with pytest.raises(
+        ValueError, match=r"distant_permutations: n must be 1\.\.24, the permutations of 4 tiles, got 25"
+    ):
+        distant_permutations(4, 25, 0)
+    with pytest.raises(ValueError, match=r"distant_permutations: n_tiles must be 2\.\.9, got 16"):
+        distant_permutations(16, 5, 0)
