@@ -50,7 +50,7 @@ def page_entry(page: str, title: str) -> str:
 
     note = f"{page}.html, commit {(commit_of_code() or 'unknown')[:12]}"
     return entry_of(f"sslrepro-{page.replace('/', '-')}", {
-        "author": "{The sslrepro authors}", "title": f"{{{in_bibtex(title)}. In: {TITLE}}}", "year": released()[:4],
+        "author": "{The sslrepro authors}", "title": f"{{{in_bibtex(title)}. In: {TITLE}}}", "year": release_date()[:4],
         "version": sslrepro.__version__, "note": in_bibtex(note)})  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def sentence(page: str, title: str) -> str:
     import sslrepro
 
     commit = (commit_of_code() or "unknown")[:12]
-    return (f"The sslrepro authors ({released()[:4]}). {title.rstrip('.')}. In: sslrepro, version "
+    return (f"The sslrepro authors ({release_date()[:4]}). {title.rstrip('.')}. In: sslrepro, version "
             f"{sslrepro.__version__}, commit {commit}, {page}.html.")  # fmt: skip
 
 
