@@ -331,7 +331,7 @@ def test_a_late_process_finds_the_pairs_its_sampler_mined(pair, tmp_path):
     """The sampler is done already, so nothing holds the first process back while the second is on its way."""
     config = run("seppid")
     pair(jobs.trained, asdict(config.sampler), tmp_path / config.sampler.name)
-    first, second = pair(jobs.trained, asdict(config), tmp_path / "run", False, 1.5, seconds=8.0)
+    first, second = pair(jobs.trained, asdict(config), tmp_path / "run", False, 1.5)
     assert not unlike(first, second)
 
 
@@ -340,7 +340,7 @@ def test_processes_wait_together_for_a_sampler_that_another_run_trains(pair, tmp
     beside = tmp_path / config.sampler.name
     with ThreadPoolExecutor(1) as pool:
         with lock_folder(beside):
-            future = pool.submit(pair, jobs.trained, asdict(config), tmp_path / "run", seconds=8.0)
+            future = pool.submit(pair, jobs.trained, asdict(config), tmp_path / "run")
             time.sleep(1.5)
             train(config.sampler, beside, load(config.data)[0])
         first, second = future.result()

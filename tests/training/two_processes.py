@@ -48,7 +48,7 @@ class Pair:
         self.folder, self.numbers = folder, itertools.count()
         self.pools = [ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (1,)) for _ in range(2)]
 
-    def __call__(self, job, *arguments, seconds: float = 30.0):
+    def __call__(self, job, *arguments, seconds: float = 120.0):
         where = f"file://{self.folder}/{next(self.numbers)}"
         words = where, seconds, job, packed(arguments)
         futures = [pool.submit(_joined, rank, *words) for rank, pool in enumerate(self.pools)]
