@@ -1,18 +1,22 @@
 """What a cluster costs: efficiency of 2 to 8 workers, overhead of a run, and a plan for 200 workers played through.
 
-    python -m benchmarks.cluster            # writes benchmarks/results/cluster.json
-    python -m benchmarks.cluster plan       # the plan alone
+    python -m benchmarks.cluster                    # writes benchmarks/results/cluster.json
+    python -m benchmarks.cluster plan|scaling|kill  # one part alone
 
 On two cores eight workers that train only wait for each other. So the workers of the first part sleep for as long as a
 run would take and send back the files of one: what is measured is everything around a run, which is what can be lost.
 Efficiency is the time that sleeping alone takes over the time it took. The plan of the second part is that of every
 table, by as many seeds as 10,000 runs take; each run takes as long as the ledger says its method does, on a clock that
-is only counted, and everything else (planning, sending, taking the files in) is done for real.
+is only counted, and everything else (planning, sending, taking the files in) is done for real. The third part trains a
+table twice, in one process and on a cluster of which a worker is killed on the way, and compares weights and scores.
 """
 
 import heapq
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -23,7 +27,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from sslrepro.base.store import environment, result_key, write_json
+from sslrepro.base.store import Store, environment, result_key, write_json
+from sslrepro.base.tensors import DIGEST
 from sslrepro.study import budget, plans
 from sslrepro.study.clusters import Cluster, open_cluster
 from sslrepro.study.run import Run
@@ -126,19 +131,54 @@ def planned() -> dict[str, float]:
             "efficiency": total / (SIMULATED * executor.end)}  # fmt: skip
 
 
-def main() -> None:
+def outcome(folder: Path) -> dict[str, Any]:
+    """Name of a run -> digest of its weights and its scores, of all that are whole."""
+    lines = {path.parent.name: Store(folder).results(path.parent.name) for path in folder.glob("*/results.jsonl")}
+    return {name: [results.get("training", {}).get(DIGEST), {key: line["scores"] for key, line in results.items()
+                                                             if key != "training"}]
+            for name, results in lines.items()}  # fmt: skip
+
+
+def workers_of(parent: int) -> list[int]:
+    """Processes of Dask that a process started, one a worker."""
+    children = Path(f"/proc/{parent}/task").glob("*/children")
+    pids = [int(pid) for path in children for pid in path.read_text(encoding="utf-8").split()]
+    return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def killed(table: str = "nnclr_queue") -> dict[str, Any]:
+    """`reproduce TABLE --cluster local`, a worker of which is killed once a run is whole; beside one process's runs."""
+    words = [sys.executable, "-m", "sslrepro", "reproduce", table, "--profile", "smoke", "--no-page", "--runs"]
+    with tempfile.TemporaryDirectory() as folder:
+        serial, cluster = Path(folder) / "serial", Path(folder) / "cluster"
+        subprocess.run([*words, str(serial), "--jobs", "1"], check=True, stdout=subprocess.DEVNULL, timeout=1200)
+        child = subprocess.Popen([*words, str(cluster), "--cluster", "local"], stdout=subprocess.DEVNULL)
+        try:
+            while child.poll() is None and not list(cluster.glob("*/results.jsonl")):
+                time.sleep(0.05)
+            victim = workers_of(child.pid)[0]
+            os.kill(victim, signal.SIGKILL)
+            child.wait(1200)
+        finally:
+            child.kill()
+        expected, result = outcome(serial), outcome(cluster)
+    identical = sum(result.get(name) == each for name, each in expected.items())
+    return {"table": table, "runs": len(expected), "identical": identical, "workers_killed": 1,
+            "status": child.returncode}  # fmt: skip
+
+
+PARTS = {"plan": planned, "scaling": lambda: [scaling(n) for n in WORKERS], "kill": killed}
+
+
+def main(names: list[str]) -> None:
     """Measure, print and keep."""
     record = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     record |= {"command": "python -m benchmarks.cluster", "environment": environment("cpu")}
-    record["plan"] = planned()
-    print(json.dumps(record["plan"], indent=1))
-    write_json(RESULT, record)
-    if "plan" in sys.argv[1:]:
-        return
-    record["scaling"] = [scaling(n) for n in WORKERS]
-    print(json.dumps(record["scaling"], indent=1))
-    write_json(RESULT, record)
+    for name in names or PARTS:
+        record[name] = PARTS[name]()
+        print(json.dumps({name: record[name]}, indent=1))
+        write_json(RESULT, record)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

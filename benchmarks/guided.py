@@ -59,7 +59,11 @@ def reader_of(name: str) -> Callable[[bytes], None]:
     def as_bundle(content: bytes) -> None:
         campaign.bundle_header(gzip.compress(content, 1))  # bytes that change are a header's, not a checksum's
 
-    return {"claim": as_text, "record": as_record, "bundle_header": as_bundle}.get(name) or getattr(campaign, name)
+    def as_results(content: bytes) -> None:
+        campaign.results(content + b"\n")  # a last line without its end is one that was cut off, and is left out
+
+    named = {"claim": as_text, "record": as_record, "results": as_results, "bundle_header": as_bundle}
+    return named.get(name) or getattr(campaign, name)
 
 
 def fuzz(reader: str, n: int, counts: Path) -> None:

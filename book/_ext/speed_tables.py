@@ -109,6 +109,12 @@ class ClusterCost(Directive):
                 f"{plan['processor_seconds']:.0f} more; the workers are busy {100 * plan['efficiency']:.0f}% of the "
                 f"time.</p>"
             )
+        if "kill" in record:
+            kill = record["kill"]
+            parts.append(
+                f"<p><code>{kill['table']}</code> at smoke scale on two workers, one of which was killed on the way: "
+                f"{kill['identical']} of {kill['runs']} runs have the weights and scores of one process.</p>"
+            )
         text = "".join(parts) or "<p>Not measured yet: <code>python -m benchmarks.cluster</code> does it.</p>"
         return [nodes.raw("", text, format="html")]
 

@@ -108,7 +108,7 @@ def check_values(config: Any, owner: str) -> None:
     """Raise ValueError for the first field of a dataclass that is of another type or outside what it may hold."""
     for field in fields(config):
         value, allowed = getattr(config, field.name), field.metadata.get("allowed")
-        if not fits(value, field.type):
+        if not fits(value, field.type):  # words cost more than the check, and a plan makes thousands
             require(False, owner, field.name, describe(field.type), value)
         if allowed is None or value is None:
             continue

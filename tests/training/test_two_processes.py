@@ -353,7 +353,7 @@ def test_a_ledger_worker_may_be_two_processes(pair, tmp_path):
     with lock_folder(tmp_path / "runs" / runs[1].name):
         first, second = pair(jobs.ledger_worked, [asdict(config) for config in runs], tmp_path, 600.0)
     assert first == second == ([runs[0].name, runs[2].name], [runs[1].name], 1, {})
-    published = sorted(path.stem for path in (tmp_path / "ledger" / "smoke").glob("*.json"))
+    published = sorted(path.stem for path in (tmp_path / "ledger" / "smoke").glob("simclr-*.json"))
     assert published == sorted((runs[0].name, runs[2].name))
     assert read_json(tmp_path / "runs" / runs[0].name / "environment.json")["processes"] == 2
     first, second = pair(jobs.ledger_worked, [asdict(runs[1])], tmp_path, 1e-9)
