@@ -24,6 +24,8 @@ def add(commands: Any) -> None:
     sub.add_argument("--profile", default="cpu", help="whose settings to start from (default cpu)")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
+    sub.add_argument("--sampler", metavar="RUN", help="stored run whose encoder mines SePP-ID's pairs, as --set "
+                     "settings.sampler_run=RUN")  # fmt: skip
     speed_options(sub)
     runs_option(sub)
     sub.add_argument("--dry-run", action="store_true", help="print the resolved configuration, and stop")
@@ -59,7 +61,10 @@ def train_here(settings: argparse.Namespace, device: str) -> None:
 
     images = on_dataset(profile(settings.profile), settings.data).data.name
     root = data_root(settings.root, images not in (*SHAPES, "digits"), "train")
-    run = compare.single(settings.method, settings.profile, settings.seed, settings.data, root, changes(settings.set))
+    changed = changes(settings.set)
+    if settings.sampler is not None:
+        changed |= {"settings.sampler_run": settings.sampler}
+    run = compare.single(settings.method, settings.profile, settings.seed, settings.data, root, changed)
     if rank() == 0:
         print(json.dumps(asdict(run.config), indent=1))
         print(precision_line(run.config.plan.precision, device))

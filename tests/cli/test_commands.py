@@ -50,6 +50,13 @@ def test_help_teaches(reply):
     assert "nnclr_queue" in listed and all(name in listed for name in (*methods.names(), *PROFILES))
 
 
+def test_a_sampler_is_named_by_an_option_of_its_own(reply):
+    _, text, _ = reply("train", "--method", "seppid", "--sampler", "mocov2-shapes-s0-0", "--dry-run")
+    assert '"sampler_run": "mocov2-shapes-s0-0"' in text
+    status, _, err = reply("train", "--method", "nnclr", "--sampler", "mocov2-shapes-s0-0", "--dry-run")
+    assert status == 2 and "sampler_run" in err and err.count("\n") == 1
+
+
 def test_the_paper_profile_can_be_planned(reply):
     _, text, _ = reply("reproduce", "nnclr_queue", "--profile", "paper", "--dry-run")
     assert "27 runs, 0 stored, 27 to do" in text
