@@ -31,7 +31,8 @@ def test_a_release_has_three_archives_and_their_digests(book, tmp_path, capsys):
     assert sorted(files) == [f"sslrepro-0.1.0{end}" for end in ("-book.zip", "-ledger.tar.gz", ".tar.gz")]
     with zipfile.ZipFile(files["sslrepro-0.1.0-book.zip"]) as packed:
         assert packed.namelist() == [f"sslrepro-0.1.0-book/{name}" for name in ("index.html", "pages/é.html")]
-    assert all(name in capsys.readouterr().out for name in files)
+    said = capsys.readouterr().out
+    assert all(name in said for name in files)
 
 
 def test_the_same_files_give_the_same_bytes(book, tmp_path, monkeypatch):
