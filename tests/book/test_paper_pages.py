@@ -157,7 +157,7 @@ def test_a_claim_on_no_page_gives_its_reason(pages):
     sections = listing(pages, pages.claims_list.ClaimsList).run()[1:]
     text = {entry["ids"][0]: entry.astext() for section in sections for entry in section.children[1:]}
     assert "a claim of priority; no run can judge it" in text["invp_c14"], "of its judgement"
-    assert "it rests on a figure, which is drawn" in text["nnclr_c41"] and "NNCLR Figure 4" in text["nnclr_c41"]
+    assert "it rests on a figure, which is drawn" in text["nnclr_c41"] and "NNCLR, Figure 4" in text["nnclr_c41"]
 
 
 def test_the_better_known_verdict_of_a_profile_is_shown(pages, monkeypatch):
