@@ -68,7 +68,7 @@ class Jigsaw(Method):
         own = torch.arange(len(view), device=view.device)
         label = drawn_numbers(batch.index, 1, self.mark(1))[:, 0] % self.config.permutations
         features = self.encoder(self.versions(view))
-        tiles = self.tile_projector(features).unflatten(0, (self.config.grid**2, len(view))).transpose(0, 1)
+        tiles = precise(self.tile_projector(features)).unflatten(0, (self.config.grid**2, len(view))).transpose(0, 1)
         shuffled = tiles[own[:, None], self.permutations[label]].flatten(1)
         scores = precise(self.classifier(shuffled))
         loss = nn.functional.cross_entropy(scores, label)
