@@ -73,7 +73,7 @@ def test_onnx_agrees(trained, tmp_path, batch):
 
 @pytest.mark.parametrize(("words", "said"), [
     (["--to", "tensorflow"], "to must be one of torchvision, timm, onnx"),
-    (["--to", "torchvision"], "encoder must be one of resnet18, resnet50 for torchvision, got 'conv-tiny'"),
+    (["--to", "torchvision"], "encoder must be one of resnet18, resnet50 or a classifier of torchvision for torchvision, got 'conv-tiny'"),
     (["--to", "torchvision", "-o", "x.pt"], "out must be a .safetensors file in an existing folder"),
 ])  # fmt: skip
 def test_wrong_input_is_one_line(trained, capsys, words, said):
