@@ -101,6 +101,11 @@ class ClusterCost(Directive):
                 for row in record["scaling"]
             ]
             parts.append(plain_table(head, body))
+        for row in record.get("scaling_on_a_busy_machine", []):
+            parts.append(
+                f"<p>Another measurement of {row['workers']} workers, while other work had both cores, reached "
+                f"{100 * row['efficiency']:.0f}%: nothing of a run is lost then, but time is.</p>"
+            )
         if "plan" in record:
             plan = record["plan"]
             parts.append(
