@@ -63,8 +63,9 @@ def sentence(page: str, title: str) -> str:
     import sslrepro
 
     commit = (commit_of_code() or "unknown")[:12]
-    return (f"The sslrepro authors ({release_date()[:4]}). {title.rstrip('.')}. In: sslrepro, version "
-            f"{sslrepro.__version__}, commit {commit}, {page}.html.")  # fmt: skip
+    ended = title if title.endswith((".", "?", "!")) else f"{title}."
+    return (f"The sslrepro authors ({release_date()[:4]}). {ended} In: sslrepro, version {sslrepro.__version__}, commit "
+            f"{commit}, {page}.html.")  # fmt: skip
 
 
 def entry_of(key: str, values: dict[str, str]) -> str:
