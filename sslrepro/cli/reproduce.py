@@ -136,7 +136,12 @@ def announce(agenda: Any, by_name: bool) -> None:
         print(settings_changes.words_of(without_changes(request).plans[0], first, request.changes))
     if unread:
         print(f"images    {', '.join(unread)}: not read for a dry run, so what is stored of their runs is not counted")
-    if agenda.missing:
+    if agenda.missing and not first.profile.runnable:
+        from sslrepro.study.paper_scale import hours_in_words, sets_in_words
+
+        print("\n".join([*sets_in_words(agenda.runs, request.root), *hours_in_words(agenda.missing)]))
+        print(f"time      {least_time(agenda)}")
+    elif agenda.missing:
         parts = [
             estimate([run for run in agenda.missing if ledgers[run.name] == folder], folder)
             for folder in dict.fromkeys(ledgers.values())
