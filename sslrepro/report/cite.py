@@ -64,8 +64,8 @@ def sentence(page: str, title: str) -> str:
 
     commit = (commit_of_code() or "unknown")[:12]
     ended = title if title.endswith((".", "?", "!")) else f"{title}."
-    return (f"The sslrepro authors ({release_date()[:4]}). {ended} In: sslrepro, version {sslrepro.__version__}, commit "
-            f"{commit}, {page}.html.")  # fmt: skip
+    version = f"version {sslrepro.__version__}, commit {commit}"
+    return f"The sslrepro authors ({release_date()[:4]}). {ended} In: sslrepro, {version}, {page}.html."
 
 
 def entry_of(key: str, values: dict[str, str]) -> str:
