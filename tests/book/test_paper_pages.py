@@ -154,10 +154,12 @@ def test_a_claim_says_what_would_settle_it(pages):
 
 
 def test_a_claim_on_no_page_gives_its_reason(pages):
-    sections = listing(pages, pages.claims_list.ClaimsList).run()[1:]
-    text = {entry["ids"][0]: entry.astext() for section in sections for entry in section.children[1:]}
-    assert "a claim of priority; no run can judge it" in text["invp_c14"], "of its judgement"
-    assert "it rests on a figure, which is drawn" in text["nnclr_c41"] and "NNCLR, Figure 4" in text["nnclr_c41"]
+    board = listing(pages, pages.claims_list.ClaimsList)
+    assert board.why_not(papers.claims()["invp_c14"]) == ["a claim of priority; no run can judge it"], (
+        "of its judgement"
+    )
+    text, figure = board.why_not(papers.claims()["nnclr_c41"])
+    assert text.startswith("it rests on a figure, which is drawn") and figure.astext() == "NNCLR, Figure 4"
 
 
 def test_the_better_known_verdict_of_a_profile_is_shown(pages, monkeypatch):
