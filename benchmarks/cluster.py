@@ -42,11 +42,16 @@ PLANNED, SIMULATED = 10_000, 200  # runs; workers
 def files_of(run: Run) -> bytes:
     """The files of a finished run, without weights and with scores of 0."""
     lines = [{"key": "training", "evaluation": "training", "scores": {"steps": run.steps}}]
-    lines += [{"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": {}}
-              for name, protocol in run.evaluations.items()]  # fmt: skip
+    lines += [
+        {"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": {}}
+        for name, protocol in run.evaluations.items()
+    ]
     config = {"pixels": asdict(run.data)} if run.config is None else asdict(run.config)
-    contents = {"config.json": json.dumps(config), "environment.json": "{}",
-                "results.jsonl": "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)}  # fmt: skip
+    contents = {
+        "config.json": json.dumps(config),
+        "environment.json": "{}",
+        "results.jsonl": "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines),
+    }
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, text in contents.items():
@@ -95,13 +100,19 @@ def scaling(n_workers: int) -> dict[str, float]:
         warm = [cluster.executor.submit(time.sleep, 1.0 + n / 1000) for n in range(n_workers)]
         [future.result() for future in warm]
         begun, busy = time.perf_counter(), time.process_time()
-        carry_out(runs, Path(folder), executor=replace(cluster, executor=Sleeping(cluster.executor, SECONDS)),
-                  progress=False)  # fmt: skip
+        carry_out(
+            runs, Path(folder), executor=replace(cluster, executor=Sleeping(cluster.executor, SECONDS)), progress=False
+        )
         took, busy = time.perf_counter() - begun, time.process_time() - busy
     ideal = SECONDS * RUNS_PER_WORKER
-    return {"workers": n_workers, "runs": len(runs), "seconds": took, "efficiency": ideal / took,
-            "overhead_seconds": (took - ideal) / RUNS_PER_WORKER,
-            "processor_seconds_per_run": busy / len(runs)}  # fmt: skip
+    return {
+        "workers": n_workers,
+        "runs": len(runs),
+        "seconds": took,
+        "efficiency": ideal / took,
+        "overhead_seconds": (took - ideal) / RUNS_PER_WORKER,
+        "processor_seconds_per_run": busy / len(runs),
+    }
 
 
 def planned() -> dict[str, float]:
@@ -125,18 +136,30 @@ def planned() -> dict[str, float]:
         carry_out(runs, Path(folder), executor=Cluster(executor), progress=False)
         took, busy = time.perf_counter() - begun, time.process_time() - busy
     total = sum(seconds.values())
-    return {"runs": len(runs), "workers": SIMULATED, "plan_seconds": made, "plan_processor_seconds": busy_made,
-            "seconds": took, "processor_seconds": busy, "processor_seconds_per_run": busy / len(runs),
-            "work_hours": total / 3600, "makespan_hours": executor.end / 3600,
-            "efficiency": total / (SIMULATED * executor.end)}  # fmt: skip
+    return {
+        "runs": len(runs),
+        "workers": SIMULATED,
+        "plan_seconds": made,
+        "plan_processor_seconds": busy_made,
+        "seconds": took,
+        "processor_seconds": busy,
+        "processor_seconds_per_run": busy / len(runs),
+        "work_hours": total / 3600,
+        "makespan_hours": executor.end / 3600,
+        "efficiency": total / (SIMULATED * executor.end),
+    }
 
 
 def outcome(folder: Path) -> dict[str, Any]:
     """Name of a run -> digest of its weights and its scores, of all that are whole."""
     lines = {path.parent.name: Store(folder).results(path.parent.name) for path in folder.glob("*/results.jsonl")}
-    return {name: [results.get("training", {}).get(DIGEST), {key: line["scores"] for key, line in results.items()
-                                                             if key != "training"}]
-            for name, results in lines.items()}  # fmt: skip
+    return {
+        name: [
+            results.get("training", {}).get(DIGEST),
+            {key: line["scores"] for key, line in results.items() if key != "training"},
+        ]
+        for name, results in lines.items()
+    }
 
 
 def workers_of(parent: int) -> list[int]:
@@ -163,8 +186,13 @@ def killed(table: str = "nnclr_queue") -> dict[str, Any]:
             child.kill()
         expected, result = outcome(serial), outcome(cluster)
     identical = sum(result.get(name) == each for name, each in expected.items())
-    return {"table": table, "runs": len(expected), "identical": identical, "workers_killed": 1,
-            "status": child.returncode}  # fmt: skip
+    return {
+        "table": table,
+        "runs": len(expected),
+        "identical": identical,
+        "workers_killed": 1,
+        "status": child.returncode,
+    }
 
 
 PARTS = {"plan": planned, "scaling": lambda: [scaling(n) for n in WORKERS], "kill": killed}

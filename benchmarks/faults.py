@@ -125,8 +125,13 @@ def archive_of(name: str, kind: bytes) -> bytes:
 def main(n: int) -> None:
     """Print the counts; an input that is not answered ends the campaign with the smallest one that shows it."""
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
-    many = settings(max_examples=n, deadline=None, database=None, phases=(Phase.generate, Phase.shrink),
-                    suppress_health_check=list(HealthCheck))  # fmt: skip
+    many = settings(
+        max_examples=n,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
     for reader, inputs in PROPERTIES.items():
         many(given(inputs)(reader))()
     for name, count in sorted(COUNTS.items()):

@@ -93,8 +93,16 @@ def lines(device: str) -> list[dict]:
     out = []
     for what, over, work, sizes, expected in plan:
         values = measure(work, sizes, device)
-        out.append({"what": what, "over": over, "sizes": sizes, "seconds": values, "expected": expected,
-                    "exponent": exponent(sizes, values)})  # fmt: skip
+        out.append(
+            {
+                "what": what,
+                "over": over,
+                "sizes": sizes,
+                "seconds": values,
+                "expected": expected,
+                "exponent": exponent(sizes, values),
+            }
+        )
     return out
 
 

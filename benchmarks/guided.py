@@ -102,8 +102,14 @@ def campaign(n: int) -> Counter[str] | None:
         for reader in READERS:
             path = Path(folder) / f"{reader}.json"
             words = [sys.executable, "-m", "benchmarks.guided", reader, str(n), str(path)]
-            child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                     errors="replace", start_new_session=True)  # fmt: skip
+            child = subprocess.Popen(
+                words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
             try:
                 output, _ = child.communicate(timeout=START_SECONDS + n * SECONDS_PER_INPUT)
             except subprocess.TimeoutExpired:

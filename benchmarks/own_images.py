@@ -39,9 +39,17 @@ def photos(root: Path, place: Path) -> list[dict[str, Any]]:
         run = fit_folder(flat, place / f"{seed}.ssl", epochs=EPOCHS, side=SIDE, seed=seed, labels=labels)
         looks = read_lines(run.folder / "run" / "health.jsonl")
         scored = read_json(run.folder / "labels.json")
-        out.append({"seed": seed, "first": looks[0], "last": looks[-1], "verdict": run.about["verdict"][0],
-                    "images": run.about["images"]["n"], "scores": scored["scores"],
-                    "largest_class": scored["largest_class"]})  # fmt: skip
+        out.append(
+            {
+                "seed": seed,
+                "first": looks[0],
+                "last": looks[-1],
+                "verdict": run.about["verdict"][0],
+                "images": run.about["images"]["n"],
+                "scores": scored["scores"],
+                "largest_class": scored["largest_class"],
+            }
+        )
     return out
 
 
@@ -62,7 +70,12 @@ def copies(place: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        record = {"copies": copies(Path(folder)), "photos": photos(Path(sys.argv[1]).expanduser(), Path(folder)),
-                  "side": SIDE, "epochs": EPOCHS, "environment": environment("cpu")}  # fmt: skip
+        record = {
+            "copies": copies(Path(folder)),
+            "photos": photos(Path(sys.argv[1]).expanduser(), Path(folder)),
+            "side": SIDE,
+            "epochs": EPOCHS,
+            "environment": environment("cpu"),
+        }
     write_json(RESULTS, record)
     print(json.dumps(record, indent=1))

@@ -17,8 +17,12 @@ def torchvision_pipeline(view: View, side: int) -> Callable:
     from torchvision.transforms import v2
 
     jitter = v2.RandomApply([v2.ColorJitter(*view.jitter)], view.jitter_chance)
-    steps = [v2.RandomResizedCrop(side, view.crop, view.ratio, antialias=True), v2.RandomHorizontalFlip(view.flip),
-             jitter, v2.RandomGrayscale(view.gray)]  # fmt: skip
+    steps = [
+        v2.RandomResizedCrop(side, view.crop, view.ratio, antialias=True),
+        v2.RandomHorizontalFlip(view.flip),
+        jitter,
+        v2.RandomGrayscale(view.gray),
+    ]
     if view.solarise:
         steps.append(v2.RandomSolarize(128, view.solarise))
     return v2.Compose(steps)
@@ -29,9 +33,18 @@ def lightly_transform(view: View, side: int) -> Callable:
     from lightly.transforms.simclr_transform import SimCLRTransform
 
     brightness, contrast, saturation, hue = view.jitter
-    return SimCLRTransform(input_size=side, cj_prob=view.jitter_chance, cj_bright=brightness, cj_contrast=contrast,
-                           cj_sat=saturation, cj_hue=hue, min_scale=view.crop[0], random_gray_scale=view.gray,
-                           gaussian_blur=0.0, hf_prob=view.flip)  # fmt: skip
+    return SimCLRTransform(
+        input_size=side,
+        cj_prob=view.jitter_chance,
+        cj_bright=brightness,
+        cj_contrast=contrast,
+        cj_sat=saturation,
+        cj_hue=hue,
+        min_scale=view.crop[0],
+        random_gray_scale=view.gray,
+        gaussian_blur=0.0,
+        hf_prob=view.flip,
+    )
 
 
 class Pictures(torch.utils.data.Dataset):

@@ -50,8 +50,10 @@ def steps_of(name: str, double: bool, moved: bool = False) -> list[dict[str, Any
     out = []
 
     def note(now) -> None:
-        mean = {name: float(all_reduce(value.detach().double())) / world_size()
-                for name, value in ({"loss": now.out.loss} | now.out.metrics).items()}  # fmt: skip
+        mean = {
+            name: float(all_reduce(value.detach().double())) / world_size()
+            for name, value in ({"loss": now.out.loss} | now.out.metrics).items()
+        }
         pair = now.out.mined
         images = [] if pair is None else sorted(zip(*(all_gather_detached(t).tolist() for t in pair), strict=True))
         out.append(mean | {"mined": images})
@@ -71,23 +73,34 @@ def first_parting(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> dict[str,
     end = len(a) if flipped is None else flipped
     gaps = [abs(x["loss"] - y["loss"]) / abs(y["loss"]) for x, y in zip(a, b, strict=True)]
     spreads = [abs(x["embedding_std"] - y["embedding_std"]) for x, y in zip(a, b, strict=True)]
-    return {"flipped": None if flipped is None else flipped + 1, "before": max(gaps[:end], default=0.0),
-            "after": max(gaps[end:], default=0.0), "spread": max(spreads[:end], default=0.0),
-            "steps": len(a)}  # fmt: skip
+    return {
+        "flipped": None if flipped is None else flipped + 1,
+        "before": max(gaps[:end], default=0.0),
+        "after": max(gaps[end:], default=0.0),
+        "spread": max(spreads[:end], default=0.0),
+        "steps": len(a),
+    }
 
 
 def under_torchrun(folder: Path, n: int = 2) -> dict[str, list[dict[str, Any]]]:
     """The steps of all runs by `n` processes together."""
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
-    subprocess.run([*start, "-m", "benchmarks.ranks", str(folder / "steps.json")], check=True,
-                   env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run(
+        [*start, "-m", "benchmarks.ranks", str(folder / "steps.json")],
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
     return json.loads((folder / "steps.json").read_text(encoding="utf-8"))
 
 
 def every_run() -> dict[str, list[dict[str, Any]]]:
     """The steps of all runs in this process, or in its part of them."""
-    return {f"{name} {'float64' if double else 'float32'}": steps_of(name, double)
-            for name in METHODS for double in (False, True)}  # fmt: skip
+    return {
+        f"{name} {'float64' if double else 'float32'}": steps_of(name, double)
+        for name in METHODS
+        for double in (False, True)
+    }
 
 
 def main() -> None:
@@ -106,8 +119,10 @@ def main() -> None:
     for words, steps in single.items():
         name, precision = words.split()
         moved = json.loads(json.dumps(steps_of(name, precision == "float64", moved=True)))
-        out[words] = {"two processes": first_parting(double[words], steps),
-                      "a last bit moved": first_parting(moved, steps)}  # fmt: skip
+        out[words] = {
+            "two processes": first_parting(double[words], steps),
+            "a last bit moved": first_parting(moved, steps),
+        }
         for what, gap in out[words].items():
             print(f"{words:16} {what:18} {gap}")
     write_json(RESULT, {"command": "python -m benchmarks.ranks", "environment": environment("cpu"), "results": out})

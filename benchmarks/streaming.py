@@ -92,9 +92,17 @@ def train_within(folder: Path, small: Path, allowed: int | None, answer: Any) ->
             data.images[:]
         except (MemoryError, RuntimeError):
             refused = True
-    answer.put({"same": out, "read_from": type(data.images).__name__, "base_bytes": base, "limit_bytes": allowed,
-                "peak_resident_bytes": status("VmHWM"), "whole_set_refused": refused,
-                "seconds": round(clock() - begun, 1)})  # fmt: skip
+    answer.put(
+        {
+            "same": out,
+            "read_from": type(data.images).__name__,
+            "base_bytes": base,
+            "limit_bytes": allowed,
+            "peak_resident_bytes": status("VmHWM"),
+            "whole_set_refused": refused,
+            "seconds": round(clock() - begun, 1),
+        }
+    )
 
 
 def larger(place: Path) -> dict[str, Any]:
@@ -117,8 +125,13 @@ def larger(place: Path) -> dict[str, Any]:
             raise RuntimeError(f"streaming: the {name} process failed")
         out[name] = answer.get(timeout=10)
     same = out["limited"]["same"] == out["free"]["same"]
-    return out | {"images": n, "set_bytes": n * 3 * SIDE * SIDE, "allowed_bytes": ALLOWED, "steps": STEPS,
-                  "same_to_the_bit": same}  # fmt: skip
+    return out | {
+        "images": n,
+        "set_bytes": n * 3 * SIDE * SIDE,
+        "allowed_bytes": ALLOWED,
+        "steps": STEPS,
+        "same_to_the_bit": same,
+    }
 
 
 def imagenet(jpegs: Path, place: Path, device: str) -> dict[str, Any]:
@@ -158,13 +171,18 @@ def imagenet(jpegs: Path, place: Path, device: str) -> dict[str, Any]:
         waits.append(clock() - begun)
     per_image = 3 * 224 * 224
     return {
-        "index": n, "real_images": len(files), "jpeg_bytes": sum(f.stat().st_size for f in files) // len(files),
-        "bytes_an_image": per_image, "memory_of_index_bytes": memory,
-        "decoded_per_second": round(decoding, 1), "read_per_second": round(reading),
-        "views_images_per_second": round(64 / statistics.median(waits), 1), "processes": PROCESSES,
+        "index": n,
+        "real_images": len(files),
+        "jpeg_bytes": sum(f.stat().st_size for f in files) // len(files),
+        "bytes_an_image": per_image,
+        "memory_of_index_bytes": memory,
+        "decoded_per_second": round(decoding, 1),
+        "read_per_second": round(reading),
+        "views_images_per_second": round(64 / statistics.median(waits), 1),
+        "processes": PROCESSES,
         "step": step_rate(device),
         "extrapolated": {"store_bytes": n * per_image, "decoding_core_hours": round(n / decoding / 3600, 2)},
-    }  # fmt: skip
+    }
 
 
 def step_rate(device: str, batch: int | None = None, repeats: int = 3) -> dict[str, Any]:
@@ -172,8 +190,9 @@ def step_rate(device: str, batch: int | None = None, repeats: int = 3) -> dict[s
     batch = batch or (4 if device == "cpu" else 128)
     precision = "fp32" if device == "cpu" else "bf16"
     config = profile("paper").config("nnclr", 0)
-    config = config.with_changes(**{"plan.batch_size": batch, "plan.epochs": 1, "plan.precision": precision,
-                                    "settings.queue_size": 4 * batch})  # fmt: skip
+    config = config.with_changes(
+        **{"plan.batch_size": batch, "plan.epochs": 1, "plan.precision": precision, "settings.queue_size": 4 * batch}
+    )
     n = batch * (repeats + 1)
     images = torch.randint(0, 256, (n, 3, 224, 224), dtype=torch.uint8)
     data = Dataset("random", images, torch.zeros(n, dtype=torch.int64), ("any",)).to(device)

@@ -85,8 +85,12 @@ def comparison(
         row["flops_per_second"] = flops / mine
     if peer:
         ratios = [(other / peer_amount) / (t / amount) for t, other in times]
-        row |= {"peer_rate": peer_amount / statistics.median(t for _, t in times), "ratio": statistics.median(ratios),
-                "least": min(ratios), "greatest": max(ratios)}  # fmt: skip
+        row |= {
+            "peer_rate": peer_amount / statistics.median(t for _, t in times),
+            "ratio": statistics.median(ratios),
+            "least": min(ratios),
+            "greatest": max(ratios),
+        }
     return row
 
 
@@ -171,8 +175,12 @@ def photo_steps(cpu: Profile, device: str) -> Iterator[dict]:
     if device != "cpu":
         return
     size, side = 32, 64
-    cpu = replace(cpu, data=replace(cpu.data, side=side, n_train=512, n_test=64), encoder="resnet18",
-                  plan=replace(cpu.plan, batch_size=size))  # fmt: skip
+    cpu = replace(
+        cpu,
+        data=replace(cpu.data, side=side, n_train=512, n_test=64),
+        encoder="resnet18",
+        plan=replace(cpu.plan, batch_size=size),
+    )
     config = cpu.config("simclr", 0)
     train = load(config.data)[0]
     view = replace(recipe(cpu.views)[0], blur=0.0, cubic=False)
@@ -206,8 +214,15 @@ def photo_steps(cpu: Profile, device: str) -> Iterator[dict]:
             def peer(lightly=lightly, others=others) -> None:
                 lightly(bf16=others == "bf16")
 
-        row = comparison(f"step of simclr, ResNet-18, {side} px, {mine}", "images/s", size, step, device, peer,
-                         f"lightly, {others}" if peer else "")  # fmt: skip
+        row = comparison(
+            f"step of simclr, ResNet-18, {side} px, {mine}",
+            "images/s",
+            size,
+            step,
+            device,
+            peer,
+            f"lightly, {others}" if peer else "",
+        )
         share = statistics.median(seconds(views_only, device) / seconds(step, device) for _ in range(REPEATS))
         yield row | {"views_share": share, "peak": "bf16_flops_per_second" if mine == "bf16" else "flops_per_second"}
         if not HAS_LIGHTLY and mine == "bf16":
@@ -301,8 +316,16 @@ def searches(device: str) -> Iterator[dict]:
         def look(queue=queue, query=query) -> None:
             nearest(query, queue)
 
-        yield comparison(f"nearest of {size:,} x 256", "queries/s", BATCH, look, device, peer,
-                       "faiss flat" if peer else "", flops=2 * BATCH * size * 256)  # fmt: skip
+        yield comparison(
+            f"nearest of {size:,} x 256",
+            "queries/s",
+            BATCH,
+            look,
+            device,
+            peer,
+            "faiss flat" if peer else "",
+            flops=2 * BATCH * size * 256,
+        )
     rows = unit(torch.randn(8_192, 128, device=device))
     index = torch.arange(len(rows), device=device)
 
@@ -315,8 +338,16 @@ def searches(device: str) -> Iterator[dict]:
 
         NearestNeighbors(n_neighbors=5, algorithm="brute", n_jobs=1).fit(rows.cpu().numpy()).kneighbors()
 
-    yield comparison("4-NN graph of 8,192 x 128", "images/s", 8_192, graph, device, sklearn_graph, "scikit-learn",
-                   flops=2 * 8_192**2 * 128)  # fmt: skip
+    yield comparison(
+        "4-NN graph of 8,192 x 128",
+        "images/s",
+        8_192,
+        graph,
+        device,
+        sklearn_graph,
+        "scikit-learn",
+        flops=2 * 8_192**2 * 128,
+    )
     for size, repeats in ((10_000, REPEATS), (32_000, 2), (128_000, 1)):
         x = unit(torch.randn(size, 256, device=device))
         peer = None
@@ -331,8 +362,17 @@ def searches(device: str) -> Iterator[dict]:
         def mine(x=x) -> None:
             similar_pairs(x, 0.97, 0.99)
 
-        yield comparison(f"pairs among {size:,} x 256", "vectors/s", size, mine, device, peer,
-                       "faiss range search" if peer else "", flops=size * size * 256, repeats=repeats)  # fmt: skip
+        yield comparison(
+            f"pairs among {size:,} x 256",
+            "vectors/s",
+            size,
+            mine,
+            device,
+            peer,
+            "faiss range search" if peer else "",
+            flops=size * size * 256,
+            repeats=repeats,
+        )
 
 
 def clusterings(device: str) -> Iterator[dict]:
@@ -377,8 +417,16 @@ def evaluations(device: str) -> Iterator[dict]:
     def ours_knn() -> None:
         knn.scores(split, split, knn.Protocol(), 0)
 
-    yield comparison("20-NN evaluation, 4,096 x 128", "images/s", 4096, ours_knn, device, sklearn_knn, "scikit-learn",
-                   flops=2 * 4096**2 * 128)  # fmt: skip
+    yield comparison(
+        "20-NN evaluation, 4,096 x 128",
+        "images/s",
+        4096,
+        ours_knn,
+        device,
+        sklearn_knn,
+        "scikit-learn",
+        flops=2 * 4096**2 * 128,
+    )
 
     def sklearn_probe() -> None:
         from sklearn.linear_model import LogisticRegression

@@ -36,13 +36,18 @@ SETTINGS: dict[str, dict[str, str]] = {
 
 # Equality to the bit, and tolerances near rounding, across calls that show a kernel other numbers of rows.
 CHOSEN = [
-    "tests/data/test_views.py::test_blocks_leave_no_trace", "tests/data/test_views.py::test_no_order_of_summation_shows_in_a_view",
-    "tests/data/test_augment.py::test_products_are_exact", "tests/data/test_augment.py::test_levels_of_8_bits_are_not_rounded",
+    "tests/data/test_views.py::test_blocks_leave_no_trace",
+    "tests/data/test_views.py::test_no_order_of_summation_shows_in_a_view",
+    "tests/data/test_augment.py::test_products_are_exact",
+    "tests/data/test_augment.py::test_levels_of_8_bits_are_not_rounded",
     "tests/data/test_augment.py::test_horizontal_flip",
     "tests/training/test_two_processes.py::test_two_processes_see_the_halves_of_every_batch",
     "tests/training/test_two_processes.py::test_a_run_is_that_of_one_process[nnsiam]",
-    "tests/parts/test_norm.py", "tests/methods/test_moco_norms.py", "tests/parts/test_losses.py", "tests/parts/test_prototypes.py",
-]  # fmt: skip
+    "tests/parts/test_norm.py",
+    "tests/methods/test_moco_norms.py",
+    "tests/parts/test_losses.py",
+    "tests/parts/test_prototypes.py",
+]
 
 
 @functools.lru_cache(maxsize=4096)

@@ -43,8 +43,13 @@ def test_what_it_advertises_exists_and_is_described():
     assert "trial" not in sslrepro.__doc__
 
 
-ORDERS = ["import sslrepro.evaluate", "from sslrepro import evaluate", "import sslrepro.evaluate.knn",
-          "from sslrepro.study import run", "import sslrepro; sslrepro.evaluate"]  # fmt: skip
+ORDERS = [
+    "import sslrepro.evaluate",
+    "from sslrepro import evaluate",
+    "import sslrepro.evaluate.knn",
+    "from sslrepro.study import run",
+    "import sslrepro; sslrepro.evaluate",
+]
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(ORDERS, 2))[::3])

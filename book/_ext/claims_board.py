@@ -71,8 +71,13 @@ class ClaimsBoard(Directive):
                 totals[several[0][0].verdict if several else "not judged"] += 1
                 undecided += [self.line(claim, entry) for entry in several if entry[0].verdict == "inconclusive"]
             for scale in scales:
-                here = [next((verdict.verdict for verdict, at, _ in by_claim.get(claim["id"], []) if at == scale),
-                             "not judged") for claim in claims]  # fmt: skip
+                here = [
+                    next(
+                        (verdict.verdict for verdict, at, _ in by_claim.get(claim["id"], []) if at == scale),
+                        "not judged",
+                    )
+                    for claim in claims
+                ]
                 if set(here) != {"not judged"}:
                     rows.append([link, scale, *here])
         names = present(totals | {name: 1 for row in rows for name in row[2:]})

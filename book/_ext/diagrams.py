@@ -23,26 +23,47 @@ def nnclr_fig1() -> str:
             ]
             parts += [tile(150, 112, "triangle", BLUE, 34), tile(206, 126, "triangle", BLUE, 34, 25, YELLOW)]
             parts += [arrow("M184 132H204", GREEN, both=True)]
-            parts += [arrow("M146 108L128 66", dashed=True), arrow("M150 152L132 198", dashed=True),
-                      arrow("M146 124L84 96", dashed=True)]  # fmt: skip
+            parts += [
+                arrow("M146 108L128 66", dashed=True),
+                arrow("M150 152L132 198", dashed=True),
+                arrow("M146 124L84 96", dashed=True),
+            ]
             parts += [text(156, 180, "two views of one image", "soft"), text(28, 142, "repelled", "soft")]
         else:
-            stored = [(58, 78, "square", ORANGE), (112, 50, "kite", PINK), (314, 62, "square", PINK),
-                      (292, 158, "kite", YELLOW), (66, 190, "kite", ORANGE), (150, 204, "square", GREEN)]  # fmt: skip
+            stored = [
+                (58, 78, "square", ORANGE),
+                (112, 50, "kite", PINK),
+                (314, 62, "square", PINK),
+                (292, 158, "kite", YELLOW),
+                (66, 190, "kite", ORANGE),
+                (150, 204, "square", GREEN),
+            ]
             parts += [
                 f'<g opacity=".75">{tile(px - 13, py - 13, shape, colour, 26)}</g>' for px, py, shape, colour in stored
             ]
-            parts += [tile(118, 96, "triangle", BLUE, 34), tile(196, 84, "triangle", ORANGE, 30, -15, PINK),
-                      f'<circle cx="211" cy="99" r="23" fill="none" stroke="{GREEN}" stroke-width="2.4"/>',
-                      tile(186, 172, "triangle", BLUE, 34, 25, YELLOW)]  # fmt: skip
+            parts += [
+                tile(118, 96, "triangle", BLUE, 34),
+                tile(196, 84, "triangle", ORANGE, 30, -15, PINK),
+                f'<circle cx="211" cy="99" r="23" fill="none" stroke="{GREEN}" stroke-width="2.4"/>',
+                tile(186, 172, "triangle", BLUE, 34, 25, YELLOW),
+            ]
             parts += [arrow("M154 112L184 103", dashed=True), arrow("M205 168L210 127", GREEN)]
-            parts += [text(96, 146, "view 1", "soft"), text(226, 194, "view 2", "soft"),
-                      text(220, 138, "attract", "soft"), text(150, 66, "nearest past embedding", "soft"),
-                      text(14, 236, "faint: the queue, other images", "soft")]  # fmt: skip
+            parts += [
+                text(96, 146, "view 1", "soft"),
+                text(226, 194, "view 2", "soft"),
+                text(220, 138, "attract", "soft"),
+                text(150, 66, "nearest past embedding", "soft"),
+                text(14, 236, "faint: the queue, other images", "soft"),
+            ]
         parts.append("</g>")
-    return drawing(720, 254, "Two spaces of embeddings. In SimCLR two views of one image attract each other and other "
-                   "images are repelled. In NNCLR view 1 is replaced by its nearest past embedding, of another image "
-                   "of the same shape, and view 2 is drawn to that.", parts)  # fmt: skip
+    return drawing(
+        720,
+        254,
+        "Two spaces of embeddings. In SimCLR two views of one image attract each other and other "
+        "images are repelled. In NNCLR view 1 is replaced by its nearest past embedding, of another image "
+        "of the same shape, and view 2 is drawn to that.",
+        parts,
+    )
 
 
 def nnclr_fig2() -> str:
@@ -50,9 +71,15 @@ def nnclr_fig2() -> str:
     parts = [tile(8, 54, "triangle", BLUE), tile(8, 182, "triangle", BLUE, 40, 25, YELLOW)]
     parts += [text(8, 110, "view 1", "soft"), text(8, 238, "view 2", "soft")]
     for y in (74, 202):
-        parts += [arrow(f"M52 {y}H76"), box(80, y - 20, 76, 40, "encoder"), arrow(f"M156 {y}H176"),
-                  box(180, y - 20, 82, 40, "projector"), arrow(f"M262 {y}H292"), dot(302, y, BLUE),
-                  text(298, y + 24, "z")]  # fmt: skip
+        parts += [
+            arrow(f"M52 {y}H76"),
+            box(80, y - 20, 76, 40, "encoder"),
+            arrow(f"M156 {y}H176"),
+            box(180, y - 20, 82, 40, "projector"),
+            arrow(f"M262 {y}H292"),
+            dot(302, y, BLUE),
+            text(298, y + 24, "z"),
+        ]
     parts += [
         box(398, 30, 200, 92, dashed=True),
         text(608, 72, "queue of past", "soft"),
@@ -74,10 +101,15 @@ def nnclr_fig2() -> str:
     parts += [arrow("M474 88L556 190", dashed=True), text(530, 150, "repel")]
     parts += [text(460, 230, "p", "", "middle"), text(538, 230, "p of the batch's other images", "soft")]
     parts += [arrow("M302 64V12H498V26"), text(312, 26, "after the step", "soft")]
-    return drawing(720, 246, "One step of NNCLR. Both views pass encoder and projector. The embedding of view 1 looks "
-                   "up its nearest row in the queue of past embeddings. The prediction from view 2 is attracted to "
-                   "that row; predictions of the batch's other images are the negatives. After the step the embedding "
-                   "of view 1 enters the queue.", parts)  # fmt: skip
+    return drawing(
+        720,
+        246,
+        "One step of NNCLR. Both views pass encoder and projector. The embedding of view 1 looks "
+        "up its nearest row in the queue of past embeddings. The prediction from view 2 is attracted to "
+        "that row; predictions of the batch's other images are the negatives. After the step the embedding "
+        "of view 1 enters the queue.",
+        parts,
+    )
 
 
 def nnclr_fig6() -> str:
@@ -91,8 +123,11 @@ def nnclr_fig6() -> str:
     for place, name in enumerate(("SimCLR", "NNCLR", "SimSiam", "NNSiam")):
         row, column = divmod(place, 2)
         contrast, mined = row == 0, column == 1
-        parts += [f'<g transform="translate({66 + 332 * column} {28 + 158 * row})">', box(0, 0, 318, 146),
-                  text(10, 20, name, "head")]  # fmt: skip
+        parts += [
+            f'<g transform="translate({66 + 332 * column} {28 + 158 * row})">',
+            box(0, 0, 318, 146),
+            text(10, 20, name, "head"),
+        ]
         for y, tilt, ground in ((46, 0, BLUE), (106, 25, YELLOW)):
             parts += [
                 tile(12, y - 15, "triangle", BLUE, 30, tilt, ground),
@@ -122,10 +157,15 @@ def nnclr_fig6() -> str:
         if name == "SimSiam":
             parts.append(text(148, 50, "stopped gradient", "soft"))
         parts.append("</g>")
-    return drawing(720, 336, "Four methods. SimCLR: two views attract, the batch repels. NNCLR: the nearest neighbour "
-                   "of one view attracts the prediction from the other, the batch repels. SimSiam: the prediction "
-                   "from one view is drawn to the other view, without gradient, and nothing repels. NNSiam: the same "
-                   "with the nearest neighbour of the other view as target.", parts)  # fmt: skip
+    return drawing(
+        720,
+        336,
+        "Four methods. SimCLR: two views attract, the batch repels. NNCLR: the nearest neighbour "
+        "of one view attracts the prediction from the other, the batch repels. SimSiam: the prediction "
+        "from one view is drawn to the other view, without gradient, and nothing repels. NNSiam: the same "
+        "with the nearest neighbour of the other view as target.",
+        parts,
+    )
 
 
 def ifnd_fig2() -> str:
@@ -148,25 +188,40 @@ def ifnd_fig2() -> str:
     parts.append(text(4, 178, "grey: a label nobody else has; coloured: the cluster's; crosses: centroids", "soft"))
     parts.append(text(4, 214, "(b) loss: who of the batch repels the anchor", "head"))
     parts += [box(4, 226, 698, 158)]
-    parts += [tile(210, 284, "triangle", BLUE, 40), text(210, 340, "anchor", "soft"),
-              tile(60, 284, "triangle", BLUE, 40, 25, YELLOW), text(34, 340, "its other view: attracts", "soft"),
-              arrow("M206 304H104", GREEN, both=True)]  # fmt: skip
+    parts += [
+        tile(210, 284, "triangle", BLUE, 40),
+        text(210, 340, "anchor", "soft"),
+        tile(60, 284, "triangle", BLUE, 40, 25, YELLOW),
+        text(34, 340, "its other view: attracts", "soft"),
+        arrow("M206 304H104", GREEN, both=True),
+    ]
     parts += [tile(330, 238, "triangle", ORANGE, 32, -15, PINK), tile(330, 334, "triangle", GREEN, 32, 40)]
-    parts += ['<path class="line" stroke-dasharray="2 5" d="M254 296L326 260M254 312L326 346"/>',
-              text(374, 252, "same pseudo-label:", "soft"), text(374, 268, "left out", "soft"),
-              text(374, 354, "left out", "soft")]  # fmt: skip
+    parts += [
+        '<path class="line" stroke-dasharray="2 5" d="M254 296L326 260M254 312L326 346"/>',
+        text(374, 252, "same pseudo-label:", "soft"),
+        text(374, 268, "left out", "soft"),
+        text(374, 354, "left out", "soft"),
+    ]
     parts += [arrow("M254 304H556"), text(402, 298, "other labels: repelled", "soft")]
     parts += [
         tile(562, y, shape, colour, 32)
         for y, shape, colour in ((244, "square", ORANGE), (288, "kite", PINK), (332, "square", YELLOW))
     ]
     parts += [dot(x, 304, faint=True, radius=3) for x in (622, 636, 650)]
-    return drawing(720, 390, "Above, three stages of training: early no image carries its cluster's label, half way "
-                   "those near a centroid do, late all do, and clusters are tighter. Below, an anchor attracts its "
-                   "other view; images with its pseudo-label are left out of the loss; all other images are "
-                   "repelled.", parts)  # fmt: skip
+    return drawing(
+        720,
+        390,
+        "Above, three stages of training: early no image carries its cluster's label, half way "
+        "those near a centroid do, late all do, and clusters are tighter. Below, an anchor attracts its "
+        "other view; images with its pseudo-label are left out of the loss; all other images are "
+        "repelled.",
+        parts,
+    )
 
 
 DRAWINGS: dict[str, Callable[[], str]] = {
-    "nnclr_fig1": nnclr_fig1, "nnclr_fig2": nnclr_fig2, "nnclr_fig6": nnclr_fig6, "ifnd_fig2": ifnd_fig2,
-} | diagrams_seppid.DRAWINGS  # fmt: skip
+    "nnclr_fig1": nnclr_fig1,
+    "nnclr_fig2": nnclr_fig2,
+    "nnclr_fig6": nnclr_fig6,
+    "ifnd_fig2": ifnd_fig2,
+} | diagrams_seppid.DRAWINGS

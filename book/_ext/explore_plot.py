@@ -55,22 +55,37 @@ def plot(results: Results) -> dict[str, Any]:
             if sum(cell is not None for cell, _ in points) < 2:
                 continue
             of_score.append(score)
-            traces.append({
-                "x": labels, "y": [cell and round(cell.mean, 3) for cell, _ in points], "name": name,
-                "customdata": [seeds for _, seeds in points], "mode": "lines+markers",
-                "error_y": {"type": "data", "array": [round(half(cell), 3) if cell else 0 for cell, _ in points]},
-                "line": {"color": PALETTE[place % len(PALETTE)]},
-                "hovertemplate": "%{fullData.name}, %{x}: %{y:.1f}<br>%{customdata}<extra></extra>",
-            })  # fmt: skip
+            traces.append(
+                {
+                    "x": labels,
+                    "y": [cell and round(cell.mean, 3) for cell, _ in points],
+                    "name": name,
+                    "customdata": [seeds for _, seeds in points],
+                    "mode": "lines+markers",
+                    "error_y": {"type": "data", "array": [round(half(cell), 3) if cell else 0 for cell, _ in points]},
+                    "line": {"color": PALETTE[place % len(PALETTE)]},
+                    "hovertemplate": "%{fullData.name}, %{x}: %{y:.1f}<br>%{customdata}<extra></extra>",
+                }
+            )
     shown = list(dict.fromkeys(of_score))
     for trace, score in zip(traces, of_score, strict=True):
         trace["visible"] = score == shown[0]
-    buttons = [{"label": heading(results, score), "method": "restyle",
-                "args": [{"visible": [own == score for own in of_score]}]} for score in shown]  # fmt: skip
+    buttons = [
+        {
+            "label": heading(results, score),
+            "method": "restyle",
+            "args": [{"visible": [own == score for own in of_score]}],
+        }
+        for score in shown
+    ]
     menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
     axis = column_label(results.definition, results.definition.varied) if results.definition.varied else ""
-    layout = {"updatemenus": [menu], "xaxis": {"type": "category", "title": {"text": axis}},
-              "yaxis": {"title": {"text": "%"}}, "showlegend": len(lines) > 1}  # fmt: skip
+    layout = {
+        "updatemenus": [menu],
+        "xaxis": {"type": "category", "title": {"text": axis}},
+        "yaxis": {"title": {"text": "%"}},
+        "showlegend": len(lines) > 1,
+    }
     return {"data": traces, "layout": layout} if traces else {}
 
 

@@ -124,9 +124,16 @@ def legend(rows: tuple[Gain, ...]) -> str:
 def every_row(rows: tuple[Gain, ...]) -> str:
     """The numbers behind the figure, each with its baseline."""
     head = ["mines", "share of the class, %", "gain, points", "n", "compared with"]
-    body = [[html.escape(row.pair.name), format_cell(row.share) if row.score else "all, by labels",
-             format_cell(row.gain, sign=True), str(row.gain.n), html.escape(row.pair.why)]
-            for row in sorted(rows, key=lambda row: -row.gain.mean)]  # fmt: skip
+    body = [
+        [
+            html.escape(row.pair.name),
+            format_cell(row.share) if row.score else "all, by labels",
+            format_cell(row.gain, sign=True),
+            str(row.gain.n),
+            html.escape(row.pair.why),
+        ]
+        for row in sorted(rows, key=lambda row: -row.gain.mean)
+    ]
     left_out = "; ".join(f"{name}: {why}" for name, why in mining_gain.UNPAIRED.items())
     return (
         f"<details><summary>All {len(rows)} comparisons, and the methods that have none</summary>"

@@ -21,15 +21,30 @@ class OwnPhotos(Directive):
     """Before and after training, and the scores with labels: a line per seed."""
 
     def run(self) -> list[nodes.Node]:
-        head = ["seed", "recognised by another view, before", "after", "effective rank, before", "after",
-                *SHOWN.values(), "largest class"]  # fmt: skip
+        head = [
+            "seed",
+            "recognised by another view, before",
+            "after",
+            "effective rank, before",
+            "after",
+            *SHOWN.values(),
+            "largest class",
+        ]
         body = []
         for entry in measurements()["photos"]:
             first, last = entry["first"], entry["last"]
             scores = [Score(**entry["scores"][name]).words for name in SHOWN]
-            body.append([str(entry["seed"]), f"{100 * first['recognised']:.1f}%", f"{100 * last['recognised']:.1f}%",
-                         f"{first['rank']:.0f}", f"{last['rank']:.0f}", *scores,
-                         f"{100 * entry['largest_class']:.0f}%"])  # fmt: skip
+            body.append(
+                [
+                    str(entry["seed"]),
+                    f"{100 * first['recognised']:.1f}%",
+                    f"{100 * last['recognised']:.1f}%",
+                    f"{first['rank']:.0f}",
+                    f"{last['rank']:.0f}",
+                    *scores,
+                    f"{100 * entry['largest_class']:.0f}%",
+                ]
+            )
         return [nodes.raw("", plain_table(head, body), format="html")]
 
 
@@ -39,9 +54,14 @@ class OwnCopies(Directive):
     def run(self) -> list[nodes.Node]:
         copies = measurements()["copies"]
         shown = [name for name in copies["trained"] if name not in ("pairs", "above")]
-        body = [[searcher, f"{scores['above']:g}" if "above" in scores else "–",
-                 *(f"{scores[name]:.2f}" if name in scores else "–" for name in shown)]
-                for searcher, scores in copies.items()]  # fmt: skip
+        body = [
+            [
+                searcher,
+                f"{scores['above']:g}" if "above" in scores else "–",
+                *(f"{scores[name]:.2f}" if name in scores else "–" for name in shown),
+            ]
+            for searcher, scores in copies.items()
+        ]
         return [nodes.raw("", plain_table(["searcher", "threshold", *shown], body), format="html")]
 
 

@@ -71,11 +71,22 @@ class PaperSummary(Block):
             for name, verdict in at.items()
             if verdict.verdict not in ("not judged", "not tested")
         }
-        total = para(strong("What we found. "), f"We wrote down {len(claims)} claims of the paper and could judge "
-                     f"{len(reached)} of them: ", *list_of(tallies, "· "), "Effects below the paper's own scale are "
-                     "judged by their direction; ", self.link("what a verdict means", "rule.html"), ".")  # fmt: skip
-        return [div("summary", para(strong("What the paper finds, and what came of it here.")),
-                    nodes.bullet_list("", *lines), total)]  # fmt: skip
+        total = para(
+            strong("What we found. "),
+            f"We wrote down {len(claims)} claims of the paper and could judge {len(reached)} of them: ",
+            *list_of(tallies, "· "),
+            "Effects below the paper's own scale are judged by their direction; ",
+            self.link("what a verdict means", "rule.html"),
+            ".",
+        )
+        return [
+            div(
+                "summary",
+                para(strong("What the paper finds, and what came of it here.")),
+                nodes.bullet_list("", *lines),
+                total,
+            )
+        ]
 
 
 def setup(app: Sphinx) -> dict:

@@ -13,8 +13,15 @@ from sslrepro.claims import error_rates, revision
 from sslrepro.claims.judge import VERDICTS
 from sslrepro.report.formats import html_table
 
-ERROR_HEAD = ["kind", "simulated", "seeds", "wrongly holds", "wrongly contradicted", "holds at 0.5 / 1 / 2 sd",
-              "contradicted at 0.5 / 1 / 2 sd"]  # fmt: skip
+ERROR_HEAD = [
+    "kind",
+    "simulated",
+    "seeds",
+    "wrongly holds",
+    "wrongly contradicted",
+    "holds at 0.5 / 1 / 2 sd",
+    "contradicted at 0.5 / 1 / 2 sd",
+]
 
 
 def percent(*shares: float) -> str:
@@ -26,9 +33,18 @@ class ErrorRates(Directive):
     """The simulated error rates of every kind of claim."""
 
     def run(self) -> list[nodes.Node]:
-        body = [[line.kind, line.told, str(line.n), f"{100 * line.wrong_holds:.1f}",
-                 f"{100 * line.wrong_contradicted:.1f}", percent(*line.power_holds), percent(*line.power_contradicted)]
-                for line in error_rates.load_rates()]  # fmt: skip
+        body = [
+            [
+                line.kind,
+                line.told,
+                str(line.n),
+                f"{100 * line.wrong_holds:.1f}",
+                f"{100 * line.wrong_contradicted:.1f}",
+                percent(*line.power_holds),
+                percent(*line.power_contradicted),
+            ]
+            for line in error_rates.load_rates()
+        ]
         return [nodes.raw("", plain_table(ERROR_HEAD, body), format="html")]
 
 
@@ -58,8 +74,11 @@ class ExpectedWrong(Directive):
 
 def expected_sentence() -> str:
     """The expectation in words, over every published verdict, each claim once."""
-    told = [(results.plan.profile.name, results.definition.id, verdict)
-            for _, results, verdicts in judged() for verdict in verdicts]  # fmt: skip
+    told = [
+        (results.plan.profile.name, results.definition.id, verdict)
+        for _, results, verdicts in judged()
+        for verdict in verdicts
+    ]
     wrong = revision.expected_errors(told)
     return (
         f"{wrong.judged} claims have been judged and {wrong.decided} of them are decided. Were every one exactly on "
@@ -75,17 +94,29 @@ class RuleChanges(Directive):
         lines = revision.on_the_first_runs()
         plain = [line for line in lines if line.scale == "cpu"]  # a claim once
         before, after = (revision.board(plain, rule) for rule in ("first", "second"))
-        totals = [[badge(name), str(sum(own[name] for own in before.values())),
-                   str(sum(own[name] for own in after.values()))] for name in VERDICTS]  # fmt: skip
+        totals = [
+            [badge(name), str(sum(own[name] for own in before.values())), str(sum(own[name] for own in after.values()))]
+            for name in VERDICTS
+        ]
         changed = revision.html_rows(lines, changed_only=True)
         rest = revision.html_rows(lines)
         head = [word.capitalize() for word in revision.HEAD]
         unchanged = [row for row in rest if row not in changed]
-        return [nodes.raw("", "\n".join([
-            html_table(["verdict", "first rule", "second rule"], totals),
-            f"<h2>The {len(changed)} that changed</h2>", html_table(head, changed),
-            f"<details><summary>The {len(unchanged)} that did not</summary>{html_table(head, unchanged)}</details>",
-        ]), format="html")]  # fmt: skip
+        return [
+            nodes.raw(
+                "",
+                "\n".join(
+                    [
+                        html_table(["verdict", "first rule", "second rule"], totals),
+                        f"<h2>The {len(changed)} that changed</h2>",
+                        html_table(head, changed),
+                        f"<details><summary>The {len(unchanged)} that did not</summary>"
+                        f"{html_table(head, unchanged)}</details>",
+                    ]
+                ),
+                format="html",
+            )
+        ]
 
 
 def setup(app: Sphinx) -> dict:

@@ -72,8 +72,12 @@ class Ranks(Directive):
 
     def run(self) -> list[nodes.Node]:
         record = json.loads((MEASURED / "ranks.json").read_text(encoding="utf-8"))
-        head = ["method and precision", "compared with one process", "first step that mined another image",
-                "largest relative difference of the loss before it"]  # fmt: skip
+        head = [
+            "method and precision",
+            "compared with one process",
+            "first step that mined another image",
+            "largest relative difference of the loss before it",
+        ]
         body = [
             [words, what, f"{gap['flipped']} of {gap['steps']}" if gap["flipped"] else "none", f"{gap['before']:.1g}"]
             for words, gaps in record["results"].items()

@@ -212,14 +212,20 @@ class Store:
         path = self.folder(name) / "results.jsonl"
         lines = read_lines(path)
         for number, line in enumerate(lines, 1):
-            require(is_result(line), "store", f"line {number} of {path}", RESULT, line,
-                    "Delete the line to evaluate anew.")  # fmt: skip
+            require(
+                is_result(line), "store", f"line {number} of {path}", RESULT, line, "Delete the line to evaluate anew."
+            )
         return {line["key"]: line for line in lines}
 
     def append_result(self, name: str, line: dict[str, Any]) -> None:
         """Append a result line {key, evaluation, protocol, scores, ...}."""
-        require("key" in line and "scores" in line, "Store.append_result", "line", "a dict with key and scores",
-                sorted(line))  # fmt: skip
+        require(
+            "key" in line and "scores" in line,
+            "Store.append_result",
+            "line",
+            "a dict with key and scores",
+            sorted(line),
+        )
         append_line(self.folder(name) / "results.jsonl", line)
 
     def names(self) -> list[str]:

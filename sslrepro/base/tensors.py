@@ -54,6 +54,12 @@ def read_tensors(path: Path, owner: str, what: str, remedy: str) -> tuple[dict[s
     if DIGEST in about:
         digest = digest_of(tensors, about)
         written = about[DIGEST][:12]
-        require(digest == about[DIGEST], owner, f"{what} {path}", f"as it was written (SHA-256 {written}...)",
-                f"{digest[:12]}...", f"It changed on disk. {remedy}")  # fmt: skip
+        require(
+            digest == about[DIGEST],
+            owner,
+            f"{what} {path}",
+            f"as it was written (SHA-256 {written}...)",
+            f"{digest[:12]}...",
+            f"It changed on disk. {remedy}",
+        )
     return tensors, about

@@ -128,9 +128,14 @@ def p_values_of(tree: Tree, runs: np.ndarray, shared: bool) -> np.ndarray | tupl
 
 
 def verdict_shares(
-    statistic: dict, truth: Sequence[float], n: int, rng: np.random.Generator, sd: Sequence[float] | None = None,
-    shared: bool = True, experiments: int = EXPERIMENTS,
-) -> tuple[float, float]:  # fmt: skip
+    statistic: dict,
+    truth: Sequence[float],
+    n: int,
+    rng: np.random.Generator,
+    sd: Sequence[float] | None = None,
+    shared: bool = True,
+    experiments: int = EXPERIMENTS,
+) -> tuple[float, float]:
     """Shares of experiments in which the claim holds and is contradicted."""
     tree = statistic_of(statistic).tree
     runs = np.asarray(truth, dtype=float) + rng.normal(size=(experiments, n, len(truth))) * (1.0 if sd is None else sd)
@@ -149,8 +154,15 @@ def rates(kind: Kind, n: int, rng: np.random.Generator, experiments: int = EXPER
         for name, share in zip(wrong, shares, strict=True):
             if null.wrong in ("both", name):
                 wrong[name] = max(wrong[name], share)
-    right = [[verdict_shares(kind.statement_at(side * effect), kind.truth(side * effect), n, rng, None, kind.shared,
-                        experiments)[place] for effect in EFFECTS] for place, side in enumerate((1, -1))]  # fmt: skip
+    right = [
+        [
+            verdict_shares(
+                kind.statement_at(side * effect), kind.truth(side * effect), n, rng, None, kind.shared, experiments
+            )[place]
+            for effect in EFFECTS
+        ]
+        for place, side in enumerate((1, -1))
+    ]
     return Rates(kind.name, kind.design, n, wrong["holds"], wrong["contradicted"], tuple(right[0]), tuple(right[1]))
 
 
@@ -171,9 +183,17 @@ def load_rates() -> list[Rates]:
 
 def as_json(lines: Iterable[Rates], experiments: int) -> str:
     """The file that `stored` reads."""
-    rounded = [{name: [round(v, 4) for v in value] if isinstance(value, tuple) else
-                round(value, 4) if isinstance(value, float) else value for name, value in asdict(line).items()}
-               for line in lines]  # fmt: skip
+    rounded = [
+        {
+            name: [round(v, 4) for v in value]
+            if isinstance(value, tuple)
+            else round(value, 4)
+            if isinstance(value, float)
+            else value
+            for name, value in asdict(line).items()
+        }
+        for line in lines
+    ]
     return (
         json.dumps({"experiments": experiments, "level": LEVEL, "effects": EFFECTS, "rates": rounded}, indent=1) + "\n"
     )

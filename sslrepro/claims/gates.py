@@ -173,8 +173,15 @@ def run_of(record: Mapping[str, Any], classes: int, name: str = "") -> Run:
     if "method" not in config or "loss" not in scores:
         return Run(name, config.get("method", ""))
     oracle = config.get("settings", {}).get("positive") == "oracle"  # it reads labels, and mines nothing
-    return Run(name, config["method"], scores.get("embedding_std"), scores["loss"], constant_loss(config),
-               None if oracle else match_of(scores), 1 / classes if classes else None)  # fmt: skip
+    return Run(
+        name,
+        config["method"],
+        scores.get("embedding_std"),
+        scores["loss"],
+        constant_loss(config),
+        None if oracle else match_of(scores),
+        1 / classes if classes else None,
+    )
 
 
 def match_of(scores: Mapping[str, float]) -> float | None:

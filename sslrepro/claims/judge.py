@@ -207,12 +207,21 @@ class Case:
         gap, theirs = self.effect()
         paper_gap = check.get("paper_gap") if theirs is None else theirs
         return Verdict(
-            claim=self.claim["id"], text=self.claim["text"], verdict="not judged", gap=gap, paper_gap=paper_gap,
-            gap_unit=check.get("gap_unit") or "", judged_as=self.judged_as(), lenses=lenses(gap, paper_gap),
-            kind=judgement.get("statistic", {}).get("kind", ""), name=judgement.get("name", ""),
-            section=judgement.get("section", ""), basis=judgement.get("basis", ""), every_step=self.letter(),
+            claim=self.claim["id"],
+            text=self.claim["text"],
+            verdict="not judged",
+            gap=gap,
+            paper_gap=paper_gap,
+            gap_unit=check.get("gap_unit") or "",
+            judged_as=self.judged_as(),
+            lenses=lenses(gap, paper_gap),
+            kind=judgement.get("statistic", {}).get("kind", ""),
+            name=judgement.get("name", ""),
+            section=judgement.get("section", ""),
+            basis=judgement.get("basis", ""),
+            every_step=self.letter(),
             tolerance=f"{tolerance['value']:g} ({tolerance['source']})" if tolerance else "",
-        )  # fmt: skip
+        )
 
     def judged_as(self) -> str:
         """What stands in for the claim's own cells; "" where nothing needs to."""
@@ -231,8 +240,15 @@ class Case:
         needed = None
         if verdict == "inconclusive" and n >= LEAST_SEEDS:
             needed = seeds_needed(lambda seeds: verdict_word(*p_values(tree, self.look, seeds)) != "inconclusive", n)
-        return {"verdict": verdict, "probability": 1 - against_claim, "opposite": 1 - for_opposite, "n": n,
-                "seeds_needed": needed, "parts": tuple(self.parts(tree)), "if_equal": self.if_equal(tree)}  # fmt: skip
+        return {
+            "verdict": verdict,
+            "probability": 1 - against_claim,
+            "opposite": 1 - for_opposite,
+            "n": n,
+            "seeds_needed": needed,
+            "parts": tuple(self.parts(tree)),
+            "if_equal": self.if_equal(tree),
+        }
 
     def parts(self, tree: Tree) -> Iterator[Part]:
         """The contrasts, where there are several."""
@@ -276,10 +292,18 @@ class Case:
         base = replace(base, notes=(*base.notes, *reasons))
         if not changes:
             return base
-        return replace(base, verdict="inconclusive", gate=gates.COLLAPSE, seeds_needed=None,
-                       reason=f"a run nearly collapsed ({reasons[0]}); without such runs "
-                              + (f"{decision['n']} seeds are left" if decision["n"] < LEAST_SEEDS
-                                 else f"the verdict would be: {decision['verdict']}"))  # fmt: skip
+        return replace(
+            base,
+            verdict="inconclusive",
+            gate=gates.COLLAPSE,
+            seeds_needed=None,
+            reason=f"a run nearly collapsed ({reasons[0]}); without such runs "
+            + (
+                f"{decision['n']} seeds are left"
+                if decision["n"] < LEAST_SEEDS
+                else f"the verdict would be: {decision['verdict']}"
+            ),
+        )
 
     # --- beside the verdict ------------------------------------------------------------------------------------------
 
@@ -339,8 +363,13 @@ class Case:
 
 def stop_at_gate(base: Verdict, gate: Gate) -> Verdict:
     """A claim that a gate stops."""
-    return replace(base, verdict="not tested", gate=gate.name, reason=f"{gate.reason}; a test would take {gate.remedy}",
-                   seeds_needed=None)  # fmt: skip
+    return replace(
+        base,
+        verdict="not tested",
+        gate=gate.name,
+        reason=f"{gate.reason}; a test would take {gate.remedy}",
+        seeds_needed=None,
+    )
 
 
 def at_level(cell: Cell, level: float) -> Cell:

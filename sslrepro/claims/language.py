@@ -74,8 +74,16 @@ class Cell:
 
 # --- the expression language -----------------------------------------------------------------------------------
 
-_COMPARE = {ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Lt: operator.lt, ast.LtE: operator.le,
-            ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Is: operator.is_, ast.IsNot: operator.is_not}  # fmt: skip
+_COMPARE = {
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+}
 _BINARY = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 NAMES = {
@@ -218,8 +226,13 @@ class Reader:
             case ast.Compare(left=left, ops=ops, comparators=rest):
                 values = [self._node(part, names) for part in (left, *rest)]
                 kinds = [type(op) for op in ops]
-                require(all(kind in _COMPARE for kind in kinds), "claims", "comparison", "an order or equality",
-                        ast.unparse(node))  # fmt: skip
+                require(
+                    all(kind in _COMPARE for kind in kinds),
+                    "claims",
+                    "comparison",
+                    "an order or equality",
+                    ast.unparse(node),
+                )
                 for kind, pair in zip(kinds, itertools.pairwise(values), strict=True):
                     if kind not in (ast.Is, ast.IsNot):
                         _present(pair)

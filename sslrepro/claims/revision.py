@@ -61,8 +61,15 @@ def changes(judged: Iterable[Judged]) -> list[Change]:
         before = first_rule().get((scale, table, verdict.claim))
         if before is None:
             continue
-        line = Change(scale, table, verdict.claim, verdict.name, before["verdict"], verdict.verdict,
-                      why(before["verdict"], verdict))  # fmt: skip
+        line = Change(
+            scale,
+            table,
+            verdict.claim,
+            verdict.name,
+            before["verdict"],
+            verdict.verdict,
+            why(before["verdict"], verdict),
+        )
         best_line = best.get((scale, verdict.claim))
         if best_line is None or (best_line.first, best_line.second) == ("not judged", "not judged"):
             best[(scale, verdict.claim)] = line
@@ -143,10 +150,15 @@ def html_rows(lines: Iterable[Change], changed_only: bool = False) -> list[list[
         return f'<span class="verdict {word.replace(" ", "-")}">{word}</span>'
 
     return [
-        [f'<a href="claims.html#{line.claim}">{line.claim}</a> {html.escape(line.name)}', line.scale,
-         badge(line.first), badge(line.second), html.escape(line.why)]
+        [
+            f'<a href="claims.html#{line.claim}">{line.claim}</a> {html.escape(line.name)}',
+            line.scale,
+            badge(line.first),
+            badge(line.second),
+            html.escape(line.why),
+        ]
         for line in lines_to_show(lines, changed_only)
-    ]  # fmt: skip
+    ]
 
 
 def lines_to_show(lines: Iterable[Change], changed_only: bool) -> list[Change]:

@@ -278,6 +278,12 @@ def none(reading: Reading) -> Statistic:
 
 
 BUILDERS: dict[str, Callable[[Reading], Statistic]] = {
-    "order": order, "gap": order, "trend": trend, "best": best, "equivalence": equivalence, "count": several,
-    "conjunction": several, "none": none,
-}  # fmt: skip
+    "order": order,
+    "gap": order,
+    "trend": trend,
+    "best": best,
+    "equivalence": equivalence,
+    "count": several,
+    "conjunction": several,
+    "none": none,
+}

@@ -10,10 +10,22 @@ def add(commands: Any) -> None:
     """The command's words."""
     sub = commands.add_parser("compare", help="train a method at two settings; the paired difference and its interval")
     sub.add_argument("method", help="nnclr, simclr, ... (see list)")
-    sub.add_argument("--set", action="append", default=[], required=True, metavar="NAME=VALUE",
-                     help="the first settings; those that --against does not name are shared")  # fmt: skip
-    sub.add_argument("--against", action="append", default=[], required=True, metavar="NAME=VALUE",
-                     help="the other values of settings that --set names")  # fmt: skip
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        required=True,
+        metavar="NAME=VALUE",
+        help="the first settings; those that --against does not name are shared",
+    )
+    sub.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        required=True,
+        metavar="NAME=VALUE",
+        help="the other values of settings that --set names",
+    )
     sub.add_argument("--seeds", type=count, default=3, help="seeds 0..N-1 of each (default 3)")
     sub.add_argument("--profile", default="cpu", help="scale to start from (default cpu)")
     sub.add_argument("--data", help="other images than the profile's")

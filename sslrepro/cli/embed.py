@@ -11,9 +11,14 @@ def add(commands: Any) -> None:
     sub = commands.add_parser("embed", help="features of images, by the encoder of photos.ssl")
     sub.add_argument("run", type=path, help="photos.ssl, as `fit` left it")
     sub.add_argument("images", type=path, nargs="+", help="image files, or folders searched at any depth")
-    sub.add_argument("-o", "--out", type=path, required=True, metavar="FILE",
-                     help="emb.csv or emb.parquet (file, width, height, features); emb.npy, with emb.files.csv "
-                     "beside it")  # fmt: skip
+    sub.add_argument(
+        "-o",
+        "--out",
+        type=path,
+        required=True,
+        metavar="FILE",
+        help="emb.csv or emb.parquet (file, width, height, features); emb.npy, with emb.files.csv beside it",
+    )
     sub.add_argument("--skip-bad", action="store_true", help="leave out unreadable files, and list them")
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     sub.set_defaults(perform=embed)

@@ -27,12 +27,23 @@ def evaluate_again(settings: argparse.Namespace) -> None:
     from sslrepro.study.run import Run, perform_run
     from sslrepro.training.config import from_record
 
-    require((settings.run / "config.json").is_file(), "evaluate", "run", "a run's folder (it has a config.json)",
-            str(settings.run))  # fmt: skip
+    require(
+        (settings.run / "config.json").is_file(),
+        "evaluate",
+        "run",
+        "a run's folder (it has a config.json)",
+        str(settings.run),
+    )
     config = from_record(read_json(settings.run / "config.json"), settings.run / "config.json")
     own = config.name == settings.run.resolve().name
-    require(own, "evaluate", "run", f"named for its configuration, {config.name}", str(settings.run),
-            "Its config.json changed, or the folder was renamed.")  # fmt: skip
+    require(
+        own,
+        "evaluate",
+        "run",
+        f"named for its configuration, {config.name}",
+        str(settings.run),
+        "Its config.json changed, or the folder was renamed.",
+    )
     chosen = settings.evaluation or [name for name in evaluate.names() if evaluate.of_features(name)]
     protocols = {name: evaluate.protocol(name, changes(settings.set)) for name in chosen}
     root = data_root(settings.root, config.data.name not in (*SHAPES, "digits"), "evaluate")

@@ -37,8 +37,13 @@ def evolve(settings: argparse.Namespace) -> None:
     images = on_dataset(profile(settings.profile), settings.dataset).data.name
     root = data_root(settings.root, images not in (*SHAPES, "digits"), "evolution")
     if settings.figure in mined.DEFINITIONS:
-        require(settings.dataset is None, "evolution", "--dataset", "not set, for a figure of mined positives",
-                settings.dataset)  # fmt: skip
+        require(
+            settings.dataset is None,
+            "evolution",
+            "--dataset",
+            "not set, for a figure of mined positives",
+            settings.dataset,
+        )
         device = usable_device(settings.device, "evolution")
         with tqdm(desc=settings.figure, unit="step") as bar:
 
@@ -51,8 +56,15 @@ def evolve(settings: argparse.Namespace) -> None:
         for kept in mined.keep(sheet):
             print(f"kept      {kept}")
         return
-    figure = evolution.figure(settings.figure, settings.profile, settings.seed, settings.dataset, root,
-                              settings.runs or RUNS, usable_device(settings.device, "evolution"))  # fmt: skip
+    figure = evolution.figure(
+        settings.figure,
+        settings.profile,
+        settings.seed,
+        settings.dataset,
+        root,
+        settings.runs or RUNS,
+        usable_device(settings.device, "evolution"),
+    )
     print(f"{evolution.measures(figure)}\n")
     for kept in evolution.keep(figure):
         print(f"kept      {kept}")

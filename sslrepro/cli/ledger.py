@@ -18,9 +18,12 @@ from sslrepro.cli.options import (
 
 def add(commands: Any) -> None:
     """The command's words."""
-    sub = commands.add_parser("ledger", help="do missing runs of a scale within a budget; carry results",
-                              epilog="Most wanted runs first. One of --budget, --export, --import. It can be stopped "
-                              "and called again anywhere, and called several times side by side.")  # fmt: skip
+    sub = commands.add_parser(
+        "ledger",
+        help="do missing runs of a scale within a budget; carry results",
+        epilog="Most wanted runs first. One of --budget, --export, --import. It can be stopped "
+        "and called again anywhere, and called several times side by side.",
+    )
     sub.add_argument("--profile", default="gpu", help="scale (default gpu)")
     what = sub.add_mutually_exclusive_group()
     what.add_argument("--budget", type=seconds, metavar="SECONDS", help="stop after this long")
@@ -76,9 +79,18 @@ def work(settings: argparse.Namespace) -> None:
         require(settings.cluster is None, "ledger", "--cluster", "left out under torchrun", settings.cluster)
     with process_group(device) as device, cluster_of(settings, folder) as cluster:
         first, alone = rank() == 0, world_size() == 1 and cluster is None
-        tally = budget.work_through(settings.profile, settings.budget, root, folder,
-                                    own_gpu(device) if alone else device, settings.threads, settings.seeds,
-                                    quiet=not first, compiling=settings.compile, executor=cluster)  # fmt: skip
+        tally = budget.work_through(
+            settings.profile,
+            settings.budget,
+            root,
+            folder,
+            own_gpu(device) if alone else device,
+            settings.threads,
+            settings.seeds,
+            quiet=not first,
+            compiling=settings.compile,
+            executor=cluster,
+        )
     if first:
         say(tally)
 

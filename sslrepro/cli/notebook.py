@@ -34,8 +34,14 @@ def open_notebook(settings: argparse.Namespace) -> None:
         print("          it was there, and may be yours: rename or delete it for a fresh one")
     if settings.no_open:
         return
-    require(find_spec("jupyterlab") is not None, "notebook", "jupyterlab", "installed", None,
-            "pip install -r requirements.txt, or open the file with an editor of your own (--no-open).")  # fmt: skip
+    require(
+        find_spec("jupyterlab") is not None,
+        "notebook",
+        "jupyterlab",
+        "installed",
+        None,
+        "pip install -r requirements.txt, or open the file with an editor of your own (--no-open).",
+    )
     known = [
         str(starter_notebooks.PROJECT),
         *os.environ.get("PYTHONPATH", "").split(os.pathsep),

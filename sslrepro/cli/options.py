@@ -56,16 +56,26 @@ def runs_option(sub: argparse.ArgumentParser) -> None:
 def speed_options(sub: argparse.ArgumentParser) -> None:
     """Where and how encoders run."""
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
-    sub.add_argument("--compile", default="no", choices=("no", "kernels", "graphs"),
-                     help="encoders plain, fused by torch.compile, or as CUDA graphs (default no)")  # fmt: skip
+    sub.add_argument(
+        "--compile",
+        default="no",
+        choices=("no", "kernels", "graphs"),
+        help="encoders plain, fused by torch.compile, or as CUDA graphs (default no)",
+    )
 
 
 def cluster_options(sub: argparse.ArgumentParser) -> None:
     """Where runs are done, if not in processes of this machine."""
-    sub.add_argument("--cluster", metavar="WHERE",
-                     help="local (Dask on this machine), tcp://host:8786 (a Dask scheduler) or slurm")  # fmt: skip
-    sub.add_argument("--cluster-set", action="append", default=[], metavar="NAME=VALUE",
-                     help="of submitit (slurm_partition=gpu, timeout_min=240) or of Dask's LocalCluster")  # fmt: skip
+    sub.add_argument(
+        "--cluster", metavar="WHERE", help="local (Dask on this machine), tcp://host:8786 (a Dask scheduler) or slurm"
+    )
+    sub.add_argument(
+        "--cluster-set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of submitit (slurm_partition=gpu, timeout_min=240) or of Dask's LocalCluster",
+    )
 
 
 def cluster_of(settings: argparse.Namespace, folder: Path) -> contextlib.AbstractContextManager[Any]:

@@ -31,8 +31,12 @@ def add(commands: Any) -> None:
     what = sub.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     what.add_argument("--compare", action="store_true", help="train nothing: stored runs beside the published ones")
-    sub.add_argument("--rows", metavar="ROW,ROW", type=lambda words: words.split(","),
-                     help="these rows of the table alone, by id: nnclr,simclr")  # fmt: skip
+    sub.add_argument(
+        "--rows",
+        metavar="ROW,ROW",
+        type=lambda words: words.split(","),
+        help="these rows of the table alone, by id: nnclr,simclr",
+    )
     sub.add_argument("--missing", action="store_true", help="only the runs that the ledger does not hold whole")
     sub.add_argument(
         "--publish", action="store_true", help="put the results into the ledger and the page into the book"
@@ -40,11 +44,17 @@ def add(commands: Any) -> None:
     sub.add_argument(
         "--publish-replication", action="store_true", help="keep how these runs compare among book/replications/"
     )
-    sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting in every run "
-                     "that has it, e.g. settings.temperature=0.2; nothing of it is published")  # fmt: skip
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting in every run that has it, e.g. settings.temperature=0.2; nothing of it is published",
+    )
     sub.add_argument("--side", type=count, metavar="PX", help="side of the images, as --set data.side=PX")
-    sub.add_argument("--out", type=path, metavar="DIR",
-                     help="also write figure, numbers, LaTeX, origin and citation as files")  # fmt: skip
+    sub.add_argument(
+        "--out", type=path, metavar="DIR", help="also write figure, numbers, LaTeX, origin and citation as files"
+    )
     sub.add_argument("--no-page", action="store_true", help="make no page")
     sub.add_argument("--no-book", action="store_true", help="with --publish: do not build the book around the page")
     sub.set_defaults(perform=reproduce)
@@ -94,8 +104,14 @@ def refuse_publishing(settings: argparse.Namespace, changed: dict[str, Any]) -> 
     from sslrepro.base.errors import require
 
     publishing = settings.publish or settings.publish_replication
-    require(not (changed and publishing), "reproduce", "--set and --side", "left out where results are published",
-            ", ".join(changed), "The ledger keeps a table's own settings.")  # fmt: skip
+    require(
+        not (changed and publishing),
+        "reproduce",
+        "--set and --side",
+        "left out where results are published",
+        ", ".join(changed),
+        "The ledger keeps a table's own settings.",
+    )
     usable = settings.out is None or settings.out.is_dir() or not settings.out.exists()
     require(usable, "reproduce", "--out", "a folder", str(settings.out))
 

@@ -32,8 +32,9 @@ def look(settings: argparse.Namespace) -> None:
     folder = settings.runs or RUNS
     plans = second_looks.plans_of(settings.profile)
     homes = {run.name: plan for plan in plans for run in plan.runs}
-    missing = [run for run in second_looks.runs_of(settings.profile)
-               if find_record(run, homes[run.name], folder) is None]  # fmt: skip
+    missing = [
+        run for run in second_looks.runs_of(settings.profile) if find_record(run, homes[run.name], folder) is None
+    ]
     if settings.dry_run:
         print(f"{len(missing)} runs of second looks missing, {sum(run.steps for run in missing):,} steps")
         return

@@ -11,11 +11,14 @@ from sslrepro.cli.options import changes, root_option, runs_option, speed_option
 
 def add(commands: Any) -> None:
     """The command's words."""
-    sub = commands.add_parser("train", help="train one run, or resume it, and evaluate it",
-                              formatter_class=argparse.RawDescriptionHelpFormatter,
-                              epilog="settings: any field of the run's configuration, e.g. plan.lr, plan.epochs, "
-                              "settings.temperature,\nviews.recipe, data.n_train, encoder. "
-                              "`--dry-run` prints them all.")  # fmt: skip
+    sub = commands.add_parser(
+        "train",
+        help="train one run, or resume it, and evaluate it",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="settings: any field of the run's configuration, e.g. plan.lr, plan.epochs, "
+        "settings.temperature,\nviews.recipe, data.n_train, encoder. "
+        "`--dry-run` prints them all.",
+    )
     sub.add_argument("--method", required=True, help="nnclr, simclr, ... (see list)")
     sub.add_argument(
         "--data", help="digits, shapes, cifar10, ... or a folder's name in the root (default: the profile's)"
@@ -24,8 +27,11 @@ def add(commands: Any) -> None:
     sub.add_argument("--profile", default="cpu", help="whose settings to start from (default cpu)")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
-    sub.add_argument("--sampler", metavar="RUN", help="stored run whose encoder mines SePP-ID's pairs, as --set "
-                     "settings.sampler_run=RUN")  # fmt: skip
+    sub.add_argument(
+        "--sampler",
+        metavar="RUN",
+        help="stored run whose encoder mines SePP-ID's pairs, as --set settings.sampler_run=RUN",
+    )
     speed_options(sub)
     runs_option(sub)
     sub.add_argument("--dry-run", action="store_true", help="print the resolved configuration, and stop")

@@ -8,9 +8,12 @@ from sslrepro.cli.options import count, root_option, runs_option
 
 def add(commands: Any) -> None:
     """The command's words."""
-    sub = commands.add_parser("trials", help="try a few settings of every method on training images, and freeze them",
-                              epilog="Four trials per method, learning rates and alternatives that its sources print, "
-                              "two seeds each.\nIt can be stopped and called again.")  # fmt: skip
+    sub = commands.add_parser(
+        "trials",
+        help="try a few settings of every method on training images, and freeze them",
+        epilog="Four trials per method, learning rates and alternatives that its sources print, "
+        "two seeds each.\nIt can be stopped and called again.",
+    )
     sub.add_argument("--profile", default="cpu", help="scale (default cpu)")
     sub.add_argument("--method", action="append", help="only these (default all)")
     sub.add_argument("--jobs", type=count, help="runs side by side, one thread each (default one per core)")
@@ -35,8 +38,11 @@ def try_settings(settings: argparse.Namespace) -> None:
     reads = profile(settings.profile).data.name not in (*SHAPES, "digits")
     root, device = data_root(settings.root, reads, "trials"), usable_device(settings.device, "trials")
     if settings.dry_run:
-        left = [run for run in trials.runs_of(settings.profile, settings.method, root)
-                if not is_complete(run, Store(folder))]  # fmt: skip
+        left = [
+            run
+            for run in trials.runs_of(settings.profile, settings.method, root)
+            if not is_complete(run, Store(folder))
+        ]
         for run in left:
             print(f"  {run.name}  {run.steps:,} steps")
         print(f"{len(left)} runs of trials missing at {settings.profile} scale")

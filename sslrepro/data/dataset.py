@@ -106,8 +106,14 @@ def set_name(name: str) -> str:
     plain = name.removeprefix("./").rstrip("/") if isinstance(name, str) else ""
     remedy = "For a folder elsewhere give --root <parent> --data <last>." if "/" in plain or "\\" in plain else ""
     good = bool(re.fullmatch(r"\w[\w .,+()-]*", plain)) and len(plain) <= 100
-    require(good, "data", "name", "the name of a set or of one folder in the root, of at most 100 letters, digits, "
-            "spaces and . , + - _ ( )", name, remedy)  # fmt: skip
+    require(
+        good,
+        "data",
+        "name",
+        "the name of a set or of one folder in the root, of at most 100 letters, digits, spaces and . , + - _ ( )",
+        name,
+        remedy,
+    )
     return plain
 
 

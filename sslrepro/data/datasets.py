@@ -49,8 +49,14 @@ def whole_splits(config: DataConfig, root: str | Path | None = None) -> tuple[Da
             require(not more, f"data.load({config.name})", "classes of the tree", "classes of the set", more[:5])
             of_tree = hashlib.sha256(str(train.tree[level]).encode()).hexdigest()[:8]
             mark += f"-{level}-{of_tree}-{len(ancestors.names)}-of-{train.n_classes}"
-    require(config.fingerprint in ("", mark), f"data.load({config.name})", "content", config.fingerprint, mark,
-            "The images changed since the run was configured: restore them, or start a new run.")  # fmt: skip
+    require(
+        config.fingerprint in ("", mark),
+        f"data.load({config.name})",
+        "content",
+        config.fingerprint,
+        mark,
+        "The images changed since the run was configured: restore them, or start a new run.",
+    )
     return train, test, mark
 
 

@@ -66,8 +66,13 @@ def open_image(path: Path) -> Image.Image:
 
 def _of_array(path: Path) -> Image.Image:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    require(array.ndim in (2, 3) and min(array.shape, default=0) > 0, "data.read", f"image {path}",
-            "an array [h w], [h w c] or [c h w]", list(array.shape))  # fmt: skip
+    require(
+        array.ndim in (2, 3) and min(array.shape, default=0) > 0,
+        "data.read",
+        f"image {path}",
+        "an array [h w], [h w c] or [c h w]",
+        list(array.shape),
+    )
     array = array[..., None] if array.ndim == 2 else array
     last = array.shape[2] in (1, 3) or (array.shape[0] not in (1, 3) and array.shape[2] < array.shape[0])
     array = array if last else array.transpose(1, 2, 0)

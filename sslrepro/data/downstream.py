@@ -95,14 +95,21 @@ def downstream(
     draw = seed + OTHER_IMAGES
     if name in EMBEDDED:
         least = SHAPES_OF.get(name, 16)
-        require(min(n_train, n_test) >= least, "data.downstream", "n_train and n_test", f">= {least}, the classes",
-                (n_train, n_test))  # fmt: skip
+        require(
+            min(n_train, n_test) >= least,
+            "data.downstream",
+            "n_train and n_test",
+            f">= {least}, the classes",
+            (n_train, n_test),
+        )
     if name == "scenes":
         config = scenes.SceneConfig(n_train=n_train, n_test=n_test, side=max(24, 2 * side), seed=draw)
         return tuple(Downstream(split.images, split.multilabels) for split in scenes.make(config))
     if name in SHAPES_OF:
-        return tuple(_part_of_shapes(name, split, n) for split, n in zip(
-            _leaves(3 * n_train, 3 * n_test, side, draw), (n_train, n_test), strict=True))  # fmt: skip
+        return tuple(
+            _part_of_shapes(name, split, n)
+            for split, n in zip(_leaves(3 * n_train, 3 * n_test, side, draw), (n_train, n_test), strict=True)
+        )
     if name in NUISANCES:
         splits = shapes.make(DataConfig("shapes", n_train, n_test, side, 16, draw))
         return tuple(
@@ -118,8 +125,14 @@ def downstream(
             )
         )
     known = root is not None or name in TORCHVISION
-    require(known, "data.downstream", "set", f"one of {', '.join(EMBEDDED)}, or one of a data root", name,
-            "Give DATA=<dir> or SSLREPRO_DATA, a folder that holds it.")  # fmt: skip
+    require(
+        known,
+        "data.downstream",
+        "set",
+        f"one of {', '.join(EMBEDDED)}, or one of a data root",
+        name,
+        "Give DATA=<dir> or SSLREPRO_DATA, a folder that holds it.",
+    )
     if name in TORCHVISION:
         return by_torchvision(name, n_train, n_test, side, seed, root)
     splits = load(DataConfig(name, n_train, n_test, side, seed=seed), root)
@@ -195,8 +208,14 @@ def _raw(kind: str, name: str, folder: Path | None, words: dict):
     import torchvision
 
     remedy = f"Get it by hand: torchvision.datasets.{kind}(<root>, download=True), or as its help says."
-    require(folder is not None and folder.is_dir(), "data.downstream", f"root of {name}", "an existing folder",
-            str(folder), remedy)  # fmt: skip
+    require(
+        folder is not None and folder.is_dir(),
+        "data.downstream",
+        f"root of {name}",
+        "an existing folder",
+        str(folder),
+        remedy,
+    )
     try:
         return getattr(torchvision.datasets, kind)(str(folder), download=False, **words)
     except (RuntimeError, FileNotFoundError) as error:

@@ -73,8 +73,13 @@ def read(name: str, root: str | Path | None, side: int = 0) -> tuple[Dataset, Da
             level: tuple(ancestors.of_class[name] for name in train.class_names) for level, ancestors in listed.items()
         }
         train, test = replace(train, tree=tree), replace(test, tree=tree)
-    require(train.class_names == test.class_names, "data.read", f"classes of {folder}", "the same in both splits",
-            sorted(set(train.class_names) ^ set(test.class_names))[:5])  # fmt: skip
+    require(
+        train.class_names == test.class_names,
+        "data.read",
+        f"classes of {folder}",
+        "the same in both splits",
+        sorted(set(train.class_names) ^ set(test.class_names))[:5],
+    )
     return train, test
 
 
@@ -142,8 +147,14 @@ def set_and_level(name: str, root: str | Path | None) -> tuple[str, str]:
             continue
         folder = _folder(base, root)
         listed = read_tree(folder)
-        require(bool(listed), "data.read", "set", f"a folder or torchvision files under {root}", name,
-                f"And {base} has no class tree to name a level of: it would be {folder / TREE}.")  # fmt: skip
+        require(
+            bool(listed),
+            "data.read",
+            "set",
+            f"a folder or torchvision files under {root}",
+            name,
+            f"And {base} has no class tree to name a level of: it would be {folder / TREE}.",
+        )
         return base, one_of(level, listed, "data.read", f"level of {base} (there is no folder {name})")
     return name, "leaf"
 
@@ -164,8 +175,14 @@ def levels(name: str, root: str | Path) -> dict[str, int]:
     listed = read_tree(_folder(name, root))
     for level in listed:
         taken = f"{name}-{level}"
-        require(not _is_set(taken, root_path(root)), "data.levels", f"level of {name}", "no other set's name", taken,
-                f"Rename the folder {taken} or the level.")  # fmt: skip
+        require(
+            not _is_set(taken, root_path(root)),
+            "data.levels",
+            f"level of {name}",
+            "no other set's name",
+            taken,
+            f"Rename the folder {taken} or the level.",
+        )
     return {level: len(ancestors.names) for level, ancestors in listed.items()} | (
         {"leaf": len(next(iter(listed.values())).of_class)} if listed else {}
     )
@@ -196,8 +213,14 @@ def _listing(folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
     files: list[tuple[Path, int]] = []
     for label, name in enumerate(classes):
         mine = images_under(folder / name)
-        require(bool(mine), "data.read", f"class folder {folder / name}", "one with at least one image", "none",
-                f"Known endings: {' '.join(EXTENSIONS)}.")  # fmt: skip
+        require(
+            bool(mine),
+            "data.read",
+            f"class folder {folder / name}",
+            "one with at least one image",
+            "none",
+            f"Known endings: {' '.join(EXTENSIONS)}.",
+        )
         files += [(path, label) for path in mine]
     return classes, files
 
@@ -222,8 +245,14 @@ def _split(folder: Path, name: str, split: str, side: int) -> Dataset:
             return Dataset(name, stored[0], labels, tuple(classes), {}, stored[1]["fingerprint"])
     except OSError as error:  # a full disk or an unwritable folder: sets that fit are decoded every time
         n_bytes = 3 * side * side * len(files)
-        require(n_bytes <= available_bytes(), "data.read", f"cache {store.parent}", f"a folder that takes {n_bytes:,} "
-                "bytes", error.strerror, "SSLREPRO_CACHE names another.")  # fmt: skip
+        require(
+            n_bytes <= available_bytes(),
+            "data.read",
+            f"cache {store.parent}",
+            f"a folder that takes {n_bytes:,} bytes",
+            error.strerror,
+            "SSLREPRO_CACHE names another.",
+        )
     decoded = tqdm(
         (decode(path, side) for path in paths), f"decode {name}/{split}", len(files), unit="img", leave=False
     )

@@ -28,15 +28,23 @@ def load_objects(name: str, config: SceneConfig, root: str | Path | None = None)
     """
     if name == "scenes":
         return make(config)
-    require(root is not None, "data.objects", "root", f"the folder that holds {name}", root, "Give --root or "
-            "$SSLREPRO_DATA.")  # fmt: skip
+    require(
+        root is not None,
+        "data.objects",
+        "root",
+        f"the folder that holds {name}",
+        root,
+        "Give --root or $SSLREPRO_DATA.",
+    )
     folder = Path(root).expanduser() / name
     voc, coco = (folder / "Annotations").is_dir(), (folder / "annotations").is_dir()
     require(voc or coco, "data.objects", name, "a folder with Annotations/ (VOC) or annotations/ (COCO)", str(folder))
     splits = ("trainval", "test") if voc else ("train2017", "val2017")
     names = voc_classes(folder) if voc else ()
-    read = [(voc_split(folder, split, n, names) if voc else coco_split(folder, split, n))
-            for split, n in zip(splits, (config.n_train, config.n_test), strict=True)]  # fmt: skip
+    read = [
+        (voc_split(folder, split, n, names) if voc else coco_split(folder, split, n))
+        for split, n in zip(splits, (config.n_train, config.n_test), strict=True)
+    ]
     return tuple(_scenes(name, lines, classes, config.side) for classes, lines in read)
 
 

@@ -135,8 +135,9 @@ class StoredImages:
         for image, place in zip(out, range(row, row + len(out)), strict=True):
             if self.checksum is not None and not self._checked[place]:
                 same = zlib.crc32(image) == int(self.checksum[place])
-                require(same, "data.read", f"pixels {self.path}", "as they were written", f"another image {place}",
-                        REMEDY)  # fmt: skip
+                require(
+                    same, "data.read", f"pixels {self.path}", "as they were written", f"another image {place}", REMEDY
+                )
                 self._checked[place] = True
 
     def __getstate__(self) -> dict[str, Any]:
@@ -270,7 +271,15 @@ def decode_into(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    write_json(store.with_suffix(".json"), {
-        "format": FORMAT, "signature": signature, "fingerprint": mark, "n": n, "bad": bad, "crc32": zlib.crc32(content),
-        "counts": counts.tolist(),
-    })  # fmt: skip
+    write_json(
+        store.with_suffix(".json"),
+        {
+            "format": FORMAT,
+            "signature": signature,
+            "fingerprint": mark,
+            "n": n,
+            "bad": bad,
+            "crc32": zlib.crc32(content),
+            "counts": counts.tolist(),
+        },
+    )

@@ -66,8 +66,13 @@ def read_tree(folder: Path) -> dict[str, Level]:
         ranks = {record["coarse_id"]: int(record["coarse_id"]) for record in records}
         pairs = sorted({(record["coarse_id"], record.get("coarse", record["coarse_id"])) for record in records})
         names = dict(pairs)
-        require(len(pairs) == len(names) == len(set(names.values())), "data.tree", f"coarse in {file}",
-                "one name for each coarse_id", pairs[:5])  # fmt: skip
+        require(
+            len(pairs) == len(names) == len(set(names.values())),
+            "data.tree",
+            f"coarse in {file}",
+            "one name for each coarse_id",
+            pairs[:5],
+        )
         lines, head = [[record["fine"], record["coarse_id"]] for record in records], ["class", "coarse"]
     else:
         proper = len(head) >= 2 and head[0] == "class" and len(set(head)) == len(head)
@@ -85,8 +90,13 @@ def read_tree(folder: Path) -> dict[str, Level]:
         above: dict[str, str] = {}
         for line in lines:
             under = above.setdefault(line[lower], line[upper])
-            require(under == line[upper], "data.tree", f"{finer} {line[lower]!r} in {file}", f"in one {coarser}",
-                    [under, line[upper]])  # fmt: skip
+            require(
+                under == line[upper],
+                "data.tree",
+                f"{finer} {line[lower]!r} in {file}",
+                f"in one {coarser}",
+                [under, line[upper]],
+            )
     out = {}
     for place, level in enumerate(head[1:], 1):
         present = sorted({line[place] for line in lines}, key=ranks.__getitem__ if ranks else None)

@@ -297,8 +297,15 @@ class Batches:
         if order.support is not None:
             support_index, how = order.support
             support = self._render(support_index, self.views[0], how)
-        common = dict(views=views, index=order.index, seed=order.seed, support=support, support_index=support_index,
-                      partner=order.partner, weight=order.weight)  # fmt: skip
+        common = dict(
+            views=views,
+            index=order.index,
+            seed=order.seed,
+            support=support,
+            support_index=support_index,
+            partner=order.partner,
+            weight=order.weight,
+        )
         return LabelledBatch(**common, label=self.data.labels[order.index]) if self.labelled else Batch(**common)
 
     def between(self, first: int, last: int) -> Iterator[Batch]:

@@ -389,8 +389,15 @@ def neighbours(results: FigureResults) -> Figure:
     index = getattr(atlas, definition.among)[frames]
     n_query, k = index.shape[1:]
     height = 0.56 * n_query + 0.3
-    spacing = {"width_ratios": [1, *([0.5, *[1] * k] * len(frames))], "wspace": 0.14, "hspace": 0.14, "left": 0.01,
-               "right": 0.99, "bottom": 0.06 / height, "top": 1 - 0.3 / height}  # fmt: skip
+    spacing = {
+        "width_ratios": [1, *([0.5, *[1] * k] * len(frames))],
+        "wspace": 0.14,
+        "hspace": 0.14,
+        "left": 0.01,
+        "right": 0.99,
+        "bottom": 0.06 / height,
+        "top": 1 - 0.3 / height,
+    }
     width = 0.54 * (1 + len(frames) * (k + 0.5))
     plot, axes = new_plot(
         n_query, 1 + len(frames) * (k + 1), size=(width, height), layout=None, squeeze=False, gridspec_kw=spacing

@@ -197,8 +197,10 @@ def rerun(results: MinedFigure) -> Display:
     command = f"python -m sslrepro evolution {results.definition.id} --profile {results.profile.base}"
     command += f" --seed {results.seed}"
     commits = ", ".join(sorted({str(record["environment"]["commit"])[:10] for record in results.records.values()}))
-    return Display(f"<pre>{html.escape(command)}</pre>\n<p>Made at commit {html.escape(commits)}.</p>",
-                   f"{command}\nMade at commit {commits}.")  # fmt: skip
+    return Display(
+        f"<pre>{html.escape(command)}</pre>\n<p>Made at commit {html.escape(commits)}.</p>",
+        f"{command}\nMade at commit {commits}.",
+    )
 
 
 def measures(results: MinedFigure) -> Display:
@@ -250,16 +252,20 @@ def rounds(results: MinedFigure) -> Figure:
     stages = range(len(some["stages"]))
     blocks = [
         f"epoch {some['stages'][stage]['epoch']:g}: "
-        + ", ".join(f"{ARMS[arm].label} {shares_of(record['stages'][stage])[0]}"
-                    for arm, record in results.records.items())
+        + ", ".join(
+            f"{ARMS[arm].label} {shares_of(record['stages'][stage])[0]}" for arm, record in results.records.items()
+        )
         for stage in stages
-    ]  # fmt: skip
+    ]
     rows = [
-        (record["stages"][0]["anchors"][place]["index"], ARMS[arm].label,
-         [[image for image, _, _ in record["stages"][stage]["anchors"][place]["positives"]] for stage in stages])
+        (
+            record["stages"][0]["anchors"][place]["index"],
+            ARMS[arm].label,
+            [[image for image, _, _ in record["stages"][stage]["anchors"][place]["positives"]] for stage in stages],
+        )
         for place in range(min(ANCHORS, len(some["stages"][0]["anchors"])))
         for arm, record in results.records.items()
-    ]  # fmt: skip
+    ]
     return images(results, blocks, rows)
 
 
@@ -280,8 +286,15 @@ def images(results: MinedFigure, blocks: list[str], rows: list[tuple[int, str, l
     data, label = results.data, results.data.labels.numpy()
     wide = 1 + len(blocks) * (EACH + 1)
     height = 0.52 * len(rows) + 0.3
-    spacing = {"width_ratios": [1.3, *([0.5, *[1] * EACH] * len(blocks))], "wspace": 0.14, "hspace": 0.14,
-               "left": 0.01, "right": 0.99, "bottom": 0.06 / height, "top": 1 - 0.3 / height}  # fmt: skip
+    spacing = {
+        "width_ratios": [1.3, *([0.5, *[1] * EACH] * len(blocks))],
+        "wspace": 0.14,
+        "hspace": 0.14,
+        "left": 0.01,
+        "right": 0.99,
+        "bottom": 0.06 / height,
+        "top": 1 - 0.3 / height,
+    }
     width = 0.5 * (1.3 + len(blocks) * (EACH + 0.5))
     plot, axes = new_plot(len(rows), wide, size=(width, height), layout=None, squeeze=False, gridspec_kw=spacing)
     for row, (anchor, words, listed) in zip(axes, rows, strict=True):
@@ -302,8 +315,11 @@ def images(results: MinedFigure, blocks: list[str], rows: list[tuple[int, str, l
         axes[0][2 + block * (EACH + 1)].set_title(title, fontsize=8, loc="left")
     axes[0][0].set_title("anchor", fontsize=8)
     plot.patch.set_facecolor("#ffffff")
-    return Figure(plot, f"{papers_number(results.definition)}: {len({anchor for anchor, _, _ in rows})} anchors and "
-                        f"their positives as images; {'; '.join(blocks)}.")  # fmt: skip
+    return Figure(
+        plot,
+        f"{papers_number(results.definition)}: {len({anchor for anchor, _, _ in rows})} anchors and "
+        f"their positives as images; {'; '.join(blocks)}.",
+    )
 
 
 def as_image(data: Dataset, index: int) -> Any:

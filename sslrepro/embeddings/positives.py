@@ -125,10 +125,12 @@ def similarities(method: Method, data: Dataset) -> dict[str, list[int]]:
         near = extreme(similarity, torch.ones_like(discovered), config.n_negatives)
         own, same = index[:, None] == everyone, data.labels[index][:, None] == data.labels
         kinds = {
-            "right": discovered & same, "wrong": discovered & ~same,
+            "right": discovered & same,
+            "wrong": discovered & ~same,
             "hard": extreme(similarity, discovered, config.n_positives, largest=False),
-            "negative": near & ~discovered & ~own, "rest": ~near & ~discovered & ~own,
-        }  # fmt: skip
+            "negative": near & ~discovered & ~own,
+            "rest": ~near & ~discovered & ~own,
+        }
         for name, mask in kinds.items():
             counts[name] += torch.histc(similarity[mask].float().cpu(), BINS, -1.0, 1.0)
     return {name: [int(value) for value in values] for name, values in counts.items()}
@@ -175,8 +177,13 @@ def follow(
 
         fit(method, batches, config.plan, device=device, before_step=watch)
         watch(max(at), method)
-        about = {"version": VERSION, "config": json.loads(json.dumps(asdict(config))),
-                 "environment": environment(device), "classes": list(data.class_names), "stages": stages}  # fmt: skip
+        about = {
+            "version": VERSION,
+            "config": json.loads(json.dumps(asdict(config))),
+            "environment": environment(device),
+            "classes": list(data.class_names),
+            "stages": stages,
+        }
         return about | ({"similarity": similarities(method, data)} if hasattr(method, "graph") else {})
 
 

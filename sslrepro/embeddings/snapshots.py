@@ -227,12 +227,18 @@ def take(
         return tensor.cpu().numpy().astype(kind)
 
     return Snapshot(
-        step, epoch, evaluate.digest(method), as_array(shown, np.int32), as_array(query, np.int32),
+        step,
+        epoch,
+        evaluate.digest(method),
+        as_array(shown, np.int32),
+        as_array(query, np.int32),
         as_array(features[0].x[shown], np.float16),
         {name: as_array(group[shown], np.int16) for name, group in groups.items()},
         {name: as_array(places, np.int16) for name, places in near.items()},
-        as_array(neighbours, np.int32), as_array(queued, np.int32), scores,
-    )  # fmt: skip
+        as_array(neighbours, np.int32),
+        as_array(queued, np.int32),
+        scores,
+    )
 
 
 # --- along a run ------------------------------------------------------------------------------------------------

@@ -85,8 +85,14 @@ def features(encoder: nn.Module, data: Dataset, normalise: tuple[tuple[float, ..
     if digest(encoder) != before:
         raise RuntimeError("evaluate.features: the encoder changed while it was evaluated.")
     n = int((~torch.isfinite(x)).any(1).sum())
-    require(n == 0, "evaluate.features", "features", "finite", f"{n} of {len(x)} rows that are not",
-            "The weights are damaged, or training ran away.")  # fmt: skip
+    require(
+        n == 0,
+        "evaluate.features",
+        "features",
+        "finite",
+        f"{n} of {len(x)} rows that are not",
+        "The weights are damaged, or training ran away.",
+    )
     return Features(x, data.labels)
 
 

@@ -35,8 +35,14 @@ def fit(
     """Weights and, in the last column, biases that minimise mean cross-entropy + penalty / 2 |W|^2."""
     zeros = torch.zeros(n_classes, x.shape[1] + 1, device=x.device)
     w = (zeros if start is None else start.clone()).requires_grad_(True)
-    solver = torch.optim.LBFGS([w], max_iter=iterations, history_size=10, line_search_fn="strong_wolfe",
-                               tolerance_grad=1e-5, tolerance_change=1e-8)  # fmt: skip
+    solver = torch.optim.LBFGS(
+        [w],
+        max_iter=iterations,
+        history_size=10,
+        line_search_fn="strong_wolfe",
+        tolerance_grad=1e-5,
+        tolerance_change=1e-8,
+    )
 
     def closure() -> Tensor:
         solver.zero_grad()

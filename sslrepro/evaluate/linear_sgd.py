@@ -49,8 +49,13 @@ def scores(train: Features, test: Features, settings: Protocol, seed: int) -> di
     """linear_top1, linear_top5, linear_rate (the chosen one). Test is read once, at the end."""
     n = len(train.x)
     held = int(settings.held_out * n)
-    require(0 < held < n, "evaluate.linear_sgd", "held_out", f"a share that leaves rows on both sides of {n}",
-            settings.held_out)  # fmt: skip
+    require(
+        0 < held < n,
+        "evaluate.linear_sgd",
+        "held_out",
+        f"a share that leaves rows on both sides of {n}",
+        settings.held_out,
+    )
     n_classes = int(max(train.y.max(), test.y.max())) + 1
     x, x_test = standardise(train, test)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).to(x.device)

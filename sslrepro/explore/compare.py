@@ -187,8 +187,13 @@ def runs_of(method: str, parameter: Any, values: Any, seeds: int, start: Start) 
         group = [start.run(trained, seed, settings) for seed in range(seeds)]
         config = group[0].config
         images = images_in(config.data) or 4096
-        require(2 <= config.plan.batch_size <= images, "compare", "plan.batch_size", f"2..{images}, the images",
-                config.plan.batch_size)  # fmt: skip
+        require(
+            2 <= config.plan.batch_size <= images,
+            "compare",
+            "plan.batch_size",
+            f"2..{images}, the images",
+            config.plan.batch_size,
+        )
         initial_method(config, images)  # a method refuses here what it cannot do
         words = ", ".join(map(in_words, names, parts))
         require(

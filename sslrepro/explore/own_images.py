@@ -68,8 +68,13 @@ def embed(
         normalise = seen.mean_std() if normalise is None else normalise
     if isinstance(images, torch.Tensor):
         right = images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 3
-        require(right, "embed", "images", "a data set or a uint8 tensor [n 3 h w], 0..255",
-                f"{images.dtype} {list(images.shape)}")  # fmt: skip
+        require(
+            right,
+            "embed",
+            "images",
+            "a data set or a uint8 tensor [n 3 h w], 0..255",
+            f"{images.dtype} {list(images.shape)}",
+        )
         nobody = torch.zeros(len(images), dtype=torch.int64)
         images = Dataset("images", images, nobody, ("any",), {}, fingerprint(images, nobody))
     net = (encoder.encoder if isinstance(encoder, Method) else encoder).to(device)

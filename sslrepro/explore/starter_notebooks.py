@@ -127,8 +127,16 @@ def parameters(
     method: str, parameter: str | list[str], values: list[Any], changes: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """The parameters cell of change.ipynb."""
-    return {"method": method, "parameter": parameter, "values": values, "profile": SCALE, "seeds": 1, "dataset": None,
-            "root": None, "changes": changes or {}}  # fmt: skip
+    return {
+        "method": method,
+        "parameter": parameter,
+        "values": values,
+        "profile": SCALE,
+        "seeds": 1,
+        "dataset": None,
+        "root": None,
+        "changes": changes or {},
+    }
 
 
 def varied_settings(definition: Definition) -> dict[str, Any] | None:
@@ -160,8 +168,12 @@ def varied_settings(definition: Definition) -> dict[str, Any] | None:
     changes = {name: value for name, value in own(chosen[0]).items() if name not in names}
     if not changes.keys() <= settings_of(profile(SCALE).config(method, 0)).keys():
         return None  # settings of another base: a change of single settings does not reach them
-    return parameters(method, names[0] if len(names) == 1 else names,
-                      [value[0] for value in values] if len(names) == 1 else values, changes)  # fmt: skip
+    return parameters(
+        method,
+        names[0] if len(names) == 1 else names,
+        [value[0] for value in values] if len(names) == 1 else values,
+        changes,
+    )
 
 
 def effect_of(definition: Definition) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -201,8 +213,12 @@ def own_setting(config: RunConfig) -> tuple[str, list[Any]]:
         for name, value in config.settings.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0
     }
-    order = ["temperature", *(name for name, value in numbers.items() if isinstance(value, float)),
-             *(name for name in numbers if name not in HEADS), "dim"]  # fmt: skip
+    order = [
+        "temperature",
+        *(name for name, value in numbers.items() if isinstance(value, float)),
+        *(name for name in numbers if name not in HEADS),
+        "dim",
+    ]
     name = next((name for name in order if name in numbers), None)
     if name is None:
         return "plan.epochs", [config.plan.epochs, 2 * config.plan.epochs]

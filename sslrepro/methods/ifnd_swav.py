@@ -75,9 +75,13 @@ class IFNDSwAV(Method):
     def loss(self, batch: Batch, progress: float) -> Step:
         z = [self.embed(view) for view in batch.views]
         scores = [self.prototypes(rows, progress < self.config.freeze) / self.config.temperature for rows in z]
-        terms = [soft_cross_entropy(target, scores[v]).mean() for c in (0, 1)
-                 for target in self.targets(c, z[c].detach(), batch, progress)
-                 for v in range(len(z)) if v != c]  # fmt: skip
+        terms = [
+            soft_cross_entropy(target, scores[v]).mean()
+            for c in (0, 1)
+            for target in self.targets(c, z[c].detach(), batch, progress)
+            for v in range(len(z))
+            if v != c
+        ]
         carry = (z[0].detach(), z[1].detach(), batch.index)
         return Step(torch.stack(terms).mean(), {"embedding_std": spread(z[0])}, carry)
 

@@ -134,11 +134,14 @@ class InvP(Method):
         everyone = torch.arange(len(rows), device=z.device)
         neighbours = nearest(z.detach(), rows, config.n_neighbours, batch.index, everyone)[1]
         stranger = ~reached & (batch.index[:, None] != everyone)
-        metrics = {"embedding_std": spread(z), "hard_positives": hard.float().sum(1).mean(),
-                   "neighbours_kept": self.graph.share_kept(batch.index, neighbours),
-                   "discovered": reached.float().sum(1).mean(),
-                   "discovered_similarity": mean_where(similarity, reached),
-                   "stranger_similarity": mean_where(similarity, stranger)}  # fmt: skip
+        metrics = {
+            "embedding_std": spread(z),
+            "hard_positives": hard.float().sum(1).mean(),
+            "neighbours_kept": self.graph.share_kept(batch.index, neighbours),
+            "discovered": reached.float().sum(1).mean(),
+            "discovered_similarity": mean_where(similarity, reached),
+            "stranger_similarity": mean_where(similarity, stranger),
+        }
         mined = list_pairs(batch.index, hard, everyone, config.n_positives) if progress >= config.gate else None
         return Step(loss, metrics, (z.detach(), batch.index, neighbours), mined)
 

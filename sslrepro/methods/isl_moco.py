@@ -111,8 +111,16 @@ class ISLMoCo(Method):
     def refresh(self, encode: Callable[[nn.Module], Tensor], progress: float) -> None:
         rows = self.bank.entries
         written = self.written if self.config.mine_from == "written" else None
-        grow(self.frontier, self.affinity, self.mining, self.config.rounds, progress, rows,
-              lambda: unit(encode(self.teacher)), written)  # fmt: skip
+        grow(
+            self.frontier,
+            self.affinity,
+            self.mining,
+            self.config.rounds,
+            progress,
+            rows,
+            lambda: unit(encode(self.teacher)),
+            written,
+        )
 
     @property
     def relations(self) -> Tensor:

@@ -122,8 +122,12 @@ def width(default: int, head: str, allowed: Range = COUNT) -> Any:
     def narrow(scale: Scale) -> int:
         return min(default, scale.widths.get(head, default))
 
-    return setting(default, allowed, scale=lambda _, scale, __: narrow(scale),
-                   of_tables=lambda value, scale, _: round(value / default * narrow(scale)))  # fmt: skip
+    return setting(
+        default,
+        allowed,
+        scale=lambda _, scale, __: narrow(scale),
+        of_tables=lambda value, scale, _: round(value / default * narrow(scale)),
+    )
 
 
 def bottleneck(default: int, of: str, part: float) -> Any:

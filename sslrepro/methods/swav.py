@@ -59,8 +59,12 @@ class SwAV(Method):
         z = [self.embed(view) for view in batch.views]
         scores = [self.prototypes(rows, progress < self.config.freeze) for rows in z]
         target = [self.target(c, scores[c].detach(), progress) for c in (0, 1)]
-        terms = [soft_cross_entropy(target[c], scores[v] / self.config.temperature).mean()
-                 for c in (0, 1) for v in range(len(z)) if v != c]  # fmt: skip
+        terms = [
+            soft_cross_entropy(target[c], scores[v] / self.config.temperature).mean()
+            for c in (0, 1)
+            for v in range(len(z))
+            if v != c
+        ]
         carry = (z[0].detach(), z[1].detach(), batch.index)
         return Step(torch.stack(terms).mean(), {"embedding_std": spread(z[0])}, carry)
 

@@ -69,8 +69,13 @@ def choose(seen: Survey, device: str = "cpu", **asked: Any) -> RunConfig:
     split = type(parts) is int and batch % parts == 0 and batch // parts >= 2 if parts else False
     require(split, "fit", "accumulate", f"a divisor of the batch, {batch} images, that leaves 2 or more", parts)
     epochs = stated.get("epochs", min(max(round(SHOWN[kind] / n), least), most))
-    plan = TrainingConfig(epochs, batch, lr=round(LR * (batch / 64) ** 0.5, 6),
-                          precision="bf16" if kind == "cuda" else "fp32", accumulate=parts)  # fmt: skip
+    plan = TrainingConfig(
+        epochs,
+        batch,
+        lr=round(LR * (batch / 64) ** 0.5, 6),
+        precision="bf16" if kind == "cuda" else "fp32",
+        accumulate=parts,
+    )
     scale = Scale(n, max(2, n // PER_CLUSTER), max(1, epochs), batch, batch, WIDTHS)
     settings = methods.settings_at(method, scale, {})
     data = DataConfig(plain_name(seen.folder.resolve().name), n_train=n, side=side)

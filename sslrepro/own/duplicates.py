@@ -59,8 +59,14 @@ def duplicates(
         for i, j, similarity in _pairs(rows, other, above):
             pair = (min(i, j), max(i, j))
             best[pair] = max(best.get(pair, -1.0), similarity)
-            require(len(best) <= MOST * len(files), "duplicates", "above", "a threshold that few pairs exceed", above,
-                    f"More than {MOST * len(files):,} pairs of {len(files):,} images do. Raise it.")  # fmt: skip
+            require(
+                len(best) <= MOST * len(files),
+                "duplicates",
+                "above",
+                "a threshold that few pairs exceed",
+                above,
+                f"More than {MOST * len(files):,} pairs of {len(files):,} images do. Raise it.",
+            )
     return _groups(files, best)
 
 
@@ -132,15 +138,25 @@ def duplicates_to(
 def csv_of(groups: list[list[Copy]], above: float) -> str:
     """group, file, width, height, similarity."""
     head = ("group", "file", "width", "height", "similarity")
-    return table_csv([head, *((number, c.file.name, c.file.width, c.file.height, f"{c.similarity:.4f}")
-                              for number, group in enumerate(groups, 1) for c in group)])  # fmt: skip
+    return table_csv(
+        [
+            head,
+            *(
+                (number, c.file.name, c.file.width, c.file.height, f"{c.similarity:.4f}")
+                for number, group in enumerate(groups, 1)
+                for c in group
+            ),
+        ]
+    )
 
 
 def page(groups: list[list[Copy]], above: float) -> str:
     """The groups side by side, the largest image of each first; pictures inside, no network."""
     more = f", the first {SHOWN} shown; a .csv has all" if len(groups) > SHOWN else ""
-    parts = [f"<h1>Copies above {above:g}</h1><p>{len(groups):,} groups{more}. Similarity: the cosine of features, "
-             "less their mean. The largest image of a group comes first.</p>"]  # fmt: skip
+    parts = [
+        f"<h1>Copies above {above:g}</h1><p>{len(groups):,} groups{more}. Similarity: the cosine of features, "
+        "less their mean. The largest image of a group comes first.</p>"
+    ]
     for group in groups[:SHOWN]:
         parts.append("<section>" + "".join(map(_figure, group)) + "</section>")
     return PAGE.format(body="\n".join(parts))
@@ -150,8 +166,10 @@ def _figure(copy: Copy) -> str:
     small = thumbnail(copy.file.path, THUMB)
     name = html.escape(copy.file.name)
     picture = f'<img src="{data_uri(small)}" alt="{name}">' if small else '<span class="gone">cannot be read</span>'
-    return (f"<figure>{picture}<figcaption>{name}<br>{copy.file.width} x {copy.file.height} px · "
-            f"{copy.similarity:.3f}</figcaption></figure>")  # fmt: skip
+    return (
+        f"<figure>{picture}<figcaption>{name}<br>{copy.file.width} x {copy.file.height} px · "
+        f"{copy.similarity:.3f}</figcaption></figure>"
+    )
 
 
 PAGE = """<!doctype html>

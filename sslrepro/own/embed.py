@@ -53,16 +53,16 @@ def parquet_module():
     try:
         import pyarrow.parquet
     except ImportError:
-        raise ValueError("embed: .parquet needs pyarrow, which is not installed. `pip install pyarrow`, or write .csv "
-                         "or .npy.") from None  # fmt: skip
+        raise ValueError(
+            "embed: .parquet needs pyarrow, which is not installed. `pip install pyarrow`, or write .csv or .npy."
+        ) from None
     return pyarrow.parquet
 
 
 def _csv(out: Path, files: Sequence[ImageFile], x: torch.Tensor) -> None:
     head = (*HEAD, *(f"f{place}" for place in range(x.shape[1])))
     # nine digits hold a float32 exactly
-    rows = [(f.name, f.width, f.height, *(f"{v:.9g}" for v in row))
-            for f, row in zip(files, x.tolist(), strict=True)]  # fmt: skip
+    rows = [(f.name, f.width, f.height, *(f"{v:.9g}" for v in row)) for f, row in zip(files, x.tolist(), strict=True)]
     write_atomic(out, table_csv([head, *rows]))
 
 
@@ -77,8 +77,12 @@ def _parquet(out: Path, files: Sequence[ImageFile], x: torch.Tensor) -> None:
     parquet = parquet_module()
     import pyarrow
 
-    columns = {"file": [f.name for f in files], "width": [f.width for f in files], "height": [f.height for f in files],
-               "features": list(x.numpy())}  # fmt: skip
+    columns = {
+        "file": [f.name for f in files],
+        "width": [f.width for f in files],
+        "height": [f.height for f in files],
+        "features": list(x.numpy()),
+    }
     sink = io.BytesIO()
     parquet.write_table(pyarrow.table(columns), sink)
     write_atomic(out, sink.getvalue())

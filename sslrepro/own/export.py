@@ -51,15 +51,23 @@ def export(
     own = "encoder.onnx" if to == "onnx" else f"encoder-{to}.safetensors"
     out = run.folder / own if out is None else Path(out).expanduser()
     ending = ".onnx" if to == "onnx" else ".safetensors"
-    require(out.suffix == ending and out.parent.is_dir(), "export", "out", f"a {ending} file in an existing folder",
-            str(out))  # fmt: skip
+    require(
+        out.suffix == ending and out.parent.is_dir(),
+        "export",
+        "out",
+        f"a {ending} file in an existing folder",
+        str(out),
+    )
     name, side = run.about["encoder"], run.about["side"]
     images = torch.rand(4, 3, side, side, generator=torch.Generator().manual_seed(0))
     content = _onnx(run, images) if to == "onnx" else _weights(run, to, images)
     write_atomic(out, content)
     if say:
-        say(f"{name} -> {out}: loads strictly, features agree" if to != "onnx" else
-            f"{name} -> {out}: features agree with torch's")  # fmt: skip
+        say(
+            f"{name} -> {out}: loads strictly, features agree"
+            if to != "onnx"
+            else f"{name} -> {out}: features agree with torch's"
+        )
         how = HOW[to] if to != "torchvision" or name in RESNETS else OTHERS
         say(how.format(name=name.removeprefix(TIMM), file=out, side=side))
     return out
@@ -69,15 +77,27 @@ def _weights(run: OwnRun, to: str, images: torch.Tensor) -> bytes:
     name = run.about["encoder"]
     own = name.startswith(TIMM) if to == "timm" else name not in ENCODERS and not name.startswith(TIMM)
     kind = "timm/<model>" if to == "timm" else "a classifier of torchvision"
-    require(name in RESNETS or own, "export", "encoder", f"one of {', '.join(RESNETS)} or {kind} for {to}", name,
-            f"{to} has no such layers; --to onnx exports it.")  # fmt: skip
+    require(
+        name in RESNETS or own,
+        "export",
+        "encoder",
+        f"one of {', '.join(RESNETS)} or {kind} for {to}",
+        name,
+        f"{to} has no such layers; --to onnx exports it.",
+    )
     net = _torchvision(name) if to == "torchvision" else _timm(name.removeprefix(TIMM))
     weights = {key: tensor.contiguous() for key, tensor in run.encoder.state_dict().items()}
     net.load_state_dict(weights, strict=True)
     with torch.no_grad():
         _agree(net.eval()(images), run.encoder(images), to)
-    about = {"encoder": name, "side": run.about["side"], "mean": run.about["mean"], "std": run.about["std"],
-             "method": run.about["method"], "epochs": run.about["epochs"]}  # fmt: skip
+    about = {
+        "encoder": name,
+        "side": run.about["side"],
+        "mean": run.about["mean"],
+        "std": run.about["std"],
+        "method": run.about["method"],
+        "epochs": run.about["epochs"],
+    }
     return to_safetensors(weights, {key: str(value) for key, value in about.items()})
 
 
@@ -110,8 +130,16 @@ def _onnx(run: OwnRun, images: torch.Tensor) -> bytes:
     net = _FromImages(run.encoder, *run.normalise).eval()
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         path = Path(folder) / "encoder.onnx"
-        torch.onnx.export(net, (images,), path, input_names=["images"], output_names=["features"],
-                          dynamic_shapes=({0: torch.export.Dim("n")},), external_data=False, verbose=False)  # fmt: skip
+        torch.onnx.export(
+            net,
+            (images,),
+            path,
+            input_names=["images"],
+            output_names=["features"],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            external_data=False,
+            verbose=False,
+        )
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         for batch in (images, images[:1]):
             _agree(torch.from_numpy(session.run(None, {"images": batch.numpy()})[0]), net(batch), "onnxruntime")

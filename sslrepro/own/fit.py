@@ -76,8 +76,15 @@ def fit_folder(
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device is None else device
     usable = device == "cpu" or (device.startswith("cuda") and torch.cuda.is_available())
     require(usable, "fit", "device", "cpu, or cuda where there is a GPU", device)
-    asked = dict(method=method, encoder=encoder, side=side, epochs=epochs, batch_size=batch_size,
-                 accumulate=accumulate, seed=seed)  # fmt: skip
+    asked = dict(
+        method=method,
+        encoder=encoder,
+        side=side,
+        epochs=epochs,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        seed=seed,
+    )
     before = _stored_config(out)
     seen = survey(folder, skip_bad)
     label_of = None if labels is None else read_labels(labels, seen)
@@ -91,12 +98,19 @@ def fit_folder(
     data = replace(data, name=config.data.name)
     if before is None:
         config = choose(seen, device, **(asked | {"side": config.data.side}))
-        config = config.with_changes(**{"data.fingerprint": data.fingerprint,
-                                        "first_weights": mark_of(start) if start else ""})  # fmt: skip
+        config = config.with_changes(
+            **{"data.fingerprint": data.fingerprint, "first_weights": mark_of(start) if start else ""}
+        )
     else:
         same = config.data.fingerprint == data.fingerprint
-        require(same, "fit", f"images under {folder}", f"the {config.data.n_train} that {out} was trained on",
-                f"{len(data)}, or others", "--out <another>.ssl trains on these.")  # fmt: skip
+        require(
+            same,
+            "fit",
+            f"images under {folder}",
+            f"the {config.data.n_train} that {out} was trained on",
+            f"{len(data)}, or others",
+            "--out <another>.ssl trains on these.",
+        )
         same = start is None or mark_of(start) == config.first_weights
         require(
             same, "fit", "weights", f"those that {out} started from", str(weights), "--out <another>.ssl starts anew."
@@ -135,19 +149,37 @@ def _stored_config(out: Path) -> RunConfig | None:
     require(out.is_dir(), "fit", "out", "a folder, or a name that is free", str(out), "Choose another --out.")
     held = sorted(path.name for path in out.iterdir())
     if not (out / "run" / "config.json").exists():
-        require(held in ([], ["run"]), "fit", "out", "a folder of `sslrepro fit`, or a name that is free", str(out),
-                f"It holds {', '.join(held[:3])}. Choose another --out.")  # fmt: skip
+        require(
+            held in ([], ["run"]),
+            "fit",
+            "out",
+            "a folder of `sslrepro fit`, or a name that is free",
+            str(out),
+            f"It holds {', '.join(held[:3])}. Choose another --out.",
+        )
         return None
     return from_record(read_json(out / "run" / "config.json"))
 
 
 def _longer_config(before: RunConfig, out: Path, asked: dict[str, Any]) -> RunConfig:
     """The configuration that a run goes on with: its own, with the epochs that are asked for."""
-    own = dict(method=before.method, encoder=before.encoder, side=before.data.side, seed=before.seed,
-               batch_size=before.plan.batch_size, accumulate=before.plan.accumulate)  # fmt: skip
+    own = dict(
+        method=before.method,
+        encoder=before.encoder,
+        side=before.data.side,
+        seed=before.seed,
+        batch_size=before.plan.batch_size,
+        accumulate=before.plan.accumulate,
+    )
     for name, value in own.items():
-        require(asked[name] in (None, value), "fit", name, f"{value!r}, as in {out}", asked[name],
-                "--out <another>.ssl starts anew.")  # fmt: skip
+        require(
+            asked[name] in (None, value),
+            "fit",
+            name,
+            f"{value!r}, as in {out}",
+            asked[name],
+            "--out <another>.ssl starts anew.",
+        )
     epochs = before.plan.epochs if asked["epochs"] is None else asked["epochs"]
     return before.with_changes(**{"plan.epochs": epochs})
 
@@ -171,8 +203,9 @@ def _train_or_open(
     progress = Progress(words(seen, config), out, seen, first, steps, device, say)
     health = Looks(run, data, config, device, first, say)
     on_device = data.to(device)
-    method = train(config, run, on_device, device, progress, log_every=max(1, min(20, steps // 50)), watch=health,
-                   weights=start)  # fmt: skip
+    method = train(
+        config, run, on_device, device, progress, log_every=max(1, min(20, steps // 50)), watch=health, weights=start
+    )
     progress.close()
     health.at_end(method, steps)
     finish(method, seen, data, config, out, device)
@@ -202,8 +235,14 @@ def extend(run: Path, config: RunConfig, data: Dataset, device: str) -> int:
         return first
     owners = [config.with_changes(**{"plan.epochs": number}) for number in known]
     owner = next((each for each in owners if each.identity == about["identity"]), None)
-    require(owner is not None, "fit", f"checkpoint {path}", "of this run", about["identity"],
-            "--out <another>.ssl starts anew.")  # fmt: skip
+    require(
+        owner is not None,
+        "fit",
+        f"checkpoint {path}",
+        "of this run",
+        about["identity"],
+        "--out <another>.ssl starts anew.",
+    )
     write_json(plans, sorted({*known, epochs}))
     method = initial_method(config, len(data), device)
     solver, interval = solver_of(method, config.plan), Interval(data)

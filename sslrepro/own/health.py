@@ -136,9 +136,11 @@ def early_stop(looks: list[dict[str, Any]]) -> str:
     if len(looks) < 3 or any((look["kept"] or 0) < SETTLED or look["spread"] < HUDDLED for look in looks[-2:]):
         return ""
     first, before, now = looks[-3:]
-    return (f"neighbours have settled: {100 * now['kept']:.0f} % of the {NEAR} nearest are the same as after epoch "
-            f"{before['epoch']}, {100 * before['kept']:.0f} % as after epoch {first['epoch']} before. Training goes "
-            f"on; to end it here, press Ctrl-C and give the same command with --epochs {now['epoch']}")  # fmt: skip
+    return (
+        f"neighbours have settled: {100 * now['kept']:.0f} % of the {NEAR} nearest are the same as after epoch "
+        f"{before['epoch']}, {100 * before['kept']:.0f} % as after epoch {first['epoch']} before. Training goes "
+        f"on; to end it here, press Ctrl-C and give the same command with --epochs {now['epoch']}"
+    )
 
 
 def verdict(looks: list[dict[str, Any]]) -> list[str]:
@@ -157,29 +159,45 @@ def verdict(looks: list[dict[str, Any]]) -> list[str]:
     noise = (first["recognised"] * (1 - first["recognised"]) / first["images"]) ** 0.5
     better = now["recognised"] > first["recognised"] + 2 * noise
     if now["spread"] < COLLAPSED:
-        out.append(f"It has collapsed: embeddings of all images are nearly equal (spread {now['spread']:.3f}, healthy "
-                   "is near 1). Try another method, a larger batch or a lower learning rate.")  # fmt: skip
+        out.append(
+            f"It has collapsed: embeddings of all images are nearly equal (spread {now['spread']:.3f}, healthy "
+            "is near 1). Try another method, a larger batch or a lower learning rate."
+        )
     elif len(looks) == 1:
         out.append("Too early to tell: one look so far.")
     elif apart and now["recognised"] >= WORKS:
         out.append("It is working: images are recognised by another view of them, and stay apart.")
     elif apart and better:
-        out.append("It has begun to work: more images are recognised by another view of them than before training, but "
-                   "most are not. More epochs may help.")  # fmt: skip
+        out.append(
+            "It has begun to work: more images are recognised by another view of them than before training, but "
+            "most are not. More epochs may help."
+        )
     elif not apart:
         out.append(f"Images huddle: the spread of embeddings is {now['spread']:.2f}, healthy is near 1.")
     else:
         out.append("Not yet: images are recognised by another view of them no better than before training.")
-    out.append(f"Another view of an image is the nearest of {now['images']:,} for {100 * now['recognised']:.0f} % of "
-               f"them; before training for {100 * first['recognised']:.0f} %.")  # fmt: skip
-    out.append(f"Spread of images: {now['spread']:.2f} of 1; uniformity {now['uniformity']:.2f} (lower is better); "
-               f"alignment of two views {now['alignment']:.2f} (0 is best, 2 is chance).")  # fmt: skip
-    out.append(f"Effective rank of the features (RankMe): {first['rank']:.0f} before, {now['rank']:.0f} now, of "
-               f"{now['width']}.")  # fmt: skip
+    out.append(
+        f"Another view of an image is the nearest of {now['images']:,} for {100 * now['recognised']:.0f} % of "
+        f"them; before training for {100 * first['recognised']:.0f} %."
+    )
+    out.append(
+        f"Spread of images: {now['spread']:.2f} of 1; uniformity {now['uniformity']:.2f} (lower is better); "
+        f"alignment of two views {now['alignment']:.2f} (0 is best, 2 is chance)."
+    )
+    out.append(
+        f"Effective rank of the features (RankMe): {first['rank']:.0f} before, {now['rank']:.0f} now, of "
+        f"{now['width']}."
+    )
     if now["kept"] is not None:
         since = looks[-2]["epoch"]
         same = f"{100 * now['kept']:.0f} % of each image's {NEAR} nearest are the same as after epoch {since}"
         settled = now["kept"] >= SETTLED
-        out.append(same + (": neighbours have settled, more epochs at this learning rate will change little."
-                           if settled else ": neighbours still change."))  # fmt: skip
+        out.append(
+            same
+            + (
+                ": neighbours have settled, more epochs at this learning rate will change little."
+                if settled
+                else ": neighbours still change."
+            )
+        )
     return out

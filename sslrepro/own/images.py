@@ -69,11 +69,15 @@ class Survey:
         counts = Counter(file.kind for file in self.files)
         kinds = ", ".join(f"{counts[kind]:,} {kind}" for kind in sorted(counts, key=lambda kind: (-counts[kind], kind)))
         long = sum(max(file.width, file.height) > 2 * min(file.width, file.height) for file in self.files)
-        notes = [f"{n:,} {what}" for n, what in (
-            (sum(file.turned for file in self.files), "turned by EXIF"),
-            (long, "longer than 2:1, of which the middle is seen"),
-            (len(self.bad), "unreadable, left out"),
-        ) if n]  # fmt: skip
+        notes = [
+            f"{n:,} {what}"
+            for n, what in (
+                (sum(file.turned for file in self.files), "turned by EXIF"),
+                (long, "longer than 2:1, of which the middle is seen"),
+                (len(self.bad), "unreadable, left out"),
+            )
+            if n
+        ]
         sides = self.shorter_sides
         span = f"{min(sides):,} px" if min(sides) == max(sides) else f"{min(sides):,} to {max(sides):,} px"
         return f"{len(self):,} images ({'; '.join([kinds, *notes])}), {span}"
@@ -175,8 +179,14 @@ def pixels(
             except ValueError as error:
                 raise ValueError(f"{error} {SKIP}") from None
             stored = open_images(store, signature)
-    require(stored is not None, "fit", f"pixels in {store}", "as they were just written", "others",
-            "The disk may be failing: choose another --cache.")  # fmt: skip
+    require(
+        stored is not None,
+        "fit",
+        f"pixels in {store}",
+        "as they were just written",
+        "others",
+        "The disk may be failing: choose another --cache.",
+    )
     images, about = stored
     bad = {place: reason for place, reason in about["bad"]}
     files = tuple(file for place, file in enumerate(seen.files) if place not in bad)

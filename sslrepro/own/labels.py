@@ -113,8 +113,17 @@ def write_scores(run: OwnRun, labels: dict[str, str], say: Callable[..., None] |
         notes = [f"{len(run.files) - len(places):,} images have no label", *notes]
     largest = max(Counter(known).values()) / len(known)
     record = {name: {"right": s.right, "n": s.n, "low": s.low, "high": s.high} for name, s in by_name.items()}
-    write_json(run.folder / "labels.json", {"classes": sorted(set(known)), "scores": record, "notes": notes,
-               "largest_class": largest, "folds": FOLDS, "identity": run.about["identity"]})  # fmt: skip
+    write_json(
+        run.folder / "labels.json",
+        {
+            "classes": sorted(set(known)),
+            "scores": record,
+            "notes": notes,
+            "largest_class": largest,
+            "folds": FOLDS,
+            "identity": run.about["identity"],
+        },
+    )
     if say:
         for name, score in by_name.items():
             say(f"{SHOWN[name]}: {score.words} images named rightly; the largest class is {100 * largest:.1f} %")

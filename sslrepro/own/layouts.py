@@ -24,8 +24,9 @@ def by_tsne(x: Float[torch.Tensor, "n f"], seed: int = 0) -> np.ndarray:
     rows = x.numpy()
     shared = dict(perplexity=min(PERPLEXITY, (len(rows) - 1) / 3), random_state=seed, n_jobs=1, metric="euclidean")
     search = "exact" if len(rows) <= EXACT else "annoy"
-    solver = openTSNE.TSNE(initialization="pca", neighbors=search, negative_gradient_method="fft" if len(rows) > EXACT
-                           else "bh", **shared)  # fmt: skip
+    solver = openTSNE.TSNE(
+        initialization="pca", neighbors=search, negative_gradient_method="fft" if len(rows) > EXACT else "bh", **shared
+    )
     return in_square(np.asarray(solver.fit(rows)))
 
 

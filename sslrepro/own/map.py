@@ -78,8 +78,13 @@ def map_to(
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     title = f"{n:,} images of {run.folder.name}"
     about = f"{run.about['method']}, {run.about['epochs']} epochs, features of {run.about['encoder']}"
-    parts = {"title": html.escape(title), "about": html.escape(about), "data": text, "library": scripts,
-             "script": own_file("map_page.js")}  # fmt: skip
+    parts = {
+        "title": html.escape(title),
+        "about": html.escape(about),
+        "data": text,
+        "library": scripts,
+        "script": own_file("map_page.js"),
+    }
     page = own_file("map_page.html")
     for name, part in parts.items():
         page = page.replace(f"<!--{name}-->", part, 1) if name != "title" else page.replace("<!--title-->", part)

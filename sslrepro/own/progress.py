@@ -57,8 +57,15 @@ class Progress:
             self.bar = progress_bar("training", "step", self.first)
         if self.bar is not None:
             lines = self.lines() if done % 20 == 0 else []
-            self.bar(step, steps, **{name: f"{lines[-1][key]:.3f}" for name, key in
-                     (("loss", "loss"), ("spread", "embedding_std")) if lines and key in lines[-1]})  # fmt: skip
+            self.bar(
+                step,
+                steps,
+                **{
+                    name: f"{lines[-1][key]:.3f}"
+                    for name, key in (("loss", "loss"), ("spread", "embedding_std"))
+                    if lines and key in lines[-1]
+                },
+            )
         if now - self.written_at > REPORT_SECONDS:
             self.written_at = now
             self.write()

@@ -28,8 +28,14 @@ MEANING = (
     "Recognised by a view: share of images whose own other view is the nearest of all. Neighbours kept: share of the "
     "ten nearest that were so at the look before.</p>"
 )
-COLUMNS = (("rank", "effective rank"), ("spread", "spread"), ("uniformity", "uniformity"), ("alignment", "alignment"),
-           ("recognised", "recognised by a view"), ("kept", "neighbours kept"))  # fmt: skip
+COLUMNS = (
+    ("rank", "effective rank"),
+    ("spread", "spread"),
+    ("uniformity", "uniformity"),
+    ("alignment", "alignment"),
+    ("recognised", "recognised by a view"),
+    ("kept", "neighbours kept"),
+)
 
 
 def write_report(
@@ -46,12 +52,17 @@ def write_report(
     looks   at the features (own/health.py);  bad   (name, reason) of files that were left out
     """
     first, *more = verdict(looks)
-    parts = [f"<h1>{html.escape(out.name)}</h1><p>{html.escape(line)}</p>", f'<p class="lead">{html.escape(first)}</p>',
-             "<ul>" + "".join(f"<li>{html.escape(each)}</li>" for each in more) + "</ul>"]  # fmt: skip
+    parts = [
+        f"<h1>{html.escape(out.name)}</h1><p>{html.escape(line)}</p>",
+        f'<p class="lead">{html.escape(first)}</p>',
+        "<ul>" + "".join(f"<li>{html.escape(each)}</li>" for each in more) + "</ul>",
+    ]
     if lines:
         now = lines[-1]
-        parts.append(f'<p class="small">Step {now["step"]:,}, epoch {now["epoch"]:.1f}, loss {now["loss"]:.3f}, '
-                     f'{now["images_per_second"]:.0f} images a second.</p>')  # fmt: skip
+        parts.append(
+            f'<p class="small">Step {now["step"]:,}, epoch {now["epoch"]:.1f}, loss {now["loss"]:.3f}, '
+            f"{now['images_per_second']:.0f} images a second.</p>"
+        )
         parts.append(curves(lines, looks))
     if looks:
         head = "<tr><th>epoch</th>" + "".join(f"<th>{name}</th>" for _, name in COLUMNS) + "</tr>"

@@ -62,9 +62,16 @@ class OwnRun:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).expanduser()
-        require((self.folder / MODEL).is_file(), "own", "run", "a folder that `sslrepro fit` has finished", str(folder),
-                "It holds a model.json." if not (self.folder / "run").is_dir() else
-                "Its training did not end: the same `sslrepro fit` goes on.")  # fmt: skip
+        require(
+            (self.folder / MODEL).is_file(),
+            "own",
+            "run",
+            "a folder that `sslrepro fit` has finished",
+            str(folder),
+            "It holds a model.json."
+            if not (self.folder / "run").is_dir()
+            else "Its training did not end: the same `sslrepro fit` goes on.",
+        )
         self.about: dict[str, Any] = read_json(self.folder / MODEL)
 
     @functools.cached_property
@@ -73,8 +80,14 @@ class OwnRun:
         path = self.folder / ENCODER
         content = path.read_bytes()
         whole = hashlib.sha256(content).hexdigest() == self.about["encoder_sha256"]
-        require(whole, "own", str(path), f"the file that {MODEL} was written with", "another",
-                "The same `sslrepro fit` writes both anew.")  # fmt: skip
+        require(
+            whole,
+            "own",
+            str(path),
+            f"the file that {MODEL} was written with",
+            "another",
+            "The same `sslrepro fit` writes both anew.",
+        )
         with torch.random.fork_rng(devices=[]):
             net = encoder(self.about["encoder"])
         try:
@@ -87,8 +100,10 @@ class OwnRun:
     def listing(self) -> list[ImageFile]:
         """The training images, a row of `features` each."""
         text = (self.folder / LISTING).read_text(encoding="utf-8")
-        return [ImageFile(self.images_folder / name, name, int(width), int(height), "", False)
-                for name, width, height in list(csv.reader(io.StringIO(text)))[1:]]  # fmt: skip
+        return [
+            ImageFile(self.images_folder / name, name, int(width), int(height), "", False)
+            for name, width, height in list(csv.reader(io.StringIO(text)))[1:]
+        ]
 
     @property
     def images_folder(self) -> Path:
@@ -131,8 +146,10 @@ class OwnRun:
         """As `embed`, of uint8 images [n 3 side side] in memory."""
         net = self.encoder.to(device)
         with eval_mode(net):
-            parts = [net(prepare_views(part.to(device).float().div(255), self.normalise)).float().cpu()
-                     for part in images.split(BLOCK)]  # fmt: skip
+            parts = [
+                net(prepare_views(part.to(device).float().div(255), self.normalise)).float().cpu()
+                for part in images.split(BLOCK)
+            ]
         return torch.cat(parts)
 
     def comparable(self, x: Float[torch.Tensor, "n f"]) -> Float[torch.Tensor, "n f"]:

@@ -90,8 +90,10 @@ def require_side(name: str, net: nn.Module, side: int) -> None:
         with torch.no_grad():
             shape = tuple(net.eval()(torch.zeros(2, 3, side, side)).shape)
     except (RuntimeError, AssertionError, ValueError) as error:
-        raise ValueError(f"parts.encoder: {name} does not take images of {side} px ({' '.join(str(error).split())}). "
-                         "Choose another --side, 224 for most.") from None  # fmt: skip
+        raise ValueError(
+            f"parts.encoder: {name} does not take images of {side} px ({' '.join(str(error).split())}). "
+            "Choose another --side, 224 for most."
+        ) from None
     finally:
         net.train(mode)
     require(shape == (2, net.dim), "parts.encoder", f"features of {name} at {side} px", f"[2 {net.dim}]", shape)

@@ -48,8 +48,10 @@ def targets(data: Scenes, row: int, flip: bool) -> tuple[Tensor, dict[str, Tenso
         out["masks"] = data.masks[row].to(torch.uint8)
     if flip:
         side = image.shape[-1]
-        image, out["boxes"] = image.flip(-1), torch.stack([side - boxes[:, 2], boxes[:, 1], side - boxes[:, 0],
-                                                          boxes[:, 3]], 1)  # fmt: skip
+        image, out["boxes"] = (
+            image.flip(-1),
+            torch.stack([side - boxes[:, 2], boxes[:, 1], side - boxes[:, 0], boxes[:, 3]], 1),
+        )
         if data.masks:
             out["masks"] = out["masks"].flip(-1)
     return image, out
@@ -143,8 +145,13 @@ def _silent(*_: Any) -> None:
 
 def _annotation(row: int, number: int, box: list[float], label: int) -> dict[str, Any]:
     x1, y1, x2, y2 = box
-    return {"id": number, "image_id": row + 1, "category_id": label + 1, "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": (x2 - x1) * (y2 - y1)}  # fmt: skip
+    return {
+        "id": number,
+        "image_id": row + 1,
+        "category_id": label + 1,
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": (x2 - x1) * (y2 - y1),
+    }
 
 
 def _area(mask: Tensor) -> dict[str, Any]:

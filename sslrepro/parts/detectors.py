@@ -175,7 +175,8 @@ def require_weights(net: nn.Module, encoder: nn.Module) -> None:
     require(torch.equal(first, own), "parts.detectors", "first layer", "the encoder's", "another")
     state = list(net.state_dict().values())
     missing = [
-        name for name, tensor in encoder.state_dict().items()
+        name
+        for name, tensor in encoder.state_dict().items()
         if not any(tensor.shape == other.shape and torch.equal(tensor, other) for other in state)
-    ]  # fmt: skip
+    ]
     require(not missing, "parts.detectors", "weights", "those of the encoder, all of them", f"lacking {missing[:5]}")

@@ -139,8 +139,11 @@ def ended_processes(peers: list[tuple[str, int]], seconds: float = 1.0) -> list[
     """
     here, deadline = socket.gethostname(), time.monotonic() + seconds
     while True:
-        ended = [f"process {number} of {len(peers)} ({host}, pid {pid})" for number, (host, pid) in enumerate(peers)
-                 if host == here and not _is_alive(pid)]  # fmt: skip
+        ended = [
+            f"process {number} of {len(peers)} ({host}, pid {pid})"
+            for number, (host, pid) in enumerate(peers)
+            if host == here and not _is_alive(pid)
+        ]
         if ended or time.monotonic() > deadline:
             return ended
         time.sleep(0.02)

@@ -81,9 +81,13 @@ class Frontier(nn.Module):
             nn.Linear(dim, dim),
         )
         self.discriminator = nn.Sequential(
-            nn.Linear(3 * dim, dim), nn.LeakyReLU(0.01), nn.Linear(dim, dim // 2 or 1), nn.LeakyReLU(0.01),
-            nn.Linear(dim // 2 or 1, 1), nn.Sigmoid(),
-        )  # fmt: skip
+            nn.Linear(3 * dim, dim),
+            nn.LeakyReLU(0.01),
+            nn.Linear(dim, dim // 2 or 1),
+            nn.LeakyReLU(0.01),
+            nn.Linear(dim // 2 or 1, 1),
+            nn.Sigmoid(),
+        )
 
         self.requires_grad_(False)  # trained between rounds, by optimizers of their own
 
@@ -264,7 +268,11 @@ def grow(
         counts = mine(net, anchors, bank, affinity, how, generator, done, written=rows)
     broadcast(affinity.members)
     net.rounds_done += 1
-    record = {"gan_epochs": float(len(losses)), "mining_passes": counts["passes"],
-              "pairs_admitted": counts["admitted"], "pairs_refused": counts["refused"]}  # fmt: skip
+    record = {
+        "gan_epochs": float(len(losses)),
+        "mining_passes": counts["passes"],
+        "pairs_admitted": counts["admitted"],
+        "pairs_refused": counts["refused"],
+    }
     net.counts.copy_(torch.tensor([record[name] for name in COUNTS]))
     return record | {"members": counts["members"]}

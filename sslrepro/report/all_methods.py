@@ -44,8 +44,15 @@ def state_bytes(config: RunConfig, n_images: int) -> int:
 
 def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
     """Head, body (best linear probe first) and footer as plain text."""
-    head = ["method", *short_names(results, SCORES).values(), "mined items of the same class", "ms per step",
-            "relative to SimCLR", "state, MB", "n"]  # fmt: skip
+    head = [
+        "method",
+        *short_names(results, SCORES).values(),
+        "mined items of the same class",
+        "ms per step",
+        "relative to SimCLR",
+        "state, MB",
+        "n",
+    ]
     base = per_step(results, "simclr") if results.rows.get("simclr") else None
 
     def line(row: str, records: list[dict[str, Any]]) -> list[str]:
@@ -147,8 +154,14 @@ def figure(results: Results) -> Figure:
     cells = [results.cell(row, "linear_top1") for row in rows]
     colours = ["#8a8f98" if results.definition.rows[row]["method"] in ORACLES else "#0072b2" for row in rows]
     error = [0.0 if cell.n < 2 else cell.half_width for cell in cells]
-    axes[0].barh(list(places), [cell.mean for cell in cells], xerr=error, color=colours, ecolor="#333333",
-                 error_kw={"capsize": 2, "linewidth": 0.8})  # fmt: skip
+    axes[0].barh(
+        list(places),
+        [cell.mean for cell in cells],
+        xerr=error,
+        color=colours,
+        ecolor="#333333",
+        error_kw={"capsize": 2, "linewidth": 0.8},
+    )
     axes[0].set_yticks(list(places), rows, fontsize=8)
     name = score_name("linear_top1", protocol_of(results, "linear_top1")[1])
     axes[0].set_title(f"{name} (%); gray: uses labels in training", fontsize=10)

@@ -151,8 +151,12 @@ def finding(results: Results) -> str:
             f"After {where} neighbours are right less than {TIMES_CHANCE} times as often as chance "
             f"({chance(results):.1f}%): nothing about neighbours is tested there. "
         )
-    marked = [f"{row}, {here[name]} epochs, seed {seed}" for row in LEARNERS for name in here
-              for seed in collapsed_seeds(results, row, name)]  # fmt: skip
+    marked = [
+        f"{row}, {here[name]} epochs, seed {seed}"
+        for row in LEARNERS
+        for name in here
+        for seed in collapsed_seeds(results, row, name)
+    ]
     if marked:
         text += f"Collapsed at the end and counted: {'; '.join(marked)}. "
     return text.strip() + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
@@ -215,8 +219,14 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str
 def effect_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Paired differences: a line per comparison and score, a column per length, then the growth."""
     here = lengths(results)
-    head = ["difference, points", "score", *(plural(n, "epoch") for n in here.values()), "per doubling",
-            "probability of growth", "n"]  # fmt: skip
+    head = [
+        "difference, points",
+        "score",
+        *(plural(n, "epoch") for n in here.values()),
+        "per doubling",
+        "probability of growth",
+        "n",
+    ]
     body = []
     for label, pair in EFFECTS.items():
         for score, name_of in short_names(results, SCORES).items():
@@ -289,8 +299,12 @@ def copies(results: Results) -> Display:
 def figure(results: Results) -> Figure:
     """Accuracy, the neighbour's effect, right neighbours, and NNCLR minus SimCLR beside what others published."""
     plot, axes = new_plot(2, 2, size=(11, 7.6))
-    alts = [accuracy_panel(results, axes[0, 0]), effect_panel(results, axes[0, 1]), right_panel(results, axes[1, 0]),
-            public_panel(results, axes[1, 1])]  # fmt: skip
+    alts = [
+        accuracy_panel(results, axes[0, 0]),
+        effect_panel(results, axes[0, 1]),
+        right_panel(results, axes[1, 0]),
+        public_panel(results, axes[1, 1]),
+    ]
     here = list(lengths(results).values())
     for axis in (axes[0, 0], axes[0, 1], axes[1, 0]):
         axis.set_xscale("log", base=2)
@@ -306,8 +320,15 @@ def over_lengths(results: Results, axis: Any, cells: dict[int, Cell | None], pla
     """Means with intervals over the lengths, moved a little sideways so that bars do not hide each other."""
     measured = {n: cell for n, cell in cells.items() if cell is not None}
     x = [n * 2 ** (0.07 * (place - (of - 1) / 2)) for n in measured]
-    axis.errorbar(x, [c.mean for c in measured.values()], [half(c) for c in measured.values()], capsize=2,
-                  elinewidth=0.9, markersize=5, **look)  # fmt: skip
+    axis.errorbar(
+        x,
+        [c.mean for c in measured.values()],
+        [half(c) for c in measured.values()],
+        capsize=2,
+        elinewidth=0.9,
+        markersize=5,
+        **look,
+    )
 
 
 def accuracy_panel(results: Results, axis: Any) -> str:
@@ -351,8 +372,15 @@ def right_panel(results: Results, axis: Any) -> str:
         (stated_value("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training"),
     ):
         axis.axhline(level, color="#555555", linestyle="--", linewidth=1)
-        axis.annotate(text, (0.01, level), xycoords=axis.get_yaxis_transform(), xytext=(0, 3), fontsize=8,
-                      textcoords="offset points", color="#555555")  # fmt: skip
+        axis.annotate(
+            text,
+            (0.01, level),
+            xycoords=axis.get_yaxis_transform(),
+            xytext=(0, 3),
+            fontsize=8,
+            textcoords="offset points",
+            color="#555555",
+        )
     axis.set_ylim(0, None)
     axis.set_title("neighbours that share the class at the end, %", fontsize=10)
     shares = ", ".join(format_cell(c) for c in cells.values())
@@ -367,16 +395,30 @@ def public_panel(results: Results, axis: Any) -> str:
         groups.setdefault(row["group"], []).append(row)
     for (group, rows), marker in zip(groups.items(), "oxD", strict=False):
         views = "" if all(row["same_views"] for row in rows) else ", other views"
-        axis.plot([row["epochs"] * row["images"] for row in rows], [row["difference"] for row in rows], marker,
-                  color="#8a8f98", markersize=6, label=f"{group}{views}")  # fmt: skip
+        axis.plot(
+            [row["epochs"] * row["images"] for row in rows],
+            [row["difference"] for row in rows],
+            marker,
+            color="#8a8f98",
+            markersize=6,
+            label=f"{group}{views}",
+        )
     images = results.plan.profile.n_train
     cells = {
         n: cell_of(difference(results, EFFECTS["neighbour minus SimCLR"], name)) for name, n in lengths(results).items()
     }
     measured = {n: cell for n, cell in cells.items() if cell is not None}
-    axis.errorbar([n * images for n in measured], [c.mean for c in measured.values()],
-                  [half(c) for c in measured.values()], capsize=2, color=PALETTE[1], marker="s", markersize=5,
-                  linewidth=1.2, label="ours")  # fmt: skip
+    axis.errorbar(
+        [n * images for n in measured],
+        [c.mean for c in measured.values()],
+        [half(c) for c in measured.values()],
+        capsize=2,
+        color=PALETTE[1],
+        marker="s",
+        markersize=5,
+        linewidth=1.2,
+        label="ours",
+    )
     axis.set_xscale("log")
     axis.set_xlabel("training images seen (images x epochs); gray: published, one run each", fontsize=9)
     axis.set_title("NNCLR minus SimCLR, points", fontsize=10)

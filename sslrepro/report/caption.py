@@ -31,8 +31,12 @@ def caption(results: Results) -> str:
     """Unit, protocol, data and n, in a few sentences made from the configurations."""
     definition, profile = results.definition, results.plan.profile
     table = papers.table(definition.id)
-    configs = [run.config for row in definition.rows for column in definition.score_columns
-               for run in results.plan.of(row, column)[:1]]  # fmt: skip
+    configs = [
+        run.config
+        for row in definition.rows
+        for column in definition.score_columns
+        for run in results.plan.of(row, column)[:1]
+    ]
     config = configs[0]
     data = sorted({config.data.name for config in configs})
     epochs = sorted({config.plan.epochs for config in configs} - {0})

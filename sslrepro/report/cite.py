@@ -31,9 +31,16 @@ def bibtex(table: str, profile: str = "cpu", with_paper: bool = True) -> str:
     of_paper = table in papers.tables()
     number = papers.table(table)["number"] if of_paper else "own table"
     note = f"{definition.title} ({number}), {profile} scale, {anchor_of(table, profile)}, commit {commit[:12]}"
-    entry = entry_of(f"sslrepro-{table}", {
-        "author": "{The sslrepro authors}", "title": f"{{{TITLE}}}", "year": release_date()[:4],
-        "version": sslrepro.__version__, "note": in_bibtex(note)})  # fmt: skip
+    entry = entry_of(
+        f"sslrepro-{table}",
+        {
+            "author": "{The sslrepro authors}",
+            "title": f"{{{TITLE}}}",
+            "year": release_date()[:4],
+            "version": sslrepro.__version__,
+            "note": in_bibtex(note),
+        },
+    )
     theirs = paper_entry(papers.table(table)["paper"]) if of_paper and with_paper else ""
     return entry + (f"\n{theirs}" if theirs else "")
 
@@ -49,9 +56,16 @@ def page_entry(page: str, title: str) -> str:
     import sslrepro
 
     note = f"{page}.html, commit {(commit_of_code() or 'unknown')[:12]}"
-    return entry_of(f"sslrepro-{page.replace('/', '-')}", {
-        "author": "{The sslrepro authors}", "title": f"{{{in_bibtex(title)}. In: {TITLE}}}", "year": release_date()[:4],
-        "version": sslrepro.__version__, "note": in_bibtex(note)})  # fmt: skip
+    return entry_of(
+        f"sslrepro-{page.replace('/', '-')}",
+        {
+            "author": "{The sslrepro authors}",
+            "title": f"{{{in_bibtex(title)}. In: {TITLE}}}",
+            "year": release_date()[:4],
+            "version": sslrepro.__version__,
+            "note": in_bibtex(note),
+        },
+    )
 
 
 def sentence(page: str, title: str) -> str:

@@ -49,8 +49,12 @@ def counts(verdicts: list[Verdict]) -> list[str]:
 def differences(results: Results, judged: list[tuple[Verdict, Effect | None]]) -> list[str]:
     """What separates our runs from the paper's, and for which claims nothing shows that they differ at all."""
     out = [f"Scale. Paper: {paper_scale(results.definition.id)}. Ours: {our_scale(results)}."]
-    seeds = {cell.n for row in results.definition.rows for name in results.definition.columns
-             if (cell := results.at(row, name)) is not None}  # fmt: skip
+    seeds = {
+        cell.n
+        for row in results.definition.rows
+        for name in results.definition.columns
+        if (cell := results.at(row, name)) is not None
+    }
     if seeds:
         n = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
         out.append(f"Noise. Our numbers are means over {n} {'seed' if max(seeds) == 1 else 'seeds'}.")

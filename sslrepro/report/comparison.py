@@ -46,8 +46,16 @@ def table(results: Results, cells: list[CellComparison]) -> str:
             about += f" (a new run: ±{number(cell.high, digits + 1)})"
         elif cell.low < cell.high:
             about += f" [{number(cell.low, digits + 1, sign=True)}, {number(cell.high, digits + 1, sign=True)}]"
-        body.append([row, heading(results, cell.column), number(cell.own.mean, digits),
-                     number(cell.published.mean, digits), about if cell.outcome != "same" else "0", str(cell.n),
-                     SHORT[cell.outcome]])  # fmt: skip
+        body.append(
+            [
+                row,
+                heading(results, cell.column),
+                number(cell.own.mean, digits),
+                number(cell.published.mean, digits),
+                about if cell.outcome != "same" else "0",
+                str(cell.n),
+                SHORT[cell.outcome],
+            ]
+        )
     head = ["row", "column", "yours", "published", "difference [95%]", "seeds", "verdict"]
     return text_table([head, *body])

@@ -34,8 +34,14 @@ def copies(results: Results, texts: tuple[str, str] | None = None) -> Display:
     """
     name = f"{results.definition.id}-{results.plan.profile.name}"
     as_md, as_tex = texts or (markdown(results), latex(results))
-    links = [download(label, f"{name}.{ending}", text) for label, ending, text in (
-        ("CSV, every seed", "csv", csv(results)), ("Markdown", "md", as_md), ("LaTeX", "tex", as_tex))]  # fmt: skip
+    links = [
+        download(label, f"{name}.{ending}", text)
+        for label, ending, text in (
+            ("CSV, every seed", "csv", csv(results)),
+            ("Markdown", "md", as_md),
+            ("LaTeX", "tex", as_tex),
+        )
+    ]
     return Display(f'<p class="copies">Download this table: {" · ".join(links)}</p>', "csv, markdown, latex")
 
 

@@ -23,8 +23,13 @@ def cost(results: Results) -> Display:
 
 def machine(results: Results) -> str:
     """Where it was run, from the runs' own records."""
-    places = sorted({f"{r['environment']['device']}, {r['environment']['threads']} thread per run, torch "
-                     f"{r['environment']['torch']}" for r in results.records()})  # fmt: skip
+    places = sorted(
+        {
+            f"{r['environment']['device']}, {r['environment']['threads']} thread per run, torch "
+            f"{r['environment']['torch']}"
+            for r in results.records()
+        }
+    )
     return f"Run on {'; '.join(places)}." if places else "Nothing was run yet."
 
 

@@ -49,8 +49,14 @@ def curves(results: Results, rows: Sequence[str], series: Sequence[str] = ("alik
             y = [cell.mean for cell in cells.values()]
             half = [0.0 if cell.n < 2 else cell.half_width for cell in cells.values()]
             colour = PALETTE[place % len(PALETTE)]
-            axis.plot(x, y, marker=MARKERS[place % len(MARKERS)], markersize=4, color=colour,
-                      label=row_label(results.definition, row))  # fmt: skip
+            axis.plot(
+                x,
+                y,
+                marker=MARKERS[place % len(MARKERS)],
+                markersize=4,
+                color=colour,
+                label=row_label(results.definition, row),
+            )
             low, high = ([v + sign * h for v, h in zip(y, half, strict=True)] for sign in (-1, 1))
             axis.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
             last = list(cells.values())[-1]

@@ -12,8 +12,16 @@ from sslrepro.report.plots import Figure, drawn, new_plot, own_style, style
 from sslrepro.study.equal_terms import frozen_entries
 from sslrepro.study.results import Results
 
-HEAD = ["uses other images", "mined items right", "with", "switched off", "gain, points", "gain over random pairs",
-        "20-NN gain", "n"]  # fmt: skip
+HEAD = [
+    "uses other images",
+    "mined items right",
+    "with",
+    "switched off",
+    "gain, points",
+    "gain over random pairs",
+    "20-NN gain",
+    "n",
+]
 SPAN = 20  # points either way that the figure shows
 TRIALS_HEAD = ["method", "setting", "learning rate", "accuracy of each seed, %", "mean", "chosen"]
 
@@ -37,10 +45,18 @@ def gain_lines(results: Results) -> list[list[str]]:
         right, _ = all_methods.agreement(results, row)
         over_random = results.at(row, "gain_random")
         knn = results.difference((row, "knn"), (off, "knn"))
-        out.append([row, format_cell(right), format_cell(results.at(row, "top1")), format_cell(results.at(off, "top1")),
-                    f"{format_cell(cell, sign=True)} ({direction(cell)})",
-                    format_cell(over_random, sign=True) if over_random else "",
-                    format_cell(knn, sign=True), str(cell.n)])  # fmt: skip
+        out.append(
+            [
+                row,
+                format_cell(right),
+                format_cell(results.at(row, "top1")),
+                format_cell(results.at(off, "top1")),
+                f"{format_cell(cell, sign=True)} ({direction(cell)})",
+                format_cell(over_random, sign=True) if over_random else "",
+                format_cell(knn, sign=True),
+                str(cell.n),
+            ]
+        )
     return out
 
 
@@ -107,15 +123,24 @@ def figure(results: Results) -> Figure:
         colour = {"gains": "#009e73", "loses": "#d55e00", "undecided": "#8a8f98"}[direction(cell)]
         error = None if cell.n < 2 else cell.half_width
         axes.errorbar(cell.mean, place, xerr=error, fmt="o", color=colour, elinewidth=1.2, markersize=4)
-        axes.annotate(f"{number(right.mean, 0)}%" if right else "–", (1.02, place), xycoords=("axes fraction", "data"),
-                      fontsize=8, va="center", annotation_clip=False)  # fmt: skip
-    axes.annotate("right", (1.02, len(cells) - 0.2), xycoords=("axes fraction", "data"), fontsize=8,
-                  annotation_clip=False)  # fmt: skip
+        axes.annotate(
+            f"{number(right.mean, 0)}%" if right else "–",
+            (1.02, place),
+            xycoords=("axes fraction", "data"),
+            fontsize=8,
+            va="center",
+            annotation_clip=False,
+        )
+    axes.annotate(
+        "right", (1.02, len(cells) - 0.2), xycoords=("axes fraction", "data"), fontsize=8, annotation_clip=False
+    )
     axes.set_yticks(range(len(cells)), [row for row, _ in cells], fontsize=8)
     axes.set_xlabel(f"gain over switched off, points (cut at {SPAN}); right: mined items that share the class")
     style(plot, [axes])
-    values = "; ".join(f"{row} {format_cell(cell, sign=True)}" + (f", {number(right.mean, 0)}% right" if right else "")
-                       for (row, cell), right in zip(cells[::-1], rights[::-1], strict=True))  # fmt: skip
+    values = "; ".join(
+        f"{row} {format_cell(cell, sign=True)}" + (f", {number(right.mean, 0)}% right" if right else "")
+        for (row, cell), right in zip(cells[::-1], rights[::-1], strict=True)
+    )
     alt = f"Gain over the same method switched off: {values}."
     return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
 
@@ -171,8 +196,11 @@ def at_edge(entry: dict[str, Any]) -> bool:
 def choices(results: Results) -> Display:
     """The methods whose trials chose something else than the default at the scale's learning rate."""
     entries = frozen_entries(results.plan.profile.name)
-    other = {method: entry["chosen"] for method, entry in sorted(entries.items())
-             if entry["chosen"] != {"settings": {}, "rate": 1.0}}  # fmt: skip
+    other = {
+        method: entry["chosen"]
+        for method, entry in sorted(entries.items())
+        if entry["chosen"] != {"settings": {}, "rate": 1.0}
+    }
     words = []
     for method, choice in other.items():
         parts = [setting_in_words(choice["settings"])] if choice["settings"] else []

@@ -59,8 +59,15 @@ def data(results: Results) -> str:
             ours = [""] * 4 if cell is None else [repr(cell.mean), *_ends(cell), cell.n]
             paper = printed_value(definition, row, column)
             values = " ".join(f"{seed}:{value!r}" for seed, value in seeds.items())
-            write([row_label(definition, row), column_label(definition, column), "" if paper is None else paper, *ours,
-                   values])  # fmt: skip
+            write(
+                [
+                    row_label(definition, row),
+                    column_label(definition, column),
+                    "" if paper is None else paper,
+                    *ours,
+                    values,
+                ]
+            )
     return out.getvalue()
 
 
@@ -159,16 +166,34 @@ def changes_panel(results: Results, axis: Any, column: str, rows: list[str], nam
         for row in rows
     }
     first = results.values_by_seed(rows[0], column) if rows else {}
-    ours = {row: cell_of({seed: change_of(value, first[seed], share)
-                          for seed, value in results.values_by_seed(row, column).items() if seed in first})
-            for row in rows}  # fmt: skip
+    ours = {
+        row: cell_of(
+            {
+                seed: change_of(value, first[seed], share)
+                for seed, value in results.values_by_seed(row, column).items()
+                if seed in first
+            }
+        )
+        for row in rows
+    }
     measured = {place: ours[row] for place, row in enumerate(rows) if ours[row] is not None}
     axis.axhline(0, color="#555555", linewidth=1)
-    axis.plot([place - 0.06 for place in range(len(rows))], list(theirs.values()), "s-", color=COLOURS["paper"],
-              label=paper_on(results))  # fmt: skip
-    axis.errorbar([place + 0.06 for place in measured], [cell.mean for cell in measured.values()],
-                  [half(cell) for cell in measured.values()], fmt="o-", color=COLOURS["ours"], capsize=3,
-                  label=f"ours: {results.plan.profile.name} scale")  # fmt: skip
+    axis.plot(
+        [place - 0.06 for place in range(len(rows))],
+        list(theirs.values()),
+        "s-",
+        color=COLOURS["paper"],
+        label=paper_on(results),
+    )
+    axis.errorbar(
+        [place + 0.06 for place in measured],
+        [cell.mean for cell in measured.values()],
+        [half(cell) for cell in measured.values()],
+        fmt="o-",
+        color=COLOURS["ours"],
+        capsize=3,
+        label=f"ours: {results.plan.profile.name} scale",
+    )
     axis.legend(fontsize=8, frameon=False, loc="best")
     if not rows:
         return ""
@@ -219,8 +244,12 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
     handles, sentences = [], []
     for place, row in enumerate(rows):
         rank = order.index(row)
-        look = dict(color=PALETTE[rank % len(PALETTE)], marker=MARKERS[rank % len(MARKERS)], markersize=5,
-                    linewidth=2.4 if row in main else 1.2)  # fmt: skip
+        look = dict(
+            color=PALETTE[rank % len(PALETTE)],
+            marker=MARKERS[rank % len(MARKERS)],
+            markersize=5,
+            linewidth=2.4 if row in main else 1.2,
+        )
         theirs = [
             (x, value) for x, name in enumerate(columns) if (value := printed_value(definition, row, name)) is not None
         ]
@@ -228,8 +257,14 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
         if theirs:
             axes[0].plot(*zip(*theirs, strict=True), linestyle="-" if row in definition.rows else ":", **look)
         if ours:
-            axes[1].errorbar([x + offsets[place] for x, _ in ours], [c.mean for _, c in ours],
-                             [half(c) for _, c in ours], capsize=2, elinewidth=0.9, **look)  # fmt: skip
+            axes[1].errorbar(
+                [x + offsets[place] for x, _ in ours],
+                [c.mean for _, c in ours],
+                [half(c) for _, c in ours],
+                capsize=2,
+                elinewidth=0.9,
+                **look,
+            )
         handles.append(Line2D([], [], label=short(row_label(definition, row)), **look))
         sentences.append(
             f"{row_label(definition, row)}: paper {', '.join(f'{value}' for _, value in theirs) or 'none'}; "
@@ -278,8 +313,14 @@ def dots(results: Results) -> tuple[Any, str]:
             value, cell = printed_value(definition, row, column), results.at(row, column)
             if value is not None:
                 quoted = row not in definition.rows
-                axes[0].plot(value, y, marker, markersize=6, color=COLOURS["paper"] if quoted else colour,
-                             markerfacecolor="none" if quoted else None)  # fmt: skip
+                axes[0].plot(
+                    value,
+                    y,
+                    marker,
+                    markersize=6,
+                    color=COLOURS["paper"] if quoted else colour,
+                    markerfacecolor="none" if quoted else None,
+                )
             if cell is not None:
                 axes[1].errorbar(cell.mean, y, xerr=half(cell), fmt=marker, markersize=6, color=colour, capsize=3)
                 seeds = list(results.values_by_seed(row, column).values())
@@ -301,15 +342,31 @@ def dots(results: Results) -> tuple[Any, str]:
     if not printed:  # an empty panel would look like a fault
         axes[0].set_title("paper", fontsize=10)
         axes[0].set_xticks([])
-        axes[0].text(0.5, 0.5, "no number in the paper", transform=axes[0].transAxes, ha="center", fontsize=10,
-                     color=COLOURS["paper"])  # fmt: skip
+        axes[0].text(
+            0.5,
+            0.5,
+            "no number in the paper",
+            transform=axes[0].transAxes,
+            ha="center",
+            fontsize=10,
+            color=COLOURS["paper"],
+        )
     axes[1].set_title(f"ours: {score_title(results, columns[0])} ({unit})", fontsize=10)
     if any(row not in definition.ours for row in rows):
         axes[0].set_xlabel("* quoted, not run", fontsize=9)
     axes[1].set_xlabel("; ".join(notes), fontsize=9)
     if len(columns) > 1:
-        handles = [Line2D([], [], linestyle="", marker=MARKERS[n % len(MARKERS)], color=PALETTE[n % len(PALETTE)],
-                          label=column_label(definition, c)) for n, c in enumerate(columns)]  # fmt: skip
+        handles = [
+            Line2D(
+                [],
+                [],
+                linestyle="",
+                marker=MARKERS[n % len(MARKERS)],
+                color=PALETTE[n % len(PALETTE)],
+                label=column_label(definition, c),
+            )
+            for n, c in enumerate(columns)
+        ]
         plot.legend(handles=handles, loc="outside upper center", ncols=min(4, len(columns)), fontsize=9, frameon=False)
     style(plot, list(axes))
     lines = []
@@ -334,8 +391,15 @@ def floor(results: Results, axis: Any, column: str, vertical: bool) -> int:
         (axis.axvline if vertical else axis.axhline)(cell.mean, color="#555555", linestyle="--", linewidth=1)
         x, y = (cell.mean, 1.0) if vertical else (0.0, cell.mean)
         blend = axis.get_xaxis_transform() if vertical else axis.get_yaxis_transform()
-        axis.annotate(SHORT.get(name, CONTROLS.get(name, name)), (x, y), xycoords=blend, fontsize=8, color="#555555",
-                      xytext=(2, -9 - 10 * n_lines) if vertical else (4, 3), textcoords="offset points")  # fmt: skip
+        axis.annotate(
+            SHORT.get(name, CONTROLS.get(name, name)),
+            (x, y),
+            xycoords=blend,
+            fontsize=8,
+            color="#555555",
+            xytext=(2, -9 - 10 * n_lines) if vertical else (4, 3),
+            textcoords="offset points",
+        )
         n_lines += 1
     return n_lines
 

@@ -59,20 +59,39 @@ def provenance_json(results: Results, command: str, changes: dict[str, Any] | No
         for run in of_cell:
             record = results.known[run.name]
             config = record["config"]
-            runs.append({"cell": cell, "run": run.name, "seed": run.seed,
-                         "identity": from_record(config).identity if "method" in config else None,
-                         "images": (config.get("data") or config["pixels"])["fingerprint"],
-                         "environment": record["environment"]})  # fmt: skip
+            runs.append(
+                {
+                    "cell": cell,
+                    "run": run.name,
+                    "seed": run.seed,
+                    "identity": from_record(config).identity if "method" in config else None,
+                    "images": (config.get("data") or config["pixels"])["fingerprint"],
+                    "environment": record["environment"],
+                }
+            )
     verdicts = [{"claim": v.claim, "text": v.text, "verdict": v.verdict} for v in results.verdicts()]
-    cells = {f"{row} | {column}": format_cell(results.at(row, column)) for row in plan.definition.ours
-             for column in plan.definition.columns if results.at(row, column)}  # fmt: skip
+    cells = {
+        f"{row} | {column}": format_cell(results.at(row, column))
+        for row in plan.definition.ours
+        for column in plan.definition.columns
+        if results.at(row, column)
+    }
     record = {
-        "table": plan.definition.id, "title": plan.definition.title, "profile": plan.profile.name,
-        "seeds": plan.seeds, "changed_settings": changes or {}, "published": not changes, "command": command,
-        "version": sslrepro.__version__, "code": {name: environment("cpu")[name] for name in ("commit", "dirty")},
-        "cells": cells, "runs": runs, "verdicts": verdicts, "sha256": digests,
+        "table": plan.definition.id,
+        "title": plan.definition.title,
+        "profile": plan.profile.name,
+        "seeds": plan.seeds,
+        "changed_settings": changes or {},
+        "published": not changes,
+        "command": command,
+        "version": sslrepro.__version__,
+        "code": {name: environment("cpu")[name] for name in ("commit", "dirty")},
+        "cells": cells,
+        "runs": runs,
+        "verdicts": verdicts,
+        "sha256": digests,
         "citation": bibtex(plan.definition.id, plan.profile.name),
-    }  # fmt: skip
+    }
     return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -85,8 +104,13 @@ def write_files(results: Results, folder: Path, command: str, changes: dict[str,
     The same results give the same bytes, but for the JSON's commit.
     """
     plot = presenter(results.definition).figure(results)
-    contents = {"svg": plot.svg, "pdf": plot.pdf, "png": plot.png, "csv": numbers_csv(results).encode("utf-8"),
-                "tex": tex(results).encode("utf-8")}  # fmt: skip
+    contents = {
+        "svg": plot.svg,
+        "pdf": plot.pdf,
+        "png": plot.png,
+        "csv": numbers_csv(results).encode("utf-8"),
+        "tex": tex(results).encode("utf-8"),
+    }
     stem = f"{results.definition.id}-{results.plan.profile.name}" + ("-changed" if changes else "")
     digests = {f"{stem}.{ending}": hashlib.sha256(content).hexdigest() for ending, content in contents.items()}
     contents["json"] = provenance_json(results, command, changes, digests).encode("utf-8")

@@ -151,23 +151,53 @@ def answers(results: Results) -> list[Answer]:
         widest = spread(results, rule)
         numbers = f"largest difference: {widest[0]} {format_cell(widest[1], sign=True)}" if widest else "–"
         verdict = verdict_on(results, no_difference(list(rows.values())))
-        out.append(Answer(f"gains the same, within {TOLERANCE:g} points, in every framework", f"{rule} ({paper})",
-                          verdict, numbers))  # fmt: skip
-        out.append(Answer("gains in all frameworks, or loses in all", f"{rule} ({paper})", signs(results, rule),
-                          in_each(results, rows)))  # fmt: skip
+        out.append(
+            Answer(
+                f"gains the same, within {TOLERANCE:g} points, in every framework",
+                f"{rule} ({paper})",
+                verdict,
+                numbers,
+            )
+        )
+        out.append(
+            Answer(
+                "gains in all frameworks, or loses in all",
+                f"{rule} ({paper})",
+                signs(results, rule),
+                in_each(results, rows),
+            )
+        )
     window = {name: ON("window", name) for name in SHORT.values()}
     own = {SHORT[base]: row for (rule, base), row in PUBLISHED.items() if rule == "window"}
     for rows, what in ((window, "SePP-ID's rule, as many pairs as images"), (own, "SePP-ID's own runs")):
-        out.append(Answer("gains in each of four frameworks", what,
-                          verdict_on(results, all_positive(list(rows.values()))), in_each(results, rows)))  # fmt: skip
+        out.append(
+            Answer(
+                "gains in each of four frameworks",
+                what,
+                verdict_on(results, all_positive(list(rows.values()))),
+                in_each(results, rows),
+            )
+        )
     level = results.difference(("invp_moco", "top1"), ("invp", "top1"))
     letter = Contrast({("miner_frameworks", "invp_moco", "top1"): 1.0, ("miner_frameworks", "invp", "top1"): -1.0})
     beside = in_each(results, {"with a queue InvP's positives gain": "invp_moco", "with a bank": "invp"})
-    out.append(Answer("a momentum queue is better than a bank", "InvP's rebuttal, by the letter",
-                      verdict_on(results, letter), f"{format_cell(level, sign=True)}; {beside}"))  # fmt: skip
+    out.append(
+        Answer(
+            "a momentum queue is better than a bank",
+            "InvP's rebuttal, by the letter",
+            verdict_on(results, letter),
+            f"{format_cell(level, sign=True)}; {beside}",
+        )
+    )
     usable = {name: ON("labels", name) for name in SHORT.values()}
-    out.append(Answer("right partners gain in each of four frameworks", "labels",
-                      verdict_on(results, all_positive(list(usable.values()))), in_each(results, usable)))  # fmt: skip
+    out.append(
+        Answer(
+            "right partners gain in each of four frameworks",
+            "labels",
+            verdict_on(results, all_positive(list(usable.values()))),
+            in_each(results, usable),
+        )
+    )
     return out
 
 
@@ -184,8 +214,15 @@ def body(results: Results) -> list[list[str]]:
     lines = []
     for rule in RULES:
         share, right = partners(results, rule)
-        lines.append([rule, MINERS.get(rule, ""), format_cell(share), format_cell(right),
-                      *(gain_words(gain(results, rule, name)) for name in SHORT.values())])  # fmt: skip
+        lines.append(
+            [
+                rule,
+                MINERS.get(rule, ""),
+                format_cell(share),
+                format_cell(right),
+                *(gain_words(gain(results, rule, name)) for name in SHORT.values()),
+            ]
+        )
     bare = [format_cell(results.at(ON("same", name), "top1")) for name in SHORT.values()]
     return [*lines, ["same: accuracy", "", "", "", *bare]]
 
@@ -221,8 +258,17 @@ def lines_of_papers(results: Results) -> list[list[str]]:
         if cell is None:
             continue
         right, _ = all_methods.agreement(results, row)
-        out.append([rule, SHORT[base], row, "not repelled" if rule in REMOVED else "attracted", format_cell(right),
-                    gain_words(cell), str(cell.n)])  # fmt: skip
+        out.append(
+            [
+                rule,
+                SHORT[base],
+                row,
+                "not repelled" if rule in REMOVED else "attracted",
+                format_cell(right),
+                gain_words(cell),
+                str(cell.n),
+            ]
+        )
     return out
 
 
@@ -259,8 +305,9 @@ def finding(results: Results) -> str:
     cells = {(rule, name): cell for rule in MINERS for name, cell in gains(results, rule).items()}
     if len(cells) < 2:
         return "Not run yet."
-    words = {word: [ON(*where) for where, cell in cells.items() if direction(cell) == word]
-             for word in ("gains", "loses")}  # fmt: skip
+    words = {
+        word: [ON(*where) for where, cell in cells.items() if direction(cell) == word] for word in ("gains", "loses")
+    }
     text = f"Of {len(cells)} cells of four miners and four frameworks {len(words['gains'])} gain"
     text += f" ({', '.join(words['gains'])})" if words["gains"] else ""
     text += f" and {len(words['loses'])} lose"
@@ -310,8 +357,16 @@ def figure(results: Results) -> Figure:
             if cell is None or right is None:
                 continue
             error = None if cell.n < 2 else cell.half_width
-            axis.errorbar(right.mean, cell.mean, yerr=error, fmt=MARKERS[place], color=PALETTE[place], markersize=5,
-                          elinewidth=1.1, label=rule)  # fmt: skip
+            axis.errorbar(
+                right.mean,
+                cell.mean,
+                yerr=error,
+                fmt=MARKERS[place],
+                color=PALETTE[place],
+                markersize=5,
+                elinewidth=1.1,
+                label=rule,
+            )
             values.append(f"{rule} on {name} {format_cell(cell, sign=True)} at {number(right.mean, 0)}%")
     axes[0].set_ylabel("gain over the bare framework, points", fontsize=9)
     if values:

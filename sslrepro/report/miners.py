@@ -16,8 +16,17 @@ from sslrepro.report.plots import MARKERS, PALETTE, Figure, drawn, new_plot, own
 from sslrepro.study.results import Results
 from sslrepro.tables.miners import OFF
 
-HEAD = ["miner", "what is mined", "items per anchor", "precision", "recall", "own images", "age, steps",
-        "gain, points", "n"]  # fmt: skip
+HEAD = [
+    "miner",
+    "what is mined",
+    "items per anchor",
+    "precision",
+    "recall",
+    "own images",
+    "age, steps",
+    "gain, points",
+    "n",
+]
 WHAT = {
     "nnclr": "row of the queue",
     "nnsiam": "row of the queue",
@@ -157,12 +166,18 @@ def mined_lines(results: Results) -> list[Mined]:
     for row in OFF:
         records = results.of(row)
         for level, levels in (levels_of(records[0]) or {"": []}).items() if records else ():
-            numbers = {record["config"]["seed"]: numbers_of(record, levels, profile.n_train, profile.classes)
-                       for record in records}  # fmt: skip
+            numbers = {
+                record["config"]["seed"]: numbers_of(record, levels, profile.n_train, profile.classes)
+                for record in records
+            }
             if any(line is None for line in numbers.values()):
                 continue
-            cells = {score: Cell.of({seed: (1.0 if score == "items" else 100.0) * line[score]
-                                     for seed, line in numbers.items()}) for score in SCORES}  # fmt: skip
+            cells = {
+                score: Cell.of(
+                    {seed: (1.0 if score == "items" else 100.0) * line[score] for seed, line in numbers.items()}
+                )
+                for score in SCORES
+            }
             what = WHAT[records[0]["config"]["method"]]
             out.append(Mined(row, level, what, age=age(records), **cells))
     return sorted(out, key=lambda mined: -mined.precision.mean)
@@ -204,11 +219,19 @@ def body(results: Results) -> list[list[str]]:
     out = []
     for mined in mined_lines(results):
         gain = results.at(mined.row, "gain")
-        out.append([mined.name, mined.what, format_cell(mined.items, 2 if mined.items.mean < 1 else 1),
-                    format_cell(mined.precision),
-                    format_cell(mined.recall, 3 if mined.recall.mean < 0.01 else 2), format_cell(mined.own), mined.age,
-                    f"{format_cell(gain, sign=True)} ({direction(gain)})" if gain else "–",
-                    str(mined.precision.n)])  # fmt: skip
+        out.append(
+            [
+                mined.name,
+                mined.what,
+                format_cell(mined.items, 2 if mined.items.mean < 1 else 1),
+                format_cell(mined.precision),
+                format_cell(mined.recall, 3 if mined.recall.mean < 0.01 else 2),
+                format_cell(mined.own),
+                mined.age,
+                f"{format_cell(gain, sign=True)} ({direction(gain)})" if gain else "–",
+                str(mined.precision.n),
+            ]
+        )
     return out
 
 
@@ -283,23 +306,44 @@ def figure(results: Results) -> Figure:
             mark = MARKERS[(place + 3) % len(MARKERS)]
         gain = results.at(row, "gain")
         gains = gain is not None and direction(gain) == "gains"
-        axes.plot([m.recall.mean for m in own], [m.precision.mean for m in own], color=colour, marker=mark,
-                  linewidth=1, linestyle=":", markerfacecolor=colour if gains else "none", label=row)  # fmt: skip
+        axes.plot(
+            [m.recall.mean for m in own],
+            [m.precision.mean for m in own],
+            color=colour,
+            marker=mark,
+            linewidth=1,
+            linestyle=":",
+            markerfacecolor=colour if gains else "none",
+            label=row,
+        )
     axes.set_xscale("log"), axes.set_yscale("log")
     axes.axhline(100 / results.plan.profile.classes, color="#555555", linestyle="--", linewidth=0.8)
-    axes.annotate("chance", (0.01, 100 / results.plan.profile.classes), xycoords=("axes fraction", "data"),
-                  xytext=(0, 3), textcoords="offset points", fontsize=8)  # fmt: skip
+    axes.annotate(
+        "chance",
+        (0.01, 100 / results.plan.profile.classes),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        fontsize=8,
+    )
     axes.set_yticks(TICKS, [str(tick) for tick in TICKS])
     axes.set_xticks(RECALLS, [f"{tick:g}" for tick in RECALLS])
     axes.minorticks_off()
     axes.set_xlabel("recall: share of the class's other images that is mined for an anchor, % (log axis)", fontsize=9)
     axes.set_ylabel("precision, % (log axis)", fontsize=9)
     if rows:
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5), title="filled: gains",
-                    title_fontsize=8, frameon=False)  # fmt: skip
+        axes.legend(
+            fontsize=7,
+            loc="center left",
+            bbox_to_anchor=(1.01, 0.5),
+            title="filled: gains",
+            title_fontsize=8,
+            frameon=False,
+        )
     style(plot, [axes])
-    values = "; ".join(f"{mined.name} {number(mined.precision.mean, 0)}% and {number(mined.recall.mean, 2)}%"
-                       for mined in lines)  # fmt: skip
+    values = "; ".join(
+        f"{mined.name} {number(mined.precision.mean, 0)}% and {number(mined.recall.mean, 2)}%" for mined in lines
+    )
     alt = f"Precision and recall of every miner: {values}."
     return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
 

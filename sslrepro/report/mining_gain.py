@@ -92,8 +92,13 @@ EQUAL = {
     "fnc": ("FNC", "the same views with no false negative found"),
     "msf": ("MSF", "the same with the target as its only neighbour"),
 }
-SEPPID = {"seppid": "MoCo v2", "seppid on simclr": "SimCLR", "seppid on simsiam": "SimSiam",
-          "seppid on vicreg": "VICReg", "seppid on dino": "DINO"}  # fmt: skip
+SEPPID = {
+    "seppid": "MoCo v2",
+    "seppid on simclr": "SimCLR",
+    "seppid on simsiam": "SimSiam",
+    "seppid on vicreg": "VICReg",
+    "seppid on dino": "DINO",
+}
 
 PAIRS = (
     _nnclr("nnclr_queue", "q8192", "queue 8,192", "queue_size"),
@@ -195,8 +200,13 @@ def _comparable(pair: Pair, mined: dict[str, Any], plain: dict[str, Any]) -> Non
         require(own == others, f"mining gain: {pair.name}", name, f"the baseline's, {others}", own)
     settings = [config["settings"] for config in (mined, plain)]
     for name in sorted(set(settings[0]) & set(settings[1]) - set(pair.apart)):
-        require(settings[0][name] == settings[1][name], f"mining gain: {pair.name}", f"settings.{name}",
-                f"the baseline's, {settings[1][name]!r}", settings[0][name])  # fmt: skip
+        require(
+            settings[0][name] == settings[1][name],
+            f"mining gain: {pair.name}",
+            f"settings.{name}",
+            f"the baseline's, {settings[1][name]!r}",
+            settings[0][name],
+        )
 
 
 def gains(

@@ -227,8 +227,15 @@ def told_rise(results: Results, right: str, line: Trend) -> str:
     ends = line.zero_set
     text += f" (95% set {percent(ends[0])} to {percent(ends[1])}" if ends else " (without a bounded set"
     bent = bent_crossing(results, right)
-    return text + ("; " + (f"the points themselves cross at {percent(bent)}" if bent is not None
-                           else "the points themselves do not cross") + ").")  # fmt: skip
+    return text + (
+        "; "
+        + (
+            f"the points themselves cross at {percent(bent)}"
+            if bent is not None
+            else "the points themselves do not cross"
+        )
+        + ")."
+    )
 
 
 def percent(share: float) -> str:
@@ -259,8 +266,14 @@ def map_rows(results: Results) -> tuple[list[str], list[list[str]]]:
         curves = [curve(results, right, wrong, score) for right, wrong in columns]
         for share in curves[0]:
             cells = [cell_of(by[share]) if share in by else None for by in curves]
-            body.append([f"{share:.0%}", label, *(format_cell(cell, sign=True) if cell else "" for cell in cells),
-                         counts([cell for cell in cells if cell] or [None])])  # fmt: skip
+            body.append(
+                [
+                    f"{share:.0%}",
+                    label,
+                    *(format_cell(cell, sign=True) if cell else "" for cell in cells),
+                    counts([cell for cell in cells if cell] or [None]),
+                ]
+            )
     return head, body
 
 
@@ -283,8 +296,17 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str
 
 def break_even_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Slope and break-even of every distance, by score and by what the gain is over."""
-    head = ["right neighbours", "gain over", "score", "points per 10% right", "probability of a rise", "break-even",
-            "95% set", "points cross at", "n"]  # fmt: skip
+    head = [
+        "right neighbours",
+        "gain over",
+        "score",
+        "points per 10% right",
+        "probability of a rise",
+        "break-even",
+        "95% set",
+        "points cross at",
+        "n",
+    ]
     body = []
     for right in distances(results):
         for base in BASES:
@@ -294,21 +316,36 @@ def break_even_rows(results: Results) -> tuple[list[str], list[list[str]]]:
                     continue
                 slope, ends, bent = line.slope, line.zero_set, bent_crossing(results, right, score, base)
                 rises = line.verdict == "rises"
-                body.append([
-                    right, base, label, format_cell(Cell(slope.mean / 10, slope.sd / 10, slope.n), sign=True),
-                    "" if line.rising is None else f"{line.rising:.3f}", percent(line.zero) if rises else "not stated",
-                    f"{percent(ends[0])} to {percent(ends[1])}" if rises and ends else "",
-                    percent(bent) if bent is not None else "nowhere", str(line.n),
-                ])  # fmt: skip
+                body.append(
+                    [
+                        right,
+                        base,
+                        label,
+                        format_cell(Cell(slope.mean / 10, slope.sd / 10, slope.n), sign=True),
+                        "" if line.rising is None else f"{line.rising:.3f}",
+                        percent(line.zero) if rises else "not stated",
+                        f"{percent(ends[0])} to {percent(ends[1])}" if rises and ends else "",
+                        percent(bent) if bent is not None else "nowhere",
+                        str(line.n),
+                    ]
+                )
     return head, body
 
 
 def miner_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Real miners beside the map's prediction, by their share of right lookups."""
     head = ["miner", "right at the end, %", "gain, points", "the map says", "error", "n"]
-    body = [[miner.row, number(100 * miner.share), format_cell(miner.gain, sign=True),
-             number(miner.predicted, sign=True), number(miner.error, sign=True), str(miner.gain.n)]
-            for miner in sorted(miners(results), key=lambda miner: miner.share)]  # fmt: skip
+    body = [
+        [
+            miner.row,
+            number(100 * miner.share),
+            format_cell(miner.gain, sign=True),
+            number(miner.predicted, sign=True),
+            number(miner.error, sign=True),
+            str(miner.gain.n),
+        ]
+        for miner in sorted(miners(results), key=lambda miner: miner.share)
+    ]
     return head, body
 
 
@@ -388,9 +425,18 @@ def gain_panel(results: Results, axis: Any, score: str) -> str:
         if len(cells) < 2:  # no right neighbours at all: a point that all distances share
             continue
         x = [100 * share + 0.7 * (place - 1) for share in cells]
-        axis.errorbar(x, [c.mean for c in cells.values()], [half(c) for c in cells.values()], color=colour,
-                      marker=marker, markersize=5, linewidth=1.2, capsize=2, elinewidth=0.9,
-                      label=f"{right} right neighbours")  # fmt: skip
+        axis.errorbar(
+            x,
+            [c.mean for c in cells.values()],
+            [half(c) for c in cells.values()],
+            color=colour,
+            marker=marker,
+            markersize=5,
+            linewidth=1.2,
+            capsize=2,
+            elinewidth=0.9,
+            label=f"{right} right neighbours",
+        )
         values = ", ".join(f"{share:.0%} {format_cell(cell, sign=True)}" for share, cell in cells.items())
         parts.append(f"{right} {values or 'not run'}")
     random = {
@@ -399,11 +445,24 @@ def gain_panel(results: Results, axis: Any, score: str) -> str:
         if share < 1 and (cell := cell_of(by))
     }
     if random:
-        axis.plot([100 * share for share in random], [cell.mean for cell in random.values()], "^:", color=PALETTE[3],
-                  markersize=5, linewidth=1.2, label="nearest, wrong at random")  # fmt: skip
+        axis.plot(
+            [100 * share for share in random],
+            [cell.mean for cell in random.values()],
+            "^:",
+            color=PALETTE[3],
+            markersize=5,
+            linewidth=1.2,
+            label="nearest, wrong at random",
+        )
     placed = miners(results, score)
-    axis.plot([100 * miner.share for miner in placed], [miner.gain.mean for miner in placed], "x", color="#6b7079",
-              markersize=5, label="real miners")  # fmt: skip
+    axis.plot(
+        [100 * miner.share for miner in placed],
+        [miner.gain.mean for miner in placed],
+        "x",
+        color="#6b7079",
+        markersize=5,
+        label="real miners",
+    )
     line = rise(results, score=score)
     if line.verdict == "rises" and line.zero_set and math.isfinite(line.zero_set[0]):
         low, high = (100 * min(max(end, 0.0), 1.0) for end in line.zero_set)
@@ -417,8 +476,14 @@ def gain_panel(results: Results, axis: Any, score: str) -> str:
 def prediction_panel(results: Results, axis: Any) -> str:
     """Real miners: the map's prediction against the measured gain."""
     placed = miners(results)
-    axis.errorbar([miner.predicted for miner in placed], [miner.gain.mean for miner in placed],
-                  [half(miner.gain) for miner in placed], fmt="x", color="#6b7079", elinewidth=0.6)  # fmt: skip
+    axis.errorbar(
+        [miner.predicted for miner in placed],
+        [miner.gain.mean for miner in placed],
+        [half(miner.gain) for miner in placed],
+        fmt="x",
+        color="#6b7079",
+        elinewidth=0.6,
+    )
     ends = [value for miner in placed for value in (miner.predicted, miner.gain.mean)] or [0.0, 1.0]
     low, high = min(ends) - 2, max(ends) + 2
     axis.plot([low, high], [low, high], color="#555555", linestyle="--", linewidth=1)

@@ -89,23 +89,41 @@ def drawn(plot: Any) -> str:
         parts = {id(line) for each in with_bars for line in (each[0], *each[1])}
         series = [(each.get_label(), _columns(each)) for each in columns]
         series += [(each.get_label(), _marks(each)) for each in with_bars if id(each) not in of_columns]
-        series += [(line.get_label(), [(x, y) for x, y in zip(*line.get_data(), strict=True)]) for line in axis.lines
-                   if id(line) not in parts and line.get_transform() == axis.transData]  # fmt: skip
+        series += [
+            (line.get_label(), [(x, y) for x, y in zip(*line.get_data(), strict=True)])
+            for line in axis.lines
+            if id(line) not in parts and line.get_transform() == axis.transData
+        ]
         for label, points in series:
             for x, y, *ends in points:
-                write([axis.get_title(), "" if str(label).startswith("_") else label, _name(axis.xaxis, x),
-                       _name(axis.yaxis, y), *map(_exact, ends or [None] * 4)])  # fmt: skip
+                write(
+                    [
+                        axis.get_title(),
+                        "" if str(label).startswith("_") else label,
+                        _name(axis.xaxis, x),
+                        _name(axis.yaxis, y),
+                        *map(_exact, ends or [None] * 4),
+                    ]
+                )
     return out.getvalue()
 
 
 def _marks(container: Any) -> list[tuple[float | None, ...]]:
     """(x, y, ends of the bar along x, ends along y) of every mark; None where there is no bar."""
     bars = list(container[2])
-    ends = {"x": bars.pop(0).get_segments() if container.has_xerr else None,
-            "y": bars.pop(0).get_segments() if container.has_yerr else None}  # fmt: skip
-    return [(x, y, *((s[i][0][0], s[i][1][0]) if (s := ends["x"]) else (None, None)),
-             *((s[i][0][1], s[i][1][1]) if (s := ends["y"]) else (None, None)))
-            for i, (x, y) in enumerate(zip(*container[0].get_data(), strict=True))]  # fmt: skip
+    ends = {
+        "x": bars.pop(0).get_segments() if container.has_xerr else None,
+        "y": bars.pop(0).get_segments() if container.has_yerr else None,
+    }
+    return [
+        (
+            x,
+            y,
+            *((s[i][0][0], s[i][1][0]) if (s := ends["x"]) else (None, None)),
+            *((s[i][0][1], s[i][1][1]) if (s := ends["y"]) else (None, None)),
+        )
+        for i, (x, y) in enumerate(zip(*container[0].get_data(), strict=True))
+    ]
 
 
 def _columns(container: Any) -> list[tuple[float | None, ...]]:
@@ -158,8 +176,12 @@ class Figure:
         if not self.name:
             return ""
         files = [("SVG", "svg", "image/svg+xml", self.svg), ("data (CSV)", "csv", "text/plain", self.data.encode())]
-        links = [f'<a download="{self.name}.{ending}" href="data:{kind};base64,{base64.b64encode(content).decode()}">'
-                 f"{label}</a>" for label, ending, kind, content in files if content]  # fmt: skip
+        links = [
+            f'<a download="{self.name}.{ending}" href="data:{kind};base64,{base64.b64encode(content).decode()}">'
+            f"{label}</a>"
+            for label, ending, kind, content in files
+            if content
+        ]
         return f'<p class="copies">Download this figure: {" · ".join(links)}</p>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:

@@ -199,8 +199,15 @@ def publish(
         before, after = Path(folder) / "in.ipynb", Path(folder) / f"{page.stem}.ipynb"
         before.write_text(dump(render(source, plan)), "utf-8")
         try:
-            papermill.execute_notebook(str(before), str(after), parameters, cwd=str(PROJECT), progress_bar=False,
-                                       log_output=log, kernel_name="python3")  # fmt: skip
+            papermill.execute_notebook(
+                str(before),
+                str(after),
+                parameters,
+                cwd=str(PROJECT),
+                progress_bar=False,
+                log_output=log,
+                kernel_name="python3",
+            )
         except PapermillExecutionError as error:
             write_atomic(FAILED / page.name, after.read_text("utf-8"))
             raise RuntimeError(

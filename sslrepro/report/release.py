@@ -27,8 +27,14 @@ def pack(book: str | Path, out: str | Path) -> list[Path]:
     The same files give the same bytes. Raises ValueError for a folder that holds no built book.
     """
     book, out = Path(book).expanduser(), Path(out).expanduser()
-    require((book / "index.html").is_file(), "release", "book", "a folder with a built book", str(book),
-            "`make book` builds it in _build/html.")  # fmt: skip
+    require(
+        (book / "index.html").is_file(),
+        "release",
+        "book",
+        "a folder with a built book",
+        str(book),
+        "`make book` builds it in _build/html.",
+    )
     require(not out.exists() or out.is_dir(), "release", "out", "a folder", str(out))
     stem = f"sslrepro-{sslrepro.__version__}"
     out.mkdir(parents=True, exist_ok=True)

@@ -40,8 +40,12 @@ def our_scale(results: Results, rows: Iterable[str] = (), columns: Iterable[str]
     """The scale of our runs behind some rows and columns; without them, behind all rows of the paper that were run."""
     definition, profile = results.definition, results.plan.profile
     wanted, named = set(rows) or set(definition.rows), set(columns)
-    runs = [run for (row, column), runs in results.plan.cells.items() for run in runs
-            if row in wanted and (column in named or not column or not named)]  # fmt: skip
+    runs = [
+        run
+        for (row, column), runs in results.plan.cells.items()
+        for run in runs
+        if row in wanted and (column in named or not column or not named)
+    ]
     configs = [run.config for run in runs if run.config is not None]
     data = sorted({config.data.name for config in configs}) or [profile.data.name]
     images = sorted({config.data.n_train or profile.n_train for config in configs}) or [profile.n_train]

@@ -67,8 +67,15 @@ def lenses(verdict: Verdict, effect: Effect | None) -> list[str]:
 
 def verdicts(results: Results) -> Display:
     """Each claim with its verdict and scale, its effect beside the paper's, and the seeds it would take."""
-    head = ["claim", "what the paper says", "verdict", "probability", "our effect [95%]", "paper's effect",
-            "seeds to settle it, or why not tested or judged"]  # fmt: skip
+    head = [
+        "claim",
+        "what the paper says",
+        "verdict",
+        "probability",
+        "our effect [95%]",
+        "paper's effect",
+        "seeds to settle it, or why not tested or judged",
+    ]
     plain, rich, effects = [], [], []
     for verdict in results.verdicts():
         effect = effect_of(results, verdict)
@@ -77,8 +84,15 @@ def verdicts(results: Results) -> Display:
         if verdict.paper_gap is not None:
             paper = f"{number(verdict.paper_gap, 1, sign=True)} {verdict.gap_unit}".strip()
         beside = lenses(verdict, effect)
-        line = [verdict.claim, verdict.text, verdict.verdict, probability(verdict),
-                effect.size if effect else "–", paper, seeds_or_reason(verdict)]  # fmt: skip
+        line = [
+            verdict.claim,
+            verdict.text,
+            verdict.verdict,
+            probability(verdict),
+            effect.size if effect else "–",
+            paper,
+            seeds_or_reason(verdict),
+        ]
         cells = [html.escape(cell) for cell in line]
         if verdict.name:
             line[0] += f" ({verdict.name})"

@@ -87,8 +87,11 @@ def strengths(crops: Results, full: Results) -> Display:
         text = "The map with crops alone is not run yet."
         return Display(f"<p>{text}</p>", text)
     verdict = "open" if cell.n < 2 or abs(cell.mean) <= cell.half_width else "more" if cell.mean > 0 else "less"
-    words = {"more": "Neighbours are worth more", "less": "Neighbours are worth less", "open": "It stays open whether "
-             "neighbours are worth more or less"}[verdict]  # fmt: skip
+    words = {
+        "more": "Neighbours are worth more",
+        "less": "Neighbours are worth less",
+        "open": "It stays open whether neighbours are worth more or less",
+    }[verdict]
     text = (
         f"{words} with crops alone: the gain over no lookup, mean over the shares of right lookups, differs by "
         f"{format_cell(cell, sign=True)} points from that with all augmentations (n = {cell.n}); from 40% right on by "
@@ -102,6 +105,13 @@ def strengths(crops: Results, full: Results) -> Display:
 def public() -> Display:
     """NNCLR minus SimCLR as others published it."""
     head = ["source", "epochs", "difference, points", "same views for both"]
-    body = [[row["source"], f"{row['epochs']:,}", number(row["difference"], sign=True),
-             "yes" if row["same_views"] else "no"] for row in budget_sweep.public_numbers()]  # fmt: skip
+    body = [
+        [
+            row["source"],
+            f"{row['epochs']:,}",
+            number(row["difference"], sign=True),
+            "yes" if row["same_views"] else "no",
+        ]
+        for row in budget_sweep.public_numbers()
+    ]
     return Display(html_table(head, body), text_table([head, *body]))

@@ -13,8 +13,13 @@ class Bars:
     def __init__(self, runs: list[Run], shown: bool):
         self.runs = {run.name: run for run in runs}
         self.shown = shown
-        self.whole = tqdm(total=sum(run.steps for run in runs), desc=f"table: {len(runs)} runs", unit="step",
-                          disable=not shown, position=0)  # fmt: skip
+        self.whole = tqdm(
+            total=sum(run.steps for run in runs),
+            desc=f"table: {len(runs)} runs",
+            unit="step",
+            disable=not shown,
+            position=0,
+        )
         self.steps: dict[str, int] = {}
         self.bars: dict[str, tqdm] = {}
         self.places: dict[str, int] = {}
@@ -24,9 +29,15 @@ class Bars:
         if name not in self.bars:
             taken = {self.places[other] for other in self.bars}
             self.places[name] = next(place for place in range(1, len(self.runs) + 2) if place not in taken)
-            self.bars[name] = tqdm(total=self.runs[name].steps, desc=f"  {label(self.runs[name])}", unit="step",
-                                   leave=False, disable=not self.shown, position=self.places[name],
-                                   initial=step)  # fmt: skip
+            self.bars[name] = tqdm(
+                total=self.runs[name].steps,
+                desc=f"  {label(self.runs[name])}",
+                unit="step",
+                leave=False,
+                disable=not self.shown,
+                position=self.places[name],
+                initial=step,
+            )
         self.bars[name].update(step - self.bars[name].n)
         self._count(name, step)
 

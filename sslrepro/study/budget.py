@@ -309,8 +309,7 @@ def _work_elsewhere(
                 break
             for future in done:
                 plan, run, locks = pending.pop(future)
-                wrong = take_in(run, future, cluster, folder, f"{len(tally.finished)} runs are whole",
-                                 held=True)  # fmt: skip
+                wrong = take_in(run, future, cluster, folder, f"{len(tally.finished)} runs are whole", held=True)
                 if not wrong:
                     ledger.publish_run(run, plan.ledger, folder)
                     tally.finished.append(run.name)

@@ -61,8 +61,13 @@ def import_bundle(path: Path) -> dict[str, int]:
     try:
         with tarfile.open(path) as file:
             for member in file:
-                require(bool(INSIDE.fullmatch(member.name)) and member.isfile(), "ledger.import", "member",
-                        "<scale>/<run>.json", member.name)  # fmt: skip
+                require(
+                    bool(INSIDE.fullmatch(member.name)) and member.isfile(),
+                    "ledger.import",
+                    "member",
+                    "<scale>/<run>.json",
+                    member.name,
+                )
                 size += member.size
                 require(
                     size <= MOST_BYTES, "ledger.import", "bundle", f"of at most {MOST_BYTES >> 20} MiB", member.name

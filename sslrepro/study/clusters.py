@@ -68,8 +68,14 @@ def open_cluster(
     dask = name == "local" or "://" in name
     require(dask or name == "slurm", "cluster", "name", "local, slurm, or a Dask scheduler's tcp://host:port", name)
     package = "distributed" if dask else "submitit"
-    require(importlib.util.find_spec(package) is not None, "cluster", "package", "installed", f"no {package}",
-            "Install it: pip install 'sslrepro[cluster]'.")  # fmt: skip
+    require(
+        importlib.util.find_spec(package) is not None,
+        "cluster",
+        "package",
+        "installed",
+        f"no {package}",
+        "Install it: pip install 'sslrepro[cluster]'.",
+    )
     if dask:
         with _dask(name, jobs, options or {}) as cluster:
             yield cluster
@@ -202,8 +208,14 @@ def _dask(name: str, jobs: int, options: dict[str, Any]) -> Iterator[Cluster]:
             seconds = CONNECT_SECONDS if name != "local" else START_SECONDS  # a busy machine's own is there for sure
             client = Client(address, timeout=seconds, set_as_default=False)
         except (OSError, ValueError) as error:
-            require(False, "cluster", "scheduler", "reachable", name,
-                    f"Start one with `dask scheduler` ({' '.join(str(error).split())[:200]}).")  # fmt: skip
+            require(
+                False,
+                "cluster",
+                "scheduler",
+                "reachable",
+                name,
+                f"Start one with `dask scheduler` ({' '.join(str(error).split())[:200]}).",
+            )
         stack.callback(_close, client)
 
         def listen(tell: Callable[[str, int], None]) -> None:

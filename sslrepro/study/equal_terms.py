@@ -55,8 +55,14 @@ def frozen_entries(scale: str, folder: Path | None = None) -> dict[str, Any]:
 def frozen_trial(method: str, scale: str, folder: Path | None = None) -> Trial:
     """The trial that was chosen for a method; raises ValueError where none was frozen."""
     entries = frozen_entries(scale, folder)
-    require(method in entries, "trials", "method", f"one with frozen trials at {scale} scale", method,
-            f"`python -m sslrepro trials --profile {scale}` makes them.")  # fmt: skip
+    require(
+        method in entries,
+        "trials",
+        "method",
+        f"one with frozen trials at {scale} scale",
+        method,
+        f"`python -m sslrepro trials --profile {scale}` makes them.",
+    )
     return Trial(method, **entries[method]["chosen"])
 
 

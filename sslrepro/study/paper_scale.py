@@ -17,8 +17,11 @@ MEASURE = "`python -m benchmarks.streaming <folder of JPEGs> --only imagenet --d
 def measured_rates(folder: Path = RATES) -> dict[str, dict[str, Any]]:
     """Device ("cpu", "cuda") -> what was measured there of ImageNet's shape; {} where nothing was."""
     records = {path.stem.partition("-")[2]: read_json(path) for path in sorted(folder.glob("streaming-*.json"))}
-    return {kind: record["imagenet"] | {"device": record["environment"]["device"]}
-            for kind, record in records.items() if "imagenet" in record}  # fmt: skip
+    return {
+        kind: record["imagenet"] | {"device": record["environment"]["device"]}
+        for kind, record in records.items()
+        if "imagenet" in record
+    }
 
 
 def sets_in_words(runs: list[Run], root: Path | None) -> list[str]:
@@ -49,12 +52,16 @@ def hours_in_words(runs: list[Run], rates: dict[str, dict[str, Any]] | None = No
     for kind, of in rates.items():
         rate, unit = of["step"]["images_per_second"], "core" if kind == "cpu" else "GPU"
         longest = ", ".join(f"{max(shown) / rate / 3600 / n:,.0f} on {n}" for n in DEVICES)
-        out.append(f"time      {sum(shown) / rate / 3600:,.0f} {unit}-hours in all; the longest run takes {longest} "
-                   f"({unit}s), at {rate:,.1f} images a second measured on one ({of['device']}, "
-                   f"{of['step']['precision']})")  # fmt: skip
+        out.append(
+            f"time      {sum(shown) / rate / 3600:,.0f} {unit}-hours in all; the longest run takes {longest} "
+            f"({unit}s), at {rate:,.1f} images a second measured on one ({of['device']}, "
+            f"{of['step']['precision']})"
+        )
         decoding = of["extrapolated"]["decoding_core_hours"]
-        out.append(f"pixels    {of['extrapolated']['store_bytes'] / 1e9:,.0f} GB, decoded once in {decoding:,.1f} "
-                   f"core-hours (extrapolated from {of['real_images']} images)")  # fmt: skip
+        out.append(
+            f"pixels    {of['extrapolated']['store_bytes'] / 1e9:,.0f} GB, decoded once in {decoding:,.1f} "
+            f"core-hours (extrapolated from {of['real_images']} images)"
+        )
     if "cuda" not in rates:
         out.append(f"GPUs      none was measured: {MEASURE} on yours adds its hours here")
     return out

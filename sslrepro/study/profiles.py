@@ -91,8 +91,16 @@ class Profile:
         if self.name == "paper":
             return dict(of_table or {})
         plan, usual = self.plan, usual or self.plan
-        scale = Scale(self.n_train, self.classes, plan.epochs, plan.batch_size, usual.batch_size, self.heads,
-                      self.sampler_share, usual.epochs)  # fmt: skip
+        scale = Scale(
+            self.n_train,
+            self.classes,
+            plan.epochs,
+            plan.batch_size,
+            usual.batch_size,
+            self.heads,
+            self.sampler_share,
+            usual.epochs,
+        )
         return methods.settings_at(method, scale, of_table or {})
 
     def lacks(self, of_run: dict[str, Any]) -> str:
@@ -154,8 +162,14 @@ class Profile:
             size = printed if paper else max(LEAST_BATCH, round(printed / PAPER_BATCH * plan.batch_size))
             plan = replace(plan, batch_size=size, lr=plan.lr * (size / plan.batch_size))
         if "classes" in of_run and not paper:
-            require(not self.lacks(of_run), f"profiles.{self.name}", "classes", "set where the images have the level",
-                    of_run["classes"], self.lacks(of_run))  # fmt: skip
+            require(
+                not self.lacks(of_run),
+                f"profiles.{self.name}",
+                "classes",
+                "set where the images have the level",
+                of_run["classes"],
+                self.lacks(of_run),
+            )
             if data.name == "shapes":
                 name = shapes.LEVELS[one_of(of_run["classes"], shapes.LEVELS, "profiles", "classes")]
                 data = replace(data, name=name, classes=len(shapes.LEAVES))
@@ -182,8 +196,14 @@ class Profile:
         return RunConfig(method, settings, self.encoder, data, here.views, here.plan, seed)
 
 
-SIZES = {"digits": 1297, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "tinyimagenet": 100_000,
-         "imagenet": 1_281_167}  # fmt: skip
+SIZES = {
+    "digits": 1297,
+    "cifar10": 50_000,
+    "cifar100": 50_000,
+    "stl10": 5_000,
+    "tinyimagenet": 100_000,
+    "imagenet": 1_281_167,
+}
 
 
 def images_in(data: DataConfig) -> int:
@@ -264,14 +284,21 @@ PROFILES = {
         DataConfig("imagenet"),
         "resnet50",
         ViewConfig("byol"),
-        TrainingConfig(epochs=1000, batch_size=4096, optimizer="lars", lr=0.15 * 4096 / 256, weight_decay=1e-6,
-                       warmup=0.01, precision="bf16"),
+        TrainingConfig(
+            epochs=1000,
+            batch_size=4096,
+            optimizer="lars",
+            lr=0.15 * 4096 / 256,
+            weight_decay=1e-6,
+            warmup=0.01,
+            precision="bf16",
+        ),
         seeds=3,
         evaluations={"linear_sgd": {}, "knn": {"k": 200}},
         data_follows_seed=False,
         runnable=False,
     ),
-}  # fmt: skip
+}
 
 
 def profile(name: str) -> Profile:

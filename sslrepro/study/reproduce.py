@@ -206,10 +206,23 @@ def train_missing(agenda: Agenda, executor: Executor | Cluster | None = None) ->
     if not agenda.missing:
         return
     request, scale = agenda.request, agenda.plans[0].profile
-    require(scale.runnable, "reproduce", "profile", "smoke, cpu, night or gpu", scale.name,
-            "It is planned here (--dry-run) and run by those who have the machine.")  # fmt: skip
-    workers.carry_out(agenda.missing, request.folder, request.root, request.device, request.jobs,
-                      compiling=request.compiling, executor=executor)  # fmt: skip
+    require(
+        scale.runnable,
+        "reproduce",
+        "profile",
+        "smoke, cpu, night or gpu",
+        scale.name,
+        "It is planned here (--dry-run) and run by those who have the machine.",
+    )
+    workers.carry_out(
+        agenda.missing,
+        request.folder,
+        request.root,
+        request.device,
+        request.jobs,
+        compiling=request.compiling,
+        executor=executor,
+    )
 
 
 def read(agenda: Agenda) -> list[Results]:

@@ -91,8 +91,14 @@ def ledger_record(run: Run, store: Store) -> dict[str, Any]:
     """
     folder = store.folder(run.name)
     for name in ("config.json", "environment.json"):
-        require((folder / name).is_file(), "study.run", f"{folder.name}/{name}", "there", "no file",
-                f"Delete {folder} to make the run anew.")  # fmt: skip
+        require(
+            (folder / name).is_file(),
+            "study.run",
+            f"{folder.name}/{name}",
+            "there",
+            "no file",
+            f"Delete {folder} to make the run anew.",
+        )
     results = dict(sorted(store.results(run.name).items()))
     record = {name: read_json(folder / f"{name}.json") for name in ("config", "environment")} | {"results": results}
     require_record(record, run.name, f"record in {folder}", "study.run")
@@ -229,8 +235,13 @@ def perform_locked(
             scores = evaluate.tune(name, method.encoder, normalise, device, protocol, run.seed, root, splits)
         else:
             scores = evaluate.run(name, *features, protocol, run.seed)
-        record = {"key": result_key(name, protocol), "evaluation": name, "protocol": protocol, "scores": scores,
-                  "seconds": round(time.process_time() - begun, 2)}  # fmt: skip
+        record = {
+            "key": result_key(name, protocol),
+            "evaluation": name,
+            "protocol": protocol,
+            "scores": scores,
+            "seconds": round(time.process_time() - begun, 2),
+        }
         store.append_result(run.name, record)
 
 
@@ -245,9 +256,14 @@ def require_weights_of(results: dict[str, Any], place: Path) -> None:
     if not is_file_there(checkpoint):
         return
     stored = read_tensors(checkpoint, *CHECKPOINT)[1].get(DIGEST)
-    require(measured is None or stored == measured, "study.run", f"checkpoint {checkpoint}",
-            f"the one that results.jsonl was measured on (SHA-256 {measured})", stored,
-            f"Restore it, or delete {place} to make the run anew.")  # fmt: skip
+    require(
+        measured is None or stored == measured,
+        "study.run",
+        f"checkpoint {checkpoint}",
+        f"the one that results.jsonl was measured on (SHA-256 {measured})",
+        stored,
+        f"Restore it, or delete {place} to make the run anew.",
+    )
 
 
 def training_cost(run: Run, place: Path) -> dict[str, Any]:

@@ -134,8 +134,10 @@ def difference(claim: str, profile: str = "cpu", folder: Path = RUNS) -> Cell | 
 
 def looks(profile: str = "cpu", folder: Path = RUNS) -> list[Look]:
     """The second look at every contradicted claim of a scale."""
-    return [Look(results.definition.id, verdict, look_again(results, verdict.claim, folder))
-            for results, verdict in contradictions(profile)]  # fmt: skip
+    return [
+        Look(results.definition.id, verdict, look_again(results, verdict.claim, folder))
+        for results, verdict in contradictions(profile)
+    ]
 
 
 def plans_of(profile: str = "cpu") -> list[TablePlan]:

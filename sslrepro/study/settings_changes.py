@@ -54,8 +54,14 @@ def with_changes(plan: TablePlan, changes: dict[str, Any] | None, root: str | Pa
         one_of(name, settable, owner, "setting")
     changed = {run.name: _with_changes(run, changes, root, owner) for run in runs}
     kept = len({run.name for run in changed.values()}) == len(changed)
-    require(kept, owner, "changed settings", "ones that the table does not vary", ", ".join(changes),
-            "Rows that differ in it would be one run: `sslrepro compare` trains two values of a setting.")  # fmt: skip
+    require(
+        kept,
+        owner,
+        "changed settings",
+        "ones that the table does not vary",
+        ", ".join(changes),
+        "Rows that differ in it would be one run: `sslrepro compare` trains two values of a setting.",
+    )
     return replace(plan, cells={key: [changed[run.name] for run in group] for key, group in plan.cells.items()})
 
 

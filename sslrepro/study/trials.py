@@ -90,12 +90,25 @@ def results(method: str, scale: str, runs: Path = RUNS, root: str | Path | None 
         tasks = [run_of(trial, scale, seed, root) for seed in SEEDS]
         lines = [store.results(task.name).get(key) for task in tasks]
         absent = [task.name for task, line in zip(tasks, lines, strict=True) if line is None]
-        require(not absent, f"trials.{method}", "runs", "done before the best is chosen", absent,
-                f"`python -m sslrepro trials --profile {scale}` does them.")  # fmt: skip
+        require(
+            not absent,
+            f"trials.{method}",
+            "runs",
+            "done before the best is chosen",
+            absent,
+            f"`python -m sslrepro trials --profile {scale}` does them.",
+        )
         accuracy = [line["scores"]["linear_top1"] for line in lines]
-        out.append({"settings": trial.settings, "rate": trial.rate, "lr": tasks[0].config.plan.lr,
-                    "runs": [task.name for task in tasks], "accuracy": accuracy,
-                    "mean": sum(accuracy) / len(accuracy)})  # fmt: skip
+        out.append(
+            {
+                "settings": trial.settings,
+                "rate": trial.rate,
+                "lr": tasks[0].config.plan.lr,
+                "runs": [task.name for task in tasks],
+                "accuracy": accuracy,
+                "mean": sum(accuracy) / len(accuracy),
+            }
+        )
     return out
 
 
@@ -117,8 +130,14 @@ def freeze(
         best = max(trials, key=lambda trial: trial["mean"])  # the first of equal ones
         entry = {"chosen": {name: best[name] for name in ("settings", "rate")}, "trials": trials}
         same = frozen["methods"].get(method, entry) == entry
-        require(same, f"trials.{method}", "trials", f"those frozen in {path}", "others",
-                "Chosen settings are not chosen again: tables may have used them.")  # fmt: skip
+        require(
+            same,
+            f"trials.{method}",
+            "trials",
+            f"those frozen in {path}",
+            "others",
+            "Chosen settings are not chosen again: tables may have used them.",
+        )
         frozen["methods"][method] = entry
     about = {"seeds": list(SEEDS), "trials_per_method": TRIALS, "held_out": HELD_OUT, "protocol": protocol(scale)}
     write_json(path, {"environment": environment("cpu")} | frozen | about)

@@ -227,8 +227,10 @@ def carry_out(
                         how_it_died = slot.restart()
                         failure = f"The worker died ({how_it_died}) {attempts[run.name]} times."
                         if attempts[run.name] < ATTEMPTS:
-                            bars.say(f"the worker of {label(run)} ({run.name}) died ({how_it_died}); its run is tried "
-                                     "once more")  # fmt: skip
+                            bars.say(
+                                f"the worker of {label(run)} ({run.name}) died ({how_it_died}); its run is tried "
+                                "once more"
+                            )
                             waiting.appendleft(run)
                             continue
                 if failure:
@@ -293,8 +295,10 @@ def take_in(run: Run, future: Future, cluster: Cluster, folder: Path, so_far: st
             wrong, content = wrong
             unpack(run, content, Path(folder), held)
     except (ClusterGone, CancelledError) as error:
-        raise RuntimeError(f"cluster: {cluster.where} cannot go on ({error or 'cancelled'}); {so_far} and kept in "
-                           f"{folder}. The same call goes on with the others.") from None  # fmt: skip
+        raise RuntimeError(
+            f"cluster: {cluster.where} cannot go on ({error or 'cancelled'}); {so_far} and kept in "
+            f"{folder}. The same call goes on with the others."
+        ) from None
     except BrokenExecutor as error:
         return f"The worker died ({error}) 1 times."
     except Exception as error:  # whatever a cluster ends a task with: a worker that died too often, a job that failed

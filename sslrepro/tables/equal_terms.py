@@ -48,11 +48,18 @@ TABLE = Definition(
     columns={
         "top1": "linear_top1",
         "knn": "knn_top1",
-        "gain": Column(of="top1", label="gain over switched off", unit="points",
-                       minus_row={name: OFF(name) for name in SWITCHED_OFF}
-                       | {name: SAME_PAIRS(name) for name in BASES}),
-        "gain_random": Column(of="top1", label="gain over random pairs", unit="points",
-                              minus_row={name: RANDOM_PAIRS(name) for name in BASES}),
+        "gain": Column(
+            of="top1",
+            label="gain over switched off",
+            unit="points",
+            minus_row={name: OFF(name) for name in SWITCHED_OFF} | {name: SAME_PAIRS(name) for name in BASES},
+        ),
+        "gain_random": Column(
+            of="top1",
+            label="gain over random pairs",
+            unit="points",
+            minus_row={name: RANDOM_PAIRS(name) for name in BASES},
+        ),
     },
     also=("few_top1",),
     idea="""\
@@ -85,4 +92,4 @@ value for were left as printed and scaled by the same rules for all.""",
     fair=True,
     notebook="equal",
     seeds=3,
-)  # fmt: skip
+)

@@ -23,8 +23,9 @@ TABLE = Definition(
     columns={
         "top1": "linear_top1",
         "knn": Column("knn_top1", label="kNN top-1", unit="%"),
-        "gain": Column(of="top1", minus_row={"invp_200_linear": OFF}, best="", label="gain by positives",
-                       unit="points"),
+        "gain": Column(
+            of="top1", minus_row={"invp_200_linear": OFF}, best="", label="gain by positives", unit="points"
+        ),
     },
     also=("few_top1",),
     effect=("invp_200_linear", "MoCo v2", "top1"),
@@ -52,4 +53,4 @@ epochs are the scale's own length here, not a share of it.""",
     margin=(),
     controls=("random", "pixels"),
     seeds=3,
-)  # fmt: skip
+)

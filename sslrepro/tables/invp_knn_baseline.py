@@ -30,8 +30,9 @@ TABLE = Definition(
         "knn": Column("knn_top1", label="kNN top-1", unit="%"),
         "discovered": Column("discovered", factor=1.0, best="", label="images reached"),
         "graph": Column("alike_8", label="graph's edges within a class, at the end", unit="%"),
-        "over_direct": Column(of="top1", minus_row={GRAPH: DIRECT_84}, best="", label="gain over as many nearest",
-                              unit="points"),
+        "over_direct": Column(
+            of="top1", minus_row={GRAPH: DIRECT_84}, best="", label="gain over as many nearest", unit="points"
+        ),
     },
     also=("few_top1",),
     effect=(GRAPH, DIRECT, "top1"),
@@ -71,4 +72,4 @@ the number of positives of InvP.""",
     margin=("invp_x03", "invp_x06"),
     controls=("random", "pixels"),
     seeds=3,
-)  # fmt: skip
+)

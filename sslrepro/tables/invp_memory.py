@@ -26,8 +26,13 @@ TABLE = Definition(
         "step": Column("step_milliseconds", factor=1.0, best="low", label="processor time of a step", unit="ms"),
         "seconds": Column("seconds", factor=1.0, digits=0, best="low", label="processor time of training", unit="s"),
         "top1": Column("linear_top1", label="linear top-1", unit="%"),
-        "gain": Column(of="top1", minus_row={BANK: "memory bank, no positives", QUEUE: "momentum queue, no positives"},
-                       best="", label="gain by positives", unit="points"),
+        "gain": Column(
+            of="top1",
+            minus_row={BANK: "memory bank, no positives", QUEUE: "momentum queue, no positives"},
+            best="",
+            label="gain by positives",
+            unit="points",
+        ),
     },
     values={
         "momentum_queue_passes": ("momentum_queue", "forward_passes"),
@@ -67,4 +72,4 @@ one thread, from a median of whole training steps.""",
     margin=(),
     controls=("random", "pixels"),
     seeds=3,
-)  # fmt: skip
+)

@@ -60,4 +60,4 @@ averaged.""",
     fair=True,
     notebook="miners",
     seeds=3,
-)  # fmt: skip
+)

@@ -2,8 +2,14 @@
 
 from sslrepro.tables.definition import Column, Definition
 
-METHODS = {"simclr": "simclr", "moco_v2": "mocov2", "byol": "byol", "swav": "swav", "simsiam": "simsiam",
-           "nnclr": "nnclr"}  # fmt: skip
+METHODS = {
+    "simclr": "simclr",
+    "moco_v2": "mocov2",
+    "byol": "byol",
+    "swav": "swav",
+    "simsiam": "simsiam",
+    "nnclr": "nnclr",
+}
 
 TABLE = Definition(
     id="nnclr_epochs",

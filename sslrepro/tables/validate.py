@@ -69,8 +69,13 @@ def check_column(definition: Definition, name: str) -> None:
             check_settings(sets | column.sets, definition.method, owner)
         return
     require(not column.score and not column.sets, owner, "of", "without score and sets", column.of)
-    require(bool(column.minus) != bool(column.minus_row), owner, "minus", "given, or minus_row, and not both",
-            (column.minus, column.minus_row))  # fmt: skip
+    require(
+        bool(column.minus) != bool(column.minus_row),
+        owner,
+        "minus",
+        "given, or minus_row, and not both",
+        (column.minus, column.minus_row),
+    )
     for other in (column.of, column.minus) if column.minus else (column.of,):
         one_of(other, definition.score_columns, owner, "measured column")
     for row, other in column.minus_row.items():

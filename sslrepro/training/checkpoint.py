@@ -87,8 +87,14 @@ def header(path: Path) -> dict[str, str]:
 def _whole(path: Path, about: dict[str, str]) -> dict[str, str]:
     """The record of a checkpoint, where it has everything that `save` puts there."""
     good = about.keys() >= {"identity", "step", "seconds", "peak_bytes"} and about["step"].isdecimal()
-    require(good, CHECKPOINT[0], f"{CHECKPOINT[1]} {path}", "one with its record (identity, step, seconds, peak_bytes)",
-            sorted(about), CHECKPOINT[2])  # fmt: skip
+    require(
+        good,
+        CHECKPOINT[0],
+        f"{CHECKPOINT[1]} {path}",
+        "one with its record (identity, step, seconds, peak_bytes)",
+        sorted(about),
+        CHECKPOINT[2],
+    )
     return about
 
 
@@ -102,8 +108,14 @@ def restore(
     """Load a checkpoint into a method (and optimizer, and open interval); returns (steps done, CPU-seconds spent)."""
     tensors, about = read_tensors(path, *CHECKPOINT)
     _whole(path, about)
-    require(about["identity"] == config.identity, "train", f"checkpoint {path}", f"of run {config.identity}",
-            about["identity"], "Delete it, or run with the configuration beside it.")  # fmt: skip
+    require(
+        about["identity"] == config.identity,
+        "train",
+        f"checkpoint {path}",
+        f"of run {config.identity}",
+        about["identity"],
+        "Delete it, or run with the configuration beside it.",
+    )
     try:
         _load(tensors, about, method, solver, interval)
     except (RuntimeError, ValueError, LookupError, TypeError) as error:  # tensors of other names or shapes

@@ -69,13 +69,17 @@ def doubts(config: RunConfig, n_images: int, device: str = "cpu", threads: int =
     out = []
     seconds = least_seconds(config, n_images, device, threads)
     if seconds >= LONG:
-        out.append(f"train: plan.epochs is {config.plan.epochs:,}: with {config.encoder} on {n_images:,} images "
-                   f"this takes at least {in_words(seconds)} on {device}, whatever the machine. Fewer epochs, fewer "
-                   "images or a smaller encoder make it shorter.")  # fmt: skip
+        out.append(
+            f"train: plan.epochs is {config.plan.epochs:,}: with {config.encoder} on {n_images:,} images "
+            f"this takes at least {in_words(seconds)} on {device}, whatever the machine. Fewer epochs, fewer "
+            "images or a smaller encoder make it shorter."
+        )
     for name in ("n_prototypes", "clusters"):
         value = config.settings.get(name)
         most = max(value) if isinstance(value, list | tuple) and value else value
         if isinstance(most, int) and most > n_images:
-            out.append(f"train: settings.{name} is {most:,}, more than the {n_images:,} images: most of them stay "
-                       f"empty. A quarter of the images, {n_images // 4:,}, is the most a scale sets.")  # fmt: skip
+            out.append(
+                f"train: settings.{name} is {most:,}, more than the {n_images:,} images: most of them stay "
+                f"empty. A quarter of the images, {n_images // 4:,}, is the most a scale sets."
+            )
     return out

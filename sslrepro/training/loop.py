@@ -89,8 +89,14 @@ def fit(
     >>> trained is method, len(losses)
     (True, 4)
     """
-    require(batches.batch_size == plan.batch_size, "fit", "batch_size of the batches", "the plan's",
-            batches.batch_size, f"The plan says {plan.batch_size}.")  # fmt: skip
+    require(
+        batches.batch_size == plan.batch_size,
+        "fit",
+        "batch_size of the batches",
+        "the plan's",
+        batches.batch_size,
+        f"The plan says {plan.batch_size}.",
+    )
     device = torch.device(batches.data.device if device is None else device)
     batches = batches if batches.data.device == device else replace(batches, data=batches.data.to(device))
     method = compile_encoders(method.to(device).train(), compiling)
@@ -197,8 +203,15 @@ def train(
         write_atomic(log, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
 
     checkpoints = Checkpoints(checkpoint, config, solver, interval, checkpoint_seconds, seconds, device)
-    lines = TrainingLog(data, config.plan, log_every, first, interval, about_pairs,
-                        write=(lambda line: append_line(log, line)) if rank() == 0 else None)  # fmt: skip
+    lines = TrainingLog(
+        data,
+        config.plan,
+        log_every,
+        first,
+        interval,
+        about_pairs,
+        write=(lambda line: append_line(log, line)) if rank() == 0 else None,
+    )
 
     def on_step(now: StepDone) -> None:
         if report is not None:
@@ -206,8 +219,17 @@ def train(
         lines(now)
         checkpoints(now)
 
-    fit(method, batches, config.plan, on_step, device,
-        solver=solver, first=first, before_step=watch, compiling=compiling)  # fmt: skip
+    fit(
+        method,
+        batches,
+        config.plan,
+        on_step,
+        device,
+        solver=solver,
+        first=first,
+        before_step=watch,
+        compiling=compiling,
+    )
     if steps == 0 and rank() == 0:
         save(checkpoint, config, method, solver, 0, 0.0, 0)
     barrier()
@@ -282,10 +304,19 @@ def batches_for(
     views = recipe(ViewConfig(recipe_name, crop_min))
     if method.n_views is not None:
         views = tuple(views[place % len(views)] for place in range(method.n_views))
-    return Batches(data, views, batch_size, seed, method.needs_labels, method.n_support,
-                   normalise=tuple(tuple(part) for part in data.mean_std()), pairs=pairs,
-                   pair_weight=method.pair_weight,
-                   rank=rank(), world=n)  # fmt: skip
+    return Batches(
+        data,
+        views,
+        batch_size,
+        seed,
+        method.needs_labels,
+        method.n_support,
+        normalise=tuple(tuple(part) for part in data.mean_std()),
+        pairs=pairs,
+        pair_weight=method.pair_weight,
+        rank=rank(),
+        world=n,
+    )
 
 
 def batches_of(config: RunConfig, train: Dataset, method: Method, pairs: torch.Tensor | None = None) -> Batches:

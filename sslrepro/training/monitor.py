@@ -81,9 +81,11 @@ class TrainingLog:
         collapsed = means.get("embedding_std", 1.0) < COLLAPSED
         if collapsed and not self.warned:
             self.warned = True
-            warnings.warn(f"{owner}: embeddings have collapsed by step {now.step} (spread "
-                          f"{means['embedding_std']:.3f}, healthy is about 1).{self._why_equal()}",
-                          stacklevel=2)  # fmt: skip
+            warnings.warn(
+                f"{owner}: embeddings have collapsed by step {now.step} (spread "
+                f"{means['embedding_std']:.3f}, healthy is about 1).{self._why_equal()}",
+                stacklevel=2,
+            )
         rate = (now.step - self.first) * self.plan.batch_size / (time.perf_counter() - self.begun_at)
         line = {"step": now.step, "epoch": now.epoch, "lr": now.lr} | means | {"collapsed": collapsed}
         line |= self.extra | class_agreement(now.method, self.data) | {"images_per_second": round(rate, 1)}

@@ -42,13 +42,24 @@ def stored_sampler(name: str, runs: Path, config: RunConfig) -> tuple[RunConfig,
     """
     owner, folder = f"methods.{config.method}", runs / name
     there = Path(name).name == name and all(map(is_file_there, (folder / "config.json", sampler_checkpoint(folder))))
-    require(there, owner, "sampler_run", f"the name of a run that is stored in {runs}", name,
-            "Train it first, or leave the setting out.")  # fmt: skip
+    require(
+        there,
+        owner,
+        "sampler_run",
+        f"the name of a run that is stored in {runs}",
+        name,
+        "Train it first, or leave the setting out.",
+    )
     stored = from_record(read_json(folder / "config.json"), folder / "config.json")
     blind = not method_class(stored.method).needs_labels and stored.settings.get("positive") != "oracle"
     require(blind, owner, "sampler_run", "a run that saw no labels", name)
-    require(stored.data.side == config.data.side, owner, "sampler_run", f"a run on images of {config.data.side} px",
-            stored.data.side)  # fmt: skip
+    require(
+        stored.data.side == config.data.side,
+        owner,
+        "sampler_run",
+        f"a run on images of {config.data.side} px",
+        stored.data.side,
+    )
     return stored, sampler_checkpoint(folder)
 
 

@@ -24,8 +24,14 @@ def stored_method(
     Raises ValueError where there is no such run, or its checkpoint is damaged or another run's.
     """
     folder = next((place for place in (Path(run).expanduser(), RUNS / run) if (place / "config.json").exists()), None)
-    require(folder is not None, "stored_method", "run", f"a run's folder, or a name in {RUNS}", str(run),
-            "It has a config.json and a checkpoint.")  # fmt: skip
+    require(
+        folder is not None,
+        "stored_method",
+        "run",
+        f"a run's folder, or a name in {RUNS}",
+        str(run),
+        "It has a config.json and a checkpoint.",
+    )
     config = from_record(read_json(folder / "config.json"), folder / "config.json")
     checkpoint = folder / "checkpoint.safetensors"
     require(checkpoint.exists(), "stored_method", "checkpoint", "there", str(checkpoint), "Train the run first.")

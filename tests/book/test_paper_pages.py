@@ -50,10 +50,15 @@ def test_a_number_says_in_words_where_it_is_from(pages):
     assert numbers.setting_source("nnclr.headline_run.queue") == "NNCLR, settings: headline run, queue"
 
 
-@pytest.mark.parametrize("read, text", [
-    ("cell", "nnclr_queue.q1.top1"), ("cell", "nnclr_nnsiam.simsiam.top5"), ("value", "nnclr.nothing"),
-    ("setting", "nnclr.headline_run.nothing"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "read, text",
+    [
+        ("cell", "nnclr_queue.q1.top1"),
+        ("cell", "nnclr_nnsiam.simsiam.top5"),
+        ("value", "nnclr.nothing"),
+        ("setting", "nnclr.headline_run.nothing"),
+    ],
+)
 def test_a_number_that_is_not_printed_is_an_error(pages, read, text):
     with pytest.raises(Missing):
         getattr(pages.paper_numbers, read)(text)
@@ -109,8 +114,14 @@ def test_ids_become_links_only_where_they_are_words(pages):
     assert link_ids("<td>nnclr_c01</td>", "../", anchors) == (
         '<td><a class="id" href="../claims.html#nnclr_c01">nnclr_c01</a></td>'
     )
-    for same in ('<a href="#x">nnclr_c01</a>', '<img alt="nnclr_c01">', "<pre>x <b>nnclr_c01</b></pre>", "nnclr_c99",
-                 "my_nnclr_c01", "nnclr_c012"):  # fmt: skip
+    for same in (
+        '<a href="#x">nnclr_c01</a>',
+        '<img alt="nnclr_c01">',
+        "<pre>x <b>nnclr_c01</b></pre>",
+        "nnclr_c99",
+        "my_nnclr_c01",
+        "nnclr_c012",
+    ):
         assert link_ids(same, "../", anchors) == same
     assert link_ids("<pre>a</pre>nnclr_c01", "", anchors).endswith("</a>")
 

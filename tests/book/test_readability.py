@@ -79,8 +79,15 @@ def test_a_badge_says_its_scale_and_knows_the_verdict_not_tested(ext):
 
 
 def test_a_claims_mark_shows_a_decided_verdict_before_one_that_could_not_be_tested(ext):
-    entries = [(SimpleNamespace(verdict=verdict), scale, "") for verdict, scale in
-             (("not tested", "gpu"), ("holds", "cpu"), ("contradicted", "smoke"), ("not judged", "paper"))]  # fmt: skip
+    entries = [
+        (SimpleNamespace(verdict=verdict), scale, "")
+        for verdict, scale in (
+            ("not tested", "gpu"),
+            ("holds", "cpu"),
+            ("contradicted", "smoke"),
+            ("not judged", "paper"),
+        )
+    ]
     ranked = sorted(entries, key=ext.claims_board.rank, reverse=True)
     assert [entry[0].verdict for entry in ranked] == ["holds", "contradicted", "not tested", "not judged"]
 

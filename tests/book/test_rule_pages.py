@@ -47,9 +47,18 @@ def test_what_changed_counts_every_claim_once(pages):
     assert ">contradicted</span></td><td>28</td>" in text
 
 
-VERDICT = Verdict("nnclr_c01", "A is best.", "contradicted", gap=(3.0, -1.0, 7.0), n=3, name="a is best", parts=(
-    Part("a above b", (3.0, 1.0, 5.0), "holds", 0.01), Part("a above c", (-2.0, -3.0, -1.0), "contradicted", 0.99),
-))  # fmt: skip
+VERDICT = Verdict(
+    "nnclr_c01",
+    "A is best.",
+    "contradicted",
+    gap=(3.0, -1.0, 7.0),
+    n=3,
+    name="a is best",
+    parts=(
+        Part("a above b", (3.0, 1.0, 5.0), "holds", 0.01),
+        Part("a above c", (-2.0, -3.0, -1.0), "contradicted", 0.99),
+    ),
+)
 
 
 def test_a_second_look_shows_the_part_that_is_reversed(pages, monkeypatch):

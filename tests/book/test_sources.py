@@ -48,10 +48,14 @@ def test_every_paper_is_in_the_bibliography():
         assert set(re.findall(r"\{cite:\w+\}`(\w+)`", page.read_text("utf-8"))) <= set(keys), page
 
 
-@pytest.mark.parametrize("tag", [
-    '<script src="https://cdn.example.org/x.js"></script>', '<link rel="stylesheet" href="//cdn.example.org/x.css">',
-    '<img alt="" src="http://example.org/x.png">',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '<script src="https://cdn.example.org/x.js"></script>',
+        '<link rel="stylesheet" href="//cdn.example.org/x.css">',
+        '<img alt="" src="http://example.org/x.png">',
+    ],
+)
 def test_a_remote_asset_is_found(tag, tmp_path):
     page = tmp_path / "page.html"
     page.write_text(f"<html><body>{tag}</body></html>")

@@ -86,8 +86,14 @@ def test_a_slope_with_pooled_residuals_would_err():
     residual = ((centred - slopes[:, None, None] * x) ** 2).sum((1, 2)) / 11
     pooled = slopes / np.sqrt(residual / (3 * (x**2).sum()))
     assert (pooled > t.ppf(0.95, 11)).mean() > 0.08
-    per_seed = verdict_shares({"kind": "trend", "rows": [f"r{i}" for i in range(5)], "at": "t/*/x"}, [0] * 5, 3, rng,
-                         sd=[1, 1, 1, 1, 4], experiments=EXPERIMENTS)  # fmt: skip
+    per_seed = verdict_shares(
+        {"kind": "trend", "rows": [f"r{i}" for i in range(5)], "at": "t/*/x"},
+        [0] * 5,
+        3,
+        rng,
+        sd=[1, 1, 1, 1, 4],
+        experiments=EXPERIMENTS,
+    )
     assert max(per_seed) < SLACK
 
 

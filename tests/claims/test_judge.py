@@ -14,8 +14,12 @@ from sslrepro.claims.judge import as_contrast, lenses, verdict_word
 
 A, B, C = (("t", row, "x") for row in "abc")
 a, b, c = (f"c('t','{row}','x')" for row in "abc")
-ORDER = {"name": "a beats b", "section": "4", "basis": "asserted",
-         "statistic": {"kind": "order", "at": "t/*/x", "more": "a", "less": "b"}}  # fmt: skip
+ORDER = {
+    "name": "a beats b",
+    "section": "4",
+    "basis": "asserted",
+    "statistic": {"kind": "order", "at": "t/*/x", "more": "a", "less": "b"},
+}
 
 
 def claim_of(expr: str | None = f"{a} > {b}", gap: str | None = f"d({a}, {b})", **check) -> dict:
@@ -43,9 +47,16 @@ def test_the_rule_is_the_one_of_the_decision_record():
     assert (HOLDS, CONTRADICTED, LEAST_SEEDS) == (0.95, 0.05, 3)
 
 
-@pytest.mark.parametrize("p, word", [((0.05, 0.95), "holds"), ((0.051, 0.949), "inconclusive"),
-                                     ((0.95, 0.05), "contradicted"), ((0.95, 0.051), "inconclusive"),
-                                     ((0.9, 0.9), "inconclusive")])  # fmt: skip
+@pytest.mark.parametrize(
+    "p, word",
+    [
+        ((0.05, 0.95), "holds"),
+        ((0.051, 0.949), "inconclusive"),
+        ((0.95, 0.05), "contradicted"),
+        ((0.95, 0.051), "inconclusive"),
+        ((0.9, 0.9), "inconclusive"),
+    ],
+)
 def test_exactly_at_the_thresholds(p, word):
     assert verdict_word(*p) == word
 
@@ -80,7 +91,13 @@ def test_shared_seeds_make_a_narrow_difference_visible():
 def test_a_verdict_carries_what_the_page_needs():
     outcome = verdict(*UP, claim=claim_of(paper_gap=2.5, gap_unit="points"))
     assert (outcome.claim, outcome.text, outcome.name, outcome.section, outcome.basis, outcome.kind) == (
-        "nnclr_x", "some text", "a beats b", "4", "asserted", "order")  # fmt: skip
+        "nnclr_x",
+        "some text",
+        "a beats b",
+        "4",
+        "asserted",
+        "order",
+    )
     assert (outcome.n, outcome.paper_gap, outcome.gap_unit, outcome.reason, outcome.gate) == (3, 2.5, "points", "", "")
     assert outcome.gap == pytest.approx(stats_interval(np.array([11, 11.1, 10.9])))
 
@@ -119,11 +136,16 @@ def test_a_printed_size_is_asked_for_at_paper_scale_alone():
 # --- beside the verdict ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gap, paper, expected", [
-    ((2.0, 1.0, 3.0), 1.5, (True, True, False)), ((2.0, -1.0, 5.0), -1.5, (False, False, True)),
-    ((-2.0, -3.0, -1.0), 4.0, (False, False, False)), ((2.0, 1.0, 3.0), None, (None, None, False)),
-    ((2.0, -1.0, 3.0), 0.0, (None, True, True)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "gap, paper, expected",
+    [
+        ((2.0, 1.0, 3.0), 1.5, (True, True, False)),
+        ((2.0, -1.0, 5.0), -1.5, (False, False, True)),
+        ((-2.0, -3.0, -1.0), 4.0, (False, False, False)),
+        ((2.0, 1.0, 3.0), None, (None, None, False)),
+        ((2.0, -1.0, 3.0), 0.0, (None, True, True)),
+    ],
+)
 def test_lenses_by_hand(gap, paper, expected):
     shown = lenses(gap, paper)
     assert (shown.same_direction, shown.paper_inside, shown.zero_inside) == expected
@@ -150,10 +172,15 @@ def test_a_claim_of_no_difference_says_what_equal_cells_would_give():
     assert verdict(*UP).if_equal is None
 
 
-@pytest.mark.parametrize("expression, weights, constant", [
-    (f"d({a}, {b})", {A: 1, B: -1}, 0), (a, {A: 1}, 0), (f"d(d({a}, {b}), d({a}, {c}))", {B: -1, C: 1}, 0),
-    (f"2 * {a} + 1", {A: 2}, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "expression, weights, constant",
+    [
+        (f"d({a}, {b})", {A: 1, B: -1}, 0),
+        (a, {A: 1}, 0),
+        (f"d(d({a}, {b}), d({a}, {c}))", {B: -1, C: 1}, 0),
+        (f"2 * {a} + 1", {A: 2}, 1),
+    ],
+)
 def test_a_transcribed_effect_is_a_sum_of_cells(expression, weights, constant):
     contrast = as_contrast(expression)
     assert contrast.weights == pytest.approx(weights) and contrast.constant == pytest.approx(constant)
@@ -322,18 +349,32 @@ def test_a_collapsed_run_that_changes_the_verdict_opens_it():
     assert outcome.gate == "collapse" and outcome.reason.endswith("without such runs the verdict would be: holds")
 
 
-@pytest.mark.parametrize("run, marked", [
-    (Run(spread=0.049), True), (Run(spread=0.05), False), (Run(), False), (Run(loss=3.8496, constant=math.log(47)), True),
-    (Run(loss=3.80, constant=math.log(47)), False), (Run(loss=3.85), False), (Run(spread=1.0, loss=9.0, constant=3.8), False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "run, marked",
+    [
+        (Run(spread=0.049), True),
+        (Run(spread=0.05), False),
+        (Run(), False),
+        (Run(loss=3.8496, constant=math.log(47)), True),
+        (Run(loss=3.80, constant=math.log(47)), False),
+        (Run(loss=3.85), False),
+        (Run(spread=1.0, loss=9.0, constant=3.8), False),
+    ],
+)
 def test_which_runs_are_marked(run, marked):
     assert bool(run.collapse) is marked
 
 
-@pytest.mark.parametrize("method, batch, expected", [
-    ("nnclr", 24, math.log(24)), ("simclr", 24, math.log(47)), ("supcon", 24, math.log(47)), ("byol", 24, None),
-    ("nnclr", 0, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "method, batch, expected",
+    [
+        ("nnclr", 24, math.log(24)),
+        ("simclr", 24, math.log(47)),
+        ("supcon", 24, math.log(47)),
+        ("byol", 24, None),
+        ("nnclr", 0, None),
+    ],
+)
 def test_the_loss_of_a_constant_network(method, batch, expected):
     assert constant_loss({"method": method, "plan": {"batch_size": batch}}) == (expected and pytest.approx(expected))
 

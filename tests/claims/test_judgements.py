@@ -110,11 +110,16 @@ def broken(monkeypatch, **change):
     monkeypatch.setattr(papers.yaml, "load", load)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"basis": "guessed"}, "basis must be one of asserted, hedged, read off"), ({"nmae": "x"}, "Did you mean 'name'"),
-    ({"name": ""}, "judgements.isl_c01: name must be given"), ({"premise": "minde"}, "premise must be one of mined"),
-    ({"statistic": {"kind": "equivalence", "cells": [], "within": 1}}, "tolerance must be given with its source"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"basis": "guessed"}, "basis must be one of asserted, hedged, read off"),
+        ({"nmae": "x"}, "Did you mean 'name'"),
+        ({"name": ""}, "judgements.isl_c01: name must be given"),
+        ({"premise": "minde"}, "premise must be one of mined"),
+        ({"statistic": {"kind": "equivalence", "cells": [], "within": 1}}, "tolerance must be given with its source"),
+    ],
+)
 def test_a_faulty_entry_is_refused(monkeypatch, change, message):
     broken(monkeypatch, **change)
     try:

@@ -158,9 +158,15 @@ def test_a_gap_in_the_paper_raises_missing(text):
 
 
 def test_a_gap_in_the_paper_raises_missing_in_every_part_of_the_language():
-    texts = [f"{EMPTY} - 1 > 0", f"2 * {EMPTY} > 0", f"-{EMPTY} < 0", f"abs({EMPTY}) > 0", f"round({EMPTY}, 1) > 0",
-             "beats('isl_detection','la','alexnet_fast')",
-             "wins('isl_detection','la',['isl'],['alexnet_fast']) == 0"]  # fmt: skip
+    texts = [
+        f"{EMPTY} - 1 > 0",
+        f"2 * {EMPTY} > 0",
+        f"-{EMPTY} < 0",
+        f"abs({EMPTY}) > 0",
+        f"round({EMPTY}, 1) > 0",
+        "beats('isl_detection','la','alexnet_fast')",
+        "wins('isl_detection','la',['isl'],['alexnet_fast']) == 0",
+    ]
     assert escaping(texts, Missing) == []
 
 

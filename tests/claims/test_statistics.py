@@ -233,11 +233,17 @@ def test_a_trend_of_which_nothing_is_run_is_left_out_of_a_conjunction():
         statistic_of(statement, is_measured={key("b")}.__contains__)
 
 
-@pytest.mark.parametrize("text, weights, constant", [
-    ("a - b", {"a": 1, "b": -1}, 0), ("a - a", {}, 0), ("2 * a - 0.5 * b + 3", {"a": 2, "b": -0.5}, 3),
-    ("a, with words - b", {"a, with words": 1, "b": -1}, 0), ("-1.5", {}, -1.5), ("a - b - c + d",
-     {"a": 1, "b": -1, "c": -1, "d": 1}, 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, weights, constant",
+    [
+        ("a - b", {"a": 1, "b": -1}, 0),
+        ("a - a", {}, 0),
+        ("2 * a - 0.5 * b + 3", {"a": 2, "b": -0.5}, 3),
+        ("a, with words - b", {"a, with words": 1, "b": -1}, 0),
+        ("-1.5", {}, -1.5),
+        ("a - b - c + d", {"a": 1, "b": -1, "c": -1, "d": 1}, 0),
+    ],
+)
 def test_sums_of_cells_by_hand(text, weights, constant):
     contrast = linear(text, "t/*/x")
     assert contrast.weights == {key(row): weight for row, weight in weights.items()} and contrast.constant == constant
@@ -247,14 +253,19 @@ def test_operands_may_name_their_own_table_or_a_value_of_the_text():
     assert linear("t/a/y - nnclr/z", "t/*/x").weights == {("t", "a", "y"): 1, ("nnclr", "z"): -1}
 
 
-@pytest.mark.parametrize("statement, message", [
-    ({"kind": "ordre"}, "Did you mean 'order'"), ({"kind": "order", "mroe": "a"}, "Did you mean 'more'"),
-    ({"kind": "order", "more": "a"}, "table/row/column"), ({"kind": "none"}, "why must be given"),
-    ({"kind": "equivalence", "cells": ["a", "b"], "within": 0} | AT, "within must be > 0"),
-    ({"kind": "equivalence", "cells": ["a"], "within": 1} | AT, "at least two"),
-    ({"kind": "trend", "rows": ["a", "b"], "over": [1]} | AT, "as long as rows"),
-    ({"kind": "trend", "rows": ["a"]} | AT, "at least two"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "statement, message",
+    [
+        ({"kind": "ordre"}, "Did you mean 'order'"),
+        ({"kind": "order", "mroe": "a"}, "Did you mean 'more'"),
+        ({"kind": "order", "more": "a"}, "table/row/column"),
+        ({"kind": "none"}, "why must be given"),
+        ({"kind": "equivalence", "cells": ["a", "b"], "within": 0} | AT, "within must be > 0"),
+        ({"kind": "equivalence", "cells": ["a"], "within": 1} | AT, "at least two"),
+        ({"kind": "trend", "rows": ["a", "b"], "over": [1]} | AT, "as long as rows"),
+        ({"kind": "trend", "rows": ["a"]} | AT, "at least two"),
+    ],
+)
 def test_what_cannot_be_read_is_refused(statement, message):
     with pytest.raises(ValueError, match=message):
         statistic_of(statement)

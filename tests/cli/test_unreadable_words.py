@@ -25,23 +25,29 @@ def no_root(monkeypatch):
     monkeypatch.delenv("SSLREPRO_DATA", raising=False)
 
 
-@pytest.mark.parametrize("words, message", [
-    (["train", "--method", "simclr", "--root", "ROOT"], "train: root must be left out where the synthetic images are"),
-    (["reproduce", "nnclr_queue", "--root", "ROOT"], r"used, got '.*'\. Name a set of it .*: holiday\."),
-    (["show", "nnclr_queue", "--root", "ROOT"], "Name a set of it"),
-    (["ledger", "--profile", "cpu", "--budget", "9", "--root", "ROOT"], "Name a set of it"),
-    (["evolution", "ifnd_fig3", "--root", "ROOT"], "Name a set of it"),
-    (["reproduce", "nnclr_queue", "--device", "nope"], "device must be cpu, cuda or cuda:<number>, got 'nope'"),
-    (["train", "--method", "simclr", "--device", "nope"], "device must be cpu, cuda"),
-    (["train", "--method", "simclr", "--device", "cuda:99"], "device must be a GPU of this machine, got 'cuda:99'"),
-    (["ledger", "--profile", "smoke", "--budget", "9", "--device", "cuda:99"], "a GPU of this machine"),
-    (["bench", "--device", "cuda:99"], "a GPU of this machine"),
-    (["ledger", "--profile", "smoke", "--export", "."], "path must be a file's, got 'a folder'"),
-    (["ledger", "--profile", "smoke"], "--budget must be given"),
-    (["reproduce", "nnclr_queue", "--seeds", "1000000"], "seeds must be <= 1,000, got 1000000"),
-    (["train", "--method", "simclr", "--profile", "gpu"], "'cifar10' is not embedded"),
-    (["evaluate", "nowhere"], "run must be a run's folder"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (
+            ["train", "--method", "simclr", "--root", "ROOT"],
+            "train: root must be left out where the synthetic images are",
+        ),
+        (["reproduce", "nnclr_queue", "--root", "ROOT"], r"used, got '.*'\. Name a set of it .*: holiday\."),
+        (["show", "nnclr_queue", "--root", "ROOT"], "Name a set of it"),
+        (["ledger", "--profile", "cpu", "--budget", "9", "--root", "ROOT"], "Name a set of it"),
+        (["evolution", "ifnd_fig3", "--root", "ROOT"], "Name a set of it"),
+        (["reproduce", "nnclr_queue", "--device", "nope"], "device must be cpu, cuda or cuda:<number>, got 'nope'"),
+        (["train", "--method", "simclr", "--device", "nope"], "device must be cpu, cuda"),
+        (["train", "--method", "simclr", "--device", "cuda:99"], "device must be a GPU of this machine, got 'cuda:99'"),
+        (["ledger", "--profile", "smoke", "--budget", "9", "--device", "cuda:99"], "a GPU of this machine"),
+        (["bench", "--device", "cuda:99"], "a GPU of this machine"),
+        (["ledger", "--profile", "smoke", "--export", "."], "path must be a file's, got 'a folder'"),
+        (["ledger", "--profile", "smoke"], "--budget must be given"),
+        (["reproduce", "nnclr_queue", "--seeds", "1000000"], "seeds must be <= 1,000, got 1000000"),
+        (["train", "--method", "simclr", "--profile", "gpu"], "'cifar10' is not embedded"),
+        (["evaluate", "nowhere"], "run must be a run's folder"),
+    ],
+)
 def test_wrong_input_is_one_line_before_anything_is_created(words, message, tmp_path, capsys, monkeypatch):
     (tmp_path / "root" / "holiday").mkdir(parents=True)
     words = [str(tmp_path / "root") if word == "ROOT" else word for word in words]
@@ -136,8 +142,15 @@ def test_a_cuda_device_is_checked_by_number(monkeypatch):
         Request.of("nnclr_queue", device="cuda:2")
 
 
-@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/runs"), FileNotFoundError(2, "gone", "x"),
-                                   IsADirectoryError(21, "is a folder", "x"), OSError(28, "No space left on device")])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "Permission denied", "/runs"),
+        FileNotFoundError(2, "gone", "x"),
+        IsADirectoryError(21, "is a folder", "x"),
+        OSError(28, "No space left on device"),
+    ],
+)
 def test_what_the_disk_refuses_is_one_line(error, monkeypatch, capsys):
     def refuse(settings):
         raise error
@@ -188,17 +201,30 @@ def test_make_hands_on_the_command_that_goes_on(tmp_path):
     python.parent.mkdir()
     python.write_text('#!/bin/sh\necho "$SSLREPRO_COMMAND"\n')
     python.chmod(0o755)
-    done = subprocess.run(["make", "reproduce", "TABLE=nnclr_queue", "SEEDS=2", f"VENV={tmp_path}"], cwd=ROOT,
-                          capture_output=True, text=True, env=OUTSIDE_MAKE)  # fmt: skip
+    done = subprocess.run(
+        ["make", "reproduce", "TABLE=nnclr_queue", "SEEDS=2", f"VENV={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=OUTSIDE_MAKE,
+    )
     assert done.stdout.split()[:2] == ["make", "reproduce"], done.stdout + done.stderr
     assert {"TABLE=nnclr_queue", "SEEDS=2"} <= set(done.stdout.split())
 
 
-@pytest.mark.parametrize("knobs, options", [
-    (["PUBLISH=1"], "--publish"), (["REPLICATION=1"], "--publish-replication"), (["COMPARE=1"], "--compare"),
-    (["DRY=1"], "--dry-run"), (["MISSING=1"], "--missing"), (["SIDE=24"], '--side "24"'), (["OUT=paper"], '--out "paper"'),
-    (["SET=settings.temperature=0.2"], '--set "settings.temperature=0.2"'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "knobs, options",
+    [
+        (["PUBLISH=1"], "--publish"),
+        (["REPLICATION=1"], "--publish-replication"),
+        (["COMPARE=1"], "--compare"),
+        (["DRY=1"], "--dry-run"),
+        (["MISSING=1"], "--missing"),
+        (["SIDE=24"], '--side "24"'),
+        (["OUT=paper"], '--out "paper"'),
+        (["SET=settings.temperature=0.2"], '--set "settings.temperature=0.2"'),
+    ],
+)
 def test_make_passes_switches_on(knobs, options):
     done = make("reproduce", "TABLE=nnclr_queue", "VENV=/somewhere", *knobs)
     assert re.search(rf"{options}\s", done.stdout) and done.stdout.count(" --") == 4

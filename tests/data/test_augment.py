@@ -363,15 +363,28 @@ def composed(view: View, side: int) -> v2.Compose:
 
 def statistics(images: torch.Tensor) -> torch.Tensor:
     """Per image: mean and spread of the pixels, chroma, slope along the rows and along the columns."""
-    return torch.stack([
-        images.mean((1, 2, 3)), images.std((1, 2, 3)), (images.amax(1) - images.amin(1)).mean((1, 2)),
-        images.diff(dim=3).abs().mean((1, 2, 3)), images.diff(dim=2).abs().mean((1, 2, 3)),
-    ])  # fmt: skip
+    return torch.stack(
+        [
+            images.mean((1, 2, 3)),
+            images.std((1, 2, 3)),
+            (images.amax(1) - images.amin(1)).mean((1, 2)),
+            images.diff(dim=3).abs().mean((1, 2, 3)),
+            images.diff(dim=2).abs().mean((1, 2, 3)),
+        ]
+    )
 
 
-@pytest.mark.parametrize("name, number", [
-    ("inst", 0), ("moco2", 0), ("simclr", 0), ("byol", 0), ("byol", 1), ("crop", 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, number",
+    [
+        ("inst", 0),
+        ("moco2", 0),
+        ("simclr", 0),
+        ("byol", 0),
+        ("byol", 1),
+        ("crop", 0),
+    ],
+)
 def test_a_whole_recipe_is_torchvisions_in_distribution(name, number):
     view = recipe(ViewConfig(name))[number]
     batch = shapes(200)

@@ -67,14 +67,17 @@ def test_16_bit_gray_arrays_are_scaled(tmp_path):
     assert torch.equal(decode(tmp_path / "a.npy", 8)[0], torch.from_numpy(array))
 
 
-@pytest.mark.parametrize(("array", "said"), [
-    (np.zeros((20, 30, 2), np.uint8), r"3 \(red, green, blue\), got 2"),
-    (np.zeros((20, 30, 4), np.uint8), r"3 \(red, green, blue\), got 4"),
-    (np.zeros((12, 20, 30), np.uint8), r"3 \(red, green, blue\), got 12"),
-    (np.zeros((20, 30)), "must be of uint8 values, or uint16 gray, got 'float64'. Save it with 8 or 16"),
-    (np.zeros(4, np.uint8), r"must be an array \[h w\], \[h w c\] or \[c h w\], got \[4\]"),
-    (np.array([{}]), "cannot be read"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((20, 30, 2), np.uint8), r"3 \(red, green, blue\), got 2"),
+        (np.zeros((20, 30, 4), np.uint8), r"3 \(red, green, blue\), got 4"),
+        (np.zeros((12, 20, 30), np.uint8), r"3 \(red, green, blue\), got 12"),
+        (np.zeros((20, 30)), "must be of uint8 values, or uint16 gray, got 'float64'. Save it with 8 or 16"),
+        (np.zeros(4, np.uint8), r"must be an array \[h w\], \[h w c\] or \[c h w\], got \[4\]"),
+        (np.array([{}]), "cannot be read"),
+    ],
+)
 def test_other_arrays_are_refused_in_one_line(tmp_path, array, said):
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
     with pytest.raises(ValueError, match=said) as error:

@@ -42,16 +42,18 @@ def pair(drawn, tmp_path, monkeypatch) -> tuple[Dataset, Dataset]:
     return tuple(Dataset("a", source, labels, tuple("abcd"), {}, about["fingerprint"]) for source in (images, stored))
 
 
-@pytest.mark.parametrize("index", [
-    torch.tensor([5, 6, 7, 2, 39, 0, 0, -1]), torch.arange(N), torch.arange(0), 3, -2, slice(4, 9)
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "index", [torch.tensor([5, 6, 7, 2, 39, 0, 0, -1]), torch.arange(N), torch.arange(0), 3, -2, slice(4, 9)]
+)
 def test_every_index_gives_what_memory_gives(pair, index):
     assert torch.equal(pair[0].images[index], pair[1].images[index])
 
 
 def test_batches_are_the_same_to_the_bit(pair):
-    made = [Batches(data, recipe(ViewConfig("simclr")), 16, 3, n_support=4,
-                    normalise=tuple(map(tuple, data.mean_std()))) for data in pair]  # fmt: skip
+    made = [
+        Batches(data, recipe(ViewConfig("simclr")), 16, 3, n_support=4, normalise=tuple(map(tuple, data.mean_std())))
+        for data in pair
+    ]
     for a, b in zip(*(batches.between(0, 5) for batches in made), strict=True):
         assert torch.equal(a.index, b.index) and torch.equal(a.support, b.support)
         assert all(torch.equal(x, y) for x, y in zip(a.views, b.views, strict=True))

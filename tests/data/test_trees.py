@@ -128,11 +128,17 @@ def test_a_level_with_a_folders_name_is_refused_where_it_is_planned(root):
         folders.levels("zoo", root)
 
 
-@pytest.mark.parametrize(("name", "message"), [
-    ("zoo-ordr", r"level of zoo \(there is no folder zoo-ordr\) must be one of kingdom, order, family, got 'ordr'.*'order'"),
-    ("zoo-leaf", "one of kingdom, order, family"),
-    ("zoos-order", r"set must be a folder or torchvision files .* got 'zoos-order'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "zoo-ordr",
+            r"level of zoo \(there is no folder zoo-ordr\) must be one of kingdom, order, family, got 'ordr'.*'order'",
+        ),
+        ("zoo-leaf", "one of kingdom, order, family"),
+        ("zoos-order", r"set must be a folder or torchvision files .* got 'zoos-order'"),
+    ],
+)
 def test_a_wrong_level_names_those_there_are(root, name, message):
     with pytest.raises(ValueError, match=message):
         load(DataConfig(name, side=8), root)

@@ -214,8 +214,15 @@ def test_a_batch_has_no_label(data):
     assert type(batch) is Batch
     assert not hasattr(batch, "label")
     assert {field.name for field in dataclasses.fields(Batch)} == {
-        "views", "index", "seed", "support", "support_index", "partner", "weight", "partners_repel",
-    }  # fmt: skip
+        "views",
+        "index",
+        "seed",
+        "support",
+        "support_index",
+        "partner",
+        "weight",
+        "partners_repel",
+    }
     assert batch.support is None and batch.support_index is None
 
 
@@ -250,9 +257,15 @@ def test_support_is_a_view_of_the_first_recipe(data):
     assert (batch.support - data.images[batch.support_index].float() / 255).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("name, views, large, small", [
-    ("byol", 2, 28, None), ("byol-multicrop", 8, 28, 12), ("swav", 8, 28, 12), ("dino", 10, 28, 12),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, views, large, small",
+    [
+        ("byol", 2, 28, None),
+        ("byol-multicrop", 8, 28, 12),
+        ("swav", 8, 28, 12),
+        ("dino", 10, 28, 12),
+    ],
+)
 def test_crops_of_several_sizes(name, views, large, small):
     data = load(DataConfig("shapes", n_train=48, n_test=48, side=28))[0]
     views_of_step = batches(data, views=recipe(ViewConfig(name)), size=4).at(0).views

@@ -21,8 +21,12 @@ PROGRESS = [0.5]
 def draws(generator, batch, settings):
     """For each view and anchor a number that decides whether it is right, then one per row for random choices."""
     n, m = len(batch["index"]), settings["queue_size"]
-    return {"drawn": [(torch.rand(n, generator=generator).tolist(), torch.rand(n, m, generator=generator).tolist())
-                      for _ in range(2)]}  # fmt: skip
+    return {
+        "drawn": [
+            (torch.rand(n, generator=generator).tolist(), torch.rand(n, m, generator=generator).tolist())
+            for _ in range(2)
+        ]
+    }
 
 
 def stand_in(anchor, i, batch, state, settings, drawn):

@@ -121,8 +121,10 @@ def test_one_image_of_a_class_leaves_nothing_to_choose(images, net, normalise):
 
 def test_recipes_are_those_of_the_papers():
     def shown(recipe, share):
-        return [(p.epochs, p.batch_size, p.rate, p.head, p.weight_decay, p.nesterov) for p in
-                plans(recipe, share, 0, (), 1.0, 0.08)]  # fmt: skip
+        return [
+            (p.epochs, p.batch_size, p.rate, p.head, p.weight_decay, p.nesterov)
+            for p in plans(recipe, share, 0, (), 1.0, 0.08)
+        ]
 
     assert shown("simclr", 0.01) == [(60, 4096, 0.8, 1, 0, True)] and shown("simclr", 0.1)[0][0] == 30
     assert shown("ifnd", 0.01) == [(20, 256, 0.01, 100, 5e-4, False)]
@@ -142,7 +144,10 @@ def test_schedules():
 def test_scores_of_both_shares_and_of_a_count(images, net, normalise):
     scores = evaluate.tune("finetune_ifnd", net, normalise, "cpu", QUICK | {"each": (2,)}, 0, None, images)
     assert {name: scores[f"ifnd_{name}_images"] for name in ("1pct", "10pct", "2each")} == {
-        "1pct": 4, "10pct": 16, "2each": 8}  # fmt: skip
+        "1pct": 4,
+        "10pct": 16,
+        "2each": 8,
+    }
     assert all(0 <= scores[f"ifnd_{name}_top1"] <= 1 for name in ("1pct", "10pct", "2each"))
     again = evaluate.tune("finetune_ifnd", net, normalise, "cpu", QUICK | {"each": (2,)}, 0, None, images)
     assert again == scores

@@ -34,9 +34,7 @@ def curve(score, present):
 @pytest.mark.parametrize("ties", [False, True])
 def test_eleven_points_against_a_count_at_every_threshold(seed, ties):
     score, present = drawn(40, seed, ties)
-    expected = sum(
-        max(p for r, p in curve(score, present) if r >= level / 10 - 1e-12) for level in range(11)
-    ) / 11  # fmt: skip
+    expected = sum(max(p for r, p in curve(score, present) if r >= level / 10 - 1e-12) for level in range(11)) / 11
     assert average_precision(score, present) == pytest.approx(expected, abs=1e-12)
 
 
@@ -201,8 +199,7 @@ def test_scores_of_a_few_sets():
     net, normalise = encoder("conv-tiny"), ((0.5,) * 3, (0.25,) * 3)
     how = {"sets": ("leaves", "scenes"), "n_train": 96, "n_test": 48, "iterations": 1}
     scores = evaluate.tune("transfer", net, normalise, "cpu", how)
-    assert set(scores) == {
-        "transfer_leaves", "transfer_leaves_penalty", "transfer_scenes", "transfer_scenes_area"}  # fmt: skip
+    assert set(scores) == {"transfer_leaves", "transfer_leaves_penalty", "transfer_scenes", "transfer_scenes_area"}
     assert scores["transfer_leaves_penalty"] in GRID and 0 < scores["transfer_scenes"] < 1
     assert evaluate.tune("transfer", net, normalise, "cpu", how) == scores
 

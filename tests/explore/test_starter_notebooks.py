@@ -208,24 +208,33 @@ def test_a_ready_notebook_runs_from_another_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"parameter": "queue_size"}, "parameter must be one of method, settings.dim, .*Did you mean 'settings.queue_size'"),
-    ({"parameter": "seed"}, "parameter must be one of"),
-    ({"parameter": 3}, "parameter must be the name of a setting"),
-    ({"values": [8]}, "values must be a list of two to 8"),
-    ({"values": 8}, "values must be a list of two to 8"),
-    ({"values": [8, 8]}, "values must be all different"),
-    ({"values": ["a", 8]}, "settings.queue_size must be of type int, got 'a'"),
-    ({"values": [True, 8]}, "settings.queue_size must be of type int, got True"),
-    ({"values": [None, 8]}, "settings.queue_size must be of type int, got None"),
-    ({"parameter": "settings.positive", "values": ["view", "neer"]}, "nearest, soft, view, detached, oracle, got 'neer'"),
-    ({"parameter": "method", "values": ["simclr", "ncnlr"]}, "Did you mean 'nnclr'"),
-    ({"parameter": "encoder", "values": ["conv", "convv"]}, "Did you mean 'conv'"),
-    ({"parameter": "plan.batch_size", "values": [1, 4]}, "plan.batch_size must be 2..768"),
-    ({"parameter": ["plan.lr", "plan.epochs"], "values": [0.1, 0.2]}, "lists of 2, one value for each"),
-    ({"changes": {"plan.epoch": 3}}, "change must be one of .*Did you mean 'plan.epochs'"),
-    ({"seeds": 0}, "seeds must be >= 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"parameter": "queue_size"},
+            "parameter must be one of method, settings.dim, .*Did you mean 'settings.queue_size'",
+        ),
+        ({"parameter": "seed"}, "parameter must be one of"),
+        ({"parameter": 3}, "parameter must be the name of a setting"),
+        ({"values": [8]}, "values must be a list of two to 8"),
+        ({"values": 8}, "values must be a list of two to 8"),
+        ({"values": [8, 8]}, "values must be all different"),
+        ({"values": ["a", 8]}, "settings.queue_size must be of type int, got 'a'"),
+        ({"values": [True, 8]}, "settings.queue_size must be of type int, got True"),
+        ({"values": [None, 8]}, "settings.queue_size must be of type int, got None"),
+        (
+            {"parameter": "settings.positive", "values": ["view", "neer"]},
+            "nearest, soft, view, detached, oracle, got 'neer'",
+        ),
+        ({"parameter": "method", "values": ["simclr", "ncnlr"]}, "Did you mean 'nnclr'"),
+        ({"parameter": "encoder", "values": ["conv", "convv"]}, "Did you mean 'conv'"),
+        ({"parameter": "plan.batch_size", "values": [1, 4]}, "plan.batch_size must be 2..768"),
+        ({"parameter": ["plan.lr", "plan.epochs"], "values": [0.1, 0.2]}, "lists of 2, one value for each"),
+        ({"changes": {"plan.epoch": 3}}, "change must be one of .*Did you mean 'plan.epochs'"),
+        ({"seeds": 0}, "seeds must be >= 1"),
+    ],
+)
 def test_wrong_input_is_one_error_that_lists_what_exists(changes, message):
     with pytest.raises(ValueError, match=message):
         groups_of(**({"method": "nnclr", "parameter": "settings.queue_size", "values": [8, 16]} | changes))

@@ -29,9 +29,11 @@ GOOD = asdict(tiny())
 
 words = st.text(max_size=20) | st.sampled_from(["<script>", "a\nb", "\x00", "../x", "pixels", "9" * 50, "simclr"])
 numbers = st.integers() | st.floats() | st.sampled_from([10**400, -1, 0, 2**63, 1e308])
-json_values = st.recursive(st.none() | st.booleans() | numbers | words,
-                           lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
-                           max_leaves=8)  # fmt: skip
+json_values = st.recursive(
+    st.none() | st.booleans() | numbers | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=8,
+)
 
 
 @st.composite
@@ -71,8 +73,11 @@ def in_folder(name: str, content: bytes, read: Any) -> None:
         answered(name, read, path)
 
 
-RECORD = {"config": GOOD, "environment": {"commit": "c0ffee", "dirty": False, "device": "a processor"},
-          "results": {"training": {"key": "training", "evaluation": "training", "scores": {"seconds": 1.0}}}}  # fmt: skip
+RECORD = {
+    "config": GOOD,
+    "environment": {"commit": "c0ffee", "dirty": False, "device": "a processor"},
+    "results": {"training": {"key": "training", "evaluation": "training", "scores": {"seconds": 1.0}}},
+}
 raw = st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode())
 
 
@@ -174,4 +179,4 @@ PROPERTIES = {
     claim: st.text(max_size=60) | st.lists(symbols, max_size=12).map("".join),
     bundle: st.dictionaries(names, raw | edits(RECORD).map(lambda r: json.dumps(r).encode()), min_size=1, max_size=3),
     bundle_header: st.binary(max_size=600) | flipped(packed({f"cpu/{tiny().name}.json": json.dumps(RECORD).encode()})),
-}  # fmt: skip
+}

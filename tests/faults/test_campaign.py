@@ -8,8 +8,14 @@ from tests.faults.campaign import COUNTS, PROPERTIES
 
 @pytest.mark.parametrize("reader", PROPERTIES, ids=lambda reader: reader.__name__)
 def test_every_input_is_answered(reader, own_messages):
-    few = settings(max_examples=20, derandomize=True, deadline=None, database=None, phases=(Phase.generate, Phase.shrink),
-                   suppress_health_check=list(HealthCheck))  # fmt: skip
+    few = settings(
+        max_examples=20,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
     before = sum(COUNTS.values())
     few(given(PROPERTIES[reader])(reader))()
     assert sum(COUNTS.values()) >= before + 20, "every input was answered, and counted"

@@ -60,8 +60,11 @@ def cut_off(trained, tmp_path_factory):
 
 def contents(folder: Path) -> dict[str, bytes | None]:
     """Everything under a folder but locks."""
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None
-            for p in folder.rglob("*") if p.name != ".lock"}  # fmt: skip
+    return {
+        str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None
+        for p in folder.rglob("*")
+        if p.name != ".lock"
+    }
 
 
 # --- what happens to a file ---------------------------------------------------------------------------------------
@@ -141,8 +144,13 @@ DAMAGES = {
     "log.jsonl": [folder, dangling, content(BINARY), content(5), content([]), content({"loss": 1.0}), content({"step": "x"}), content({"step": None})],
     "checkpoint.safetensors": [folder, dangling, halved, content(b""), content(BINARY), content(b"\xff" * 64), no_record, other_record],
 }  # fmt: skip
-CASES = [(name, change, command) for name, changes in DAMAGES.items() for change in changes
-         for command in COMMANDS if name in READS[command]]  # fmt: skip
+CASES = [
+    (name, change, command)
+    for name, changes in DAMAGES.items()
+    for change in changes
+    for command in COMMANDS
+    if name in READS[command]
+]
 
 
 @pytest.mark.parametrize("name, change, command", CASES, ids=[f"{n}-{change.__name__}-{c}" for n, change, c in CASES])

@@ -51,9 +51,18 @@ def bundle(here, files: dict[str, object]):
     return path
 
 
-PATHS = [("environment", "device"), ("environment", "commit"), ("environment", "more"), ("results", "training", "note"),
-         ("results", "training", "protocol"), ("config", "method"), ("config", "encoder"), ("config", "data", "name"),
-         ("config", "data", "fingerprint"), ("config", "views", "recipe")]  # fmt: skip
+PATHS = [
+    ("environment", "device"),
+    ("environment", "commit"),
+    ("environment", "more"),
+    ("results", "training", "note"),
+    ("results", "training", "protocol"),
+    ("config", "method"),
+    ("config", "encoder"),
+    ("config", "data", "name"),
+    ("config", "data", "fingerprint"),
+    ("config", "views", "recipe"),
+]
 
 
 @pytest.mark.parametrize("evil", EVIL)

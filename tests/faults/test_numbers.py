@@ -31,14 +31,21 @@ def images(*values: int, noise: bool = False, labels=None) -> Dataset:
 HONEST = images(10, 60, 110, 160, noise=True)
 
 
-@pytest.mark.parametrize("train_set, test_set, says", [
-    (HONEST, images(200, 210, noise=True), []),
-    (images(7, 7, 7), images(200, noise=True), ["all 3 training images are equal"]),
-    (images(10, 20, 10, 10), images(200, noise=True), ["2 of 4 training images repeat", "4 of 4 .* one colour alone"]),
-    (images(10, 20), images(200, noise=True), ["2 of 2 .* one colour alone"]),
-    (HONEST, HONEST, ["4 of 4 test images are also training images"]),
-    (images(10, 60, noise=True, labels=[0, 0]), images(200, noise=True), ["all training images are of one class"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "train_set, test_set, says",
+    [
+        (HONEST, images(200, 210, noise=True), []),
+        (images(7, 7, 7), images(200, noise=True), ["all 3 training images are equal"]),
+        (
+            images(10, 20, 10, 10),
+            images(200, noise=True),
+            ["2 of 4 training images repeat", "4 of 4 .* one colour alone"],
+        ),
+        (images(10, 20), images(200, noise=True), ["2 of 2 .* one colour alone"]),
+        (HONEST, HONEST, ["4 of 4 test images are also training images"]),
+        (images(10, 60, noise=True, labels=[0, 0]), images(200, noise=True), ["all training images are of one class"]),
+    ],
+)
 def test_images_that_say_less_than_they_seem_to(train_set, test_set, says):
     warnings = warnings_about(train_set, test_set)
     assert len(warnings) == len(says), warnings
@@ -71,9 +78,13 @@ def test_a_learning_rate_too_high_is_told_from_a_loss_that_overflows(tmp_path):
     assert "Lower lr" in advice(sound, tiny().plan)
 
 
-@pytest.mark.parametrize("data, ends", [
-    (images(*[9] * 16), "All images are equal: no setting can keep their embeddings apart."), (HONEST, "about 1)."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "data, ends",
+    [
+        (images(*[9] * 16), "All images are equal: no setting can keep their embeddings apart."),
+        (HONEST, "about 1)."),
+    ],
+)
 def test_collapse_of_equal_images_does_not_blame_the_settings(data, ends):
     log = TrainingLog(data, tiny().plan, every=1)
     out = Step(torch.tensor(1.0), {"embedding_std": torch.tensor(0.01)})

@@ -85,29 +85,32 @@ def refusal_name(folder: Path, capfd) -> str:
     return compare.single("simclr", "smoke", 0, None, None, changes | {"encoder": "conv-tiny"}).name
 
 
-@pytest.mark.parametrize("words, says", [
-    (["train", "--method", "simclr", "--data", "x" * 300, "--root", "ROOT"], "name must be .* at most 100 letters"),
-    (["train", "--method", "simclr", "--data", "set", "--root", "ROOT/" + "x" * 300], "root"),
-    (["train", "--method", "x" * 5000], "name must be one of"),
-    (["reproduce", "x" * 5000], "one of"),
-    (["evaluate", "ROOT/" + "x" * 300], "File name too long"),
-    (["train", "--method", "simclr", "--set", "plan.epochs=10000000000000"], r"epochs must be in \[0, 1e\+06\]"),
-    (["train", "--method", "simclr", "--set", "plan.epochs=1e13"], "epochs must be of type int"),
-    (["train", "--method", "simclr", "--set", "plan.epochs=" + "9" * 400], "epochs must be a whole number"),
-    (["train", "--method", "simclr", "--set", "plan.lr=" + "9" * 400], "lr must be a finite number"),
-    (["train", "--method", "simclr", "--set", "plan.lr=" + "9" * 5000], "lr must be of type float"),
-    (["train", "--method", "simclr", "--set", "plan.lr=" + "[" * 9999], "lr must be of type float"),
-    (["train", "--method", "simclr", "--set", "data.n_train=10000000000000"], "n_train"),
-    (["train", "--method", "simclr", "--set", "settings.hidden=10000000000"], "."),
-    (["train", "--method", "simclr", "--seed", "9" * 30], "seed"),
-    (["reproduce", "nnclr_queue", "--seeds", "9" * 30], "seeds must be"),
-    (["ledger", "--profile", "smoke", "--export", "ROOT"], "path must be a file's"),
-    (["ledger", "--profile", "cpu", "--export", "ROOT/none/" + "x" * 300], "x"),
-    (["ledger", "--import", "ROOT"], "is not a bundle"),
-    (["ledger", "--import", "ROOT/none"], "is not a bundle"),
-    (["ledger", "--profile", "gpu", "--budget", "9", "--root", "ROOT/text"], "root must be an archive"),
-    (["ledger", "--profile", "gpu", "--dry-run", "--root", "ROOT/text"], "root must be an archive"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["train", "--method", "simclr", "--data", "x" * 300, "--root", "ROOT"], "name must be .* at most 100 letters"),
+        (["train", "--method", "simclr", "--data", "set", "--root", "ROOT/" + "x" * 300], "root"),
+        (["train", "--method", "x" * 5000], "name must be one of"),
+        (["reproduce", "x" * 5000], "one of"),
+        (["evaluate", "ROOT/" + "x" * 300], "File name too long"),
+        (["train", "--method", "simclr", "--set", "plan.epochs=10000000000000"], r"epochs must be in \[0, 1e\+06\]"),
+        (["train", "--method", "simclr", "--set", "plan.epochs=1e13"], "epochs must be of type int"),
+        (["train", "--method", "simclr", "--set", "plan.epochs=" + "9" * 400], "epochs must be a whole number"),
+        (["train", "--method", "simclr", "--set", "plan.lr=" + "9" * 400], "lr must be a finite number"),
+        (["train", "--method", "simclr", "--set", "plan.lr=" + "9" * 5000], "lr must be of type float"),
+        (["train", "--method", "simclr", "--set", "plan.lr=" + "[" * 9999], "lr must be of type float"),
+        (["train", "--method", "simclr", "--set", "data.n_train=10000000000000"], "n_train"),
+        (["train", "--method", "simclr", "--set", "settings.hidden=10000000000"], "."),
+        (["train", "--method", "simclr", "--seed", "9" * 30], "seed"),
+        (["reproduce", "nnclr_queue", "--seeds", "9" * 30], "seeds must be"),
+        (["ledger", "--profile", "smoke", "--export", "ROOT"], "path must be a file's"),
+        (["ledger", "--profile", "cpu", "--export", "ROOT/none/" + "x" * 300], "x"),
+        (["ledger", "--import", "ROOT"], "is not a bundle"),
+        (["ledger", "--import", "ROOT/none"], "is not a bundle"),
+        (["ledger", "--profile", "gpu", "--budget", "9", "--root", "ROOT/text"], "root must be an archive"),
+        (["ledger", "--profile", "gpu", "--dry-run", "--root", "ROOT/text"], "root must be an archive"),
+    ],
+)
 def test_what_cannot_be_is_one_line(words, says, tmp_path, capfd, monkeypatch, own_messages):
     root = tmp_path / "root"
     root.mkdir()
@@ -164,8 +167,13 @@ def test_a_run_that_the_disk_has_no_room_for_is_one_line_and_goes_on_later(tmp_p
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
         "from sslrepro.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
-    done = subprocess.run([sys.executable, "-c", code, *TRAIN, "--runs", str(tmp_path)], capture_output=True, text=True,
-                          env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code, *TRAIN, "--runs", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert re.search(r"error: \[Errno 27\] File too large, writing: '.*checkpoint\.safetensors'\n$", done.stderr)
     assert not list(tmp_path.rglob(".checkpoint*")) and not list(tmp_path.rglob("results.jsonl"))
@@ -197,8 +205,10 @@ def test_a_worker_says_what_was_wrong_in_words(tmp_path):
     (folder / "checkpoint.safetensors").write_bytes(b"half of it")
     with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError) as told:
         workers.carry_out([Run(config.data, 0, {}, config)], tmp_path, progress=False, executor=pool)
-    assert re.fullmatch(rf"1 of 1 runs failed. The first: {config.name}: train: checkpoint .* Delete it to start anew\.",
-                        str(told.value))  # fmt: skip
+    assert re.fullmatch(
+        rf"1 of 1 runs failed. The first: {config.name}: train: checkpoint .* Delete it to start anew\.",
+        str(told.value),
+    )
 
 
 # --- streams ------------------------------------------------------------------------------------------------------

@@ -15,15 +15,28 @@ from tests.conftest import tiny
 
 NAMES = methods.names()
 NNCLR_VARIANTS = [
-    {}, {"positive": "soft"}, {"positive": "view"}, {"positive": "detached"}, {"positive": "oracle"},
+    {},
+    {"positive": "soft"},
+    {"positive": "view"},
+    {"positive": "detached"},
+    {"positive": "oracle"},
     {"teacher_momentum": 0.9},
-    {"support": "encoder"}, {"eviction": "random"}, {"push_both_views": True}, {"exclude_self": True, "top_k": 4},
-    {"symmetry": "both"}, {"predictor": False},
-]  # fmt: skip
+    {"support": "encoder"},
+    {"eviction": "random"},
+    {"push_both_views": True},
+    {"exclude_self": True, "top_k": 4},
+    {"symmetry": "both"},
+    {"predictor": False},
+]
 MOCO_VARIANTS = [{"norm": "split", "norm_groups": 2}, {"norm": "shuffled", "norm_groups": 2}, {"symmetric": True}]
-YOUNGER = [(name, {field.name: option}) for name in NAMES for field in fields(methods.config_class(name))
-           if "before" in field.metadata and isinstance(field.metadata["allowed"], tuple)
-           for option in field.metadata["allowed"] if option != field.default]  # fmt: skip
+YOUNGER = [
+    (name, {field.name: option})
+    for name in NAMES
+    for field in fields(methods.config_class(name))
+    if "before" in field.metadata and isinstance(field.metadata["allowed"], tuple)
+    for option in field.metadata["allowed"]
+    if option != field.default
+]
 CASES = [(name, {}) for name in NAMES if name != "nnclr"] + YOUNGER
 CASES += [("nnclr_controlled", {"right_share": share, "right": "farthest"}) for share in (0.0, 1.0)]
 CASES += [("nnclr", settings) for settings in NNCLR_VARIANTS] + [("mocov2", settings) for settings in MOCO_VARIANTS]

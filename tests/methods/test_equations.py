@@ -24,9 +24,14 @@ def a_batch(n_views: int = 2, n_support: int = 0, seed: int = 0) -> LabelledBatc
     g = torch.Generator().manual_seed(seed)
     views = tuple(torch.randn(N, 3, 8, 8, generator=g) for _ in range(n_views))
     support = torch.randn(n_support, 3, 8, 8, generator=g) if n_support else None
-    return LabelledBatch(views=views, index=torch.tensor([4, 11, 2, 7, 9, 30]), seed=5, support=support,
-                         support_index=torch.arange(n_support) if n_support else None,
-                         label=torch.tensor([0, 1, 0, 2, 1, 0]))  # fmt: skip
+    return LabelledBatch(
+        views=views,
+        index=torch.tensor([4, 11, 2, 7, 9, 30]),
+        seed=5,
+        support=support,
+        support_index=torch.arange(n_support) if n_support else None,
+        label=torch.tensor([0, 1, 0, 2, 1, 0]),
+    )
 
 
 def built(name: str, **settings) -> methods.Method:
@@ -213,8 +218,13 @@ def test_against_the_oracle(name, variant, n_views, progress, how, kind):
         batch = LabelledBatch(**fields, partner=partner, weight=weight)
     state = listed(method)
     out = {key: [through(method, path, view) for view in batch.views] for key, path in reference.OUTPUTS.items()}
-    inputs = {"index": batch.index.tolist(), "partner": batch.image(1).tolist(), "label": batch.label.tolist(),
-             "weight": [1.0] * N if batch.weight is None else batch.weight.tolist(), "n_images": N_IMAGES}  # fmt: skip
+    inputs = {
+        "index": batch.index.tolist(),
+        "partner": batch.image(1).tolist(),
+        "label": batch.label.tolist(),
+        "weight": [1.0] * N if batch.weight is None else batch.weight.tolist(),
+        "n_images": N_IMAGES,
+    }
     if hasattr(reference, "draws"):
         inputs |= reference.draws(batch.generator(), inputs, asdict(settings))
     assert method.needs_labels or 'batch["label"]' not in inspect.getsource(reference)

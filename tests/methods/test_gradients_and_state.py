@@ -145,11 +145,19 @@ def test_pcl_clusters_its_teachers_embeddings_after_its_warm_up(monkeypatch):
         assert method.density[level].allclose(expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "settings"), [
-    ("ifnd", {}), ("ifnd", {"space": "features"}), ("ifnd", {"confidence": "density"}),
-    ("ifnd", {"mode": "prototype"}), ("ifnd_moco", {}),
-    ("ifnd_moco", {"confidence": "density"}), ("ifnd_swav", {}), ("ifnd_swav", {"confidence": "density"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("ifnd", {}),
+        ("ifnd", {"space": "features"}),
+        ("ifnd", {"confidence": "density"}),
+        ("ifnd", {"mode": "prototype"}),
+        ("ifnd_moco", {}),
+        ("ifnd_moco", {"confidence": "density"}),
+        ("ifnd_swav", {}),
+        ("ifnd_swav", {"confidence": "density"}),
+    ],
+)
 def test_pseudo_labels_are_renewed_when_due_from_the_right_network(name, settings):
     method = built(name, every=0.1, final_rate=0.8, clusters=(3, 8), temperature=0.05, **settings)
     perturbed(method)
@@ -418,15 +426,27 @@ def test_members_are_counted(name):
     assert method.loss(batch, 0.5).metrics["members"].item() == pytest.approx(4 / N)
 
 
-@pytest.mark.parametrize(("name", "settings"), [
-    ("isl", {"own": "encoder"}), ("isl", {"own": "bank", "proxy_positive": "member"}), ("isl_moco", {}),
-    ("isl", {"mine_from": "written"}), ("isl_moco", {"mine_from": "written"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("isl", {"own": "encoder"}),
+        ("isl", {"own": "bank", "proxy_positive": "member"}),
+        ("isl_moco", {}),
+        ("isl", {"mine_from": "written"}),
+        ("isl_moco", {"mine_from": "written"}),
+    ],
+)
 def test_isl_hands_its_settings_and_anchors_to_the_mining(name, settings, monkeypatch):
     seen = []
     monkeypatch.setattr(f"sslrepro.methods.{name}.grow", lambda *arguments: seen.append(arguments))
-    mining = {"score_threshold": 0.1, "radius": 0.2, "growth": 0.3, "n_proxy_neighbours": 4, "max_gan_epochs": 6,
-            "max_passes": 7}  # fmt: skip
+    mining = {
+        "score_threshold": 0.1,
+        "radius": 0.2,
+        "growth": 0.3,
+        "n_proxy_neighbours": 4,
+        "max_gan_epochs": 6,
+        "max_passes": 7,
+    }
     method = built(name, rounds=3, n_strangers=5, mining_batch=8, gan_lr=0.9, **mining, **settings)
     perturbed(method)
     method.refresh(encode, 0.45)
@@ -542,8 +562,15 @@ def test_frontier_points_are_scored_as_positives_beside_the_negative():
             return (p == a).all(1).float()  # 1 where p' stands in the place of p
 
     own, affinity = drawn(30, 6), Affinity(30, 29)
-    mine(Scored(6), own, own.flip(0), affinity, Mining(0.3, -1.0, 9.0, 3, 4096, 1, 1, 8, 1.0, "own"),
-         torch.Generator().manual_seed(0), 0)  # fmt: skip
+    mine(
+        Scored(6),
+        own,
+        own.flip(0),
+        affinity,
+        Mining(0.3, -1.0, 9.0, 3, 4096, 1, 1, 8, 1.0, "own"),
+        torch.Generator().manual_seed(0),
+        0,
+    )
     assert (affinity.members >= 0).any(1).all()
 
 
@@ -565,8 +592,14 @@ def test_pair_rows_show_one_image_and_then_the_other(weight):
     """Every row of an epoch: index, partner and weight as listed, and the pixels of those images in the views."""
     data, _ = load(DataConfig("shapes", n_train=30, n_test=16, side=8, classes=4))
     pairs = [[3, 7], [3, 9], [29, 1], [0, 2]]
-    source = Batches(data, (View(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0),) * 3, 2, 0, pairs=torch.tensor(pairs),
-                     pair_weight=weight)  # fmt: skip
+    source = Batches(
+        data,
+        (View(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0),) * 3,
+        2,
+        0,
+        pairs=torch.tensor(pairs),
+        pair_weight=weight,
+    )
     shown = prepare_views(data.take(data.index).float() / 255, source.normalise)
     listed = [(i, i) for i in range(30)] + [tuple(pair) for pair in pairs]
     weights = oracle("seppid").weights([False] * 30 + [True] * 4, 30, 4, weight or 1.0)
@@ -585,8 +618,14 @@ def test_the_loop_refreshes_before_an_epoch_then_reads_then_writes(tmp_path, mon
     calls, kind = [], method_class("simclr")
     for name in ("refresh", "loss", "after_step"):
         real = getattr(kind, name)
-        monkeypatch.setattr(kind, name, lambda self, batch, progress, name=name, real=real: (
-            calls.append((name, progress)), real(self, batch, progress))[1])  # fmt: skip
+        monkeypatch.setattr(
+            kind,
+            name,
+            lambda self, batch, progress, name=name, real=real: (
+                calls.append((name, progress)),
+                real(self, batch, progress),
+            )[1],
+        )
     train(tiny("simclr"), tmp_path / "run", load(tiny().data)[0])
     expected = []
     for step in range(20):
@@ -609,8 +648,13 @@ def test_pairs_are_mined_once_by_the_trained_sampler(tmp_path):
     assert torch.equal(pairs_mined, expected) and len(asked[0]) == 80 and len(pairs_mined) > 20
     images, same = pairs_mined.flatten().tolist(), data.labels[pairs_mined[:, 0]] == data.labels[pairs_mined[:, 1]]
     assert about.pop("pair_cosine") == pytest.approx(cosine.mean().item())
-    assert about == {"pairs": len(pairs_mined), "paired_images": len(set(images)), "pair_match": same.double().mean().item(),
-                     "pair_degree": max(map(images.count, images)), "pair_self": 0.0}  # fmt: skip
+    assert about == {
+        "pairs": len(pairs_mined),
+        "paired_images": len(set(images)),
+        "pair_match": same.double().mean().item(),
+        "pair_degree": max(map(images.count, images)),
+        "pair_self": 0.0,
+    }
     method.seed.add_(1)  # would choose other images
     assert torch.equal(mine_pairs(config, tmp_path / "run", data, method, torch.device("cpu"), None)[0], pairs_mined)
     source = batches_of(config, data, method, pairs_mined)
@@ -633,10 +677,14 @@ def test_what_is_held_to_be_alike_is_measured_level_by_level():
     assert agreement == {"relation_match": match["match"], "relation_degree": match["degree"]}
 
 
-@pytest.mark.parametrize(("name", "words"), [
-    ("seppid", {"pairs", "pair_match", "pair_cosine"}), ("ifnd", {"accepted_0", "accepted_1"}),
-    ("isl", {"relation_degree"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("seppid", {"pairs", "pair_match", "pair_cosine"}),
+        ("ifnd", {"accepted_0", "accepted_1"}),
+        ("isl", {"relation_degree"}),
+    ],
+)
 def test_what_is_held_to_be_alike_is_logged(name, words, tmp_path):
     train(tiny(name), tmp_path / "run", load(tiny().data)[0])
     assert all(words <= line.keys() for line in read_lines(tmp_path / "run" / "log.jsonl"))

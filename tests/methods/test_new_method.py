@@ -56,10 +56,14 @@ def test_three_files_that_pass_as_written(tree, name, like):
     ]
     if like != "msf":
         return
-    lists = ["tests/methods/test_gradients_and_state.py::test_heads_have_the_papers_layers", "tests/test_layers.py",
-             "tests/methods/test_gradients_and_state.py::test_what_the_loop_does_for_single_methods",
-             "tests/test_identity.py::test_planned_runs_keep_their_names", "tests/methods/test_contract.py",
-             "tests/book/test_sources.py::test_every_method_has_a_page_that_includes_its_code"]  # fmt: skip
+    lists = [
+        "tests/methods/test_gradients_and_state.py::test_heads_have_the_papers_layers",
+        "tests/test_layers.py",
+        "tests/methods/test_gradients_and_state.py::test_what_the_loop_does_for_single_methods",
+        "tests/test_identity.py::test_planned_runs_keep_their_names",
+        "tests/methods/test_contract.py",
+        "tests/book/test_sources.py::test_every_method_has_a_page_that_includes_its_code",
+    ]
     tested = run(tree, "pytest", "-q", *lists, "-k", "heads or loop or planned or page or imports or no_method or room")
     assert "failed" not in tested.stdout and " passed" in tested.stdout, tested.stdout[-3000:]
     assert name in run(tree, "sslrepro", "list").stdout
@@ -67,10 +71,15 @@ def test_three_files_that_pass_as_written(tree, name, like):
     assert f"# {class_name(name)}\n" in page and f"{class_name(name)}.loss" in page and f"{like}.py" not in page
 
 
-@pytest.mark.parametrize(("name", "like", "message"), [
-    ("Agree", "msf", "name must be small letters"), ("nnclr", "msf", "name must be one that is not taken"),
-    ("agree2", "nnclr", "--like must be one of .*msf"), ("agree2", "mfs", "Did you mean 'msf'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "like", "message"),
+    [
+        ("Agree", "msf", "name must be small letters"),
+        ("nnclr", "msf", "name must be one that is not taken"),
+        ("agree2", "nnclr", "--like must be one of .*msf"),
+        ("agree2", "mfs", "Did you mean 'msf'"),
+    ],
+)
 def test_wrong_words_are_one_error(tree, name, like, message):
     with pytest.raises(ValueError, match=message):
         write(name, like, tree)

@@ -84,8 +84,17 @@ def test_a_sampler_sees_images_as_they_are_or_one_view_of_each(tmp_path):
     assert clean(index)[0].allclose(clean(index)[2], atol=1e-6) and torch.equal(augmented(index), augmented(index))
     assert not augmented(index)[0].allclose(augmented(index)[2], atol=1e-3), "every image is drawn a view of its own"
     assert clean(index).norm(dim=1).allclose(torch.ones(3)) and sampler.training, "its mode is back"
-    mined = [mine_pairs(config.with_changes(**{"settings.sampler_views": how}), tmp_path / how, data,
-                        initial_method(config, len(data)), CPU, None)[0] for how in ("clean", "augmented")]  # fmt: skip
+    mined = [
+        mine_pairs(
+            config.with_changes(**{"settings.sampler_views": how}),
+            tmp_path / how,
+            data,
+            initial_method(config, len(data)),
+            CPU,
+            None,
+        )[0]
+        for how in ("clean", "augmented")
+    ]
     assert mined[0].tolist() != mined[1].tolist()
 
 
@@ -110,12 +119,15 @@ def test_a_stored_run_can_be_the_sampler(stored):
     assert len(pairs) == about["pairs"] and (place / "run" / "pairs.safetensors").exists()
 
 
-@pytest.mark.parametrize(("name", "words"), [
-    ("nothing", "sampler_run must be the name of a run that is stored in"),
-    ("../runs", "Train it first, or leave the setting out"),
-    ("supcon", "a run that saw no labels"),
-    ("large", "a run on images of 8 px"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nothing", "sampler_run must be the name of a run that is stored in"),
+        ("../runs", "Train it first, or leave the setting out"),
+        ("supcon", "a run that saw no labels"),
+        ("large", "a run on images of 8 px"),
+    ],
+)
 def test_a_run_that_cannot_be_a_sampler_is_refused(name, words, stored):
     place, of_sampler = stored
     other = {

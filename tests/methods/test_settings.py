@@ -63,11 +63,17 @@ def mine(tmp_path, monkeypatch):
     methods.config_class.cache_clear()
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"shelf": -7}, r"shelf must be >= 1, got -7"), ({"shelf": 1.5}, "shelf must be a whole number, got 1.5"),
-    ({"slowness": 1.01}, r"slowness must be in \[0, 1\], got 1.01"), ({"sharpness": 0}, "sharpness must be > 0, got 0"),
-    ({"taste": "sower"}, "Did you mean 'sour'"), ({"shelv": 3}, "Did you mean 'shelf'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"shelf": -7}, r"shelf must be >= 1, got -7"),
+        ({"shelf": 1.5}, "shelf must be a whole number, got 1.5"),
+        ({"slowness": 1.01}, r"slowness must be in \[0, 1\], got 1.01"),
+        ({"sharpness": 0}, "sharpness must be > 0, got 0"),
+        ({"taste": "sower"}, "Did you mean 'sour'"),
+        ({"shelv": 3}, "Did you mean 'shelf'"),
+    ],
+)
 def test_a_new_method_is_checked_without_a_list(mine, values, message):
     with pytest.raises(ValueError, match=f"^methods.{mine}: .*{message}"):
         methods.settings(mine, values)
@@ -137,23 +143,37 @@ def test_wrong_values_are_one_line(method, changes, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    (None, "configuration must be a mapping"), ([], "configuration must be a mapping"), ({}, "it lacks method"),
-    ({"method": "simclr"}, "it lacks settings"), ({"method": "simclr", "settings": {}, "sede": 1}, "Did you mean 'seed'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (None, "configuration must be a mapping"),
+        ([], "configuration must be a mapping"),
+        ({}, "it lacks method"),
+        ({"method": "simclr"}, "it lacks settings"),
+        ({"method": "simclr", "settings": {}, "sede": 1}, "Did you mean 'seed'"),
+    ],
+)
 def test_a_garbled_record_is_one_line(values, message):
     with pytest.raises(ValueError, match=message):
         from_record(values)
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"crop": (0.2, 1.5)}, r"crop must be each in \(0, 1\]"), ({"crop": (0.8, 0.2)}, r"crop must be \(least, most\)"),
-    ({"crop": (0.0, 1.0)}, r"crop must be each in \(0, 1\]"), ({"crop": (0.2,)}, "crop must be 2 finite numbers"),
-    ({"ratio": (2.0, 0.5)}, r"ratio must be \(least, most\)"), ({"flip": 1.1}, r"flip must be in \[0, 1\]"),
-    ({"jitter": (math.nan, 0.4, 0.4, 0.1)}, "jitter must be 4 finite numbers"),
-    ({"jitter": (-0.4, 0.4, 0.4, 0.1)}, "jitter must be each >= 0"), ({"size": 0.0}, r"size must be in \(0, 1\]"),
-    ({"blur_sigma": (0.0, 2.0)}, "blur_sigma must be each > 0"), ({"cubic": 1}, "cubic must be True or False"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"crop": (0.2, 1.5)}, r"crop must be each in \(0, 1\]"),
+        ({"crop": (0.8, 0.2)}, r"crop must be \(least, most\)"),
+        ({"crop": (0.0, 1.0)}, r"crop must be each in \(0, 1\]"),
+        ({"crop": (0.2,)}, "crop must be 2 finite numbers"),
+        ({"ratio": (2.0, 0.5)}, r"ratio must be \(least, most\)"),
+        ({"flip": 1.1}, r"flip must be in \[0, 1\]"),
+        ({"jitter": (math.nan, 0.4, 0.4, 0.1)}, "jitter must be 4 finite numbers"),
+        ({"jitter": (-0.4, 0.4, 0.4, 0.1)}, "jitter must be each >= 0"),
+        ({"size": 0.0}, r"size must be in \(0, 1\]"),
+        ({"blur_sigma": (0.0, 2.0)}, "blur_sigma must be each > 0"),
+        ({"cubic": 1}, "cubic must be True or False"),
+    ],
+)
 def test_views_that_cannot_be_made_are_one_line(values, message):
     with pytest.raises(ValueError, match=f"View: {message}"):
         View(**values)
@@ -190,8 +210,16 @@ def test_every_default_is_allowed_and_every_number_is_bounded(name):
 
 
 def test_types_in_words_and_as_checks():
-    kinds = {int: (3, True), float: (3, math.inf), bool: (False, 0), str: ("a", None), float | None: (None, "a"),
-             tuple[int, ...]: ((1, 2), ()), tuple[float, float]: ((1, 2.0), (1.0,)), dict[str, int]: ({}, [])}  # fmt: skip
+    kinds = {
+        int: (3, True),
+        float: (3, math.inf),
+        bool: (False, 0),
+        str: ("a", None),
+        float | None: (None, "a"),
+        tuple[int, ...]: ((1, 2), ()),
+        tuple[float, float]: ((1, 2.0), (1.0,)),
+        dict[str, int]: ({}, []),
+    }
     for kind, (right, wrong) in kinds.items():
         assert fits(right, kind) and not fits(wrong, kind), kind
     assert describe(tuple[int, ...] | None) == "a list of whole numbers or None"

@@ -33,8 +33,11 @@ def environment(place: Path) -> Path:
 
 def execute(name: str, python: Path, kernels: Path) -> float:
     """Run a notebook beside the archive; returns its seconds, raises nbclient's error where a cell fails."""
-    subprocess.run([str(python), "-m", "ipykernel", "install", "--prefix", str(kernels), "--name", "clean"],
-                   check=True, capture_output=True)  # fmt: skip
+    subprocess.run(
+        [str(python), "-m", "ipykernel", "install", "--prefix", str(kernels), "--name", "clean"],
+        check=True,
+        capture_output=True,
+    )
     os.environ["JUPYTER_PATH"] = str(kernels / "share" / "jupyter")
     os.environ.pop("PYTHONPATH", None)
     with tempfile.TemporaryDirectory() as folder:

@@ -191,8 +191,16 @@ def test_a_page_has_its_parts_in_order(path):
     if tables.definition(table).notebook != "table":  # a table of ours: no paper's numbers, no claims
         pages = presenter(tables.definition(table)).__name__.rpartition(".")[2]
         first = "gains" if pages == "equal_terms" else "table"  # there all rows come after what is read first
-        parts = [f"{pages}.headline", "## What is compared", f"{pages}.{first}", f"{pages}.figure", "## How to read it",
-                 "table_page.cost", "table_page.rerun", "table_page.provenance"]  # fmt: skip
+        parts = [
+            f"{pages}.headline",
+            "## What is compared",
+            f"{pages}.{first}",
+            f"{pages}.figure",
+            "## How to read it",
+            "table_page.cost",
+            "table_page.rerun",
+            "table_page.provenance",
+        ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
 

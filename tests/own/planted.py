@@ -56,8 +56,9 @@ def judged(pairs: set[frozenset[str]], truth: dict[str, tuple[str, str]]) -> dic
 def by_encoder(run: OwnRun, folder: Path, above: float, turned: bool = False) -> set[frozenset[str]]:
     """Pairs of names within the groups that `duplicates` finds."""
     groups = duplicates(run, above, [folder], turned)
-    return {frozenset(pair) for group in groups
-            for pair in combinations([Path(copy.file.name).name for copy in group], 2)}  # fmt: skip
+    return {
+        frozenset(pair) for group in groups for pair in combinations([Path(copy.file.name).name for copy in group], 2)
+    }
 
 
 def by_hash(paths: list[Path], most: int = 8) -> set[frozenset[str]]:

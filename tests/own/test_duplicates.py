@@ -59,13 +59,16 @@ def test_the_page_and_the_list(copied, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("01.png  <i>copy.png\n1 groups of 2 images above 0.9999")
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["--above", "2"], r"above must be in [-1, 1], got 2.0"),
-    (["--above", "nan"], r"above must be in [-1, 1], got nan"),
-    (["--above", "-1"], "above must be a threshold that few pairs exceed, got -1.0. More than"),
-    (["-o", "x.txt"], "ending of the output must be one of .csv, .html"),
-    (["nowhere"], "images must be existing files or folders"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--above", "2"], r"above must be in [-1, 1], got 2.0"),
+        (["--above", "nan"], r"above must be in [-1, 1], got nan"),
+        (["--above", "-1"], "above must be a threshold that few pairs exceed, got -1.0. More than"),
+        (["-o", "x.txt"], "ending of the output must be one of .csv, .html"),
+        (["nowhere"], "images must be existing files or folders"),
+    ],
+)
 def test_wrong_input_is_one_line(copied, capsys, monkeypatch, words, said):
     monkeypatch.setattr("sslrepro.own.duplicates.MOST", 2)
     assert main(["duplicates", str(copied[1].folder), *words]) == 2
@@ -79,8 +82,9 @@ def test_planted_copies_are_found_better_than_by_a_random_encoder(tmp_path):
     run = fit_folder(images, tmp_path / "x.ssl", epochs=40, side=24, encoder="conv", batch_size=20, say=None)
     sources = [images / name for name in run.files[::5]]
     truth = plant(sources, tmp_path / "planted")
-    trained, random = (max(at_thresholds(each, tmp_path / "planted", truth).values(), key=f1)
-                       for each in (run, untrained(run)))  # fmt: skip
+    trained, random = (
+        max(at_thresholds(each, tmp_path / "planted", truth).values(), key=f1) for each in (run, untrained(run))
+    )
     hashed = judged(by_hash([*sources, *sorted((tmp_path / "planted").iterdir())]), truth)
     assert f1(trained) > f1(random) > 0
     assert trained["recompressed"] == trained["resized"] == hashed["recompressed"] == 1.0

@@ -55,15 +55,21 @@ def test_near_lists_others_and_a_copy_first(trained, tmp_path, capsys):
     assert len(set(others)) == 23 and "01.png" not in others
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["near", "{run}", "{images}/01.png", "-k", "24"], "k must be 1..23"),
-    (["near", "{run}", "{images}/nowhere.png"], "image must be an existing file"),
-    (["near", "{images}", "{images}/01.png"], "run must be a folder that `sslrepro fit` has finished"),
-    (["embed", "{run}", "{images}", "-o", "{tmp}/emb.txt"], "ending of the output must be one of .csv, .npy, .parquet"),
-    (["embed", "{run}", "{images}", "-o", "{tmp}/no/emb.csv"], "out must be a file in an existing folder"),
-    (["embed", "{run}", "{images}/nowhere", "-o", "{tmp}/emb.csv"], "images must be existing files or folders"),
-    (["embed", "{run}", "{tmp}", "-o", "{tmp}/emb.csv"], "one that holds images"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["near", "{run}", "{images}/01.png", "-k", "24"], "k must be 1..23"),
+        (["near", "{run}", "{images}/nowhere.png"], "image must be an existing file"),
+        (["near", "{images}", "{images}/01.png"], "run must be a folder that `sslrepro fit` has finished"),
+        (
+            ["embed", "{run}", "{images}", "-o", "{tmp}/emb.txt"],
+            "ending of the output must be one of .csv, .npy, .parquet",
+        ),
+        (["embed", "{run}", "{images}", "-o", "{tmp}/no/emb.csv"], "out must be a file in an existing folder"),
+        (["embed", "{run}", "{images}/nowhere", "-o", "{tmp}/emb.csv"], "images must be existing files or folders"),
+        (["embed", "{run}", "{tmp}", "-o", "{tmp}/emb.csv"], "one that holds images"),
+    ],
+)
 def test_wrong_input_is_one_line_and_writes_nothing(trained, tmp_path, capsys, words, said):
     places = {"images": trained[0], "run": trained[1], "tmp": tmp_path}
     assert main([word.format(**places) for word in words]) == 2

@@ -71,11 +71,17 @@ def test_onnx_agrees(trained, tmp_path, batch):
     assert torch.allclose(torch.from_numpy(features), run.features_of_images(images), atol=1e-4)
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["--to", "tensorflow"], "to must be one of torchvision, timm, onnx"),
-    (["--to", "torchvision"], "encoder must be one of resnet18, resnet50 or a classifier of torchvision for torchvision, got 'conv-tiny'"),
-    (["--to", "torchvision", "-o", "x.pt"], "out must be a .safetensors file in an existing folder"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--to", "tensorflow"], "to must be one of torchvision, timm, onnx"),
+        (
+            ["--to", "torchvision"],
+            "encoder must be one of resnet18, resnet50 or a classifier of torchvision for torchvision, got 'conv-tiny'",
+        ),
+        (["--to", "torchvision", "-o", "x.pt"], "out must be a .safetensors file in an existing folder"),
+    ],
+)
 def test_wrong_input_is_one_line(trained, capsys, words, said):
     assert main(["export", str(trained[1]), *words]) == 2
     err = capsys.readouterr().err

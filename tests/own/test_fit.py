@@ -79,8 +79,11 @@ def test_more_epochs_go_on_from_what_is_there(photos, tmp_path, capsys):
     assert main([*words, *WORDS, "--epochs", "2"]) == 0
     pixels, line = capsys.readouterr().out.splitlines()[:2]
     assert re.fullmatch(r"pixels: 18 kB kept in /.*own-[0-9a-f]{12}-16px\.npy", pixels)
-    assert re.fullmatch(r"24 images \(12 jpeg, 12 png\), 40 px -> 16 px · conv-tiny · nnclr · 2 epochs of 3 steps · "
-                        r"about \d+ s on 1 core \(measured over 6 steps\)", line)  # fmt: skip
+    assert re.fullmatch(
+        r"24 images \(12 jpeg, 12 png\), 40 px -> 16 px · conv-tiny · nnclr · 2 epochs of 3 steps · "
+        r"about \d+ s on 1 core \(measured over 6 steps\)",
+        line,
+    )
     before = load_file(out / "encoder.safetensors")
     assert main(words) == 0
     assert "has its 2 epochs; --epochs 4 goes on from there" in capsys.readouterr().out
@@ -111,15 +114,18 @@ def test_a_kill_while_epochs_are_added_harms_nothing(photos, tmp_path, monkeypat
     assert fit_folder(photos, out, epochs=2, say=None).about["epochs"] == 2
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["--method", "nnclrr"], "method must be one of"),
-    (["--method", "supcon"], "method must be one that sees no labels, got 'supcon'"),
-    (["--encoder", "resnet19"], "Did you mean 'resnet18'"),
-    (["--side", "4"], "side must be 8..1024 px, got 4"),
-    (["--batch-size", "25"], "batch_size must be 4..24 images, got 25"),
-    (["--device", "cuda:9"], "device must be cpu, or cuda where there is a GPU"),
-    (["--seed", "-1"], "seed must be >= 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--method", "nnclrr"], "method must be one of"),
+        (["--method", "supcon"], "method must be one that sees no labels, got 'supcon'"),
+        (["--encoder", "resnet19"], "Did you mean 'resnet18'"),
+        (["--side", "4"], "side must be 8..1024 px, got 4"),
+        (["--batch-size", "25"], "batch_size must be 4..24 images, got 25"),
+        (["--device", "cuda:9"], "device must be cpu, or cuda where there is a GPU"),
+        (["--seed", "-1"], "seed must be >= 0"),
+    ],
+)
 def test_wrong_words_are_one_line_and_write_nothing(photos, tmp_path, capsys, words, said):
     assert main(["fit", str(photos), "--out", str(tmp_path / "x.ssl"), *words]) == 2
     err = capsys.readouterr().err
@@ -142,12 +148,15 @@ def test_unreadable_files_are_in_the_report(photos, tmp_path):
     assert "&lt;b&gt;.jpg" in (run.folder / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("n", "side", "device", "chosen"), [
-    (2000, 240, "cpu", (96, "resnet18", 64, 100)),
-    (2000, 240, "cuda", (224, "resnet18", 256, 800)),
-    (50_000, 32, "cpu", (32, "resnet18-cifar", 64, 20)),
-    (24, 20, "cpu", (32, "resnet18-cifar", 6, 200)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "side", "device", "chosen"),
+    [
+        (2000, 240, "cpu", (96, "resnet18", 64, 100)),
+        (2000, 240, "cuda", (224, "resnet18", 256, 800)),
+        (50_000, 32, "cpu", (32, "resnet18-cifar", 64, 20)),
+        (24, 20, "cpu", (32, "resnet18-cifar", 6, 200)),
+    ],
+)
 def test_defaults_follow_images_and_device(n, side, device, chosen):
     config = choose(of(n, side), device)
     assert (config.data.side, config.encoder, config.plan.batch_size, config.plan.epochs) == chosen
@@ -173,8 +182,9 @@ def test_images_of_one_colour_train_and_are_said_to_collapse(tmp_path):
 
 
 def test_verdicts_follow_the_numbers():
-    look = dict(epoch=0, rank=20.0, width=512, spread=0.9, uniformity=-3.0, alignment=0.9, recognised=0.2, images=512,
-                kept=None)  # fmt: skip
+    look = dict(
+        epoch=0, rank=20.0, width=512, spread=0.9, uniformity=-3.0, alignment=0.9, recognised=0.2, images=512, kept=None
+    )
     assert verdict([look])[0].startswith("Too early")
     begun = verdict([look, look | {"recognised": 0.4, "kept": 0.5}])[0]
     assert begun.startswith("It has begun to work") and "most are not" in begun
@@ -232,8 +242,13 @@ def test_an_encoder_starts_from_given_weights_and_says_how_many(photos, tmp_path
     assert "1 only the file has (fc.weight)" in capsys.readouterr().err and not (tmp_path / "a.ssl").exists()
     starts = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own_progress.Looks, "__call__", lambda self, step, method: starts.append(
-            {name: tensor.clone() for name, tensor in method.encoder.state_dict().items()}))  # fmt: skip
+        patch.setattr(
+            own_progress.Looks,
+            "__call__",
+            lambda self, step, method: starts.append(
+                {name: tensor.clone() for name, tensor in method.encoder.state_dict().items()}
+            ),
+        )
         assert main([*words, "--weights-except", "fc.weight"]) == 0
     assert "weights: 12 of 12 tensors, 100.0% of the numbers of conv-tiny from" in capsys.readouterr().out
     assert all(torch.equal(tensor, starts[0][name]) for name, tensor in net.state_dict().items())

@@ -78,10 +78,13 @@ def test_damaged_cached_pixels_are_decoded_again(photos, monkeypatch, tmp_path):
     assert torch.equal(pixels(survey(photos), 16)[1].images, whole)
 
 
-@pytest.mark.parametrize(("make", "said"), [
-    (lambda place: place / "nowhere", "folder must be an existing folder of images, got"),
-    (lambda place: place, r"one that holds images \(.jpg .* got '2 .heic'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda place: place / "nowhere", "folder must be an existing folder of images, got"),
+        (lambda place: place, r"one that holds images \(.jpg .* got '2 .heic'"),
+    ],
+)
 def test_what_is_no_folder_of_images_is_said(tmp_path, make, said):
     (tmp_path / "a.heic").write_text("x", encoding="utf-8")
     (tmp_path / "b.heic").write_text("x", encoding="utf-8")

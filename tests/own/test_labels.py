@@ -38,18 +38,23 @@ def test_small_classes_hide_no_score():
     found, notes = scores(x, 30 * ["a"] + 30 * ["b"] + 3 * ["c"])
     assert found["knn"].n == 60 and found["linear"].share == 1.0 and 0.8 < found["knn"].low < 1
     assert notes == ["left out, fewer than 5 images: c (3)"]
-    assert scores(x[:33], 30 * ["a"] + 3 * ["c"]) == ({}, ["left out, fewer than 5 images: c (3)",
-                                                           "fewer than two classes have 5 images: no scores"])  # fmt: skip
+    assert scores(x[:33], 30 * ["a"] + 3 * ["c"]) == (
+        {},
+        ["left out, fewer than 5 images: c (3)", "fewer than two classes have 5 images: no scores"],
+    )
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    (None, "labels must be folders, or a csv file"),
-    ("name,class\n", "header of .* must be file,label, got 'name,class'"),
-    ("file,label\nnowhere.png,a\n", "line 2 of .* must be a file under"),
-    ("file,label\n01.png,a\n01.png,b\n", "line 3 of .* must be a file that is listed once"),
-    ("file,label\n01.png\n", "line 2 of .* must be a file and its label"),
-    ("file,label\n01.png,a\n", r"labels must be of at least two classes, got \['a'\]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "labels must be folders, or a csv file"),
+        ("name,class\n", "header of .* must be file,label, got 'name,class'"),
+        ("file,label\nnowhere.png,a\n", "line 2 of .* must be a file under"),
+        ("file,label\n01.png,a\n01.png,b\n", "line 3 of .* must be a file that is listed once"),
+        ("file,label\n01.png\n", "line 2 of .* must be a file and its label"),
+        ("file,label\n01.png,a\n", r"labels must be of at least two classes, got \['a'\]"),
+    ],
+)
 def test_wrong_labels_are_said_before_anything_is_trained(tmp_path, text, said):
     images = fill(tmp_path / "photos")
     file = tmp_path / "labels.csv"

@@ -17,8 +17,10 @@ from sslrepro.own.run import OwnRun
 @pytest.fixture
 def quick(monkeypatch):
     """Layouts without the seconds that UMAP takes to compile."""
-    monkeypatch.setattr("sslrepro.own.map.LAYOUTS", {"one": lambda x, seed: in_square(x.numpy()[:, :2]),
-                                                     "other": lambda x, seed: in_square(x.numpy()[:, 2:4])})  # fmt: skip
+    monkeypatch.setattr(
+        "sslrepro.own.map.LAYOUTS",
+        {"one": lambda x, seed: in_square(x.numpy()[:, :2]), "other": lambda x, seed: in_square(x.numpy()[:, 2:4])},
+    )
 
 
 def data_of(page: str) -> dict:
@@ -89,11 +91,14 @@ def test_without_bokeh_one_line_says_what_to_install(trained, tmp_path, monkeypa
     assert "pip install bokeh" in capsys.readouterr().err and not (tmp_path / "map.html").exists()
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["-o", "map.png"], "out must be a .html file in an existing folder"),
-    (["-o", "no/map.html"], "out must be a .html file in an existing folder"),
-    (["-o", "map.html", "--labels", "no.csv"], "map: labels must be folders, or a csv file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-o", "map.png"], "out must be a .html file in an existing folder"),
+        (["-o", "no/map.html"], "out must be a .html file in an existing folder"),
+        (["-o", "map.html", "--labels", "no.csv"], "map: labels must be folders, or a csv file"),
+    ],
+)
 def test_wrong_input_is_one_line(trained, capsys, words, said):
     assert main(["map", str(trained[1]), *words]) == 2
     err = capsys.readouterr().err

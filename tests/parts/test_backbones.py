@@ -40,10 +40,15 @@ def test_timm_that_is_not_installed_is_one_line(monkeypatch):
         encoder("timm/convnext_atto")
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("resnet81", "Did you mean 'resnet18'"), ("mobilenet_v3_smal", "Did you mean 'mobilenet_v3_small'"),
-    ("timm/../x", "timm/<model> or a classifier of torchvision"), ("", "got ''"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resnet81", "Did you mean 'resnet18'"),
+        ("mobilenet_v3_smal", "Did you mean 'mobilenet_v3_small'"),
+        ("timm/../x", "timm/<model> or a classifier of torchvision"),
+        ("", "got ''"),
+    ],
+)
 def test_another_name_is_refused_with_the_nearest(name, said):
     with pytest.raises(ValueError, match=f"fit: encoder must be .*{said}"):
         require_name(name, "fit")
@@ -99,8 +104,11 @@ def test_weights_of_a_file_are_loaded_whole(net, tmp_path, form):
 def test_what_does_not_fit_is_an_error_unless_it_is_named(net):
     file = net.state_dict() | {"fc.weight": torch.ones(2), "0.bias": torch.ones(5)}
     del file["1.weight"]
-    with pytest.raises(ValueError, match=r"got '1 only the encoder has \(1.weight\); 1 only the file has \(fc.weight\); 1 of "
-                       r"another shape \(0.bias\)'. Name what to leave out: --weights-except 1.weight,fc.weight,0.bias"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match=r"got '1 only the encoder has \(1.weight\); 1 only the file has \(fc.weight\); 1 of "
+        r"another shape \(0.bias\)'. Name what to leave out: --weights-except 1.weight,fc.weight,0.bias",
+    ):
         matching(net, file)
     chosen = matching(net, file, ["1.weight", "fc.weight", "0.bias"])
     assert sorted(chosen) == ["0.weight", "1.bias", "1.num_batches_tracked", "1.running_mean", "1.running_var"]
@@ -113,12 +121,15 @@ class Evil:
         return print, ("run",)
 
 
-@pytest.mark.parametrize(("make", "said"), [
-    (lambda path: None, "file must be an existing file"),
-    (lambda path: path.write_bytes(b"no weights"), "cannot be read as torch.save, loaded with weights_only=True"),
-    (lambda path: torch.save({"x": Evil()}, path), "cannot be read as torch.save, loaded with weights_only=True"),
-    (lambda path: torch.save({"epoch": 3}, path), "must be a file of tensors by name"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: None, "file must be an existing file"),
+        (lambda path: path.write_bytes(b"no weights"), "cannot be read as torch.save, loaded with weights_only=True"),
+        (lambda path: torch.save({"x": Evil()}, path), "cannot be read as torch.save, loaded with weights_only=True"),
+        (lambda path: torch.save({"epoch": 3}, path), "must be a file of tensors by name"),
+    ],
+)
 def test_what_is_no_file_of_weights_is_one_line(tmp_path, make, said, capsys):
     make(tmp_path / "x.pth")
     with pytest.raises(ValueError, match=said) as error:

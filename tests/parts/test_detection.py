@@ -32,11 +32,16 @@ def detections(scenes):
             if rows
             else torch.empty(0, 4)
         )
-        out.append({
-            "boxes": moved, "scores": torch.rand(len(rows)),
-            "labels": torch.tensor([int(labels[k]) if rng.random() < 0.8 else 0 for k in rows], dtype=torch.long),
-            "masks": torch.stack([masks[k].roll(s, -1) for k, s in zip(rows, shifts, strict=True)]) if rows else masks[:0],
-        })  # fmt: skip
+        out.append(
+            {
+                "boxes": moved,
+                "scores": torch.rand(len(rows)),
+                "labels": torch.tensor([int(labels[k]) if rng.random() < 0.8 else 0 for k in rows], dtype=torch.long),
+                "masks": torch.stack([masks[k].roll(s, -1) for k, s in zip(rows, shifts, strict=True)])
+                if rows
+                else masks[:0],
+            }
+        )
     return out
 
 

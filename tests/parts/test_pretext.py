@@ -74,11 +74,14 @@ def test_tiles_keep_the_memory_format():
     assert cut_tiles(images, 3, 0.7, torch.tensor(1)).is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ((torch.zeros(1, 3, 4, 5), 2, 1.0), r"view must be of square images, got \[1, 3, 4, 5\]"),
-    ((torch.zeros(1, 3, 4, 4), 5, 1.0), r"grid must be 1\.\.4, the pixels of a side, got 5"),
-    ((torch.zeros(1, 3, 4, 4), 2, 0.0), r"share must be in \(0, 1\], got 0\.0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((torch.zeros(1, 3, 4, 5), 2, 1.0), r"view must be of square images, got \[1, 3, 4, 5\]"),
+        ((torch.zeros(1, 3, 4, 4), 5, 1.0), r"grid must be 1\.\.4, the pixels of a side, got 5"),
+        ((torch.zeros(1, 3, 4, 4), 2, 0.0), r"share must be in \(0, 1\], got 0\.0"),
+    ],
+)
 def test_tiles_that_cannot_be_cut_are_one_clear_error(values, message):
     with pytest.raises(ValueError, match=f"cut_tiles: {message}"):
         cut_tiles(*values, torch.tensor(0))

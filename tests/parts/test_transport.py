@@ -37,8 +37,10 @@ def test_labels_are_those_of_plain_loops(strength, scale):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_strong_transport_is_the_best_equal_assignment(seed):
     log_p = log_probabilities(6, 3, seed)
-    best = max(set(itertools.permutations([0, 0, 1, 1, 2, 2])),
-               key=lambda labels: sum(log_p[i, label].item() for i, label in enumerate(labels)))  # fmt: skip
+    best = max(
+        set(itertools.permutations([0, 0, 1, 1, 2, 2])),
+        key=lambda labels: sum(log_p[i, label].item() for i, label in enumerate(labels)),
+    )
     assert equal_labels(log_p, 40.0, tolerance=0.01).tolist() == list(best)
 
 
@@ -61,9 +63,13 @@ def test_probabilities_that_underflow_lose_no_cluster():
     assert torch.equal(labels, equal_labels(log_p + 5.0, 25.0, tolerance=5.0))
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"strength": 0.0}, "strength must be > 0, got 0.0"), ({"strength": 1.0, "tolerance": 0.0}, "tolerance must be > 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"strength": 0.0}, "strength must be > 0, got 0.0"),
+        ({"strength": 1.0, "tolerance": 0.0}, "tolerance must be > 0"),
+    ],
+)
 def test_wrong_values_are_one_clear_error(values, message):
     with pytest.raises(ValueError, match=f"equal_labels: {message}"):
         equal_labels(torch.zeros(2, 2), **values)

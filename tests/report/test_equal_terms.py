@@ -26,8 +26,12 @@ def entry(settings: dict, rate: float) -> dict:
 def frozen(tmp_path, monkeypatch):
     """Frozen trials of every method, some with something else than the default."""
     methods = {sets["method"]: entry({}, 1.0) for sets in TABLE.rows.values()}
-    methods |= {"simclr": entry({"temperature": 0.5}, 0.5), "nnsiam": entry({}, 2.0), "nnclr": entry({}, 0.25),
-                "seppid": entry({"base_settings": {"temperature": 0.1}}, 0.5)}  # fmt: skip
+    methods |= {
+        "simclr": entry({"temperature": 0.5}, 0.5),
+        "nnsiam": entry({}, 2.0),
+        "nnclr": entry({}, 0.25),
+        "seppid": entry({"base_settings": {"temperature": 0.1}}, 0.5),
+    }
     write_json(tmp_path / "cpu.json", {"methods": methods})
     monkeypatch.setattr(terms, "FROZEN", tmp_path)
 
@@ -98,8 +102,14 @@ def test_the_finding_counts_what_leaves_out_zero(frozen):
 
 def test_a_trial_without_equal_terms_is_refused():
     with pytest.raises(ValueError, match=r"equal_terms\.simclr: trial must be set where `fair` is"):
-        validate(replace(TABLE, fair=False, rows={"simclr": {"method": "simclr", "trial": "nnclr"}},
-                                  columns={"top1": "linear_top1"}))  # fmt: skip
+        validate(
+            replace(
+                TABLE,
+                fair=False,
+                rows={"simclr": {"method": "simclr", "trial": "nnclr"}},
+                columns={"top1": "linear_top1"},
+            )
+        )
     with pytest.raises(ValueError, match="Did you mean 'nnclr'"):
         validate(
             replace(TABLE, rows={"simclr": {"method": "simclr", "trial": "nncrl"}}, columns={"top1": "linear_top1"})

@@ -19,8 +19,15 @@ def written(tmp_path_factory):
 
 
 def test_every_format_is_what_its_ending_says(written):
-    starts = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG", ".tex": b"% ", ".csv": b"kind,", ".json": b"{",
-              ".bib": b"@software{"}  # fmt: skip
+    starts = {
+        ".svg": b"<?xml",
+        ".pdf": b"%PDF",
+        ".png": b"\x89PNG",
+        ".tex": b"% ",
+        ".csv": b"kind,",
+        ".json": b"{",
+        ".bib": b"@software{",
+    }
     assert written[1].keys() == starts.keys()
     for ending, file in written[1].items():
         assert file.read_bytes().startswith(starts[ending]), ending

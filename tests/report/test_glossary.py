@@ -80,8 +80,17 @@ def test_every_key_of_a_log_is_explained(method, tiny_config, tmp_path):
 
 
 def test_nothing_is_explained_that_is_never_logged(by_methods, by_ledger):
-    loop = {"step", "epoch", "lr", "sampler_seconds", "gan_epochs", "mining_passes", "pairs_admitted", "pairs_refused",
-            "pair_self"}  # fmt: skip
+    loop = {
+        "step",
+        "epoch",
+        "lr",
+        "sampler_seconds",
+        "gan_epochs",
+        "mining_passes",
+        "pairs_admitted",
+        "pairs_refused",
+        "pair_self",
+    }
     training, scores = by_ledger
     assert set(TRAINING) <= {base_name(key) for key in training | by_methods} | training | loop
     assert set(SCORES) <= {base_name(key) for key in scores} | scores | {"few_top5"}

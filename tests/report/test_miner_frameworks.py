@@ -9,8 +9,13 @@ from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import Results
 from sslrepro.tables.miner_frameworks import MINERS, ON, SHORT
 
-WORDS = {"gains the same": "same", "gains in all frameworks": "sign", "gains in each": "each", "a momentum": "letter",
-         "right partners": "labels"}  # fmt: skip
+WORDS = {
+    "gains the same": "same",
+    "gains in all frameworks": "sign",
+    "gains in each": "each",
+    "a momentum": "letter",
+    "right partners": "labels",
+}
 
 
 @functools.cache
@@ -28,14 +33,18 @@ def results(gains: dict[tuple[str, str], float], noise: float = 0.001, known: in
         for seed, run in enumerate(runs[:known]):
             jitter = noise * ((7 * place + 3 * seed * (place + 1)) % 5 - 2)
             scores = {"pair_match": 0.7, "pair_self": 0.5}
-            records[run.name] = {"config": {}, "results": {"linear": {"scores": {"linear_top1": top1 + jitter}},
-                                                           "training": {"scores": scores}}}  # fmt: skip
+            records[run.name] = {
+                "config": {},
+                "results": {"linear": {"scores": {"linear_top1": top1 + jitter}}, "training": {"scores": scores}},
+            }
     return Results(plan, records)
 
 
 def verdicts(of: Results) -> dict[tuple[str, str], str]:
-    words = {answer: next(word for start, word in WORDS.items() if answer.question.startswith(start))
-             for answer in grid.answers(of)}  # fmt: skip
+    words = {
+        answer: next(word for start, word in WORDS.items() if answer.question.startswith(start))
+        for answer in grid.answers(of)
+    }
     return {(word, answer.of.partition(" ")[0]): answer.verdict for answer, word in words.items()}
 
 

@@ -12,8 +12,15 @@ PAIR = Pair(("t", "mined"), ("t", "plain"), "X", "the same without", ("positive"
 def record(seed: int, top1: float, share: float | None = None, **settings) -> dict:
     """A ledger file with what the computation reads."""
     training = {"scores": {} if share is None else {"neighbour_match_without_self": share}}
-    config = {"seed": seed, "method": "nnclr", "settings": {"temperature": 0.1} | settings,
-              "data": {"name": "shapes"}, "encoder": "conv", "views": {}, "plan": {"epochs": 8}}  # fmt: skip
+    config = {
+        "seed": seed,
+        "method": "nnclr",
+        "settings": {"temperature": 0.1} | settings,
+        "data": {"name": "shapes"},
+        "encoder": "conv",
+        "views": {},
+        "plan": {"epochs": 8},
+    }
     return {"config": config, "results": {"training": training, "linear {}": {"scores": {"linear_top1": top1}}}}
 
 
@@ -27,10 +34,15 @@ def test_share_and_gain_are_paired_by_seed():
     assert row.direction == "undecided" and row.score == "neighbour_match_without_self"
 
 
-@pytest.mark.parametrize("values, word", [
-    ((0.60, 0.61, 0.62), "gains"), ((0.40, 0.41, 0.42), "loses"), ((0.30, 0.50, 0.70), "undecided"),
-    ((0.50, 0.50, 0.50), "undecided"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "values, word",
+    [
+        ((0.60, 0.61, 0.62), "gains"),
+        ((0.40, 0.41, 0.42), "loses"),
+        ((0.30, 0.50, 0.70), "undecided"),
+        ((0.50, 0.50, 0.50), "undecided"),
+    ],
+)
 def test_direction_follows_the_interval(values, word):
     mined = [record(seed, value, 0.1) for seed, value in enumerate(values)]
     assert gain(PAIR, mined, [record(seed, 0.5) for seed in range(3)], 0.1).direction == word

@@ -88,9 +88,15 @@ def under(results: Results, evaluation: str, protocol: dict, renamed: str | None
     """Results as if an evaluation had been run by another protocol (and as another evaluation)."""
     records = {}
     for name, record in results.known.items():
-        lines = {key: line | ({"protocol": line["protocol"] | protocol, "evaluation": renamed or evaluation}
-                              if line["evaluation"] == evaluation else {})
-                 for key, line in record["results"].items()}  # fmt: skip
+        lines = {
+            key: line
+            | (
+                {"protocol": line["protocol"] | protocol, "evaluation": renamed or evaluation}
+                if line["evaluation"] == evaluation
+                else {}
+            )
+            for key, line in record["results"].items()
+        }
         records[name] = record | {"results": lines}
     return replace(results, known=records)
 
@@ -166,8 +172,15 @@ def test_an_effect_is_laid_against_the_papers_and_zero(low, high, words):
 
 def test_a_claim_that_a_gate_stopped_says_why_and_how_it_lies(queue, monkeypatch):
     reason = "the pairs were right in 11%, chance 6%, paper 92%"
-    stopped = Verdict("nnclr_c23", "larger is better", "not tested", reason=reason, gap=(1.0, -1.0, 3.0), paper_gap=1.8,
-                      lenses=Lenses(True, True, True))  # fmt: skip
+    stopped = Verdict(
+        "nnclr_c23",
+        "larger is better",
+        "not tested",
+        reason=reason,
+        gap=(1.0, -1.0, 3.0),
+        paper_gap=1.8,
+        lenses=Lenses(True, True, True),
+    )
     monkeypatch.setattr(Results, "verdicts", lambda self: [stopped])
     page = table_page.verdicts(queue)
     assert '<span class="verdict not-tested">not tested</span>' in page.html and reason in page.text
@@ -188,10 +201,15 @@ def test_the_closing_box_answers_four_questions_from_the_verdicts(queue):
     )
 
 
-@pytest.mark.parametrize("verdict, needed, words", [
-    ("holds", None, "contradicted, by the same rule"), ("contradicted", None, "holds, by the same rule"),
-    ("inconclusive", 13, "13 seeds per cell would settle it"), ("inconclusive", None, "not even 1,000 seeds"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "verdict, needed, words",
+    [
+        ("holds", None, "contradicted, by the same rule"),
+        ("contradicted", None, "holds, by the same rule"),
+        ("inconclusive", 13, "13 seeds per cell would settle it"),
+        ("inconclusive", None, "not even 1,000 seeds"),
+    ],
+)
 def test_what_would_change_our_mind_follows_the_verdict(verdict, needed, words):
     assert words in closing.turning_point(Verdict("x", "t", verdict, seeds_needed=needed))
     assert "a run nearly collapsed" in closing.turning_point(

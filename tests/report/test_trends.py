@@ -87,9 +87,16 @@ def test_the_polygon_crosses_where_it_comes_from_below():
     assert first_crossing({0.0: 1.0, 1.0: 2.0}) is None and first_crossing({0.0: -2.0, 1.0: -1.0}) is None
 
 
-@pytest.mark.parametrize(("cell", "word"), [(Cell(3.0, 0.1, 3), "pays"), (Cell(-3.0, 0.1, 3), "costs"),
-                                            (Cell(3.0, 3.0, 3), "open"), (Cell(3.0, 0.0, 1), "one seed"),
-                                            (None, "not run")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("cell", "word"),
+    [
+        (Cell(3.0, 0.1, 3), "pays"),
+        (Cell(-3.0, 0.1, 3), "costs"),
+        (Cell(3.0, 3.0, 3), "open"),
+        (Cell(3.0, 0.0, 1), "one seed"),
+        (None, "not run"),
+    ],
+)
 def test_words(cell, word):
     assert sign_word(cell) == word
 

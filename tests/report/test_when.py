@@ -24,9 +24,14 @@ def results(table: str, profile: str, scores: Callable[[Run], dict[str, float]])
         if line:
             config = asdict(run.config) if run.config else {"pixels": asdict(run.data)}
             cost = {"seconds": 60.0, "steps": 100, "embedding_std": 1.0}
-            records[run.name] = {"config": config, "environment": {}, "results": {
-                "training": {"evaluation": "training", "scores": cost | line},
-                "linear": {"evaluation": "linear", "scores": line, "seconds": 1.0}}}  # fmt: skip
+            records[run.name] = {
+                "config": config,
+                "environment": {},
+                "results": {
+                    "training": {"evaluation": "training", "scores": cost | line},
+                    "linear": {"evaluation": "linear", "scores": line, "seconds": 1.0},
+                },
+            }
     return Results(plan, records)
 
 

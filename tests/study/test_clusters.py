@@ -148,8 +148,11 @@ def test_wrong_input_comes_back_in_words_with_the_place_at_home(dask, tmp_path):
     bad, good = runs_of(2)
     (tmp_path / bad.name).mkdir()
     (tmp_path / bad.name / "checkpoint.safetensors").write_text("not a checkpoint")
-    with pytest.raises(RuntimeError, match=rf"1 of 2 runs failed\. The first: {bad.name}: train: checkpoint "
-                                           rf"{tmp_path}/\S+ .* Delete it to start anew\."):  # fmt: skip
+    with pytest.raises(
+        RuntimeError,
+        match=rf"1 of 2 runs failed\. The first: {bad.name}: train: checkpoint "
+        rf"{tmp_path}/\S+ .* Delete it to start anew\.",
+    ):
         workers.carry_out([bad, good], tmp_path, executor=dask, progress=False)
     assert is_complete(good, Store(tmp_path))
 
@@ -166,8 +169,9 @@ def test_steps_reach_the_bar(dask, tmp_path):
 def scheduler():
     """A scheduler with one worker, in a process group of its own: (process, address)."""
     place = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", SCHEDULER], env=place, stdout=subprocess.PIPE, text=True,
-                               start_new_session=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCHEDULER], env=place, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         yield process, process.stdout.readline().strip()
     finally:
@@ -190,12 +194,16 @@ if __name__ == "__main__":
 def test_a_dead_scheduler_is_one_line_and_the_next_call_goes_on(scheduler, tmp_path, serial):
     (process, address), runs = scheduler, runs_of(3, EPOCHS)
     many = [*runs, *runs_of(40, EPOCHS)[3:]]
-    killer = threading.Thread(target=lambda: (wait_for((tmp_path / runs[0].name / "results.jsonl").exists, 60),
-                                              process.kill()), daemon=True)  # fmt: skip
+    killer = threading.Thread(
+        target=lambda: (wait_for((tmp_path / runs[0].name / "results.jsonl").exists, 60), process.kill()), daemon=True
+    )
     killer.start()
-    with pytest.raises(RuntimeError, match=r"cluster: 1 Dask workers at tcp\S+ cannot go on \(its scheduler does not "
-                                           r"answer\); \d of 40 runs are whole and kept in \S+\. The same call goes on"
-                                           r" with the others\.$"):  # fmt: skip
+    with pytest.raises(
+        RuntimeError,
+        match=r"cluster: 1 Dask workers at tcp\S+ cannot go on \(its scheduler does not "
+        r"answer\); \d of 40 runs are whole and kept in \S+\. The same call goes on"
+        r" with the others\.$",
+    ):
         with open_cluster(address) as cluster:
             workers.carry_out(many, tmp_path, executor=cluster, progress=False)
     workers.carry_out(runs, tmp_path, jobs=1, progress=False)
@@ -205,8 +213,10 @@ def test_a_dead_scheduler_is_one_line_and_the_next_call_goes_on(scheduler, tmp_p
 def test_no_scheduler_is_one_line(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(clusters, "CONNECT_SECONDS", 0.5)
     words = ["reproduce", "nnclr_queue", "--profile", "smoke", "--runs", str(tmp_path / "runs"), "--cluster"]
-    for name, message in (("tcp://127.0.0.1:9", "scheduler must be reachable, got 'tcp://127.0.0.1:9'"),
-                          ("slrum", "name must be local, slurm, or a Dask scheduler's tcp://host:port, got 'slrum'")):  # fmt: skip
+    for name, message in (
+        ("tcp://127.0.0.1:9", "scheduler must be reachable, got 'tcp://127.0.0.1:9'"),
+        ("slrum", "name must be local, slurm, or a Dask scheduler's tcp://host:port, got 'slrum'"),
+    ):
         assert main([*words, name]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: cluster: ") and message in line

@@ -128,9 +128,18 @@ def published(home):
 
 def test_reproduce_prints_table_verdicts_cost_and_places(home):
     folder, done = home
-    for words in ("8,192", "98,304", "73.6", "SimCLR: same images", "pixels, no encoder", "nnclr_c23", "not judged",
-                  "processor-minutes", f"notebook  {folder / 'runs' / 'pages' / 'nnclr_queue-smoke.ipynb'}",
-                  "nothing is published of nnclr_queue at smoke scale"):  # fmt: skip
+    for words in (
+        "8,192",
+        "98,304",
+        "73.6",
+        "SimCLR: same images",
+        "pixels, no encoder",
+        "nnclr_c23",
+        "not judged",
+        "processor-minutes",
+        f"notebook  {folder / 'runs' / 'pages' / 'nnclr_queue-smoke.ipynb'}",
+        "nothing is published of nnclr_queue at smoke scale",
+    ):
         assert words in done.stdout, words
     assert "18 runs, 0 stored, 18 to do" in done.stdout
     assert "step/s" in done.stderr and "table: 18 runs" in done.stderr

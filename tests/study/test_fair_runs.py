@@ -88,11 +88,17 @@ def test_ifnd_clusters_what_it_is_told(name, net):
         assert (asked[0] is whole) == (space == "features")
 
 
-@pytest.mark.parametrize(("name", "head", "expected"), [
-    ("invp", "plain", "Linear ReLU Linear"), ("invp", "batch_norm", "Linear BatchNorm1d ReLU Linear"),
-    ("invp", "linear", "Linear"), ("invp_moco", "plain", "Linear ReLU Linear"),
-    ("invp_moco", "batch_norm", "Linear BatchNorm1d ReLU Linear"), ("invp_moco", "linear", "Linear"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "head", "expected"),
+    [
+        ("invp", "plain", "Linear ReLU Linear"),
+        ("invp", "batch_norm", "Linear BatchNorm1d ReLU Linear"),
+        ("invp", "linear", "Linear"),
+        ("invp_moco", "plain", "Linear ReLU Linear"),
+        ("invp_moco", "batch_norm", "Linear BatchNorm1d ReLU Linear"),
+        ("invp_moco", "linear", "Linear"),
+    ],
+)
 def test_heads_of_invp(name, head, expected):
     assert layers(built(name, head=head).projector) == expected.split()
 

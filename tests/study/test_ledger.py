@@ -221,13 +221,16 @@ def test_an_archive_that_is_none_is_one_clear_error_and_leaves_nothing(here):
     assert list((here / "runs" / "data").iterdir()) == []
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"environment": {"device": "<script>alert(1)</script>"}}, "text in smoke/"),
-    ({"config": {"pixels": {}, "method": "simclr"}}, "of pixels alone"),
-    ({"config": {"pixels": {"name": "shapes"}}}, "named for its configuration"),
-    ({"config": {"pixels": {"nam": "shapes"}}}, "Did you mean 'name'?"),
-    ({"results": []}, "must be a result {config, environment, results}"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"environment": {"device": "<script>alert(1)</script>"}}, "text in smoke/"),
+        ({"config": {"pixels": {}, "method": "simclr"}}, "of pixels alone"),
+        ({"config": {"pixels": {"name": "shapes"}}}, "named for its configuration"),
+        ({"config": {"pixels": {"nam": "shapes"}}}, "Did you mean 'name'?"),
+        ({"results": []}, "must be a result {config, environment, results}"),
+    ],
+)
 def test_a_bundle_with_a_wrong_file_changes_nothing(change, message, here, monkeypatch):
     budget.work_through("smoke", 250.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     (path,) = (here / "ledger" / "smoke").glob("*-s*.json")

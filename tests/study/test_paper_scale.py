@@ -8,8 +8,14 @@ from sslrepro.data import sources
 from sslrepro.study.paper_scale import hours_in_words
 from sslrepro.study.plans import plan_table
 
-RATES = {"cuda": {"step": {"images_per_second": 1000.0, "precision": "bf16"}, "device": "one GPU", "real_images": 256,
-                  "extrapolated": {"store_bytes": 193e9, "decoding_core_hours": 1.2}}}  # fmt: skip
+RATES = {
+    "cuda": {
+        "step": {"images_per_second": 1000.0, "precision": "bf16"},
+        "device": "one GPU",
+        "real_images": 256,
+        "extrapolated": {"store_bytes": 193e9, "decoding_core_hours": 1.2},
+    }
+}
 
 
 @pytest.fixture

@@ -28,10 +28,14 @@ def test_a_papers_table_loses_its_effect_with_its_rows():
     assert sslrepro.reproduce("nnclr_queue", rows=["q8192", "q16384"]).definition.ends is None
 
 
-@pytest.mark.parametrize(("rows", "message"), [
-    (["nnlcr"], "row must be one of .*Did you mean 'nnclr'"), ([], "rows must be a list of one row or more"),
-    ("nnclr", "rows must be a list"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["nnlcr"], "row must be one of .*Did you mean 'nnclr'"),
+        ([], "rows must be a list of one row or more"),
+        ("nnclr", "rows must be a list"),
+    ],
+)
 def test_wrong_rows_are_one_error(rows, message):
     with pytest.raises(ValueError, match=message):
         with_rows(plan_table("all_methods", "smoke", 1), rows)

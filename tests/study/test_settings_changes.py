@@ -22,7 +22,8 @@ def test_changed_runs_are_none_of_the_ledgers(plan):
         assert not has or (run.config.settings["temperature"] == 0.2 and published_record(run, plan) is None)
     assert any(published_record(run, plan) for run in plan.runs)
     assert f"in {sum(a.name != b.name for a, b in zip(changed.runs, plan.runs, strict=True))} of" in words_of(
-        plan, changed, {"settings.temperature": 0.2})  # fmt: skip
+        plan, changed, {"settings.temperature": 0.2}
+    )
 
 
 def test_the_side_of_images_changes_every_run(plan):
@@ -31,11 +32,15 @@ def test_the_side_of_images_changes_every_run(plan):
     assert not {run.name for run in changed.runs} & {run.name for run in plan.runs}
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"settings.temprature": 1.0}, "Did you mean 'settings.temperature'"), ({"seed": 3}, "setting must be one of"),
-    ({"settings.temperature": "hot"}, "temperature must be of type float"),
-    ({"settings.queue_size": 64}, "ones that the table does not vary"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings.temprature": 1.0}, "Did you mean 'settings.temperature'"),
+        ({"seed": 3}, "setting must be one of"),
+        ({"settings.temperature": "hot"}, "temperature must be of type float"),
+        ({"settings.queue_size": 64}, "ones that the table does not vary"),
+    ],
+)
 def test_what_cannot_be_changed_is_one_error(plan, changes, message):
     with pytest.raises(ValueError, match=message):
         with_changes(plan, changes)

@@ -61,8 +61,13 @@ def test_a_trial_is_on_equal_terms_and_a_table_sets_over_it():
     assert inner["base_settings"] == moco | {"temperature": 0.1}, "scaled as MoCo v2 itself"
 
 
-@pytest.mark.parametrize("config", [DataConfig("shapes", n_train=160, n_test=48, side=8, classes=4, seed=3),
-                                    DataConfig("digits", n_train=300, seed=3)])  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [
+        DataConfig("shapes", n_train=160, n_test=48, side=8, classes=4, seed=3),
+        DataConfig("digits", n_train=300, seed=3),
+    ],
+)
 def test_a_fifth_of_the_training_images_stands_in_for_the_test_split(config):
     whole, _ = load(config)
     trained, apart = load(replace(config, held_out=0.2))

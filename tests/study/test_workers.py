@@ -76,9 +76,15 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="pr
 @pytest.fixture
 def started(tmp_path):
     """A call that trains five endless runs, two at a time, in a process group of its own."""
-    call = subprocess.Popen([sys.executable, "-c", ENDLESS, str(tmp_path)], start_new_session=True, text=True, cwd=ROOT,
-                            env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)  # fmt: skip
+    call = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, str(tmp_path)],
+        start_new_session=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         wait_for(lambda: len(list(tmp_path.glob("*/log.jsonl"))) == 2)
         yield call, tmp_path
@@ -115,9 +121,15 @@ def test_ctrl_c_stops_the_runs_under_way_and_starts_no_other(started):
 def test_the_command_says_what_is_kept_and_how_to_go_on(number, tmp_path):
     words = ["reproduce", "nnclr_queue", "--seeds", "1", "--runs", str(tmp_path), "--no-page"]
     place = {name: value for name, value in os.environ.items() if name != "SSLREPRO_COMMAND"}
-    call = subprocess.Popen([sys.executable, "-m", "sslrepro", *words], start_new_session=True, text=True, cwd=ROOT,
-                            env=place | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)  # fmt: skip
+    call = subprocess.Popen(
+        [sys.executable, "-m", "sslrepro", *words],
+        start_new_session=True,
+        text=True,
+        cwd=ROOT,
+        env=place | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         wait_for(lambda: list(tmp_path.glob("*/log.jsonl")))
         os.kill(call.pid, number)
@@ -133,9 +145,14 @@ def test_the_command_says_what_is_kept_and_how_to_go_on(number, tmp_path):
 @needs_proc
 def test_no_rank_outlives_a_killed_torchrun(tmp_path):
     words = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "sslrepro", "train", "--method", "simclr"]
-    call = subprocess.Popen([sys.executable, *words, "--runs", str(tmp_path)], start_new_session=True, cwd=ROOT,
-                            env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)  # fmt: skip
+    call = subprocess.Popen(
+        [sys.executable, *words, "--runs", str(tmp_path)],
+        start_new_session=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     children = Path(f"/proc/{call.pid}/task/{call.pid}/children")
     ranks: list[int] = []
     try:

@@ -32,31 +32,63 @@ ROOT = Path(__file__).parents[2]
 PAPERS_TABLES = [name for name in tables.names() if tables.definition(name).notebook == "table"]
 
 BATCH = Definition(
-    id="nnclr_batch", title="t", question="q", method="nnclr", varied="batch_size", seeds=3, controls=("simclr",),
+    id="nnclr_batch",
+    title="t",
+    question="q",
+    method="nnclr",
+    varied="batch_size",
+    seeds=3,
+    controls=("simclr",),
     rows={"b256": {"batch_size": 256}, "b4096": {"batch_size": 4096}, "b8192": {"batch_size": 8192}},
-    columns={"top1": "linear_top1", "top5": "linear_top5"}, effect=("b4096", "b256", "top1"),
-)  # fmt: skip
+    columns={"top1": "linear_top1", "top5": "linear_top5"},
+    effect=("b4096", "b256", "top1"),
+)
 HEAD = Definition(
-    id="nnclr_predhead", title="t", question="q", method="nnclr", varied="prediction_mlp", seeds=3,
+    id="nnclr_predhead",
+    title="t",
+    question="q",
+    method="nnclr",
+    varied="prediction_mlp",
+    seeds=3,
     rows={"without": {"predictor": False}, "with": {"predictor": True}},
-    columns={"top1": "linear_top1"}, effect=("with", "without", "top1"), also=("knn_top1",),
-)  # fmt: skip
+    columns={"top1": "linear_top1"},
+    effect=("with", "without", "top1"),
+    also=("knn_top1",),
+)
 POSITIVES = Definition(
-    id="nnclr_positives", title="t", question="q", method="nnclr", seeds=3, controls=(),
+    id="nnclr_positives",
+    title="t",
+    question="q",
+    method="nnclr",
+    seeds=3,
+    controls=(),
     rows={"view1_nomom": {"positive": "view"}, "nn_nomom": {}, "nn_mom": {"teacher_momentum": 0.99}},
-    columns={"top1": "linear_top1", "top5": "linear_top5"}, effect=("nn_nomom", "view1_nomom", "top1"),
+    columns={"top1": "linear_top1", "top5": "linear_top5"},
+    effect=("nn_nomom", "view1_nomom", "top1"),
     variants={"view 1, no head & 100% of_it": {"positive": "view", "predictor": False}},
-)  # fmt: skip
+)
 FRAMEWORKS = Definition(
-    id="ifnd_frameworks", title="t", question="q", method="mocov2", seeds=3, controls=(), evaluations={"linear_sgd": {}},
+    id="ifnd_frameworks",
+    title="t",
+    question="q",
+    method="mocov2",
+    seeds=3,
+    controls=(),
+    evaluations={"linear_sgd": {}},
     rows={"moco_v2": {"epochs": 200}, "ifnd_moco_v2": {"method": "ifnd_moco", "epochs": 200}},
     columns={"top1": "linear_top1", "gain": Column(of="top1", minus_row={"ifnd_moco_v2": "moco_v2"})},
-)  # fmt: skip
+)
 OVERHEAD = Definition(
-    id="nnclr_overhead", title="t", question="q", method="nnclr", varied="queue_size", seeds=3, controls=(),
+    id="nnclr_overhead",
+    title="t",
+    question="q",
+    method="nnclr",
+    varied="queue_size",
+    seeds=3,
+    controls=(),
     rows={"q8192": {"queue_size": 8_192}, "q98304": {"queue_size": 98_304}},
     columns={"memory_mb": Column("peak_bytes", factor=1e-6, digits=2, best="low")},
-)  # fmt: skip
+)
 SYNTHETIC = {definition.id: definition for definition in (BATCH, HEAD, POSITIVES, FRAMEWORKS, OVERHEAD)}
 
 
@@ -82,13 +114,22 @@ def score(run: Run) -> float:
 
 def record(run: Run, shift: float = 0.0) -> dict:
     """A ledger file of a run that was never made."""
-    results = {"training": {"key": "training", "evaluation": "training",
-                            "scores": {"seconds": 10.0, "steps": run.steps if run.config else 0,
-                                       "peak_bytes": 10**8 + run.seed}}}  # fmt: skip
+    results = {
+        "training": {
+            "key": "training",
+            "evaluation": "training",
+            "scores": {"seconds": 10.0, "steps": run.steps if run.config else 0, "peak_bytes": 10**8 + run.seed},
+        }
+    }
     for name, protocol in run.evaluations.items():
         scores = {f"{name}_top1": score(run) + shift, f"{name}_top5": score(run) + shift + 0.2}
-        results[result_key(name, protocol)] = {"key": result_key(name, protocol), "evaluation": name, "seconds": 1.0,
-                                               "protocol": protocol, "scores": scores}  # fmt: skip
+        results[result_key(name, protocol)] = {
+            "key": result_key(name, protocol),
+            "evaluation": name,
+            "seconds": 1.0,
+            "protocol": protocol,
+            "scores": scores,
+        }
     config = asdict(run.config) if run.config else {"pixels": asdict(run.data)}
     where = {"device": "a machine", "threads": 1, "torch": "2", "commit": "a" * 40, "dirty": False}
     return {"config": config, "environment": where, "results": results}
@@ -122,38 +163,47 @@ def test_definitions_name_only_what_exists(name):
         claims.Reader(cell, value).read(expression)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"rows": {"b255": {}}}, "row must be one of b256, b512"),
-    ({"rows": {"b256": {"batchsize": 256}}}, "Did you mean 'batch_size'?"),
-    ({"rows": {"b256": {"method": "nnclrr"}}}, "Did you mean 'nnclr'?"),
-    ({"rows": {"b256": {"recipe": "byl"}}}, "Did you mean 'byol'?"),
-    ({"rows": {"b256": {"epochs": -1}}}, "epochs must be >= 0, got -1"),
-    ({"rows": {"b256": {"classes": 5}}}, "classes must be one of 4, 16, 48, got 5"),
-    ({"columns": {"top2": "linear_top1"}}, "column without label must be one of batch_size, top1, top5, got 'top2'"),
-    ({"columns": {"top1": Column()}}, "score must be the name of a result"),
-    ({"columns": {"top1": Column("linear_top1", minus="top5")}}, "minus must be given together with `of`"),
-    ({"columns": {"top1": Column("linear_top1", sets={"quue_size": 1})}}, "Did you mean 'queue_size'?"),
-    ({"columns": {"top1": "linear_top1", "top5": Column(of="top1")}}, "minus must be given, or minus_row"),
-    ({"columns": {"top1": "linear_top1", "top5": Column(of="top", minus="top1")}}, "Did you mean 'top1'?"),
-    ({"columns": {"top1": "linear_top1", "top5": Column(of="top1", minus_row={"b257": "b256"})}}, "row of minus_row"),
-    ({"columns": {"top1": "linear_top1", "top5": Column("x", of="top1", minus="top1")}}, "without score and sets"),
-    ({"varied": "batch"}, "varied must be one of"),
-    ({"effect": ("b4096", "b1", "top1")}, "row must be one of"),
-    ({"effect": (("b4096", "top1"), ("b256", "top9"))}, "column must be one of"),
-    ({"effect": ("b4096",)}, "effect must be (row, row, column)"),
-    ({"evaluations": {"nearest": {}}}, "name must be one of"),
-    ({"evaluations": {"knn": {"kk": 3}}}, "Did you mean 'k'?"),
-    ({"values": {"crop_1000": ("b256", "top1")}}, "Did you mean 'crop_1000ep'?"),
-    ({"values": {"crop_1000ep": ("b2", "top1")}}, "row must be one of"),
-    ({"adapted": {"nnclr_c999": "1 < 2"}}, "claim of adapted must be one of"),
-    ({"adapted": {"nnclr_c29": "1 <"}}, "is not an expression"),
-    ({"unrun": {"nnclr_c2x": "no"}}, "claim of unrun must be one of"),
-    ({"margin": ("nnclr_x99",)}, "contradiction must be one of"),
-    ({"controls": ("randon",)}, "Did you mean 'random'?"),
-    ({"variants": {"b256": {}}}, "variants must be other names than the rows'"),
-    ({"only": ("b1",)}, "row of `only` must be one of"),
-    ({"notebook": "sheet"}, "notebook must be one of"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"rows": {"b255": {}}}, "row must be one of b256, b512"),
+        ({"rows": {"b256": {"batchsize": 256}}}, "Did you mean 'batch_size'?"),
+        ({"rows": {"b256": {"method": "nnclrr"}}}, "Did you mean 'nnclr'?"),
+        ({"rows": {"b256": {"recipe": "byl"}}}, "Did you mean 'byol'?"),
+        ({"rows": {"b256": {"epochs": -1}}}, "epochs must be >= 0, got -1"),
+        ({"rows": {"b256": {"classes": 5}}}, "classes must be one of 4, 16, 48, got 5"),
+        (
+            {"columns": {"top2": "linear_top1"}},
+            "column without label must be one of batch_size, top1, top5, got 'top2'",
+        ),
+        ({"columns": {"top1": Column()}}, "score must be the name of a result"),
+        ({"columns": {"top1": Column("linear_top1", minus="top5")}}, "minus must be given together with `of`"),
+        ({"columns": {"top1": Column("linear_top1", sets={"quue_size": 1})}}, "Did you mean 'queue_size'?"),
+        ({"columns": {"top1": "linear_top1", "top5": Column(of="top1")}}, "minus must be given, or minus_row"),
+        ({"columns": {"top1": "linear_top1", "top5": Column(of="top", minus="top1")}}, "Did you mean 'top1'?"),
+        (
+            {"columns": {"top1": "linear_top1", "top5": Column(of="top1", minus_row={"b257": "b256"})}},
+            "row of minus_row",
+        ),
+        ({"columns": {"top1": "linear_top1", "top5": Column("x", of="top1", minus="top1")}}, "without score and sets"),
+        ({"varied": "batch"}, "varied must be one of"),
+        ({"effect": ("b4096", "b1", "top1")}, "row must be one of"),
+        ({"effect": (("b4096", "top1"), ("b256", "top9"))}, "column must be one of"),
+        ({"effect": ("b4096",)}, "effect must be (row, row, column)"),
+        ({"evaluations": {"nearest": {}}}, "name must be one of"),
+        ({"evaluations": {"knn": {"kk": 3}}}, "Did you mean 'k'?"),
+        ({"values": {"crop_1000": ("b256", "top1")}}, "Did you mean 'crop_1000ep'?"),
+        ({"values": {"crop_1000ep": ("b2", "top1")}}, "row must be one of"),
+        ({"adapted": {"nnclr_c999": "1 < 2"}}, "claim of adapted must be one of"),
+        ({"adapted": {"nnclr_c29": "1 <"}}, "is not an expression"),
+        ({"unrun": {"nnclr_c2x": "no"}}, "claim of unrun must be one of"),
+        ({"margin": ("nnclr_x99",)}, "contradiction must be one of"),
+        ({"controls": ("randon",)}, "Did you mean 'random'?"),
+        ({"variants": {"b256": {}}}, "variants must be other names than the rows'"),
+        ({"only": ("b1",)}, "row of `only` must be one of"),
+        ({"notebook": "sheet"}, "notebook must be one of"),
+    ],
+)
 def test_a_name_that_does_not_exist_is_one_clear_error(change, message):
     validate(BATCH)
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -542,8 +592,15 @@ def test_every_shape_of_table_is_shown_in_every_form(table, defined):
     assert {line.count(" | ") for line in table_page.markdown(results).splitlines()} == {len(head) - 1}
     lines = list(csv.reader(io.StringIO(table_page.csv(results))))
     assert {len(line) for line in lines} == {4} and len(lines) > 3 * len(results.definition.rows)
-    for part in (table_page.changes, table_page.cost, table_page.rerun, table_page.provenance, table_page.copies, table_page.headline,
-                 table_page.verdicts):  # fmt: skip
+    for part in (
+        table_page.changes,
+        table_page.cost,
+        table_page.rerun,
+        table_page.provenance,
+        table_page.copies,
+        table_page.headline,
+        table_page.verdicts,
+    ):
         assert str(part(results)) and part(results).html
 
 
@@ -557,11 +614,20 @@ def test_tables_without_any_run_are_shown_as_well(table, defined):
         assert verdict.verdict == "not judged" or f"'{table}'" not in check
 
 
-@pytest.mark.parametrize("table, form", [
-    ("nnclr_queue", "line"), ("nnclr_batch", "line"), ("nnclr_overhead", "line"), ("nnclr_epochs", "series"),
-    ("nnclr_croponly", "dots"), ("ifnd_granularity", "dots"), ("nnclr_predhead", "dots"), ("nnclr_positives", "dots"),
-    ("ifnd_frameworks", "dots"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "table, form",
+    [
+        ("nnclr_queue", "line"),
+        ("nnclr_batch", "line"),
+        ("nnclr_overhead", "line"),
+        ("nnclr_epochs", "series"),
+        ("nnclr_croponly", "dots"),
+        ("ifnd_granularity", "dots"),
+        ("nnclr_predhead", "dots"),
+        ("nnclr_positives", "dots"),
+        ("ifnd_frameworks", "dots"),
+    ],
+)
 def test_the_figure_has_the_form_of_the_table_and_says_its_numbers(table, form, defined):
     results = done(table)
     assert figures.form(results) == form

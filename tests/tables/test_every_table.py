@@ -49,8 +49,16 @@ def test_every_cell_that_can_be_measured_is(name, results):
 @pytest.mark.parametrize("name", PAPERS)
 def test_every_part_of_its_page_is_made(name, results):
     table = results[name]
-    for part in (table_page.table, table_page.verdicts, table_page.headline, table_page.copies, table_page.changes, table_page.cost,
-                 table_page.rerun, table_page.provenance):  # fmt: skip
+    for part in (
+        table_page.table,
+        table_page.verdicts,
+        table_page.headline,
+        table_page.copies,
+        table_page.changes,
+        table_page.cost,
+        table_page.rerun,
+        table_page.provenance,
+    ):
         shown = part(table)
         assert shown.html and shown.text and "nan" not in shown.text.split()
     assert table_page.figure(table).png.startswith(b"\x89PNG") and table_page.figure(table).alt

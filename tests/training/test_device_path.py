@@ -40,10 +40,18 @@ HALF = (torch.bfloat16, torch.float16)
 aten = torch.ops.aten
 
 # The contract's cases, and what else changes a step or a refresh
-CASES = [*CONTRACT, ("fnc", {"mode": "eliminate"}), ("ifnd", {"mode": "attract", "confidence": "density"}),
-         ("instdisc", {"noise": 0}), ("invp", {"form": "code"}), ("isl", {"proxy_positive": "member", "own": "bank"}),
-         ("nnclr", {"eviction": "random", "queue_size": 100}), ("swav", {"queue_size": 100}),
-         ("seppid", {"weight": 0.3}), ("seppid", {"base": "simclr", "base_settings": small("simclr")})]  # fmt: skip
+CASES = [
+    *CONTRACT,
+    ("fnc", {"mode": "eliminate"}),
+    ("ifnd", {"mode": "attract", "confidence": "density"}),
+    ("instdisc", {"noise": 0}),
+    ("invp", {"form": "code"}),
+    ("isl", {"proxy_positive": "member", "own": "bank"}),
+    ("nnclr", {"eviction": "random", "queue_size": 100}),
+    ("swav", {"queue_size": 100}),
+    ("seppid", {"weight": 0.3}),
+    ("seppid", {"base": "simclr", "base_settings": small("simclr")}),
+]
 
 
 class OnDevice(Tensor):
@@ -54,9 +62,13 @@ class OnDevice(Tensor):
     @staticmethod
     def __new__(cls, numbers: Tensor):
         tensor = Tensor._make_wrapper_subclass(
-            cls, numbers.size(), strides=numbers.stride(), storage_offset=numbers.storage_offset(),
-            dtype=numbers.dtype, device=DEVICE,
-        )  # fmt: skip
+            cls,
+            numbers.size(),
+            strides=numbers.stride(),
+            storage_offset=numbers.storage_offset(),
+            dtype=numbers.dtype,
+            device=DEVICE,
+        )
         tensor.numbers = numbers
         return tensor
 
@@ -184,8 +196,13 @@ class Played(TorchDispatchMode):
 @contextlib.contextmanager
 def played():
     """The device inside the block; yields its record."""
-    answers = {"_lazy_init": None, "is_bf16_supported": True, "reset_peak_memory_stats": None,
-               "max_memory_allocated": 0, "get_device_name": "played"}  # fmt: skip
+    answers = {
+        "_lazy_init": None,
+        "is_bf16_supported": True,
+        "reset_peak_memory_stats": None,
+        "max_memory_allocated": 0,
+        "get_device_name": "played",
+    }
     with pytest.MonkeyPatch.context() as patch, torch.backends.cudnn.flags(enabled=False):
         for name, answer in answers.items():
             patch.setattr(torch.cuda, name, lambda *arguments, answer=answer, **options: answer)
@@ -306,8 +323,14 @@ def run(place: int, optimizer: str = "adamw") -> Run:
         result = Run(config, record)
         patch.setattr(loop, "wrap_ddp", wrap_ddp)
         patch.setattr(loop, "batches_of", noted)
-        method = train(config, Path(folder) / "run", images, DEVICE, log_every=1000,
-                       report=lambda done, _: setattr(record, "step", done))  # fmt: skip
+        method = train(
+            config,
+            Path(folder) / "run",
+            images,
+            DEVICE,
+            log_every=1000,
+            report=lambda done, _: setattr(record, "step", done),
+        )
         result.state = {name: (t.dtype, t.device) for name, t in method.state_dict().items()}
     return result
 

@@ -68,10 +68,15 @@ def test_settings_map_to_every_scale(name, scale):
         assert tuple(clusters) == (10, 30, 100), "the paper's numbers on CIFAR-10"
 
 
-@pytest.mark.parametrize(("scale", "step_at", "clusters"), [
-    ("smoke", 1.0, (16, 48, 192)), ("cpu", 0.25, (16, 400, 1152)), ("gpu", 0.1, (10, 250, 1000)),
-    ("paper", 0.1, (1000, 25_000, 100_000)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("scale", "step_at", "clusters"),
+    [
+        ("smoke", 1.0, (16, 48, 192)),
+        ("cpu", 0.25, (16, 400, 1152)),
+        ("gpu", 0.1, (10, 250, 1000)),
+        ("paper", 0.1, (1000, 25_000, 100_000)),
+    ],
+)
 def test_steps_and_clusters_that_a_table_sets_are_mapped(scale, step_at, clusters):
     """As many clusters per class; a step after the epoch from which labels are accepted in the constant row."""
     sets = {"acceptance": "step", "step_at": 0.1, "clusters": (1000, 25_000, 100_000)}

@@ -57,7 +57,9 @@ def test_endless_epochs_are_refused_and_long_ones_noticed(capsys):
     assert "plan.epochs is 1,000,000" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("seconds, words", [(5.0, "5.0 seconds"), (90.0, "1.5 minutes"), (3.2 * 365.25 * 86_400, "3.2 years"),
-                                            (40 * 86_400.0, "40 days")])  # fmt: skip
+@pytest.mark.parametrize(
+    "seconds, words",
+    [(5.0, "5.0 seconds"), (90.0, "1.5 minutes"), (3.2 * 365.25 * 86_400, "3.2 years"), (40 * 86_400.0, "40 days")],
+)
 def test_times_in_words(seconds, words):
     assert in_words(seconds) == words

@@ -54,9 +54,14 @@ train(config, Path(sys.argv[2]), load(config.data)[0], report=report, log_every=
 """
 
 
-@pytest.mark.parametrize("method, settings", [
-    ("nnclr", {}), ("nnclr", {"teacher_momentum": 0.9, "top_k": 3, "eviction": "random"}), ("simclr", {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "method, settings",
+    [
+        ("nnclr", {}),
+        ("nnclr", {"teacher_momentum": 0.9, "top_k": 3, "eviction": "random"}),
+        ("simclr", {}),
+    ],
+)
 def test_kill_at_random_steps_and_resume_bit_for_bit(method, settings, tmp_path):
     config = tiny(method, epochs=4, **settings)
     whole = train(config, tmp_path / "whole", load(config.data)[0], log_every=3, checkpoint_seconds=0)
@@ -260,8 +265,12 @@ def test_training_leaves_the_global_generator_alone(tmp_path):
 def test_identity_is_of_the_resolved_configuration():
     config = tiny("nnclr")
     assert config.identity == from_record(json.loads(json.dumps(asdict(config)))).identity
-    assert config.identity == replace(config, settings={"queue_size": 24, "dim": 8, "hidden": 16,
-                                                        "hidden_predictor": 16, "temperature": 0.1}).identity  # fmt: skip
+    assert (
+        config.identity
+        == replace(
+            config, settings={"queue_size": 24, "dim": 8, "hidden": 16, "hidden_predictor": 16, "temperature": 0.1}
+        ).identity
+    )
     for change in ({"seed": 1}, {"plan.lr": 0.1}, {"settings.temperature": 0.2}, {"data.n_train": 170}):
         assert config.with_changes(**change).identity != config.identity
 

@@ -375,8 +375,15 @@ WORDS = ["train", "--method", "mocov2", "--profile", "smoke", "--set", "plan.epo
 def torchrun(*words: str) -> subprocess.Popen:
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
-    return subprocess.Popen(start, env=environment, text=True, start_new_session=True, cwd=PROJECT,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    return subprocess.Popen(
+        start,
+        env=environment,
+        text=True,
+        start_new_session=True,
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def test_torchrun_trains_one_run_and_resumes_it_after_a_kill(pair, tmp_path):

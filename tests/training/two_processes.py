@@ -93,10 +93,18 @@ def primitives(rows: torch.Tensor) -> dict:
     local = own(rows)
     first = torch.full((3,), float(rank()))
     same = broadcast(first)
-    return {"size": world_size(), "rank": rank(), "gathered": all_gather(local), "detached": all_gather_detached(local),
-            "row": local_rows(len(local), local.device), "sum": all_reduce(local), "agreed": same,
-            "in place": same is first, "free": not all_gather_detached(local.requires_grad_()).requires_grad,
-            "transposed": all_gather(local.detach().T.contiguous().T)}  # fmt: skip
+    return {
+        "size": world_size(),
+        "rank": rank(),
+        "gathered": all_gather(local),
+        "detached": all_gather_detached(local),
+        "row": local_rows(len(local), local.device),
+        "sum": all_reduce(local),
+        "agreed": same,
+        "in place": same is first,
+        "free": not all_gather_detached(local.requires_grad_()).requires_grad,
+        "transposed": all_gather(local.detach().T.contiguous().T),
+    }
 
 
 def transposed_sum(rows: torch.Tensor) -> torch.Tensor:
