@@ -65,8 +65,33 @@ class OwnCopies(Directive):
         return [nodes.raw("", plain_table(["searcher", "threshold", *shown], body), format="html")]
 
 
+def beside_lightly() -> dict[str, Any]:
+    """The record of the comparison with lightly."""
+    return json.loads((MEASURED / "own_images_lightly.json").read_text(encoding="utf-8"))
+
+
+class OwnBesideLightly(Directive):
+    """Neighbours of the class, planted copies found, what was typed: a line per searcher."""
+
+    def run(self) -> list[nodes.Node]:
+        record = beside_lightly()
+        body = []
+        for name, row in record["rows"].items():
+            copies, right = row["copies"], row.get("neighbours_right")
+            recall = sum(copies[kind] for kind in record["kinds"]) / len(record["kinds"])
+            typed = {"sslrepro": "commands", "lightly": "lines of Python"}
+            body.append([name, "–" if right is None else f"{100 * right:.1f}%", f"{100 * recall:.0f}%",
+                         f"{100 * copies['precision']:.0f}%", f"{copies['above']:g}" if "above" in copies else "–",
+                         str(row.get("epochs", "–")), f"{row['processor_seconds'] / 60:.1f}" if "epochs" in row else "–",
+                         f"{row['typed']} {typed[name]}" if "typed" in row else "–"])  # fmt: skip
+        head = ["searcher", "neighbours of the class", "copies found", "pairs that are copies", "threshold", "epochs",
+                "minutes of a core", "typed"]  # fmt: skip
+        return [nodes.raw("", plain_table(head, body), format="html")]
+
+
 def setup(app: Sphinx) -> dict:
     """Register them."""
     app.add_directive("own-photos", OwnPhotos)
     app.add_directive("own-copies", OwnCopies)
+    app.add_directive("own-beside-lightly", OwnBesideLightly)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
