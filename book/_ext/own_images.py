@@ -80,12 +80,28 @@ class OwnBesideLightly(Directive):
             copies, right = row["copies"], row.get("neighbours_right")
             recall = sum(copies[kind] for kind in record["kinds"]) / len(record["kinds"])
             typed = {"sslrepro": "commands", "lightly": "lines of Python"}
-            body.append([name, "–" if right is None else f"{100 * right:.1f}%", f"{100 * recall:.0f}%",
-                         f"{100 * copies['precision']:.0f}%", f"{copies['above']:g}" if "above" in copies else "–",
-                         str(row.get("epochs", "–")), f"{row['processor_seconds'] / 60:.1f}" if "epochs" in row else "–",
-                         f"{row['typed']} {typed[name]}" if "typed" in row else "–"])  # fmt: skip
-        head = ["searcher", "neighbours of the class", "copies found", "pairs that are copies", "threshold", "epochs",
-                "minutes of a core", "typed"]  # fmt: skip
+            body.append(
+                [
+                    name,
+                    "–" if right is None else f"{100 * right:.1f}%",
+                    f"{100 * recall:.0f}%",
+                    f"{100 * copies['precision']:.0f}%",
+                    f"{copies['above']:g}" if "above" in copies else "–",
+                    str(row.get("epochs", "–")),
+                    f"{row['processor_seconds'] / 60:.1f}" if "epochs" in row else "–",
+                    f"{row['typed']} {typed[name]}" if "typed" in row else "–",
+                ]
+            )
+        head = [
+            "searcher",
+            "neighbours of the class",
+            "copies found",
+            "pairs that are copies",
+            "threshold",
+            "epochs",
+            "minutes of a core",
+            "typed",
+        ]
         return [nodes.raw("", plain_table(head, body), format="html")]
 
 
