@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from sslrepro.base.errors import require
+from sslrepro.base.values import from_mapping, identity_values
 from sslrepro.claims import Cell
+from sslrepro.data.dataset import DataConfig
+from sslrepro.data.views import ViewConfig
 from sslrepro.report.effects import direction
 from sslrepro.report.headings import AGREEMENT
 from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, cell_of, paired_differences, read_results
 from sslrepro.tables.equal_terms import OFF, SAME_PAIRS, SWITCHED_OFF
+from sslrepro.training.config import TrainingConfig
 
 SCORE = "linear_top1"
 SAME = ("data", "encoder", "views", "plan")  # of a run's configuration: equal in both rows of a pair
+PARTS = {"data": DataConfig, "views": ViewConfig, "plan": TrainingConfig}
 
 
 @dataclass(frozen=True)
@@ -187,16 +192,14 @@ def _score(record: dict[str, Any], name: str) -> float:
     return next(line["scores"][name] for line in lines if name in line["scores"])
 
 
-def _without_defaults(value: Any) -> Any:
-    """Without `held_out` where nothing is: older records do not name it."""
-    return (
-        {key: inner for key, inner in value.items() if key != "held_out" or inner} if isinstance(value, dict) else value
-    )
+def _identity(name: str, value: Any) -> Any:
+    """What a part of a configuration says of a run: older records lack younger fields whose default changes nothing."""
+    return identity_values(from_mapping(PARTS[name], value, "mining gain")) if name in PARTS else value
 
 
 def _comparable(pair: Pair, mined: dict[str, Any], plain: dict[str, Any]) -> None:
     for name in SAME:
-        own, others = _without_defaults(mined[name]), _without_defaults(plain[name])
+        own, others = _identity(name, mined[name]), _identity(name, plain[name])
         require(own == others, f"mining gain: {pair.name}", name, f"the baseline's, {others}", own)
     settings = [config["settings"] for config in (mined, plain)]
     for name in sorted(set(settings[0]) & set(settings[1]) - set(pair.apart)):

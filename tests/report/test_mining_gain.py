@@ -69,6 +69,16 @@ def test_a_baseline_that_differs_elsewhere_is_refused():
         gain(PAIR, longer, plain, 0.1)
 
 
+def test_an_older_record_lacks_younger_fields():
+    mined, plain = ([record(seed, top1, 0.2) for seed in (0, 1)] for top1 in (0.7, 0.5))
+    for own in mined:
+        own["config"]["plan"] |= {"accumulate": 1}
+    assert gain(PAIR, mined, plain, 0.1).gain.mean == pytest.approx(20)
+    mined[1]["config"]["plan"]["accumulate"] = 2
+    with pytest.raises(ValueError, match="plan must be the baseline's"):
+        gain(PAIR, mined, plain, 0.1)
+
+
 @pytest.fixture(scope="module")
 def rows():
     return mining_gain.gains("cpu")
