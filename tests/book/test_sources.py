@@ -120,3 +120,17 @@ def test_every_extension_answers_one_question_and_is_listed_or_imported():
     by_make = {name for name in files if f"_ext/{name}.py" in (ROOT / "Makefile").read_text("utf-8")}
     assert set(files) == (listed | imported | by_make) & set(files) and listed <= set(files)
     assert {name for name, text in files.items() if "\ndef setup(" in text} == listed
+
+
+def test_code_that_pages_show_exists():
+    shown = [
+        (page.parent / match[1], match[2])
+        for page in BOOK.rglob("*.md")
+        for match in re.finditer(
+            r"\{literalinclude\} (\S+)\n(?:(?!```).*\n)*?:pyobject: (\S+)", page.read_text("utf-8")
+        )
+    ]
+    assert len(shown) > 30
+    for path, name in shown:
+        last = name.rpartition(".")[2]
+        assert re.search(rf"^ *(def|class) {last}\b", path.read_text("utf-8"), re.M), f"{path}: {name}"
