@@ -17,6 +17,13 @@ def add(commands: Any) -> None:
     sub.set_defaults(perform=evaluate_again)
 
 
+def reads_root(protocol: dict[str, Any]) -> bool:
+    """Whether an evaluation asks for images that are not drawn: of detection, or sets of transfer."""
+    from sslrepro.data.downstream import EMBEDDED
+
+    return protocol.get("data", "scenes") != "scenes" or not set(protocol.get("sets", ())) <= set(EMBEDDED)
+
+
 def evaluate_again(settings: argparse.Namespace) -> None:
     """Evaluate a stored run."""
     from sslrepro import evaluate
@@ -46,7 +53,8 @@ def evaluate_again(settings: argparse.Namespace) -> None:
     )
     chosen = settings.evaluation or [name for name in evaluate.names() if evaluate.of_features(name)]
     protocols = {name: evaluate.protocol(name, changes(settings.set)) for name in chosen}
-    root = data_root(settings.root, config.data.name not in (*SHAPES, "digits"), "evaluate")
+    elsewhere = config.data.name not in (*SHAPES, "digits") or any(map(reads_root, protocols.values()))
+    root = data_root(settings.root, elsewhere, "evaluate")
     run, folder = Run(config.data, config.seed, protocols, config), settings.run.resolve().parent
     perform_run(run, folder, root, usable_device(settings.device, "evaluate"), 1)
     results = Store(folder).results(run.name)
