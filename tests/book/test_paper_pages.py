@@ -164,6 +164,15 @@ def test_a_claim_says_what_would_settle_it(pages):
     assert sentence(verdict="not judged", reason="not run: x") == ": not run: x"
 
 
+def test_a_claim_opens_to_its_section_and_how_the_paper_says_it(pages):
+    judgements, folds = papers.judgements(), {}
+    for name, claim in papers.claims().items():
+        folds[name] = pages.claims_list.fold(claim, judgements[name], "")
+    hedged = [name for name, about in judgements.items() if about["basis"] == "hedged" and about.get("hedge")]
+    assert len(hedged) > 20 and all("hedges it (“" in folds[name] for name in hedged)
+    assert "no sentence says it" in folds["nnclr_c15"] and 'class="claim-id">nnclr_c15<' in folds["nnclr_c15"]
+
+
 def test_a_claim_on_no_page_gives_its_reason(pages):
     board = listing(pages, pages.claims_list.ClaimsList)
     assert board.why_not(papers.claims()["invp_c14"]) == ["a claim of priority; no run can judge it"], (

@@ -1,10 +1,12 @@
 """Tasks of a cluster as futures: each ends, with a result, an error or the reason why the cluster cannot go on."""
 
+import io
+import tarfile
 from types import SimpleNamespace
 
 import pytest
 
-from sslrepro.study import clusters, workers
+from sslrepro.study import away, clusters, workers
 from sslrepro.study.clusters import Cluster, ClusterGone, PolledExecutor
 from tests.study.test_workers import runs_of, wait_for
 
@@ -123,3 +125,23 @@ def test_a_task_is_the_same_only_with_the_same_files():
     keys = [clusters._key(call)["key"] for call in ((run, b""), (run, b""), (run, b"more"))]
     assert keys[0] == keys[1] != keys[2] and keys[0].startswith(f"{run.name}-")
     assert clusters._key((7,)) == {}
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("{run}/evil.py", tarfile.REGTYPE),
+        ("other/config.json", tarfile.REGTYPE),
+        ("../config.json", tarfile.REGTYPE),
+        ("{run}/config.json", tarfile.SYMTYPE),
+    ],
+)
+def test_a_worker_sends_back_no_other_files(tmp_path, name, kind):
+    run, buffer = runs_of(1)[0], io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo(name.format(run=run.name))
+        member.type, member.linkname = kind, "/etc/passwd"
+        archive.addfile(member, io.BytesIO())
+    with pytest.raises(ValueError, match=f"file must be one of {run.name}"):
+        away.unpack(run, buffer.getvalue(), tmp_path / "runs")
+    assert not list(tmp_path.rglob("*"))
