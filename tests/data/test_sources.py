@@ -155,7 +155,7 @@ def test_an_unreadable_image_leaves_no_trace_in_the_fingerprint(drawn, tmp_path)
     labels, (torn, whole) = torch.arange(N) % 4, (tmp_path / "torn.png", tmp_path / "whole.npy")
     torn.write_bytes(b"no image")
     decode_into(whole, drawn[:5] + drawn[6:], torch.cat([labels[:5], labels[6:]]), SIDE, "sign")
-    decode_into(tmp_path / "a.npy", drawn[:5] + [torn] + drawn[6:], labels, SIDE, "sign", skip_bad=True)
+    decode_into(tmp_path / "a.npy", [*drawn[:5], torn, *drawn[6:]], labels, SIDE, "sign", skip_bad=True)
     (images, about), (others, good) = (open_images(path, "sign") for path in (tmp_path / "a.npy", whole))
     assert torch.equal(images, others) and about["fingerprint"] == good["fingerprint"]
     assert [place for place, _ in about["bad"]] == [5] and about["n"] == N - 1
