@@ -18,9 +18,10 @@ from tqdm import tqdm
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.memory import available_bytes
 from sslrepro.base.paths import cache_folder
+from sslrepro.base.store import lock_folder
 from sslrepro.data.dataset import Dataset, fingerprint
 from sslrepro.data.decode import EXTENSIONS, VERSION, decode, images_under, is_junk
-from sslrepro.data.sources import decode_into, lock_store, open_images
+from sslrepro.data.sources import decode_into, open_images
 from sslrepro.data.trees import TREE, Level, read_tree, tree_file
 
 SPLITS = {"train": ("train", "training", "trainval"), "test": ("test", "val", "validation")}
@@ -235,7 +236,7 @@ def _split(folder: Path, name: str, split: str, side: int) -> Dataset:
     store = cache_folder() / f"{name}-{split}-{side}px-{place}.npy"
     paths, labels = [path for path, _ in files], torch.tensor([label for _, label in files])
     try:
-        with lock_store(store):
+        with lock_folder(store.with_suffix(".lock")):  # one process of a machine decodes, the others find it
             stored = open_images(store, signature)
             if stored is None:
                 with tqdm(desc=f"decode {name}/{split}", total=len(files), unit="img", leave=False) as bar:

@@ -8,7 +8,6 @@ cut ends it.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
@@ -180,15 +179,6 @@ def value_counts(images: Images) -> list[list[int]]:
         for channel in range(3):
             counts[channel] += torch.bincount(block[:, channel].flatten(), minlength=256)
     return counts.tolist()
-
-
-@contextlib.contextmanager
-def lock_store(store: Path) -> Iterator[None]:
-    """Hold the files of a store: one process of a machine decodes, the others wait and find them."""
-    store.parent.mkdir(parents=True, exist_ok=True)
-    with store.with_name(f".{store.stem}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def open_images(store: Path, signature: str) -> tuple[Images, dict[str, Any]] | None:

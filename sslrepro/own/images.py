@@ -13,11 +13,11 @@ from PIL import Image
 
 from sslrepro.base.errors import require
 from sslrepro.base.paths import cache_folder
-from sslrepro.base.store import write_atomic
+from sslrepro.base.store import lock_folder, write_atomic
 from sslrepro.base.types import UInt8
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.decode import EXTENSIONS, VERSION, decode, images_under, open_image
-from sslrepro.data.sources import StoredImages, decode_into, lock_store, open_images
+from sslrepro.data.sources import StoredImages, decode_into, open_images
 
 FEWEST = 8  # images: fewer leave nothing to tell apart
 ORIENTATION = 0x0112  # the EXIF tag
@@ -171,7 +171,7 @@ def pixels(
     stamps = [(file.name, file.path.stat().st_size, file.path.stat().st_mtime_ns) for file in seen.files]
     signature = hashlib.sha256(json.dumps([VERSION, side, stamps]).encode()).hexdigest()
     nobody = torch.zeros(len(seen), dtype=torch.int64)
-    with lock_store(store):
+    with lock_folder(store.with_suffix(".lock")):  # one process of a machine decodes, the others find it
         stored = open_images(store, signature)
         if stored is None or (stored[1]["bad"] and not skip_bad):
             try:

@@ -39,7 +39,7 @@ def pack(book: str | Path, out: str | Path) -> list[Path]:
     stem = f"sslrepro-{sslrepro.__version__}"
     out.mkdir(parents=True, exist_ok=True)
     archives = [out / f"{stem}-book.zip", out / f"{stem}-ledger.tar.gz"]
-    write_atomic(archives[0], zipped(book, f"{stem}-book"))
+    write_atomic(archives[0], zip_folder(book, f"{stem}-book"))
     export_bundle(archives[1])
     sources = sources_of_commit(stem)
     if sources is not None:
@@ -50,13 +50,13 @@ def pack(book: str | Path, out: str | Path) -> list[Path]:
     return [*archives, out / SUMS]
 
 
-def zipped(folder: Path, name: str) -> bytes:
+def zip_folder(folder: Path, name: str) -> bytes:
     """A folder's files as a zip, under `name`/, in order of their paths, without days, owners or rights.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
     ...     _ = (Path(place) / "index.html").write_text("<p>", encoding="utf-8")
-    ...     content = zipped(Path(place), "book")
+    ...     content = zip_folder(Path(place), "book")
     >>> zipfile.ZipFile(io.BytesIO(content)).namelist()
     ['book/index.html']
     """
