@@ -21,7 +21,7 @@ from tqdm import tqdm
 from benchmarks.peers import HAS_LIGHTLY, LightlyStep, endless, lightly_transform, torchvision_pipeline
 from sslrepro.base.device import bf16_units
 from sslrepro.base.store import environment, write_json
-from sslrepro.base.types import Features
+from sslrepro.base.types import Batch, Features
 from sslrepro.data import load
 from sslrepro.data.views import augment_images, recipe
 from sslrepro.evaluate import knn, linear
@@ -31,7 +31,7 @@ from sslrepro.parts.extract import encode_images
 from sslrepro.parts.memory import unit
 from sslrepro.parts.mining import nearest, similar_pairs
 from sslrepro.parts.optim import optimizer
-from sslrepro.study.profiles import Profile, profile
+from sslrepro.study.profiles import Profile, on_dataset, profile
 from sslrepro.training.loop import COMPILING, batches_of, compile_encoders, initial_method, threads
 
 REPEATS = 5
@@ -168,65 +168,63 @@ def steps(cpu: Profile, device: str) -> Iterator[dict]:
 
 
 def photo_steps(cpu: Profile, device: str) -> Iterator[dict]:
-    """On a processor: a step of SimCLR with ResNet-18 at 64 px, in fp32 and, where it multiplies it, in bf16.
+    """On a processor: steps of SimCLR with ResNet-18 at 64 px, and of `night` with ResNet-8 at 32 px and batch 256.
 
-    lightly takes the same step in fp32, as it is shipped, and under the same autocast.
+    In fp32 and, where the processor multiplies it, in bf16; lightly takes the same step in fp32, as it is shipped, and
+    under the same autocast. `alone_share` is the part of a step that remains with the views made beforehand.
     """
     if device != "cpu":
         return
-    size, side = 32, 64
-    cpu = replace(
-        cpu,
-        data=replace(cpu.data, side=side, n_train=512, n_test=64),
-        encoder="resnet18",
-        plan=replace(cpu.plan, batch_size=size),
-    )
-    config = cpu.config("simclr", 0)
-    train = load(config.data)[0]
-    view = replace(recipe(cpu.views)[0], blur=0.0, cubic=False)
-    pairs = [
-        (ours, theirs) for ours in ("fp32", "bf16") for theirs in ("fp32", "bf16") if ours == "bf16" or theirs == "fp32"
+    night = on_dataset(profile("night"), "cifar10")
+    of_drawn = replace(cpu.data, n_train=2 * BATCH, n_test=64)
+    large = replace(cpu, data=replace(of_drawn, side=64), encoder="resnet18", plan=replace(cpu.plan, batch_size=32))
+    scales = {
+        "ResNet-18, 64 px": large,
+        "ResNet-8, 32 px": replace(night, data=replace(of_drawn, side=32), data_follows_seed=True),
+    }
+    pairs = [("fp32", "fp32"), ("bf16", "fp32"), ("bf16", "bf16")]  # ours, lightly's
+    for name, scale in scales.items():
+        for mine, others in pairs if bf16_units(device) else pairs[:1]:
+            yield photo_step(name, scale, mine, others)
+            if not HAS_LIGHTLY and mine == "bf16":
+                break
+
+
+def photo_step(name: str, scale: Profile, mine: str, others: str) -> dict:
+    """One row: a step of SimCLR at a scale in a precision, beside lightly's in its own."""
+    config = scale.config("simclr", 0)
+    size, side, train = config.plan.batch_size, config.data.side, load(config.data)[0]
+    view = replace(recipe(config.views)[0], blur=0.0, cubic=False)
+    net = initial_method(config, len(train), "cpu")
+    source, places = batches_of(config, train, net), iter(range(10**9))
+    solver = optimizer("adamw", net, 1e-3, 0.0, 0.9)
+    ready = source.at(next(places))
+
+    def step(batch: Batch | None = None) -> None:
+        batch = source.at(next(places)) if batch is None else batch
+        with torch.autocast("cpu", torch.bfloat16, enabled=mine == "bf16"):
+            result = net.loss(batch, 0.5)
+        result.loss.backward()
+        solver.step()
+        solver.zero_grad()
+
+    peer = None
+    if HAS_LIGHTLY:
+        loader = endless(train.images, lightly_transform(view, side), size)
+        lightly = LightlyStep("simclr", encoder(config.encoder).train(), loader, 0)
+
+        def peer() -> None:
+            lightly(bf16=others == "bf16")
+
+    words = f"step of simclr, {name}, {mine}"
+    row = comparison(words, "images/s", size, step, "cpu", peer, f"lightly, {others}" if peer else "")
+    shares = [
+        (seconds(lambda: source.at(next(places)), "cpu") / whole, seconds(lambda: step(ready), "cpu") / whole)
+        for whole in (seconds(step, "cpu") for _ in range(REPEATS))
     ]
-    for mine, others in pairs if bf16_units(device) else pairs[:1]:
-        net = initial_method(config, len(train), device)
-        source, solver, places = (
-            batches_of(config, train, net),
-            optimizer("adamw", net, 1e-3, 0.0, 0.9),
-            iter(range(10**9)),
-        )
-
-        def step(net=net, source=source, solver=solver, places=places, mine=mine) -> None:
-            batch = source.at(next(places))
-            with torch.autocast("cpu", torch.bfloat16, enabled=mine == "bf16"):
-                result = net.loss(batch, 0.5)
-            result.loss.backward()
-            solver.step()
-            solver.zero_grad()
-
-        def views_only(source=source, places=places) -> None:
-            source.at(next(places))
-
-        peer = None
-        if HAS_LIGHTLY:
-            loader = endless(train.images, lightly_transform(view, side), size)
-            lightly = LightlyStep("simclr", encoder(config.encoder).train(), loader, 0)
-
-            def peer(lightly=lightly, others=others) -> None:
-                lightly(bf16=others == "bf16")
-
-        row = comparison(
-            f"step of simclr, ResNet-18, {side} px, {mine}",
-            "images/s",
-            size,
-            step,
-            device,
-            peer,
-            f"lightly, {others}" if peer else "",
-        )
-        share = statistics.median(seconds(views_only, device) / seconds(step, device) for _ in range(REPEATS))
-        yield row | {"views_share": share, "peak": "bf16_flops_per_second" if mine == "bf16" else "flops_per_second"}
-        if not HAS_LIGHTLY and mine == "bf16":
-            return
+    of_views, alone = (statistics.median(column) for column in zip(*shares, strict=True))
+    peak = "bf16_flops_per_second" if mine == "bf16" else "flops_per_second"
+    return row | {"views_share": of_views, "alone_share": alone, "peak": peak}
 
 
 def renewals(cpu: Profile, device: str) -> Iterator[dict]:

@@ -21,7 +21,7 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Float
 from sslrepro.parts.detection import NECKS
-from sslrepro.parts.encoders import Conv
+from sslrepro.parts.encoders import Conv, SmallResNet
 
 REGION = 4  # side of what the last stage leaves of a region
 RATIOS = (0.5, 1.0, 2.0)  # of anchors, height to width
@@ -39,6 +39,9 @@ def stages(encoder: nn.Module) -> list[nn.Sequential]:
     if isinstance(encoder, Conv):
         layers = list(encoder.layers)
         return [nn.Sequential(*layers[start : start + 3]) for start in range(0, len(layers), 3)]
+    if isinstance(encoder, SmallResNet):
+        stem, rest = encoder.layers[:4], encoder.layers[4:]
+        return [stem, *(nn.Sequential(block) for block in rest)]
     staged = isinstance(encoder, ResNet)
     require(staged, "parts.detectors", "encoder", "one with stages: a ResNet or Conv", type(encoder).__name__)
     stem = nn.Sequential(encoder.conv1, encoder.bn1, encoder.relu, encoder.maxpool, encoder.layer1)

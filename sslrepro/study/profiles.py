@@ -306,9 +306,25 @@ def profile(name: str) -> Profile:
     return PROFILES[one_of(name, PROFILES, "profiles", "profile")]
 
 
+# Night on photographs: every image at its own 32 px, and an encoder chosen by SimCLR alone (docs/adr/0012).
+_PHOTOGRAPHS = {
+    "where": "2 cores, hours per table, CIFAR from a data root: all 50,000 images at 32 px, ResNet-8, bf16",
+    "encoder": "resnet8",
+    "views": ViewConfig("moco-cifar", crop_min=0.2),
+    "plan": TrainingConfig(epochs=48, batch_size=256, lr=2e-3, precision="bf16"),
+    "data_follows_seed": False,
+}
+ARMS = {("night", dataset): _PHOTOGRAPHS for dataset in ("cifar10", "cifar100")}
+
+
 def on_dataset(base: Profile, dataset: str | None) -> Profile:
-    """A profile on other images: side, epochs and encoder stay, twice the images, the classes of the set."""
+    """A profile on other images: side, epochs and encoder stay, twice the images, the classes of the set.
+
+    A scale that has an arm of its own for the set (`ARMS`) changes to it: its images, encoder, views and length.
+    """
     if dataset is None or dataset == base.data.name:
         return base
+    if (base.name, dataset) in ARMS:
+        return replace(base, name=f"{base.name}-{dataset}", data=DataConfig(dataset), **ARMS[base.name, dataset])
     data = replace(base.data, name=dataset, n_train=2 * base.data.n_train, classes=0)  # 30 CPU-minutes for a table
     return replace(base, name=f"{base.name}-{dataset}", data=data)

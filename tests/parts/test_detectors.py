@@ -19,7 +19,7 @@ def net(name="conv-tiny", neck="c4", masks=False):
     return detector(own, 3, NORMALISE, 32, (8.0, 12.0), neck, masks), own
 
 
-@pytest.mark.parametrize("name", ["conv", "conv-tiny", "resnet18-cifar"])
+@pytest.mark.parametrize("name", ["conv", "conv-tiny", "resnet8", "resnet18-cifar"])
 def test_the_stages_one_after_another_are_the_encoder(name):
     own, x = encoder(name).eval(), torch.rand(2, 3, 32, 32)
     maps = [x]

@@ -54,7 +54,23 @@ def test_cifar_stems_keep_resolution(name, places):
     assert seen[0][2:] == (places, places)
 
 
-@pytest.mark.parametrize("name", ["conv", "alexnet-cifar", "vit-small"])
+@pytest.mark.parametrize(("name", "width"), [("resnet8", 32), ("resnet8-wide", 64)])
+def test_a_small_resnet_is_eight_layers_deep(name, width):
+    """The stem, three blocks of two convolutions, and the classifier that evaluation adds; shortcuts do not count."""
+    net, seen = encoder(name).eval(), []
+    deep = [module for module in net.modules() if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3)]
+    assert len(deep) + 1 == 8 and deep[0].weight.shape == (width, 3, 3, 3) and net.dim == 4 * width
+    net.layers.register_forward_hook(lambda module, inputs, out: seen.append(out.shape))
+    net(torch.randn(1, 3, 32, 32))
+    assert seen[0][1:] == (4 * width, 4, 4)
+
+
+def test_parameters_of_a_small_resnet_are_as_it_says():
+    counted = f"{sum(weight.numel() for weight in encoder('resnet8').parameters()):,} parameters"
+    assert counted in (type(encoder("resnet8")).__doc__ or "")
+
+
+@pytest.mark.parametrize("name", ["conv", "resnet8", "alexnet-cifar", "vit-small"])
 def test_a_safetensors_file_brings_it_back(name, tmp_path):
     from safetensors.torch import load_file, save_file
 

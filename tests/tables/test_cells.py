@@ -22,7 +22,7 @@ from sslrepro.report import figures, formats, publish, table_page
 from sslrepro.report.headings import printed_value, row_label, rows_in_order
 from sslrepro.study import budget, ledger, plans, workers
 from sslrepro.study import results as results_module
-from sslrepro.study.profiles import LEAST_BATCH, on_dataset, profile
+from sslrepro.study.profiles import LEAST_BATCH, PAPER_BATCH, on_dataset, profile
 from sslrepro.study.results import Results, claims_of, related_plans
 from sslrepro.study.run import Run, is_complete, merge_runs
 from sslrepro.tables.definition import Column, Definition
@@ -842,3 +842,15 @@ def test_other_images_are_for_profiles_that_read_theirs(monkeypatch):
     planned, left_out = budget.every_plan("cpu", seeds=1)
     assert [plan.profile.name for plan in planned] == ["cpu"] and left_out == {}
     assert on_dataset(profile("gpu"), "cifar100").name == "gpu-cifar100"
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
+def test_a_night_on_photographs_has_an_encoder_of_its_own(dataset):
+    night, cpu = on_dataset(profile("night"), dataset), on_dataset(profile("cpu"), dataset)
+    assert (night.name, night.base, night.dataset) == (f"night-{dataset}", "night", dataset)
+    config = night.config("nnclr", seed=2, paper={"queue_size": 24 * PAPER_BATCH, "epochs": 125})
+    assert config.encoder == "resnet8" and config.data == DataConfig(dataset)  # all images, side and seed the set's own
+    assert config.plan.precision == "bf16" and config.plan.epochs == night.plan.epochs // 4
+    assert config.settings["queue_size"] == 24 * config.plan.batch_size <= night.n_train / 8
+    assert cpu.encoder == "conv" and cpu.data.n_train == 9_216 and cpu.plan.precision == "fp32"
+    assert on_dataset(profile("night"), "digits").encoder == "conv"
