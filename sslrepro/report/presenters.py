@@ -9,6 +9,7 @@ from sslrepro.report import (
     miner_frameworks,
     miners,
     neighbour_map,
+    roles,
     table_page,
 )
 from sslrepro.tables.definition import Definition
@@ -21,6 +22,7 @@ BY_NOTEBOOK = {
     "map": neighbour_map,
     "miners": miners,
     "grid": miner_frameworks,
+    "roles": roles,
 }
 
 

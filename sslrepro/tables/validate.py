@@ -27,7 +27,9 @@ def validate(definition: Definition) -> Definition:
         require(allowed, f"{owner}.{row}", "trial", "set where `fair` is", sets.get("trial"))
     for name in definition.controls:
         one_of(name, ["pixels", "random", *methods.names()], owner, "control")
-    one_of(definition.notebook, ["table", "methods", "equal", "sweep", "map", "miners", "grid"], owner, "notebook")
+    one_of(
+        definition.notebook, ["table", "methods", "equal", "sweep", "map", "miners", "grid", "roles"], owner, "notebook"
+    )
     effect = definition.effect
     require(len(effect) in (0, 2, 3), owner, "effect", "(row, row, column) or two (row, column)", effect)
     ends = definition.ends or ()
