@@ -49,6 +49,8 @@ TRAINING = {  # a line of log.jsonl; means over the steps since the last line un
     "members": "Members of an anchor's set that the loss attracts, mean over the batch (ISL).",
     "negatives": "Keys left in an anchor's denominator, mean over levels and anchors (IFND).",
     "false_negatives": "Keys taken for false negatives per anchor, mean (FNC).",
+    "removed": "Rows of the queue that no longer repel an anchor, mean (MoCo v2 with controlled other images).",
+    "removed_right": "Share of these rows that show the anchor's class.",
     "neighbours_kept": "Share of an image's neighbours in the graph that were its neighbours at its last visit (InvP).",
     "discovered": "Images that the graph reaches from an anchor, mean (InvP).",
     "discovered_similarity": "Cosine of an anchor and the images that the graph reaches, mean (InvP).",

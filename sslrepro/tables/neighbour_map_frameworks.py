@@ -68,8 +68,8 @@ that reads labels and makes errors as often as asked.
   other view. A wrong target is not corrected by negatives.
 * **One more positive** (MoCo v2): a row of the queue attracts beside the view's own key, each with half the weight. The
   view is not given up, so a wrong row should cost less than where it replaces the view.
-* **Negatives removed** (MoCo v2): rows of the anchor's class no longer repel, half of them or all, and with them as many
-  wrong rows as the precision says. A wrong removal only costs a negative.
+* **Negatives removed** (MoCo v2): rows of the anchor's class no longer repel, half of them or all, and with them as
+  many wrong rows as the precision says. A wrong removal only costs a negative.
 
 Right and wrong rows are the nearest of their kind, as a miner's are.""",
     equation=r"""

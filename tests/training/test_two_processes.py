@@ -147,7 +147,8 @@ def draws(name: str, settings: dict) -> str:
     """Why a loss is not that of the joined batch: METHODS has every process draw for itself. "" where none is drawn."""
     if name == "nnclr" and settings.get("top_k", 1) > 1:
         return "each process draws one of the k nearest"
-    if name == "nnclr_controlled" and 0 < settings["right_share"] < 1:
+    random = "random" in (settings.get("right"), settings.get("wrong"))
+    if name.endswith("_controlled") and (0 < settings["right_share"] < 1 or random):
         return "each process draws which of its lookups are right"
     if name == "instdisc" and settings["noise"]:
         return "each process draws its noise, and the first one's estimate of Z is kept"
