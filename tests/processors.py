@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -136,17 +137,25 @@ def other_order():
         yield
 
 
+def run_under(name: str, words: list[str]) -> tuple[bool, str]:
+    """The tests under a setting, in a process of their own: (whether one failed, what it printed)."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)} | SETTINGS[name]
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "tests.processors", *(words or CHOSEN)]
+    done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True)
+    pairs = " ".join(f"{variable}={value}" for variable, value in SETTINGS[name].items())
+    failed = done.returncode != 0
+    line = f"{'FAILED' if failed else 'passed'}  {name} ({pairs}), {time.perf_counter() - begun:.0f} s"
+    return failed, f"{done.stdout}{done.stderr}{line}"
+
+
 def main(words: list[str]) -> int:
-    """Runs the tests under each setting in a process of its own; the number of settings under which one failed."""
+    """Runs the tests under each setting, as many at once as there are cores; how many settings had a failure."""
     failures = 0
-    for name, setting in SETTINGS.items():
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)} | setting
-        begun = time.perf_counter()
-        run = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "tests.processors", *(words or CHOSEN)]
-        failed = subprocess.run(run, env=environment, cwd=PROJECT).returncode != 0
-        failures += failed
-        pairs = " ".join(f"{variable}={value}" for variable, value in setting.items())
-        print(f"{'FAILED' if failed else 'passed'}  {name} ({pairs}), {time.perf_counter() - begun:.0f} s", flush=True)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for failed, text in pool.map(lambda name: run_under(name, words), SETTINGS):
+            failures += failed
+            print(text, flush=True)
     return failures
 
 

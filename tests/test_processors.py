@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests import processors
 from tests.processors import EFFECT, SETTINGS, OtherOrder
 
 
@@ -51,3 +52,9 @@ def test_every_setting_is_read_back():
     """A setting whose effect nobody checks could be misspelt."""
     asked = {pair for setting in SETTINGS.values() for pair in setting.items()}
     assert asked - set(EFFECT) == {("SSLREPRO_OTHER_ORDER", "1")} and set(EFFECT) <= asked
+
+
+def test_every_setting_is_run_and_failures_are_counted(monkeypatch, capsys):
+    monkeypatch.setattr(processors, "run_under", lambda name, words: (name in ("AVX2", "any x86"), name))
+    assert processors.main([]) == 2
+    assert capsys.readouterr().out.splitlines() == list(SETTINGS), "in their order, whichever ends first"
