@@ -1,7 +1,9 @@
 """Shared by all tests: one thread, so that numbers repeat."""
 
 import importlib
+import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,10 +27,17 @@ TINY_HEADS = {
 }
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory) -> Iterator[Path]:
+    """Folders that are not there yet; `mktemp` would look through those of all tests before for each new one."""
+    folder = tmp_path_factory.mktemp("caches")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
+def own_cache(caches, monkeypatch):
     """Decoded images of a test are kept in a folder of its own."""
-    monkeypatch.setenv("SSLREPRO_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("SSLREPRO_CACHE", str(next(caches)))
 
 
 SLOW = {
