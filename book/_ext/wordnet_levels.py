@@ -72,8 +72,8 @@ def words() -> str:
         text += f"{number(best)} points above it. " if best >= 0 else "below it too. "
     return text + (
         f"From depth {first.depth} to {last.depth} the share of random pairs that are of one class, and so of false "
-        f"negatives, falls from {number(first.same)}% to {number(last.same)}%, while the paper's gaps grow: they do not "
-        "grow because false negatives do."
+        f"negatives, falls from {number(first.same)}% to {number(last.same)}%, while the paper's gaps grow: it is not "
+        "because of more false negatives that they do."
     )
 
 
