@@ -1,4 +1,4 @@
-"""CPU-seconds of tests, their processes included: `python -m pytest -p tests.costs tests/study/test_end_to_end.py`.
+"""CPU-seconds of tests, their processes included: `python -m pytest -p tests.costs [-n 2] tests/study/test_end_to_end.py`.
 
 Wall time says little on a shared machine. Fixtures count for the test that asks for them first. With --renew-slow the
 lines of tests/slow.txt that belong to the files at hand are written anew: `make test-fast` leaves out the test
@@ -8,6 +8,7 @@ functions whose cases cost more than 2 CPU-seconds together.
 import collections
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,20 @@ def pytest_runtest_protocol(item: pytest.Item):
     result = yield
     COSTS[item.nodeid] += used() - before
     return result
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its costs to the process that started it."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["costs"] = dict(COSTS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Takes a worker's costs; a fixture of the session counts once for each worker that asked for it."""
+    for test, seconds in getattr(node, "workeroutput", {}).get("costs", {}).items():
+        COSTS[test] += seconds
 
 
 def added(costs: dict[str, float], mark: str) -> dict[str, float]:
