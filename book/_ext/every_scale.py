@@ -1,4 +1,4 @@
-"""A table at every scale that was run, on its page; made from the ledger when the book is built, nothing is executed."""
+"""A table at every scale that was run, on its page; read from the ledger at build time, nothing is executed."""
 
 from blocks import Block, raw
 from docutils import nodes
