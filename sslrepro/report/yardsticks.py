@@ -150,8 +150,8 @@ def table() -> Display:
     body = lines()
     note = (
         "Published: ResNet-18 for 32 px, all 50,000 images of the original files, the standard deviation "
-        "where one is stated. Ours: mean ± half the 95% interval over n seeds. Epochs' worth of images: images seen, in "
-        "epochs of all 50,000. The JPEG files that our runs read are near the originals and not equal to them."
+        "where one is stated. Ours: mean ± half the 95% interval over n seeds. Epochs' worth of images: images seen, "
+        "in epochs of all 50,000. The JPEG files that our runs read are near the originals and not equal to them."
     )
     rich = [[html.escape(cell) for cell in cells] for _, cells in body]
     kinds = ["" if is_ours else "quoted" for is_ours, _ in body]
@@ -228,7 +228,7 @@ def acceptance() -> Display:
         text.append("It was not run yet.")
     noise = spread * math.sqrt(1 + 1 / n)
     reason = (
-        f"The tolerance of {yardsticks.TOLERANCE:g} points to each side was fixed before any such run. Half of it is "
+        f"The tolerance, {number(yardsticks.TOLERANCE)} points to each side, was fixed before any such run. Half is "
         f"noise: one run of ours against the mean of {n} has a standard deviation of {number(noise, 2)}, so "
         f"{number(1.96 * noise, 2)} in 95% of cases. The other half is for what is known to differ and was not "
         "measured: JPEG files, batch norm in the head, bf16, the dropped last batch, biases without weight decay, "
