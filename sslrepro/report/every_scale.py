@@ -191,16 +191,21 @@ def verdicts(several: list[Results]) -> Display:
             paper = f"{any_verdict.paper_gap:+.1f} {any_verdict.gap_unit}".strip().replace("-", "−")
         name = any_verdict.name or claim
         plain_line, rich_line = [name, paper], [html.escape(name), html.escape(paper)]
-        for at in by_scale.values():
+        for scale, at in by_scale.items():
             results, verdict = at.get(claim, (None, None))
             words, small = ("not judged", "") if verdict is None else (verdict.verdict, about(results, verdict))
             plain_line.append(f"{words}{f' ({small})' if small else ''}")
             rich_line.append(
-                badge(words) + (f'<br><span class="scale-line">{html.escape(small)}</span>' if small else "")
+                badge_at(words, scale) + (f'<br><span class="scale-line">{html.escape(small)}</span>' if small else "")
             )
         plain.append(plain_line)
         rich.append(rich_line)
     return Display(html_table(head, rich, "verdicts every-scale"), text_table([head, *plain]))
+
+
+def badge_at(verdict: str, scale: str) -> str:
+    """A coloured word that says its scale, which on a page of one scale all others have from that page."""
+    return badge(verdict).replace("</span>", f'<span class="scale"> · {html.escape(scale)}</span></span>')
 
 
 def about(results: Results, verdict: Verdict) -> str:

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from sslrepro import methods
 from sslrepro.base.store import read_json
 from sslrepro.claims import Cell
 from sslrepro.report.formats import Display, format_cell, html_table, number, text_table
@@ -16,16 +17,7 @@ from sslrepro.training.config import RunConfig, from_record
 IMAGES = 50_000  # of CIFAR-10's training set
 JPEG = {"6b31ad5fae4af426-7366a2b425b58e63"}  # fingerprints of CIFAR-10 written as JPEG files of quality 95
 ORACLES = ("supcon", "supervised")  # read labels
-HEAD = [
-    "method",
-    "epochs",
-    "epochs' worth of images",
-    "by",
-    "linear probe, %",
-    "nearest neighbours, %",
-    "n",
-    "what differs",
-]
+HEAD = ["method", "by", "epochs", "worth", "linear probe, %", "nearest neighbours, %", "n", "what differs"]
 
 
 @dataclass
@@ -110,6 +102,11 @@ def differs(row: Ours) -> str:
     return "; ".join(parts)
 
 
+def method_name(name: str) -> str:
+    """A method in its paper's capitals: SimCLR of simclr."""
+    return methods.method_class(name).__name__
+
+
 def public_cell(row: dict[str, Any], score: str) -> str:
     """A published value with its standard deviation, where it has one; a dash without it."""
     if score not in row:
@@ -130,16 +127,17 @@ def lines() -> list[tuple[bool, list[str]]]:
         source = sources[row["source"]]
         name = source["name"] + (f" @{source['commit']}" if source["commit"] else "")
         k = f" ({row['knn_k']}-NN)" if row.get("knn_k") else ""
-        cells = [row["method"], f"{row['epochs']:,}", f"{row['epochs']:,}", name, public_cell(row, "linear")]
+        length = f"{row['epochs']:,}"
+        cells = [method_name(row["method"]), name, length, length, public_cell(row, "linear")]
         cells += [f"{public_cell(row, 'knn')}{k}", str(row["runs"]), source["note"]]
         out.append(((row["method"] not in run, row["method"], row["epochs"], 0), False, cells))
     for row in mine:
         epochs = row.config.plan.epochs
-        method = row.config.method if epochs else "untrained encoder"
-        label = f"{method} (labels)" if method in ORACLES else method
+        method = method_name(row.config.method) if epochs else "untrained encoder"
+        label = f"{method} (labels)" if row.config.method in ORACLES else method
         linear, knn = row.cell("linear_top1"), row.cell("knn_top1")
         n = max(cell.n for cell in (linear, knn) if cell)
-        cells = [label, f"{epochs:,}", f"{row.worth:.1f}", f"ours, {row.scale}", format_cell(linear)]
+        cells = [label, f"ours, {row.scale}", f"{epochs:,}", f"{row.worth:.1f}", format_cell(linear)]
         cells += [f"{format_cell(knn)} ({row.k}-NN)" if knn else "–", str(n), differs(row)]
         out.append(((False, row.config.method if epochs else "", epochs, 1), True, cells))
     return [(is_ours, cells) for _, is_ours, cells in sorted(out, key=lambda entry: entry[0])]
@@ -150,13 +148,17 @@ def table() -> Display:
     body = lines()
     note = (
         "Published: ResNet-18 for 32 px, all 50,000 images of the original files, the standard deviation "
-        "where one is stated. Ours: mean ± half the 95% interval over n seeds. Epochs' worth of images: images seen, "
+        "where one is stated. Ours: mean ± half the 95% interval over n seeds. Worth: images seen, "
         "in epochs of all 50,000. The JPEG files that our runs read are near the originals and not equal to them."
     )
-    rich = [[html.escape(cell) for cell in cells] for _, cells in body]
+    rich = []
+    for _, cells in body:
+        *first, differing = map(html.escape, cells)
+        first[1] += f'<br><span class="scale-line">{differing}</span>' if differing else ""  # a column would not fit
+        rich.append(first)
     kinds = ["" if is_ours else "quoted" for is_ours, _ in body]
     return Display(
-        html_table([html.escape(cell) for cell in HEAD], rich, "results yardsticks", kinds=kinds)
+        html_table([html.escape(cell) for cell in HEAD[:-1]], rich, "results yardsticks", kinds=kinds)
         + f'\n<p class="caption">{html.escape(note)}</p>',
         text_table([HEAD, *(cells for _, cells in body)]) + "\n" + note,
     )
@@ -186,8 +188,8 @@ def finding() -> str:
             if cell is None or near is None or not comparable(near["epochs"], row.config.plan.epochs):
                 continue
             text = (
-                f"{row.config.method}, {words}: {format_cell(cell)}% after {row.config.plan.epochs} epochs at "
-                f"{row.scale} scale (n = {cell.n}), {number(near[score])}% published after {near['epochs']}"
+                f"{method_name(row.config.method)}, {words}: {format_cell(cell)}% after {row.config.plan.epochs} "
+                f"epochs at {row.scale} scale (n = {cell.n}), {number(near[score])}% published after {near['epochs']}"
             )
             seen = nearest(row, score, worth=True)
             if seen["epochs"] != near["epochs"]:

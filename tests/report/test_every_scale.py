@@ -193,4 +193,6 @@ def test_verdicts_stand_by_scale_and_those_that_none_judges_are_left_out():
     shown = page.verdicts(page.of_table("nnclr_positives").several)
     (line,) = [line for line in shown.text.splitlines() if line.startswith("NN positive beats view 1")]
     assert line.index("contradicted (") < line.index("holds (") and "n = 3" in line
-    assert shown.html.count('class="verdict holds"') == 1
+    assert shown.html.count('class="verdict holds">holds<span class="scale"> · night</span>') == 1, (
+        "not the page's scale"
+    )

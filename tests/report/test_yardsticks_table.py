@@ -50,11 +50,11 @@ def test_own_settings_count_over_seeds_and_others_do_not(ledger):
 
 def test_a_row_stands_at_its_length_and_says_what_differs(ledger):
     publish(ledger / "cpu-cifar10", simclr(**{"data.fingerprint": next(iter(page.JPEG))}), 44.5, 40.7)
-    cells = [cells for _, cells in page.lines() if cells[0] == "simclr"]
-    lengths = [int(line[1].replace(",", "")) for line in cells]
+    cells = [cells for _, cells in page.lines() if cells[0] == "SimCLR"]
+    lengths = [int(line[2].replace(",", "")) for line in cells]
     assert lengths == sorted(lengths) and lengths[:3] == [1, 8, 10]
-    (ours,) = [line for line in cells if line[3] == "ours, cpu-cifar10"]
-    assert ours[2] == "1.5" and ours[4] == "44.5" and ours[5] == "40.7 (20-NN)" and ours[6] == "1"
+    (ours,) = [line for line in cells if line[1] == "ours, cpu-cifar10"]
+    assert ours[3] == "1.5" and ours[4] == "44.5" and ours[5] == "40.7 (20-NN)" and ours[6] == "1"
     for words in ("9,216 of 50,000 images", "16 px of 32", "encoder conv", "views moco2, crops of at least 80%",
                   "batch 24", "adamw", "JPEG files of quality 95", "4,096 of 10,000 test images"):  # fmt: skip
         assert words in ours[7]
