@@ -69,7 +69,8 @@ def cost_in_words(plan: TablePlan) -> str:
     text = f"{len(trained)} training runs, {shown:,.0f} million images in all"
     if plan.profile.name == "paper":
         units = {"cpu": "core-hours", "cuda": "GPU-hours"}
-        hours = [f"about {hours:,.0f} {units[kind]}" for kind, hours in total_hours(trained).items()]
+        measured = total_hours(trained)
+        hours = [f"about {measured[kind]:,.0f} {units[kind]} at the rate measured on one" for kind in measured]
         missing = "" if any("GPU" in text for text in hours) else "no GPU was measured"
         return "; ".join(filter(None, [text, *hours, missing]))
     seconds = estimate(trained, plan.ledger)
