@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from sslrepro.claims import Verdict
+from sslrepro.report import every_scale
 
 EXTENSIONS = Path(__file__).parents[2] / "book" / "_ext"
 
@@ -93,3 +94,11 @@ def test_the_chapter_of_yardsticks_has_its_parts(pages):
     text = (EXTENSIONS.parent / "yardsticks.md").read_text("utf-8")
     assert all(f":part: {part}" in text for part in pages.yardsticks.PARTS)
     assert "file: yardsticks" in (EXTENSIONS.parent / "_toc.yml").read_text("utf-8")
+
+
+def test_the_committed_ledger_shows_the_queue_on_two_sets_of_images():
+    shown = every_scale.of_table("nnclr_queue")
+    names = [every_scale.name_of(results) for results in every_scale.compared(shown.several)]
+    assert names[:2] == ["cpu", "cpu-cifar10"]
+    text = every_scale.block(shown).text
+    assert "cpu, n = 5" in text and "cpu-cifar10, n = 3" in text and "Other images: cpu (" in text
