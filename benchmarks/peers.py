@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from sslrepro.data.views import View
+from sslrepro.data.recipes import View
 from sslrepro.parts.heads import mlp
 
 HAS_LIGHTLY = importlib.util.find_spec("lightly") is not None

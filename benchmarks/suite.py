@@ -23,7 +23,8 @@ from sslrepro.base.device import bf16_units
 from sslrepro.base.store import environment, write_json
 from sslrepro.base.types import Batch, Features
 from sslrepro.data import load
-from sslrepro.data.views import augment_images, recipe
+from sslrepro.data.recipes import recipe
+from sslrepro.data.views import augment_images
 from sslrepro.evaluate import knn, linear
 from sslrepro.parts.cluster import HAS_FAISS, kmeans
 from sslrepro.parts.encoders import encoder

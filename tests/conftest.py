@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import ViewConfig
+from sslrepro.data.recipes import ViewConfig
 from sslrepro.training.config import RunConfig, TrainingConfig
 
 torch.set_num_threads(1)

@@ -44,10 +44,11 @@ def verdicts_by_claim() -> dict[str, list[Known]]:
 def square(claim: dict[str, str], entries: list[Known]) -> str:
     """A claim's mark, a link to its entry."""
     verdict = entries[0][0].verdict if entries else "not judged"
-    scale = f" at {entries[0][1]} scale" if verdict != "not judged" else ""
+    told = [f"{entry[0].verdict} at {entry[1]} scale" for entry in entries if entry[0].verdict != "not judged"]
     would = f", {settles(entries[0][0])}" if verdict == "inconclusive" else ""
     name = papers.judgements()[claim["id"]]["name"]
-    title = html.escape(f"{name}: {claim['text']} ({verdict}{scale}{would})", quote=True)
+    scales = "; ".join([f"{told[0]}{would}", *told[1:]]) if told else verdict
+    title = html.escape(f"{name}: {claim['text']} ({scales})", quote=True)
     return (
         f'<a href="claims.html#{claim["id"]}" class="square {classes_of(verdict)}" title="{title}"'
         f' aria-label="{title}"></a>'

@@ -10,7 +10,8 @@ from published import judged
 from sphinx.application import Sphinx
 
 from sslrepro.claims import Cell
-from sslrepro.report.figures import MINED, form, half
+from sslrepro.report.figure_parts import MINED, half
+from sslrepro.report.figures import form
 from sslrepro.report.formats import number
 from sslrepro.report.headings import column_label, plainly, printed_value, row_label, score_heading, series
 from sslrepro.report.plots import PALETTE

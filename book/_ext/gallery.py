@@ -58,7 +58,9 @@ class Entry(NamedTuple):
 def entries() -> list[Entry]:
     """Every page that has a picture: tables, figures over training, the class tree, and diagrams of methods."""
     out = []
-    verdicts = {page: verdicts for page, _, verdicts in judged()}
+    verdicts = {}
+    for page, _, reached in judged():
+        verdicts.setdefault(page, reached)  # of the page's own scale; scales without a page come after
     for page in sorted(PAGES.glob("*.ipynb")):
         table, _, scale = page.stem.partition("-")
         if scale != "smoke":

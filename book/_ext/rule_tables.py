@@ -10,7 +10,7 @@ from published import judged
 from sphinx.application import Sphinx
 
 from sslrepro.claims import error_rates, revision
-from sslrepro.claims.judge import VERDICTS
+from sslrepro.claims.verdict import VERDICTS
 from sslrepro.report.formats import html_table
 
 ERROR_HEAD = [

@@ -37,6 +37,8 @@ def complete(app: Sphinx, name: str, source: list[str]) -> None:
         add_png(cell)
         if of_paper and cell["cell_type"] == "code" and "figure(results)" in text:
             cells.append(markdown("explore-plot", f"```{{explore-plot}} {page}\n```"))
+    if of_paper:
+        cells.append(markdown("every-scale", f"## At every scale\n\n```{{every-scale}} {table}\n```"))
     agreed = agreement_of(read_replications(table, page.partition("-")[2]))
     if agreed:
         cells.append(markdown("replications", f"## On other machines\n\n{agreed}"))

@@ -14,7 +14,7 @@ from typing import Any
 
 from sslrepro import papers
 from sslrepro.claims.error_rates import Expected, expected_wrong
-from sslrepro.claims.judge import VERDICTS, Verdict
+from sslrepro.claims.verdict import VERDICTS, Verdict
 
 Judged = tuple[str, str, Verdict]  # (scale, table, verdict)
 UNTESTED = ("not tested", "not judged")

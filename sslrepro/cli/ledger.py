@@ -71,6 +71,7 @@ def work(settings: argparse.Namespace) -> None:
         for plan, run in missing:
             print(f"  {plan.definition.id:16} {run.name}  {run.steps:,} steps")
         print(f"{len(missing)} runs missing at {settings.profile} scale")
+        say_acceptance(settings.profile)
         return
     require(settings.budget is not None, "ledger", "--budget", "given, in seconds", None)
     device = settings.device if settings.cluster else usable_device(settings.device, "ledger")
@@ -93,6 +94,15 @@ def work(settings: argparse.Namespace) -> None:
         )
     if first:
         say(tally)
+        say_acceptance(settings.profile)
+
+
+def say_acceptance(scale: str) -> None:
+    """Print, at the scale that it opens, what the test of the whole stack says."""
+    from sslrepro.study import yardsticks
+
+    if scale == yardsticks.SCALE:
+        print(f"acceptance (SimCLR, 100 epochs of CIFAR-10): {yardsticks.published_acceptance()}")
 
 
 def say(tally: Any) -> None:

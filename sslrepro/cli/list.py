@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
 def show_lists(settings: argparse.Namespace | None = None) -> None:
     """Everything that has a name."""
     from sslrepro import evaluate, methods, tables
-    from sslrepro.data.views import RECIPES
+    from sslrepro.data.recipes import RECIPES
     from sslrepro.parts.encoders import ENCODERS
     from sslrepro.study.profiles import PROFILES
 

@@ -58,7 +58,7 @@ def train_here(settings: argparse.Namespace, device: str) -> None:
     from sslrepro.base.device import precision_line
     from sslrepro.base.paths import RUNS
     from sslrepro.data.dataset import SHAPES
-    from sslrepro.explore import compare
+    from sslrepro.explore import single
     from sslrepro.parts.distributed import rank, world_size
     from sslrepro.study.profiles import images_in, on_dataset, profile
     from sslrepro.study.reproduce import data_root
@@ -70,7 +70,7 @@ def train_here(settings: argparse.Namespace, device: str) -> None:
     changed = changes(settings.set)
     if settings.sampler is not None:
         changed |= {"settings.sampler_run": settings.sampler}
-    run = compare.single(settings.method, settings.profile, settings.seed, settings.data, root, changed)
+    run = single.plan_run(settings.method, settings.profile, settings.seed, settings.data, root, changed)
     if rank() == 0:
         print(json.dumps(asdict(run.config), indent=1))
         print(precision_line(run.config.plan.precision, device))
@@ -81,7 +81,7 @@ def train_here(settings: argparse.Namespace, device: str) -> None:
         return
     folder = settings.runs or RUNS
     with threads(1):
-        record = compare.perform_here(run, folder, root, device, settings.compile)
+        record = single.perform_here(run, folder, root, device, settings.compile)
     if rank() > 0:
         return
     for line in record["results"].values():

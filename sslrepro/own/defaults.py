@@ -7,7 +7,7 @@ from typing import Any
 from sslrepro import methods
 from sslrepro.base.errors import known_keys, one_of, require
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import ViewConfig
+from sslrepro.data.recipes import ViewConfig
 from sslrepro.methods.kinds import Scale
 from sslrepro.own.images import Survey
 from sslrepro.parts.backbones import require_side

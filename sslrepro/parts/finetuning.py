@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Int
 from sslrepro.data.dataset import Dataset, balanced_subset
-from sslrepro.data.views import View, augment_images, prepare_views
+from sslrepro.data.recipes import View
+from sslrepro.data.views import augment_images, prepare_views
 from sslrepro.parts.extract import encode_images
 
 LEAST_BATCH = 2  # batch norm needs two images

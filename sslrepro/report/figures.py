@@ -2,16 +2,23 @@
 
 import csv
 import io
-import re
-import textwrap
 from typing import Any
 
-from sslrepro import papers
 from sslrepro.claims import Cell
+from sslrepro.report.dots import dots
+from sslrepro.report.figure_parts import (
+    MINED,
+    floor,
+    half,
+    paper_on,
+    papers_unit,
+    plot_columns,
+    score_title,
+    share_span,
+    short,
+)
 from sslrepro.report.formats import COLOURS, format_cell, number
 from sslrepro.report.headings import (
-    CONTROLS,
-    SCORE_NAMES,
     column_label,
     heading,
     is_numeric,
@@ -19,18 +26,12 @@ from sslrepro.report.headings import (
     mapped_setting,
     plainly,
     printed_value,
-    protocol_of,
     row_label,
     rows_in_order,
-    score_name,
     series,
 )
 from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
 from sslrepro.study.results import Results, cell_of
-
-MINED = "neighbour_match_without_self"  # logged in training, over the last log interval
-SHORT = {"random": "untrained", "simclr": "SimCLR", "supcon": "SupCon", "pixels": "pixels", "supervised": "labels"}
-WIDEST = 4.0  # two panels share one span unless that would leave one of them less than a quarter full
 
 
 def form(results: Results) -> str:
@@ -73,39 +74,6 @@ def data(results: Results) -> str:
 
 def _ends(cell: Cell) -> list[str]:
     return ["", ""] if cell.n < 2 else [repr(cell.mean - cell.half_width), repr(cell.mean + cell.half_width)]
-
-
-def plot_columns(results: Results) -> list[str]:
-    """The columns of the figure: those of the score that the table's effect is about, by default the first's."""
-    definition = results.definition
-    measured = definition.score_columns
-    main = definition.ends[0][1] if definition.ends else next(iter(measured))
-    if definition.column(main).is_derived:
-        main = definition.column(main).of
-    same = [name for name, column in measured.items() if column.score == measured[main].score]
-    return [main] if len(same) > 1 and not any(measured[name].sets for name in same) else same
-
-
-def half(cell: Cell) -> float:
-    """Half the interval as an error bar; none for one seed."""
-    return 0.0 if cell.n < 2 else cell.half_width
-
-
-def share_span(first: Any, second: Any, which: str) -> str:
-    """Make two axes equally long in their unit, each around its own middle; returns their lengths in words.
-
-    which   "x" or "y"
-
-    Where one panel would be less than a quarter full both stay as they are, and the words say how they differ.
-    """
-    limits = [sorted(getattr(axis, f"get_{which}lim")()) for axis in (first, second)]
-    lengths = [high - low for low, high in limits]
-    if max(lengths) > WIDEST * min(lengths):
-        return f"spans differ: {number(lengths[0], 0)} points left, {number(lengths[1], 0)} right"
-    for axis, (low, high) in zip((first, second), limits, strict=True):
-        middle = (low + high) / 2
-        getattr(axis, f"set_{which}lim")(middle - max(lengths) / 2, middle + max(lengths) / 2)
-    return f"both panels span {number(max(lengths), 0)} points"
 
 
 # --- over a number that rows differ in --------------------------------------------------------------------------
@@ -210,18 +178,6 @@ def change_of(value: float, first: float, share: bool) -> float:
     return value - first if share else 100 * (value / first - 1)
 
 
-def paper_on(results: Results) -> str:
-    """ "paper: ImageNet", or "paper" alone where the table is on several sets."""
-    dataset = papers.table(results.definition.id)["dataset"]
-    return "paper" if "," in dataset else f"paper: {dataset.split(' ')[0]}"
-
-
-def papers_unit(results: Results, column: str) -> str:
-    """The unit of a column as transcribed."""
-    columns = papers.table(results.definition.id)["columns"]
-    return next((line.get("unit") or "" for line in columns if line["key"] == column), "")
-
-
 # --- over a number that columns differ in -----------------------------------------------------------------------
 
 
@@ -284,127 +240,4 @@ def lines_of_rows(results: Results) -> tuple[Any, str]:
     return plot, f"Lines over {heads}. {'. '.join(sentences)}. Bars are 95% intervals."
 
 
-def score_title(results: Results, column: str) -> str:
-    """What a column of ours measures, by the protocol that measured it; its own heading where the score has no name."""
-    score = results.definition.column(column).score
-    if score not in SCORE_NAMES:
-        return column_label(results.definition, column)
-    return score_name(score, protocol_of(results, score)[1])
-
-
 # --- a line per row ---------------------------------------------------------------------------------------------
-
-
-def dots(results: Results) -> tuple[Any, str]:
-    """A line of dots per row: the paper's panel, ours with 95% intervals; a colour per column, controls as dashes."""
-    from matplotlib.lines import Line2D
-    from matplotlib.ticker import MaxNLocator
-
-    definition = results.definition
-    columns = plot_columns(results)
-    rows = rows_in_order(definition) + list(definition.variants)
-    height = (0.34 if len(columns) < 3 else 0.42) * len(rows) + 1.6 + (0.3 if len(columns) > 1 else 0)
-    plot, axes = new_plot(1, 2, size=(11, height), sharey=True)
-    spread = 0.5 / len(columns)
-    for rank, column in enumerate(columns):
-        colour, marker = PALETTE[rank % len(PALETTE)], MARKERS[rank % len(MARKERS)]
-        for place, row in enumerate(rows):
-            y = place + spread * (rank - (len(columns) - 1) / 2)
-            value, cell = printed_value(definition, row, column), results.at(row, column)
-            if value is not None:
-                quoted = row not in definition.rows
-                axes[0].plot(
-                    value,
-                    y,
-                    marker,
-                    markersize=6,
-                    color=COLOURS["paper"] if quoted else colour,
-                    markerfacecolor="none" if quoted else None,
-                )
-            if cell is not None:
-                axes[1].errorbar(cell.mean, y, xerr=half(cell), fmt=marker, markersize=6, color=colour, capsize=3)
-                seeds = list(results.values_by_seed(row, column).values())
-                axes[1].plot(seeds, [y] * len(seeds), ".", color=colour, alpha=0.35, markersize=5)
-    n_lines = floor(results, axes[1], columns[0], vertical=True)
-    labels = [short(row_label(definition, row)) + ("" if row in definition.ours else " *") for row in rows]
-    axes[0].set_yticks(range(len(rows)), labels, fontsize=9)
-    axes[0].set_ylim(len(rows) - 0.4, -0.6 - 0.42 * n_lines)  # room for the names of the dashed lines
-    share = definition.column(columns[0]).factor == 100
-    notes = ["small dots: single seeds"] if any(results.at(row, c) for row in rows for c in columns) else []
-    printed = any(printed_value(definition, row, column) is not None for row in rows for column in columns)
-    if share and notes and printed:
-        notes.append(share_span(*axes, "x"))
-    for axis in axes:
-        axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    unit = "%" if share else papers_unit(results, columns[0])
-    what = column_label(definition, columns[0]) if len(columns) == 1 else ""
-    axes[0].set_title(f"{paper_on(results)}{', ' if what else ''}{what} ({unit})", fontsize=10)
-    if not printed:  # an empty panel would look like a fault
-        axes[0].set_title("paper", fontsize=10)
-        axes[0].set_xticks([])
-        axes[0].text(
-            0.5,
-            0.5,
-            "no number in the paper",
-            transform=axes[0].transAxes,
-            ha="center",
-            fontsize=10,
-            color=COLOURS["paper"],
-        )
-    axes[1].set_title(f"ours: {score_title(results, columns[0])} ({unit})", fontsize=10)
-    if any(row not in definition.ours for row in rows):
-        axes[0].set_xlabel("* quoted, not run", fontsize=9)
-    axes[1].set_xlabel("; ".join(notes), fontsize=9)
-    if len(columns) > 1:
-        handles = [
-            Line2D(
-                [],
-                [],
-                linestyle="",
-                marker=MARKERS[n % len(MARKERS)],
-                color=PALETTE[n % len(PALETTE)],
-                label=column_label(definition, c),
-            )
-            for n, c in enumerate(columns)
-        ]
-        plot.legend(handles=handles, loc="outside upper center", ncols=min(4, len(columns)), fontsize=9, frameon=False)
-    style(plot, list(axes))
-    lines = []
-    for row in rows:
-        pairs = [(plainly(printed_value(definition, row, c)), format_cell(results.at(row, c))) for c in columns]
-        parts = [f"{heading(results, c)} {paper}, ours {ours}" for c, (paper, ours) in zip(columns, pairs, strict=True)]
-        lines.append(f"{row_label(definition, row)}: {'; '.join(parts)}")
-    return plot, f"Dots per row, the paper's numbers and ours with 95% intervals. {'. '.join(lines)}."
-
-
-def floor(results: Results, axis: Any, column: str, vertical: bool) -> int:
-    """Dashed lines at the controls, named where they stand; with several columns only the one that trains nothing.
-
-    Returns how many there are.
-    """
-    n_lines = 0
-    names = ("random",) if len(plot_columns(results)) > 1 else ("random", "simclr", "supcon")
-    for name in names:
-        cell = results.at(name, column, control=True) if name in results.definition.controls else None
-        if cell is None:
-            continue
-        (axis.axvline if vertical else axis.axhline)(cell.mean, color="#555555", linestyle="--", linewidth=1)
-        x, y = (cell.mean, 1.0) if vertical else (0.0, cell.mean)
-        blend = axis.get_xaxis_transform() if vertical else axis.get_yaxis_transform()
-        axis.annotate(
-            SHORT.get(name, CONTROLS.get(name, name)),
-            (x, y),
-            xycoords=blend,
-            fontsize=8,
-            color="#555555",
-            xytext=(2, -9 - 10 * n_lines) if vertical else (4, 3),
-            textcoords="offset points",
-        )
-        n_lines += 1
-    return n_lines
-
-
-def short(label: str, width: int = 34) -> str:
-    """A label without its citation, in lines of at most `width` signs."""
-    name = re.sub(r"\s*(\[\d+\]|\([A-Z][^()]*\d{4}[a-z]?\))", "", label)
-    return "\n".join(textwrap.wrap(name, width)) or name

@@ -12,7 +12,7 @@ from sslrepro.base.errors import require
 from sslrepro.base.values import from_mapping, identity_values
 from sslrepro.claims import Cell
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import ViewConfig
+from sslrepro.data.recipes import ViewConfig
 from sslrepro.report.effects import direction
 from sslrepro.report.headings import AGREEMENT
 from sslrepro.study.plans import plan_table

@@ -24,7 +24,7 @@ from sslrepro.base.store import Store, lock_folder, read_json
 from sslrepro.data.dataset import SHAPES
 from sslrepro.data.datasets import load
 from sslrepro.parts.distributed import first_says, rank
-from sslrepro.study import ledger, plans, profiles
+from sslrepro.study import ledger, plans, profiles, yardsticks
 from sslrepro.study.away import CUT_OFF, OutOfTime
 from sslrepro.study.clusters import Cluster
 from sslrepro.study.plans import TablePlan
@@ -91,8 +91,14 @@ def every_plan(
 def agenda(
     profile: str, root: str | Path | None = None, seeds: int | None = None, read_images: bool = True
 ) -> Iterator[tuple[TablePlan, Run]]:
-    """Every run of every table at a scale, in order of value, shared runs once, with the evaluations of all tables."""
+    """Every run of every table at a scale, in order of value, shared runs once, with the evaluations of all tables.
+
+    The ledger of GPUs begins with the run that tests the whole stack (`yardsticks`): what it says decides whether the
+    others are worth their time.
+    """
     table_plans, _ = every_plan(profile, root, seeds, read_images=read_images)
+    if profile == yardsticks.SCALE:
+        table_plans = [yardsticks.acceptance_plan(root, seeds, read_images), *table_plans]
     whole = {run.name: run for run in merge_runs([run for plan in table_plans for run in plan.runs])}
     for plan in table_plans:
         for run in plan.runs:

@@ -40,6 +40,17 @@ def sets_in_words(runs: list[Run], root: Path | None) -> list[str]:
     return out
 
 
+def images_shown(runs: list[Run]) -> list[int]:
+    """Images that each trained run sees, again and again ones counted every time."""
+    return [run.steps * run.config.plan.batch_size for run in runs if run.config is not None]
+
+
+def total_hours(runs: list[Run], rates: dict[str, dict[str, Any]] | None = None) -> dict[str, float]:
+    """Device that was measured ("cpu": one core, "cuda") -> hours of all runs at paper scale on one such device."""
+    rates = measured_rates() if rates is None else rates
+    return {kind: sum(images_shown(runs)) / of["step"]["images_per_second"] / 3600 for kind, of in rates.items()}
+
+
 def hours_in_words(runs: list[Run], rates: dict[str, dict[str, Any]] | None = None) -> list[str]:
     """A line for every kind of device that was measured: hours of all runs, and of the longest on several devices.
 
@@ -47,13 +58,14 @@ def hours_in_words(runs: list[Run], rates: dict[str, dict[str, Any]] | None = No
     taken to be as many times faster: what they tell each other is not counted.
     """
     rates = measured_rates() if rates is None else rates
-    shown = [run.steps * run.config.plan.batch_size for run in runs if run.config is not None]
+    shown = images_shown(runs)
     out = []
     for kind, of in rates.items():
         rate, unit = of["step"]["images_per_second"], "core" if kind == "cpu" else "GPU"
         longest = ", ".join(f"{max(shown) / rate / 3600 / n:,.0f} on {n}" for n in DEVICES)
+        in_all = total_hours(runs, {kind: of})[kind]
         out.append(
-            f"time      {sum(shown) / rate / 3600:,.0f} {unit}-hours in all; the longest run takes {longest} "
+            f"time      {in_all:,.0f} {unit}-hours in all; the longest run takes {longest} "
             f"({unit}s), at {rate:,.1f} images a second measured on one ({of['device']}, "
             f"{of['step']['precision']})"
         )

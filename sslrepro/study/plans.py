@@ -90,6 +90,7 @@ def plan_table(
     dataset: str | None = None,
     root: str | Path | None = None,
     read_images: bool = True,
+    count_only: bool = False,
 ) -> TablePlan:
     """Which runs a table needs; trains nothing.
 
@@ -98,6 +99,7 @@ def plan_table(
     dataset      other images than the profile's own (cifar10, ...), read from `root`
     read_images  False: images that the ledger does not know are looked for, not read, and have no fingerprint. The
                  names of their runs then lack what the images add to them
+    count_only   True: images are not even looked for; for counting runs and their steps
     """
     definition = tables.definition(table) if isinstance(table, str) else table
     table, scale = definition.id, scale_of(definition, profile_name, dataset, root)
@@ -127,7 +129,7 @@ def plan_table(
         config = (config_of_row if definition.fair else Profile.config)(scale, method, seed, sets)
         if config.data.name not in marks:
             fingerprint = fingerprint_of if read_images else noted_fingerprint
-            marks[config.data.name] = fingerprint(config.data, scale, root)
+            marks[config.data.name] = "" if count_only else fingerprint(config.data, scale, root)
         config = replace(config, data=replace(config.data, fingerprint=marks[config.data.name]))
         if pixels:  # nothing is trained: they have features alone
             of_features = {name: protocol for name, protocol in protocols.items() if evaluate.of_features(name)}

@@ -8,7 +8,7 @@ from sslrepro import methods
 from sslrepro.base.errors import known_keys, one_of, require
 from sslrepro.data import shapes
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import ViewConfig
+from sslrepro.data.recipes import ViewConfig
 from sslrepro.methods.kinds import Scale
 from sslrepro.tables.definition import RUN
 from sslrepro.training.config import RunConfig, TrainingConfig

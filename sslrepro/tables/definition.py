@@ -61,7 +61,7 @@ class Definition:
     method     trained for every row that does not name another
     rows       paper's row id -> what it sets, in the paper's units (the profile maps them): settings of the method,
                "method" where rows differ in it, and of the run: "epochs" (0: the untrained encoder),
-               "batch_size", "recipe" (a name of data/views.py), "classes" (level of `shapes`: 4 families, 16 shapes,
+               "batch_size", "recipe" (a name of data/recipes.py), "classes" (level of `shapes`: 4 families, 16 shapes,
                48 leaves). Rows of the paper that are absent are shown as quoted, not run
     columns    paper's column -> our result name, or a `Column`; a key the paper has not needs a label
     variants   further rows of ours, by a name that is shown, below the paper's

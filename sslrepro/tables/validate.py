@@ -6,8 +6,8 @@ from typing import Any
 
 from sslrepro import evaluate, methods, papers
 from sslrepro.base.errors import known_keys, one_of, require
+from sslrepro.data.recipes import RECIPES
 from sslrepro.data.shapes import LEVELS
-from sslrepro.data.views import RECIPES
 from sslrepro.tables.definition import RUN, Definition
 
 

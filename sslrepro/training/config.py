@@ -21,7 +21,7 @@ from sslrepro.base.values import (
     stored_values,
 )
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import ViewConfig, recipe
+from sslrepro.data.recipes import ViewConfig, recipe
 from sslrepro.parts.encoders import require_name
 
 

@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sslrepro import methods
-from sslrepro.data.views import recipe
+from sslrepro.data.recipes import recipe
 from sslrepro.parts.encoders import encoder
 from sslrepro.training.config import RunConfig
 

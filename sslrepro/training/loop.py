@@ -25,7 +25,8 @@ from sslrepro.base.store import (
 )
 from sslrepro.base.tensors import write_tensors
 from sslrepro.data.dataset import Dataset
-from sslrepro.data.views import Batches, ViewConfig, recipe
+from sslrepro.data.recipes import ViewConfig, recipe
+from sslrepro.data.views import Batches
 from sslrepro.methods.base import Method
 from sslrepro.parts.distributed import barrier, rank, world_size, wrap_ddp
 from sslrepro.parts.encoders import encoder
@@ -284,7 +285,7 @@ def batches_for(
 ) -> Batches:
     """The batches a method sees of a training split: as many views as it wants, in recipe order, labels where declared.
 
-        recipe_name   a recipe of `data.views.RECIPES`, such as "moco2", "simclr", "byol"
+        recipe_name   a recipe of `data.recipes.RECIPES`, such as "moco2", "simclr", "byol"
         crop_min      least share of the image's area in a large crop; 0: the recipe's own
         batch_size    images (not views) a step, over all processes
         seed          of order, crops and colours

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from sslrepro.claims import Verdict, error_rates, revision
-from sslrepro.claims.judge import Part
+from sslrepro.claims.verdict import Part
 from sslrepro.study import second_looks
 from sslrepro.study.plans import plan_table
 from sslrepro.study.results import published_results

@@ -10,7 +10,8 @@ from scipy import stats
 from sslrepro import papers
 from sslrepro.claims import CONTRADICTED, HOLDS, LEAST_SEEDS, Cell, Letter, holds_in_paper, judge, seeds_needed
 from sslrepro.claims.gates import Facts, Level, Run, constant_loss, match_of, run_of
-from sslrepro.claims.judge import as_contrast, lenses, verdict_word
+from sslrepro.claims.judge import as_contrast
+from sslrepro.claims.verdict import lenses, verdict_word
 
 A, B, C = (("t", row, "x") for row in "abc")
 a, b, c = (f"c('t','{row}','x')" for row in "abc")

@@ -4,9 +4,9 @@ import pytest
 
 from sslrepro import papers, tables
 from sslrepro.claims import Cell, Missing, holds_in_paper, printed_cell, stated_value
-from sslrepro.claims.judge import verdict_word
 from sslrepro.claims.sentences import KINDS, linear, statistic_of
 from sslrepro.claims.statistics import p_values
+from sslrepro.claims.verdict import verdict_word
 
 ENTRIES = papers.judgements()
 JUDGED = {claim: entry for claim, entry in ENTRIES.items() if entry["statistic"]["kind"] != "none"}

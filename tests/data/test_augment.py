@@ -14,7 +14,8 @@ from torchvision.transforms.v2 import functional as reference
 
 from sslrepro.data import augment, load
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import View, ViewConfig, augment_images, recipe
+from sslrepro.data.recipes import View, ViewConfig, recipe
+from sslrepro.data.views import augment_images
 
 SIDE, N = 32, 16
 

@@ -13,8 +13,9 @@ from sslrepro.base import memory
 from sslrepro.data import folders, quality, sources
 from sslrepro.data.dataset import DataConfig, Dataset, fingerprint, subset
 from sslrepro.data.datasets import hold_out
+from sslrepro.data.recipes import ViewConfig, recipe
 from sslrepro.data.sources import StoredImages, blocks_of, decode_into, open_images, value_counts
-from sslrepro.data.views import Batches, ViewConfig, recipe
+from sslrepro.data.views import Batches
 from sslrepro.training.config import TrainingConfig
 from sslrepro.training.monitor import TrainingLog
 

@@ -10,7 +10,8 @@ from sslrepro.base.types import Batch, LabelledBatch
 from sslrepro.data import load
 from sslrepro.data import views as room
 from sslrepro.data.dataset import DataConfig, Dataset
-from sslrepro.data.views import RECIPES, Batches, View, ViewConfig, augment_images, plain_batches, prepare_views, recipe
+from sslrepro.data.recipes import RECIPES, View, ViewConfig, recipe
+from sslrepro.data.views import Batches, augment_images, plain_batches, prepare_views
 from tests.processors import OtherOrder
 
 N, SIDE, SIZE = 50, 16, 16
@@ -344,6 +345,7 @@ BASIC = {
     "swav": ((0.14, 1.0), 0.5, (0.8, 0.8, 0.8, 0.2), 0.8, 0.2, (0.5, 0.5), (0.0, 0.0)),
     "dino": ((0.4, 1.0), 0.5, (0.4, 0.4, 0.2, 0.1), 0.8, 0.2, (1.0, 0.1), (0.0, 0.2)),
     "supcon": ((0.2, 1.0), 0.5, (0.4, 0.4, 0.4, 0.1), 0.8, 0.2, (0.0, 0.0), (0.0, 0.0)),
+    "gray10-cifar": ((0.2, 1.0), 0.5, (0.4, 0.4, 0.4, 0.1), 0.8, 0.1, (0.0, 0.0), (0.0, 0.0)),
     "moco-cifar": ((0.08, 1.0), 0.5, (0.4, 0.4, 0.4, 0.1), 0.8, 0.2, (0.0, 0.0), (0.0, 0.0)),
     "crop": ((0.08, 1.0), 0.5, (0.0, 0.0, 0.0, 0.0), 0.0, 0.0, (0.0, 0.0), (0.0, 0.0)),
 }

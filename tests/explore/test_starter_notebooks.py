@@ -13,7 +13,9 @@ from docutils import nodes
 from sslrepro import methods, tables
 from sslrepro.cli.main import main
 from sslrepro.explore import compare, starter_notebooks
+from sslrepro.explore.single import Start
 from sslrepro.study.plans import plan_table
+from sslrepro.study.profiles import profile
 
 ROOT = Path(__file__).parents[2]
 WHOLE = (
@@ -58,7 +60,7 @@ def parameters(text: str) -> dict:
 
 
 def groups_of(method, parameter, values, seeds=1, **start):
-    return compare.runs_of(method, parameter, values, seeds, compare.Start(**start))
+    return compare.runs_of(method, parameter, values, seeds, Start(**start))
 
 
 def tasks(ready):
@@ -149,7 +151,7 @@ def test_smoke_scale_says_that_nothing_is_concluded(results):
     text = str(compare.onward(results))
     assert "nothing is concluded" in text and 'profile = "cpu"' in text and "seeds = 3" in text
     single, three = ([{}], [{}] * 3)
-    cpu = compare.scale("cpu")
+    cpu = profile("cpu")
     assert "one seed tells little" in str(compare.onward(compare.Comparison(cpu, ("a",), {"x": single})))
     text = str(compare.onward(compare.Comparison(cpu, ("a",), {"x": three})))
     assert "paired difference leaves out 0" in text and "overlap does not decide" in text
@@ -166,7 +168,7 @@ def synthetic(*values: list[float]) -> compare.Comparison:
         return {"config": {"seed": seed}, "results": scores, "log": []}
 
     records = {f"value {n}": [record(*pair) for pair in enumerate(scores)] for n, scores in enumerate(values)}
-    return compare.Comparison(compare.scale("cpu"), ("a",), records)
+    return compare.Comparison(profile("cpu"), ("a",), records)
 
 
 def test_differences_are_paired_over_seeds():

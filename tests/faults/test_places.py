@@ -79,10 +79,10 @@ def test_a_run_whose_folder_is_none(place, tmp_path, capfd):
 
 def refusal_name(folder: Path, capfd) -> str:
     """Something that says the name of the run."""
-    from sslrepro.explore import compare
+    from sslrepro.explore import single
 
     changes = {"plan.epochs": 1, "plan.batch_size": 32, "data.n_train": 192, "data.n_test": 32, "data.side": 8}
-    return compare.single("simclr", "smoke", 0, None, None, changes | {"encoder": "conv-tiny"}).name
+    return single.plan_run("simclr", "smoke", 0, None, None, changes | {"encoder": "conv-tiny"}).name
 
 
 @pytest.mark.parametrize(

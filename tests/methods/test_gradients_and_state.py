@@ -11,7 +11,8 @@ from torch import nn
 from sslrepro.base.store import read_lines
 from sslrepro.data import load
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import Batches, View, prepare_views
+from sslrepro.data.recipes import View
+from sslrepro.data.views import Batches, prepare_views
 from sslrepro.methods import method_class, names
 from sslrepro.parts.cluster import density, kmeans
 from sslrepro.parts.frontier import Frontier, Mining, discriminator_loss, fit, generator_loss, grow, mine, triplets

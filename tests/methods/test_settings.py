@@ -18,7 +18,7 @@ from sslrepro.base.values import (
     stored_values,
 )
 from sslrepro.data.dataset import DataConfig
-from sslrepro.data.views import View, ViewConfig
+from sslrepro.data.recipes import View, ViewConfig
 from sslrepro.study.profiles import PROFILES, profile
 from sslrepro.training.config import RunConfig, TrainingConfig, from_record
 

@@ -12,7 +12,7 @@ import pytest
 
 from sslrepro.base import closure
 from sslrepro.claims import Verdict
-from sslrepro.claims.judge import Lenses
+from sslrepro.claims.verdict import Lenses
 from sslrepro.report import closing, effects, publish, table_page, verdicts
 from sslrepro.report.headings import protocol_of, score_heading, score_name
 from sslrepro.report.scale import claim_scale, our_scale, paper_scale
@@ -268,7 +268,7 @@ def test_a_page_depends_on_the_methods_it_runs_and_on_no_others(copied, queue):
 
 @pytest.mark.parametrize("low, high, shared", [(0.0, 30.0, True), (0.0, 41.0, False)])
 def test_panels_share_one_span_or_say_that_they_do_not(low, high, shared):
-    from sslrepro.report.figures import share_span
+    from sslrepro.report.figure_parts import share_span
     from sslrepro.report.plots import new_plot
 
     _, (left, right) = new_plot(1, 2, size=(4, 2))

@@ -26,7 +26,8 @@ import sslrepro
 from sslrepro import methods
 from sslrepro.data import load
 from sslrepro.data.dataset import DataConfig, Dataset
-from sslrepro.data.views import RECIPES, Batches
+from sslrepro.data.recipes import RECIPES
+from sslrepro.data.views import Batches
 from sslrepro.parts.extract import encode_images
 from sslrepro.training import loop
 from sslrepro.training.config import RunConfig

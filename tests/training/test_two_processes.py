@@ -20,7 +20,8 @@ from sslrepro.base.store import lock_folder, read_json, read_lines
 from sslrepro.base.types import LabelledBatch
 from sslrepro.cli.main import main
 from sslrepro.data import load
-from sslrepro.data.views import RECIPES, Batches
+from sslrepro.data.recipes import RECIPES
+from sslrepro.data.views import Batches
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import PseudoLabels, own_label
 from sslrepro.parts.distributed import all_gather, all_gather_detached, all_reduce, broadcast, process_group, wrap_ddp
