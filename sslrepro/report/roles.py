@@ -37,6 +37,18 @@ def rise(results: Results, role: str, column: str = "gain") -> Trend:
     return trend({share: gains(results, row, column) for share, row in ROLES[role].items()})
 
 
+def on_the_floor(results: Results) -> tuple[int, int]:
+    """(runs of targets that are no better than the untrained encoder of their seed, runs of targets)."""
+    untrained = results.by_seed("random", "linear_top1", control=True)
+    runs = [
+        (value, untrained[seed])
+        for row in TARGETS
+        for seed, value in results.by_seed(row, "linear_top1").items()
+        if seed in untrained
+    ]
+    return sum(value <= least for value, least in runs), len(runs)
+
+
 def cost_of_errors(results: Results) -> Cell | None:
     """Points by which removing right rows alone is above removing them with three wrong ones each.
 
@@ -72,6 +84,9 @@ def finding(results: Results) -> str:
     if not any(line.n for line in lines.values()):
         return "Not run yet."
     parts = [words_of(role, line) for role, line in lines.items() if line.n]
+    floor, runs = on_the_floor(results)
+    if floor:
+        parts.append(f"Of {runs} runs with such targets {floor} end no better than an untrained encoder.")
     whole, errors = cell_of(gains(results, REMOVED[1.0][1.0])), cost_of_errors(results)
     if whole:
         text = f"Removing the whole class from the negatives changes accuracy by {format_cell(whole, sign=True)} points"
@@ -133,15 +148,17 @@ def table(results: Results) -> Display:
 
 @own_style()
 def figure(results: Results) -> Figure:
-    """Gain over the share that is right: the two attracting roles, and the negatives removed, by recall."""
-    plot, axes = new_plot(1, 2, size=(9, 3.6), sharey=True)
-    curves = [list(ROLES.items()), [(f"{recall:.0%} of the class removed", rows) for recall, rows in REMOVED.items()]]
-    titles, values = ("other images attract", "other images no longer repel"), []
-    for panel, (axis, lines) in enumerate(zip(axes, curves, strict=True)):
+    """Gain over the share that is right, a panel for each role; the two of MoCo v2 share their span."""
+    plot, axes = new_plot(1, 3, size=(11, 3.6))
+    axes[2].sharey(axes[1])
+    panels = {role: {role: rows} for role, rows in ROLES.items()}
+    panels["negatives removed"] = {f"{recall:.0%} of the class": rows for recall, rows in REMOVED.items()}
+    values = []
+    for axis, (title, lines) in zip(axes, panels.items(), strict=True):
         axis.axhline(0, color="#555555", linewidth=0.8)
-        axis.set_title(titles[panel], fontsize=10)
+        axis.set_title(title, fontsize=10)
         axis.set_xlabel("right, %", fontsize=9)
-        for place, (label, rows) in enumerate(lines):
+        for place, (label, rows) in enumerate(lines.items()):
             cells = [(share, cell) for share, row in rows.items() if (cell := cell_of(gains(results, row)))]
             if not cells:
                 continue
@@ -149,16 +166,15 @@ def figure(results: Results) -> Figure:
                 [100 * share for share, _ in cells],
                 [cell.mean for _, cell in cells],
                 yerr=[half(cell) for _, cell in cells],
-                color=PALETTE[2 * panel + place],
-                marker=MARKERS[2 * panel + place],
+                color=PALETTE[place],
+                marker=MARKERS[place],
                 markersize=5,
                 elinewidth=1.1,
                 label=label,
             )
-            values.append(
-                f"{label}: {', '.join(f'{share:.0%} {format_cell(cell, sign=True)}' for share, cell in cells)}"
-            )
-        if axis.get_legend_handles_labels()[0]:
+            shown = ", ".join(f"{share:.0%} {format_cell(cell, sign=True)}" for share, cell in cells)
+            values.append(f"{title}{f', {label}' if label != title else ''}: {shown}")
+        if len(lines) > 1 and axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8, frameon=False)
     axes[0].set_ylabel("gain over none, points", fontsize=9)
     style(plot, list(axes))

@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from sslrepro.report import roles
-from sslrepro.study.plans import TablePlan, plan_table
+from sslrepro.study.plans import TablePlan, control_key, plan_table
 from sslrepro.study.results import Results
 from sslrepro.tables.neighbour_map_frameworks import PRECISIONS, RECALLS, SHARES
 
@@ -21,7 +21,7 @@ def results(gain: dict[str, float], bare: float = 0.5, noise: float = 0.0002) ->
     for place, ((row, _), runs) in enumerate(plan.cells.items()):
         for seed, run in enumerate(runs):
             jitter = noise * ((7 * place + 3 * seed * (place + 1)) % 5 - 2)
-            top1 = bare + gain.get(row, 0.0) / 100 + jitter
+            top1 = bare + gain.get("untrained" if row == control_key("random") else row, 0.0) / 100 + jitter
             scores = {"linear": {"scores": {"linear_top1": top1}}, "knn": {"scores": {"knn_top1": top1}}}
             records[run.name] = {"config": {}, "results": scores}
     return Results(plan, records)
@@ -62,10 +62,15 @@ def test_every_row_has_a_line_and_gains_are_over_the_own_framework():
     )
     assert lines["NNSiam"][3].startswith("+3.0") and lines["one more positive, 0% right"][3].startswith("−5.0")
     assert lines["SimSiam"][3] == "" and lines["MoCo v2"][5] == "3"
-    assert (
-        "no longer repel" not in roles.figure(known).alt
-        and "50% of the class removed: 25% −5.0" in roles.figure(known).alt
-    )
+    alt = roles.figure(known).alt
+    assert "negatives removed, 50% of the class: 25% −5.0" in alt and "one more positive: 0% −5.0" in alt
+
+
+def test_targets_that_end_on_the_floor_are_counted():
+    low = results({"target, 70% right": -30.0, "target, 0% right": -30.0, "untrained": -10.0})
+    assert roles.on_the_floor(low) == (6, 15)
+    assert "Of 15 runs with such targets 6 end no better than an untrained encoder." in roles.finding(low)
+    assert "untrained encoder" not in roles.finding(results({"untrained": -10.0}))
 
 
 def test_nothing_run_is_said():
