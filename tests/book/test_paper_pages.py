@@ -230,8 +230,8 @@ def test_the_page_of_a_table_is_completed(pages):
     margin = "```{margin} **x**: within the paper\nLine 203: a number.\n```\n\n## What is varied"
     cells = [{"cell_type": "markdown", "source": [margin]}, {"cell_type": "code", "source": ["line 203"]}]
     for name, ids in (
-        ("executed/isl_transfer-cpu", ["scale-strip", "code-behind", "paper-columns"]),
-        ("executed/nnclr_queue-cpu", ["scale-strip", "replications", "code-behind"]),
+        ("executed/isl_transfer-cpu", ["scale-strip", "every-scale", "code-behind", "paper-columns"]),
+        ("executed/nnclr_queue-cpu", ["scale-strip", "every-scale", "replications", "code-behind"]),
         ("executed/all_methods-cpu", ["code-behind"]),
         ("rule", []),
     ):
