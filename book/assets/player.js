@@ -41,8 +41,13 @@
       }])),
       groups: Object.fromEntries(Object.entries(run.groups).map(([name, group]) => [name, decode(group)])),
     }));
+    const mines = (data.mined || []).map(({ layers, places }) => {
+      const found = decode(places);
+      return { layers, places: found, slots: found.length / frames / n / layers };
+    });
     const state = { at: data.start, goal: data.start, playing: false, colour: data.colours[0][0], map: data.maps[0][0],
-      crosses: true, only: new Set(), hover: -1, dark: false };
+      lines: data.lines && data.lines.length ? data.lines[0][0] : "none", crosses: true, only: new Set(), hover: -1, pin: -1,
+      dark: false };
 
     // ---- what is on the page
     const stage = make("div", { class: "ev-live" });
@@ -72,6 +77,10 @@
       draw();
     }));
     if (data.maps.length > 1) second.append(choice("map", data.maps, state.map, (to) => { state.map = to; draw(); }));
+    if (data.lines && data.lines.length) second.append(choice("lines to mined images", data.lines, state.lines, (to) => {
+      state.lines = to;
+      draw();
+    }));
     second.append(tick);
     const grid = make("div", { class: "ev-panels", tabindex: 0, role: "group",
       "aria-label": "Panels: arrow keys go from epoch to epoch, space plays" });
@@ -88,8 +97,9 @@
     });
     const tip = make("div", { class: "ev-tip", hidden: "" });
     const key = make("div", { class: "ev-legend", role: "group", "aria-label": "Legend: a press shows one colour alone" });
+    const dashes = make("p", { class: "ev-lines" });
     const said = make("p", { class: "ev-said", "aria-live": "polite" });
-    stage.append(bar, second, grid, key, said, tip);
+    stage.append(bar, second, grid, ...(mines.length ? [dashes] : []), key, said, tip);
     root.prepend(stage);
 
     // ---- what a point is called and how it looks
@@ -137,6 +147,42 @@
       };
       return [to(0) * panel.canvas.width, (1 - to(1)) * panel.canvas.height];
     };
+    // [place, layer from 0] of the images that were mined for a point, as far as they are shown
+    const minedOf = (panel, frame, point) => {
+      if (panel.mined < 0) return [];
+      const { layers, places, slots } = mines[panel.mined];
+      const out = [];
+      for (let layer = 0; layer < layers; layer += 1) {
+        for (let slot = 0; slot < slots; slot += 1) {
+          const other = places[((frame * n + point) * layers + layer) * slots + slot];
+          if (other >= 0) out.push([other, layer]);
+        }
+      }
+      return out;
+    };
+    const chosen = () => (state.pin >= 0 ? state.pin : state.hover);
+    const drawLines = (panel, frame, points, r, strength) => {
+      const { pen } = panel;
+      for (const wrong of [true, false]) {  // right ones, which are fewer, on top
+        pen.strokeStyle = palette().lines[wrong ? 1 : 0];
+        pen.setLineDash(wrong ? [1.7 * r, 1.5 * r] : []);
+        for (const from of points) {
+          const [x, y] = place(panel, from);
+          for (const [other, layer] of minedOf(panel, frame, from)) {
+            if ((label[other] !== label[from]) !== wrong) continue;
+            const [u, v] = place(panel, other);
+            pen.globalAlpha = strength * (wrong ? 0.8 : 1);
+            pen.lineWidth = r * [0.75, 0.5, 0.3][Math.min(layer, 2)];
+            pen.beginPath();
+            pen.moveTo(x, y);
+            pen.lineTo(u, v);
+            pen.stroke();
+          }
+        }
+      }
+      pen.setLineDash([]);
+      pen.globalAlpha = 1;
+    };
     const paint = (panel) => {
       const { pen, canvas } = panel;
       const name = mode(panel);
@@ -147,6 +193,12 @@
       // what the legend leaves out is left out by the chosen colour, also where a panel has a colour of its own
       const left = Array.from({ length: n }, (_, point) =>
         state.only.size > 0 && !state.only.has(category(panel, frame, point, state.colour)));
+      const focus = state.lines === "none" ? -1 : chosen();
+      const near = focus < 0 || state.pin < 0 ? null : new Set([focus, ...minedOf(panel, frame, focus).map(([other]) => other)]);
+      if (near && near.size > 1) for (let point = 0; point < n; point += 1) left[point] ||= !near.has(point);
+      if (state.lines === "all" && state.pin < 0) {
+        drawLines(panel, frame, [...found.keys()].filter((point) => !left[point]), r, 0.55);
+      }
       const order = [...found.keys()].sort((a, b) => left[b] - left[a] || (found[a] >= 0) - (found[b] >= 0) || a - b);
       for (const point of order) {
         const [colour, kind] = look(name, found[point]);
@@ -187,8 +239,10 @@
           }
         }
       }
-      if (state.hover >= 0) {
-        const [x, y] = place(panel, state.hover);
+      if (focus >= 0) drawLines(panel, frame, [focus], 1.5 * r, 1);
+      for (const ringed of new Set([state.hover, state.pin])) {
+        if (ringed < 0) continue;
+        const [x, y] = place(panel, ringed);
         pen.strokeStyle = palette().ink;
         pen.lineWidth = 0.5 * r;
         pen.beginPath();
@@ -200,6 +254,12 @@
       const run = runs[panel.run];
       return [["kNN", percent(run.scores.knn_top1[frame])], ["NMI", percent(run.scores.nmi[frame])],
         ["trust", percent(run.maps[state.map].trust[frame])]];
+    };
+    const held = (panel, frame) => {  // what lines show of the image that is held, in words
+      if (state.pin < 0 || panel.mined < 0 || state.lines === "none") return "";
+      const mined = minedOf(panel, frame, state.pin);
+      const right = mined.filter(([other]) => label[other] === label[state.pin]).length;
+      return `; held image of class ${data.classes[label[state.pin]]}: ${mined.length} lines, ${right} to its class`;
     };
     let spoken = "";
     const draw = () => {
@@ -224,14 +284,18 @@
         const missing = mode(panel) !== "class" && !runs[panel.run].groups[mode(panel) === "accepted" ? "pseudo" : mode(panel)];
         panel.figure.classList.toggle("ev-without", missing);
         panel.canvas.setAttribute("aria-label", `${panel.title}, ${epoch}: ${found.map((pair) => pair.join(" ")).join(", ")}`
-          + (missing ? "; this method makes no pseudo-labels" : ""));
+          + (missing ? "; this method makes no pseudo-labels" : "") + held(panel, frame));
       }
       if (!state.playing && state.at === state.goal) {
         const text = `${whole}. ${panels.map((panel) => panel.canvas.getAttribute("aria-label")).join(". ")}`;
         if (text !== spoken) said.textContent = spoken = text;
       }
     };
+    const sample = (wrong) => `<svg viewBox="0 0 26 8" width="26" height="8" aria-hidden="true"><path d="M0 4H26" stroke="${palette().lines[wrong]}" stroke-width="2.2"${wrong ? ' stroke-dasharray="5 4"' : ""}/></svg>`;
     const legend = () => {
+      dashes.innerHTML = `${sample(0)} mined, of the same class ${sample(1)} mined, of another class`;
+      dashes.append(`${mines.some(({ layers }) => layers > 1) ? " · thick: one hop, thinner: two, three" : ""}`
+        + " · press an image to hold its lines, press again (or Escape) to let go; n goes to the next");
       const name = state.colour;
       const items = name === "accepted" ? [0, 1, -1] : [...data.classes.keys()];
       if (name === "pseudo") items.push(-1);
@@ -318,6 +382,15 @@
       else if (event.key in steps) go(Math.round(state.goal) + steps[event.key]);
       else if (event.key === "Home") go(0);
       else if (event.key === "End") go(frames - 1);
+      else if (event.key === "Escape" && state.pin >= 0) { state.pin = -1; draw(); }
+      else if (event.key === "n" && mines.length) {  // without a pointer: the next image that something is mined for
+        const now = Math.round(state.goal);
+        const any = (point) => panels.some((panel) => minedOf(panel, now, point).length);
+        let next = state.pin + 1;
+        while (next < n && !any(next)) next += 1;
+        state.pin = next < n ? next : -1;
+        draw();
+      }
       else return;
       event.preventDefault();
     });
@@ -344,6 +417,9 @@
         for (const [name, text] of [["pseudo", "pseudo-label"], ["cluster", "cluster"]]) {
           if (groups[name]) lines.push(`${text}: ${called(name, groups[name][now * n + best])}`);
         }
+        const mined = minedOf(panel, now, best);
+        const right = mined.filter(([other]) => label[other] === label[best]).length;
+        if (panel.mined >= 0) lines.push(mined.length ? `lines: ${mined.length}, of its class ${right}` : "nothing mined here");
         tip.textContent = lines.join(" · ");
         const home = root.getBoundingClientRect();
         tip.style.left = `${Math.min(event.clientX - home.left + 12, home.width - 190)}px`;
@@ -353,7 +429,12 @@
     };
     for (const panel of panels) {
       panel.canvas.addEventListener("pointermove", (event) => point(panel, event));
-      panel.canvas.addEventListener("pointerdown", (event) => point(panel, event));
+      panel.canvas.addEventListener("pointerdown", (event) => {
+        point(panel, event);
+        if (!mines.length) return;
+        state.pin = state.hover === state.pin ? -1 : state.hover;
+        draw();
+      });
       panel.canvas.addEventListener("pointerleave", (event) => {
         if (event.pointerType !== "touch") { state.hover = -1; tip.hidden = true; draw(); }
       });
