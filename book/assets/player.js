@@ -1,9 +1,6 @@
-// The embedding player: scatter panels over epochs with a slider. No library; its data is in the page beside it.
+// The embedding player: scatter panels over epochs with a slider. No library; its data is in the page beside it, and
+// player_marks.js is before it in one block.
 (() => {
-  const decode = ({ bytes, data }) => {
-    const raw = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-    return bytes === 1 ? new Int8Array(raw.buffer) : new Int16Array(raw.buffer);
-  };
   const make = (tag, attributes = {}, text = "") => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -13,19 +10,6 @@
   const NONE = -32768;
   const percent = (value) => (value == null ? "–" : `${(100 * value).toFixed(1)}%`);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-
-  // glyphs of one area around the origin: circle, square, triangle, diamond
-  const glyph = (pen, kind, x, y, r) => {
-    pen.beginPath();
-    if (kind === 0) pen.arc(x, y, r, 0, 2 * Math.PI);
-    else if (kind === 1) pen.rect(x - 0.89 * r, y - 0.89 * r, 1.77 * r, 1.77 * r);
-    else {
-      const corners = kind === 2 ? [[0, -1.45], [1.3, 0.8], [-1.3, 0.8]] : [[0, -1.35], [1.15, 0], [0, 1.35], [-1.15, 0]];
-      corners.forEach(([u, v], place) => pen[place ? "lineTo" : "moveTo"](x + u * r, y + v * r));
-      pen.closePath();
-    }
-    pen.fill();
-  };
 
   const start = (root) => {
     root.dataset.ready = "";
@@ -41,13 +25,11 @@
       }])),
       groups: Object.fromEntries(Object.entries(run.groups).map(([name, group]) => [name, decode(group)])),
     }));
-    const mines = (data.mined || []).map(({ layers, places }) => {
-      const found = decode(places);
-      return { layers, places: found, slots: found.length / frames / n / layers };
-    });
     const state = { at: data.start, goal: data.start, playing: false, colour: data.colours[0][0], map: data.maps[0][0],
-      lines: data.lines && data.lines.length ? data.lines[0][0] : "none", crosses: true, only: new Set(), hover: -1, pin: -1,
+      lines: data.lines.length ? data.lines[0][0] : "none", crosses: true, only: new Set(), hover: -1, pin: -1,
       dark: false };
+
+    const mined = minedImages(data, label, (panel, point) => place(panel, point));
 
     // ---- what is on the page
     const stage = make("div", { class: "ev-live" });
@@ -77,7 +59,7 @@
       draw();
     }));
     if (data.maps.length > 1) second.append(choice("map", data.maps, state.map, (to) => { state.map = to; draw(); }));
-    if (data.lines && data.lines.length) second.append(choice("lines to mined images", data.lines, state.lines, (to) => {
+    if (data.lines.length) second.append(choice("lines to mined images", data.lines, state.lines, (to) => {
       state.lines = to;
       draw();
     }));
@@ -99,7 +81,7 @@
     const key = make("div", { class: "ev-legend", role: "group", "aria-label": "Legend: a press shows one colour alone" });
     const dashes = make("p", { class: "ev-lines" });
     const said = make("p", { class: "ev-said", "aria-live": "polite" });
-    stage.append(bar, second, grid, ...(mines.length ? [dashes] : []), key, said, tip);
+    stage.append(bar, second, grid, ...(mined.any ? [dashes] : []), key, said, tip);
     root.prepend(stage);
 
     // ---- what a point is called and how it looks
@@ -147,42 +129,7 @@
       };
       return [to(0) * panel.canvas.width, (1 - to(1)) * panel.canvas.height];
     };
-    // [place, layer from 0] of the images that were mined for a point, as far as they are shown
-    const minedOf = (panel, frame, point) => {
-      if (panel.mined < 0) return [];
-      const { layers, places, slots } = mines[panel.mined];
-      const out = [];
-      for (let layer = 0; layer < layers; layer += 1) {
-        for (let slot = 0; slot < slots; slot += 1) {
-          const other = places[((frame * n + point) * layers + layer) * slots + slot];
-          if (other >= 0) out.push([other, layer]);
-        }
-      }
-      return out;
-    };
     const chosen = () => (state.pin >= 0 ? state.pin : state.hover);
-    const drawLines = (panel, frame, points, r, strength) => {
-      const { pen } = panel;
-      for (const wrong of [true, false]) {  // right ones, which are fewer, on top
-        pen.strokeStyle = palette().lines[wrong ? 1 : 0];
-        pen.setLineDash(wrong ? [1.7 * r, 1.5 * r] : []);
-        for (const from of points) {
-          const [x, y] = place(panel, from);
-          for (const [other, layer] of minedOf(panel, frame, from)) {
-            if ((label[other] !== label[from]) !== wrong) continue;
-            const [u, v] = place(panel, other);
-            pen.globalAlpha = strength * (wrong ? 0.8 : 1);
-            pen.lineWidth = r * [0.75, 0.5, 0.3][Math.min(layer, 2)];
-            pen.beginPath();
-            pen.moveTo(x, y);
-            pen.lineTo(u, v);
-            pen.stroke();
-          }
-        }
-      }
-      pen.setLineDash([]);
-      pen.globalAlpha = 1;
-    };
     const paint = (panel) => {
       const { pen, canvas } = panel;
       const name = mode(panel);
@@ -194,15 +141,15 @@
       const left = Array.from({ length: n }, (_, point) =>
         state.only.size > 0 && !state.only.has(category(panel, frame, point, state.colour)));
       const focus = state.lines === "none" ? -1 : chosen();
-      const near = focus < 0 || state.pin < 0 ? null : new Set([focus, ...minedOf(panel, frame, focus).map(([other]) => other)]);
+      const near = focus < 0 || state.pin < 0 ? null : new Set([focus, ...mined.of(panel, frame, focus).map(([other]) => other)]);
       if (near && near.size > 1) for (let point = 0; point < n; point += 1) left[point] ||= !near.has(point);
       if (state.lines === "all" && state.pin < 0) {
-        drawLines(panel, frame, [...found.keys()].filter((point) => !left[point]), r, 0.55);
+        mined.draw(panel, frame, [...found.keys()].filter((point) => !left[point]), r, 0.55, palette().lines);
       }
       const order = [...found.keys()].sort((a, b) => left[b] - left[a] || (found[a] >= 0) - (found[b] >= 0) || a - b);
       for (const point of order) {
         const [colour, kind] = look(name, found[point]);
-        pen.globalAlpha = left[point] ? 0.12 : found[point] < 0 ? 0.7 : 0.9;
+        pen.globalAlpha = left[point] ? (near ? 0.22 : 0.12) : found[point] < 0 ? 0.7 : 0.9;
         pen.fillStyle = colour;
         const [x, y] = place(panel, point);
         glyph(pen, kind, x, y, found[point] < 0 ? 0.65 * r : r);
@@ -227,27 +174,12 @@
           };
           const [x, y] = [middle(0) * canvas.width, (1 - middle(1)) * canvas.height];
           if (state.only.size > 0 && name === state.colour && !state.only.has(group)) continue;
-          for (const [colour, width] of [[palette().paper, 1.5], [palette().ink, 0.55]]) {
-            pen.strokeStyle = colour;
-            pen.lineWidth = width * r;
-            pen.beginPath();
-            pen.moveTo(x - 1.7 * r, y - 1.7 * r);
-            pen.lineTo(x + 1.7 * r, y + 1.7 * r);
-            pen.moveTo(x + 1.7 * r, y - 1.7 * r);
-            pen.lineTo(x - 1.7 * r, y + 1.7 * r);
-            pen.stroke();
-          }
+          cross(pen, x, y, r, palette());
         }
       }
-      if (focus >= 0) drawLines(panel, frame, [focus], 1.5 * r, 1);
+      if (focus >= 0) mined.draw(panel, frame, [focus], 1.5 * r, 1, palette().lines);
       for (const ringed of new Set([state.hover, state.pin])) {
-        if (ringed < 0) continue;
-        const [x, y] = place(panel, ringed);
-        pen.strokeStyle = palette().ink;
-        pen.lineWidth = 0.5 * r;
-        pen.beginPath();
-        pen.arc(x, y, 2.4 * r, 0, 2 * Math.PI);
-        pen.stroke();
+        if (ringed >= 0) ring(pen, ...place(panel, ringed), r, palette().ink);
       }
     };
     const scores = (panel, frame) => {
@@ -257,9 +189,7 @@
     };
     const held = (panel, frame) => {  // what lines show of the image that is held, in words
       if (state.pin < 0 || panel.mined < 0 || state.lines === "none") return "";
-      const mined = minedOf(panel, frame, state.pin);
-      const right = mined.filter(([other]) => label[other] === label[state.pin]).length;
-      return `; held image of class ${data.classes[label[state.pin]]}: ${mined.length} lines, ${right} to its class`;
+      return `; held image of class ${data.classes[label[state.pin]]}, ${mined.words(panel, frame, state.pin)}`;
     };
     let spoken = "";
     const draw = () => {
@@ -291,11 +221,8 @@
         if (text !== spoken) said.textContent = spoken = text;
       }
     };
-    const sample = (wrong) => `<svg viewBox="0 0 26 8" width="26" height="8" aria-hidden="true"><path d="M0 4H26" stroke="${palette().lines[wrong]}" stroke-width="2.2"${wrong ? ' stroke-dasharray="5 4"' : ""}/></svg>`;
     const legend = () => {
-      dashes.innerHTML = `${sample(0)} mined, of the same class ${sample(1)} mined, of another class`;
-      dashes.append(`${mines.some(({ layers }) => layers > 1) ? " · thick: one hop, thinner: two, three" : ""}`
-        + " · press an image to hold its lines, press again (or Escape) to let go; n goes to the next");
+      dashes.innerHTML = mined.key(palette().lines);
       const name = state.colour;
       const items = name === "accepted" ? [0, 1, -1] : [...data.classes.keys()];
       if (name === "pseudo") items.push(-1);
@@ -305,8 +232,7 @@
         if (!rows.has(row)) rows.set(row, make("div"));
         const chip = make("button", { type: "button", "aria-pressed": state.only.has(found) });
         const [colour, kind] = look(name, found);
-        const shapes = ['<circle r="5"/>', '<rect x="-4.5" y="-4.5" width="9" height="9"/>', '<path d="M0-7L6.5 4-6.5 4z"/>', '<path d="M0-6.7L5.7 0 0 6.7-5.7 0z"/>'];
-        chip.innerHTML = `<svg viewBox="-8 -8 16 16" width="13" height="13" aria-hidden="true" fill="${colour}">${shapes[kind]}</svg>`;
+        chip.innerHTML = `<svg viewBox="-8 -8 16 16" width="13" height="13" aria-hidden="true" fill="${colour}">${SHAPES[kind]}</svg>`;
         chip.append(called(name, found));
         chip.addEventListener("click", () => {
           if (!state.only.delete(found)) state.only.add(found);
@@ -383,9 +309,9 @@
       else if (event.key === "Home") go(0);
       else if (event.key === "End") go(frames - 1);
       else if (event.key === "Escape" && state.pin >= 0) { state.pin = -1; draw(); }
-      else if (event.key === "n" && mines.length) {  // without a pointer: the next image that something is mined for
+      else if (event.key === "n" && mined.any) {  // without a pointer: the next image that something is mined for
         const now = Math.round(state.goal);
-        const any = (point) => panels.some((panel) => minedOf(panel, now, point).length);
+        const any = (point) => panels.some((panel) => mined.of(panel, now, point).length);
         let next = state.pin + 1;
         while (next < n && !any(next)) next += 1;
         state.pin = next < n ? next : -1;
@@ -417,9 +343,7 @@
         for (const [name, text] of [["pseudo", "pseudo-label"], ["cluster", "cluster"]]) {
           if (groups[name]) lines.push(`${text}: ${called(name, groups[name][now * n + best])}`);
         }
-        const mined = minedOf(panel, now, best);
-        const right = mined.filter(([other]) => label[other] === label[best]).length;
-        if (panel.mined >= 0) lines.push(mined.length ? `lines: ${mined.length}, of its class ${right}` : "nothing mined here");
+        if (panel.mined >= 0) lines.push(mined.words(panel, now, best));
         tip.textContent = lines.join(" · ");
         const home = root.getBoundingClientRect();
         tip.style.left = `${Math.min(event.clientX - home.left + 12, home.width - 190)}px`;
@@ -431,7 +355,7 @@
       panel.canvas.addEventListener("pointermove", (event) => point(panel, event));
       panel.canvas.addEventListener("pointerdown", (event) => {
         point(panel, event);
-        if (!mines.length) return;
+        if (!mined.any) return;
         state.pin = state.hover === state.pin ? -1 : state.hover;
         draw();
       });

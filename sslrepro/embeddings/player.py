@@ -199,6 +199,7 @@ def player(panels: list[Panel], first: str, name: str, lines: str = "chosen") ->
         require(same, "player", f"panel {panel.title!r}", "of the same images and epochs as the first", panel.title)
     assets = PROJECT / "book" / "assets"
     data = script_data(payload(panels, first, lines))
+    script = "".join((assets / name).read_text("utf-8") for name in ("player_marks.js", "player.js"))
     image = base64.b64encode(strip(panels, first, lines)).decode()
     alt = html.escape(describe(panels), quote=True)
     parts = [
@@ -206,7 +207,7 @@ def player(panels: list[Panel], first: str, name: str, lines: str = "chosen") ->
         f'<script type="application/json">{data}</script>',
         f'<img class="ev-strip" alt="{alt}" src="data:image/png;base64,{image}">',
         f"<style>\n{(assets / 'player.css').read_text('utf-8')}</style>",
-        f"<script>\n{(assets / 'player.js').read_text('utf-8')}</script>",
+        f"<script>\n{{\n{script}}}\n</script>",  # in a block: a page with two players declares every name twice
         "</div>",
     ]
     return Display("\n".join(parts), describe(panels))
