@@ -11,7 +11,7 @@ from sslrepro.study.profiles import Profile
 
 @dataclass(frozen=True)
 class Definition:
-    """A figure of a paper, as this book shows it.
+    """A figure of embeddings over training, a paper's as this book shows it or one of our own.
 
     id         of the transcribed figure; of one of our own the paper's key and a word
     title      of its page
@@ -163,10 +163,11 @@ nothing about the class.""",
             f"""\
 A line joins the two images of a pair that SePP-ID mined before training: solid and blue where both are of one class,
 dashed and orange where they are not. The first two panels draw the pairs of the third in maps of runs that never saw
-them, so a line that is long there and short on the right is the pairs' work. Pairs are mined once and do not change.
-Every pair is one more training row. SePP-ID therefore takes more steps than MoCo v2, and the panel between them takes
-as many: its added rows are images with themselves. All images are searched here, a row of the table on K, because with
-a tenth of them hardly any pair would lie among the images shown. {READ_MAPS}""",
+them: where a line is long there and short on the right, the pair itself may have done it, but a map is no measure of
+distance. Pairs are mined once and do not change. Every pair is one more training row. SePP-ID therefore takes more
+steps than MoCo v2, and the panel between them takes as many: its added rows are images with themselves. All images are
+searched here, a row of the table on K, because with a tenth of them hardly any pair would lie among the images shown.
+{READ_MAPS}""",
             panels=(
                 ("mocov2", "", "MoCo v2 (pairs not used)"),
                 ("seppid_same", "", "as many rows, no pairs"),

@@ -157,6 +157,9 @@ def measures(results: FigureResults) -> Display:
     name = f"{results.definition.id}-{results.profile.name}.csv"
     link = f'<a download="{name}" href="data:text/plain;base64,{data}">all epochs as CSV</a>'
     note = f"In %, at the last epoch, one seed. k-means: as many clusters as classes, means of {CLUSTERINGS} of them."
+    if title("mined", results.profile) in head:
+        n_classes = len(next(iter(results.atlases.values())).about["classes"])
+        note += f" Of images drawn at random {number(100 / n_classes)}% would be of the class."
     return Display(
         html_table([html.escape(cell) for cell in head], [[html.escape(cell) for cell in line] for line in body])
         + f'\n<p class="caption">{note} Download: {link}.</p>',

@@ -164,6 +164,7 @@ def test_a_page_of_our_own_figure_says_so_and_counts_what_is_mined(drawn):
     assert "SePP-ID: share 1.0, sampler epochs 100, quantile share 0.1" in evolution.caption(results).text
     table = evolution.measures(results).text
     assert score_names.title("mined", profile("smoke")) in table and f"{drawn.score('mined')[-1]:.1f}" in table
+    assert "at random 25.0% would be of the class" in table
     assert f"seppid,0,mined_right,{drawn.score('mined_right')[0]!r}" in evolution.csv(results)
     assert [panel["mined"] for panel in player.payload(panels_of(results), "class")["panels"]] == [0, 0, 0]
 
