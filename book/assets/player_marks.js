@@ -67,12 +67,16 @@ const minedImages = (data, label, place) => {
   };
   const draw = (panel, frame, points, r, strength, colours) => {
     const { pen } = panel;
+    const drawn = new Set();  // two dashed lines on each other, there and back, would look solid
     for (const wrong of [true, false]) {  // right ones, which are fewer, on top
       pen.strokeStyle = colours[wrong ? 1 : 0];
       pen.setLineDash(wrong ? [1.7 * r, 1.5 * r] : []);
       for (const from of points) {
         for (const [other, layer] of of(panel, frame, from)) {
           if ((label[other] !== label[from]) !== wrong) continue;
+          const ends = Math.min(from, other) * n + Math.max(from, other);
+          if (drawn.has(ends)) continue;
+          drawn.add(ends);
           pen.globalAlpha = strength * (wrong ? 0.8 : 1);
           pen.lineWidth = r * [0.75, 0.5, 0.3][Math.min(layer, 2)];
           pen.beginPath();

@@ -291,15 +291,20 @@ def _still(axis: Any, atlas: Atlas, colour: str, kind: str, frame: int) -> None:
         axis.scatter(*atlas.centroids(group, kind)[frame].T, s=14, c=INK["light"], marker="x", linewidths=0.8, zorder=3)
 
 
+def line_ends(atlas: Atlas, frame: int) -> np.ndarray:
+    """[p 2] the shown images that a mined image joins, each pair once: there and back, dashes would look solid."""
+    anchor, layer, slot = np.nonzero(atlas.mined[frame] >= 0)
+    ends = np.stack([anchor, atlas.mined[frame][anchor, layer, slot]], 1)
+    return np.unique(np.sort(ends, 1), axis=0)
+
+
 def _lines(axis: Any, panel: Panel, kind: str, frame: int) -> None:
     from matplotlib.collections import LineCollection
 
-    positions, label = panel.atlas.maps[kind][frame], panel.atlas.label
-    anchor, layer, slot = np.nonzero(panel.mined.mined[frame] >= 0)
-    mined = panel.mined.mined[frame][anchor, layer, slot]
-    right = label[anchor] == label[mined]
+    positions, pairs = panel.atlas.maps[kind][frame], line_ends(panel.mined, frame)
+    right = panel.atlas.label[pairs[:, 0]] == panel.atlas.label[pairs[:, 1]]
     for mine, colour, line in ((~right, 1, "--"), (right, 0, "-")):
-        ends = np.stack([positions[anchor[mine]], positions[mined[mine]]], 1)
+        ends = positions[pairs[mine]]
         how = {"colors": LINE_COLOURS["light"][colour], "linestyles": line, "linewidths": 0.6, "alpha": 0.7}
         axis.add_collection(LineCollection(ends, zorder=1.5, **how))
 

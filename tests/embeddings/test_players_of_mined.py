@@ -144,6 +144,15 @@ def test_lines_are_printed_where_all_are_drawn(drawn):
     assert player.strip(bare, "class", "all") == player.strip(panels, "class", "chosen")
 
 
+def test_a_line_there_and_back_is_drawn_once(drawn):
+    mined = np.full((1, 3, 1, 4), -1, np.int16)
+    mined[0, :, 0, 0] = [2, 0, 0]  # 0 and 2 mined each other, 1 mined 0
+    assert player.line_ends(replace(drawn, mined=mined), 0).tolist() == [[0, 1], [0, 2]]
+    every = [(anchor, place) for anchor, row in enumerate(drawn.mined[0, :, 0]) for place in row if place >= 0]
+    ends = player.line_ends(drawn, 0)
+    assert len(ends) == len(set(map(frozenset, every))) < len(every)
+
+
 def test_lines_of_other_images_and_unknown_lines_are_refused(drawn):
     other = replace(drawn, shown=drawn.shown[::-1])
     with pytest.raises(ValueError, match="player: panel 'ours' must be of the same images and epochs as the first"):
