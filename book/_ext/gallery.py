@@ -45,6 +45,12 @@ def shown_as_html(display: Any) -> str:
     return display._repr_mimebundle_()["text/html"]
 
 
+def paper_of(name: str) -> str:
+    """The paper under which a page stands: that of its table or figure, or that a figure of our own is about; or ""."""
+    printed, ours = (papers.tables() | figures()).get(name), evolution.DEFINITIONS.get(name)
+    return printed["paper"] if printed else ours.paper if ours else ""
+
+
 class Entry(NamedTuple):
     """A card of the gallery; HTML but the title."""
 
@@ -97,9 +103,7 @@ class Gallery(Block):
                 f'<a class="card-page thumb" href="{where}">{picture}<b>{html.escape(title)}</b>'
                 f"<span>{words}</span></a>"
             )
-            printed = (papers.tables() | figures()).get(name)
-            paper, place = (printed["paper"], order.index(name)) if printed else ("", 0)
-            cards.setdefault(paper, []).append((place, card))
+            cards.setdefault(paper_of(name), []).append((order.index(name) if name in order else len(order), card))
         if total > MOST_BYTES:
             LOG.warning("gallery: pictures take %d bytes, more than %d; make thumbnails smaller", total, MOST_BYTES)
 

@@ -3,7 +3,7 @@
 from blocks import Block, div, list_of, para, strong
 from docutils import nodes
 from paper_page import PaperFigures
-from relations import definitions, figures, trained_methods
+from relations import definitions, figures, short, trained_methods
 from sphinx.application import Sphinx
 
 from sslrepro import papers
@@ -16,8 +16,12 @@ class FigureClaims(PaperFigures):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         claims = [claim for claim in papers.claims().values() if name in claim["rests_on"]]
-        home = para("In the paper: ", *self.id_link(name), kind="came")
-        shown = getattr(evolution.DEFINITIONS.get(name), "arms", ())
+        drawn = evolution.DEFINITIONS.get(name)
+        words: list[nodes.Node | str] = []
+        if drawn is not None and drawn.own:
+            words = ["Of our own, beside ", self.link(short(drawn.paper), f"papers/{drawn.paper}.html")]
+        home = para(*(words or ["In the paper: ", *self.id_link(name)]), kind="came")
+        shown = getattr(drawn, "arms", ())
         ran = list(dict.fromkeys(maps.ARMS[arm].method for arm in shown))
         if ran:
             home += nodes.Text(" · runs of ")
@@ -48,8 +52,9 @@ class MethodTables(Block):
 def with_claims(app: Sphinx, name: str, source: list[str]) -> None:
     """Give every method's page the tables and claims it takes part in, and every figure's page its claims."""
     folder, _, method = name.rpartition("/")
-    if folder == "figures" and method in figures():
-        source[0] += f"\n\n## Related claims and tables\n\n```{{figure-claims}} {method}\n```\n"
+    if folder == "figures" and (method in figures() or method in evolution.DEFINITIONS):
+        heading = "Related claims and tables" if method in figures() else "Related pages"
+        source[0] += f"\n\n## {heading}\n\n```{{figure-claims}} {method}\n```\n"
     if folder == "methods" and any(method in trained_methods(definition) for definition in definitions().values()):
         source[0] += f"\n\n## Tables that train this method\n\n```{{method-tables}} {method}\n```\n"
 

@@ -1,9 +1,6 @@
-// The embedding player: scatter panels over epochs with a slider. No library; its data is in the page beside it.
+// The embedding player: scatter panels over epochs with a slider. No library; its data is in the page beside it, and
+// player_marks.js is before it in one block.
 (() => {
-  const decode = ({ bytes, data }) => {
-    const raw = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-    return bytes === 1 ? new Int8Array(raw.buffer) : new Int16Array(raw.buffer);
-  };
   const make = (tag, attributes = {}, text = "") => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -13,19 +10,6 @@
   const NONE = -32768;
   const percent = (value) => (value == null ? "–" : `${(100 * value).toFixed(1)}%`);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-
-  // glyphs of one area around the origin: circle, square, triangle, diamond
-  const glyph = (pen, kind, x, y, r) => {
-    pen.beginPath();
-    if (kind === 0) pen.arc(x, y, r, 0, 2 * Math.PI);
-    else if (kind === 1) pen.rect(x - 0.89 * r, y - 0.89 * r, 1.77 * r, 1.77 * r);
-    else {
-      const corners = kind === 2 ? [[0, -1.45], [1.3, 0.8], [-1.3, 0.8]] : [[0, -1.35], [1.15, 0], [0, 1.35], [-1.15, 0]];
-      corners.forEach(([u, v], place) => pen[place ? "lineTo" : "moveTo"](x + u * r, y + v * r));
-      pen.closePath();
-    }
-    pen.fill();
-  };
 
   const start = (root) => {
     root.dataset.ready = "";
@@ -42,7 +26,10 @@
       groups: Object.fromEntries(Object.entries(run.groups).map(([name, group]) => [name, decode(group)])),
     }));
     const state = { at: data.start, goal: data.start, playing: false, colour: data.colours[0][0], map: data.maps[0][0],
-      crosses: true, only: new Set(), hover: -1, dark: false };
+      lines: data.lines.length ? data.lines[0][0] : "none", crosses: true, only: new Set(), hover: -1, pin: -1,
+      dark: false };
+
+    const mined = minedImages(data, label, (panel, point) => place(panel, point));
 
     // ---- what is on the page
     const stage = make("div", { class: "ev-live" });
@@ -72,6 +59,10 @@
       draw();
     }));
     if (data.maps.length > 1) second.append(choice("map", data.maps, state.map, (to) => { state.map = to; draw(); }));
+    if (data.lines.length) second.append(choice("lines to mined images", data.lines, state.lines, (to) => {
+      state.lines = to;
+      draw();
+    }));
     second.append(tick);
     const grid = make("div", { class: "ev-panels", tabindex: 0, role: "group",
       "aria-label": "Panels: arrow keys go from epoch to epoch, space plays" });
@@ -88,8 +79,9 @@
     });
     const tip = make("div", { class: "ev-tip", hidden: "" });
     const key = make("div", { class: "ev-legend", role: "group", "aria-label": "Legend: a press shows one colour alone" });
+    const dashes = make("p", { class: "ev-lines" });
     const said = make("p", { class: "ev-said", "aria-live": "polite" });
-    stage.append(bar, second, grid, key, said, tip);
+    stage.append(bar, second, grid, ...(mined.any ? [dashes] : []), key, said, tip);
     root.prepend(stage);
 
     // ---- what a point is called and how it looks
@@ -137,6 +129,7 @@
       };
       return [to(0) * panel.canvas.width, (1 - to(1)) * panel.canvas.height];
     };
+    const chosen = () => (state.pin >= 0 ? state.pin : state.hover);
     const paint = (panel) => {
       const { pen, canvas } = panel;
       const name = mode(panel);
@@ -147,10 +140,16 @@
       // what the legend leaves out is left out by the chosen colour, also where a panel has a colour of its own
       const left = Array.from({ length: n }, (_, point) =>
         state.only.size > 0 && !state.only.has(category(panel, frame, point, state.colour)));
+      const focus = state.lines === "none" ? -1 : chosen();
+      const near = focus < 0 || state.pin < 0 ? null : new Set([focus, ...mined.of(panel, frame, focus).map(([other]) => other)]);
+      if (near && near.size > 1) for (let point = 0; point < n; point += 1) left[point] ||= !near.has(point);
+      if (state.lines === "all" && state.pin < 0) {
+        mined.draw(panel, frame, [...found.keys()].filter((point) => !left[point]), r, 0.55, palette().lines);
+      }
       const order = [...found.keys()].sort((a, b) => left[b] - left[a] || (found[a] >= 0) - (found[b] >= 0) || a - b);
       for (const point of order) {
         const [colour, kind] = look(name, found[point]);
-        pen.globalAlpha = left[point] ? 0.12 : found[point] < 0 ? 0.7 : 0.9;
+        pen.globalAlpha = left[point] ? (near ? 0.22 : 0.12) : found[point] < 0 ? 0.7 : 0.9;
         pen.fillStyle = colour;
         const [x, y] = place(panel, point);
         glyph(pen, kind, x, y, found[point] < 0 ? 0.65 * r : r);
@@ -175,31 +174,22 @@
           };
           const [x, y] = [middle(0) * canvas.width, (1 - middle(1)) * canvas.height];
           if (state.only.size > 0 && name === state.colour && !state.only.has(group)) continue;
-          for (const [colour, width] of [[palette().paper, 1.5], [palette().ink, 0.55]]) {
-            pen.strokeStyle = colour;
-            pen.lineWidth = width * r;
-            pen.beginPath();
-            pen.moveTo(x - 1.7 * r, y - 1.7 * r);
-            pen.lineTo(x + 1.7 * r, y + 1.7 * r);
-            pen.moveTo(x + 1.7 * r, y - 1.7 * r);
-            pen.lineTo(x - 1.7 * r, y + 1.7 * r);
-            pen.stroke();
-          }
+          cross(pen, x, y, r, palette());
         }
       }
-      if (state.hover >= 0) {
-        const [x, y] = place(panel, state.hover);
-        pen.strokeStyle = palette().ink;
-        pen.lineWidth = 0.5 * r;
-        pen.beginPath();
-        pen.arc(x, y, 2.4 * r, 0, 2 * Math.PI);
-        pen.stroke();
+      if (focus >= 0) mined.draw(panel, frame, [focus], 1.5 * r, 1, palette().lines);
+      for (const ringed of new Set([state.hover, state.pin])) {
+        if (ringed >= 0) ring(pen, ...place(panel, ringed), r, palette().ink);
       }
     };
     const scores = (panel, frame) => {
       const run = runs[panel.run];
       return [["kNN", percent(run.scores.knn_top1[frame])], ["NMI", percent(run.scores.nmi[frame])],
         ["trust", percent(run.maps[state.map].trust[frame])]];
+    };
+    const held = (panel, frame) => {  // what lines show of the image that is held, in words
+      if (state.pin < 0 || panel.mined < 0 || state.lines === "none") return "";
+      return `; held image of class ${data.classes[label[state.pin]]}, ${mined.words(panel, frame, state.pin)}`;
     };
     let spoken = "";
     const draw = () => {
@@ -224,7 +214,7 @@
         const missing = mode(panel) !== "class" && !runs[panel.run].groups[mode(panel) === "accepted" ? "pseudo" : mode(panel)];
         panel.figure.classList.toggle("ev-without", missing);
         panel.canvas.setAttribute("aria-label", `${panel.title}, ${epoch}: ${found.map((pair) => pair.join(" ")).join(", ")}`
-          + (missing ? "; this method makes no pseudo-labels" : ""));
+          + (missing ? "; this method makes no pseudo-labels" : "") + held(panel, frame));
       }
       if (!state.playing && state.at === state.goal) {
         const text = `${whole}. ${panels.map((panel) => panel.canvas.getAttribute("aria-label")).join(". ")}`;
@@ -232,6 +222,7 @@
       }
     };
     const legend = () => {
+      dashes.innerHTML = mined.key(palette().lines);
       const name = state.colour;
       const items = name === "accepted" ? [0, 1, -1] : [...data.classes.keys()];
       if (name === "pseudo") items.push(-1);
@@ -241,8 +232,7 @@
         if (!rows.has(row)) rows.set(row, make("div"));
         const chip = make("button", { type: "button", "aria-pressed": state.only.has(found) });
         const [colour, kind] = look(name, found);
-        const shapes = ['<circle r="5"/>', '<rect x="-4.5" y="-4.5" width="9" height="9"/>', '<path d="M0-7L6.5 4-6.5 4z"/>', '<path d="M0-6.7L5.7 0 0 6.7-5.7 0z"/>'];
-        chip.innerHTML = `<svg viewBox="-8 -8 16 16" width="13" height="13" aria-hidden="true" fill="${colour}">${shapes[kind]}</svg>`;
+        chip.innerHTML = `<svg viewBox="-8 -8 16 16" width="13" height="13" aria-hidden="true" fill="${colour}">${SHAPES[kind]}</svg>`;
         chip.append(called(name, found));
         chip.addEventListener("click", () => {
           if (!state.only.delete(found)) state.only.add(found);
@@ -318,6 +308,15 @@
       else if (event.key in steps) go(Math.round(state.goal) + steps[event.key]);
       else if (event.key === "Home") go(0);
       else if (event.key === "End") go(frames - 1);
+      else if (event.key === "Escape" && state.pin >= 0) { state.pin = -1; draw(); }
+      else if (event.key === "n" && mined.any) {  // without a pointer: the next image that something is mined for
+        const now = Math.round(state.goal);
+        const any = (point) => panels.some((panel) => mined.of(panel, now, point).length);
+        let next = state.pin + 1;
+        while (next < n && !any(next)) next += 1;
+        state.pin = next < n ? next : -1;
+        draw();
+      }
       else return;
       event.preventDefault();
     });
@@ -344,6 +343,7 @@
         for (const [name, text] of [["pseudo", "pseudo-label"], ["cluster", "cluster"]]) {
           if (groups[name]) lines.push(`${text}: ${called(name, groups[name][now * n + best])}`);
         }
+        if (panel.mined >= 0) lines.push(mined.words(panel, now, best));
         tip.textContent = lines.join(" · ");
         const home = root.getBoundingClientRect();
         tip.style.left = `${Math.min(event.clientX - home.left + 12, home.width - 190)}px`;
@@ -353,7 +353,12 @@
     };
     for (const panel of panels) {
       panel.canvas.addEventListener("pointermove", (event) => point(panel, event));
-      panel.canvas.addEventListener("pointerdown", (event) => point(panel, event));
+      panel.canvas.addEventListener("pointerdown", (event) => {
+        point(panel, event);
+        if (!mined.any) return;
+        state.pin = state.hover === state.pin ? -1 : state.hover;
+        draw();
+      });
       panel.canvas.addEventListener("pointerleave", (event) => {
         if (event.pointerType !== "touch") { state.hover = -1; tip.hidden = true; draw(); }
       });

@@ -29,6 +29,7 @@ MAPS = {"tsne": "t-SNE", "umap": "UMAP"}
 PERPLEXITY = 30  # of t-SNE; at most a third of the images
 NEIGHBOURS = 15  # of UMAP: its default
 PULL = 0.01  # of UMAP's alignment: its default
+LEAST_EPOCHS = 3  # IFND clusters first after an epoch: one alone would show no pseudo-label
 TRUSTED = 10  # neighbours behind trustworthiness
 LIMIT = 4.0  # coordinates are kept within this many root mean squares of the distance from the centre
 STEP = LIMIT / 32_764  # and rounded to this, so that they fit 16 bits
@@ -46,6 +47,9 @@ class Arm:
     settings: dict[str, Any]
 
 
+# all images are searched, by a window in which a tenth of them would give as many pairs per image as in the paper
+ALL_SEARCHED = {"share": 1.0, "sampler_epochs": 100, "quantile_share": 0.1}
+LEARNS = {"head": "linear", "temperature": 0.07}  # as the trials chose; InvP as printed learns little at this scale
 ARMS = {
     "simclr": Arm("SimCLR", "simclr", {}),
     "ifnd": Arm("IFND, eliminating", "ifnd", {}),
@@ -54,6 +58,13 @@ ARMS = {
     "ifnd_step": Arm("IFND, all from a tenth on", "ifnd", {"acceptance": "step", "step_at": 0.1}),
     "supcon": Arm("SupCon, labels used", "supcon", {}),
     "nnclr": Arm("NNCLR", "nnclr", {}),
+    "mocov2": Arm("MoCo v2", "mocov2", {}),
+    "seppid": Arm("SePP-ID", "seppid", ALL_SEARCHED),
+    "seppid_same": Arm("as many rows, images with themselves", "seppid", ALL_SEARCHED | {"control": "same"}),
+    "la": Arm("LA", "la", {}),
+    "isl": Arm("ISL", "isl", {"mine_from": "written"}),
+    "invp": Arm("InvP", "invp", LEARNS | {"n_positives": 50}),
+    "instance": Arm("instance loss alone", "invp", LEARNS | {"weight": 0.0}),
 }
 
 
@@ -170,6 +181,7 @@ class Atlas:
     near       name -> [F g k]
     maps       kind -> [F n 2] positions
     shown, queries, neighbours [F q k], queued [F q k]: data-set indices, as in `Snapshot`
+    mined      [F n l k] places among the shown, as in `Snapshot`
     """
 
     about: dict[str, Any]
@@ -180,6 +192,7 @@ class Atlas:
     groups: dict[str, np.ndarray]
     near: dict[str, np.ndarray]
     maps: dict[str, np.ndarray]
+    mined: np.ndarray
 
     @property
     def config(self) -> RunConfig:
@@ -251,6 +264,7 @@ def draw_atlas(config: RunConfig, frames: list[Snapshot], folder: Path, data: Da
         {name: np.stack([snapshot.groups.get(name, nobody) for snapshot in frames]) for name in groups},
         {name: _stack([snapshot.near.get(name, nothing) for snapshot in frames]) for name in groups},
         maps,
+        np.stack([snapshot.mined for snapshot in frames]),
     )
 
 
@@ -265,6 +279,7 @@ def write(path: Path, atlas: Atlas) -> None:
     arrays |= {f"groups.{name}": value for name, value in atlas.groups.items()}
     arrays |= {f"near.{name}": value for name, value in atlas.near.items()}
     arrays |= {f"maps.{kind}": np.rint(value / STEP).astype(np.int16) for kind, value in atlas.maps.items()}
+    arrays |= {"mined": atlas.mined} if atlas.mined.size else {}
     write_atomic(path, pack(arrays, atlas.about))
 
 
@@ -273,7 +288,9 @@ def read(path: Path) -> Atlas:
     arrays, about = unpack(path)
     maps = {kind: value * STEP for kind, value in within(arrays, "maps").items()}
     plain = {name: arrays[name] for name in PLAIN}
-    return Atlas(about, groups=within(arrays, "groups"), near=within(arrays, "near"), maps=maps, **plain)
+    nothing = np.empty((len(about["epochs"]), len(plain["shown"]), 0, 0), dtype=np.int16)
+    mined = arrays.get("mined", nothing)
+    return Atlas(about, groups=within(arrays, "groups"), near=within(arrays, "near"), maps=maps, mined=mined, **plain)
 
 
 def config_of(arm: str, base: Profile, seed: int = 0, root: str | Path | None = None) -> RunConfig:
@@ -281,8 +298,11 @@ def config_of(arm: str, base: Profile, seed: int = 0, root: str | Path | None = 
     run = ARMS[one_of(arm, ARMS, "atlas", "arm")]
     config = base.config(run.method, seed, run.settings)
     config = replace(config, data=replace(config.data, fingerprint=fingerprint_of(config.data, base, root)))
-    # IFND clusters first after an epoch: one alone would show no pseudo-label
-    return config if config.plan.epochs >= 3 else config.with_changes(**{"plan.epochs": 3})
+    if config.plan.epochs >= LEAST_EPOCHS:
+        return config
+    longer = config.with_changes(**{"plan.epochs": LEAST_EPOCHS})
+    later = {name: 1 / LEAST_EPOCHS for name in ("gate", "warm") if name in longer.settings}  # scaled to fewer epochs
+    return replace(longer, settings=longer.settings | later)
 
 
 def path_of(arm: str, base: Profile, seed: int) -> Path:

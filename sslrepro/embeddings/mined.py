@@ -12,8 +12,8 @@ from sslrepro.base.errors import one_of
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.datasets import load
 from sslrepro.embeddings import positives
-from sslrepro.embeddings.player import HUES
 from sslrepro.embeddings.positives import ARMS, BINS
+from sslrepro.embeddings.sheets import Row, sheet
 from sslrepro.report.formats import Display, number, plural
 from sslrepro.report.plots import PALETTE, Figure, new_plot, own_style, style
 from sslrepro.study.profiles import Profile, profile
@@ -242,7 +242,7 @@ def hops(results: MinedFigure) -> Figure:
     rows = []
     for anchor in stage["anchors"][:ANCHORS]:
         listed = [[place for place, layer, _ in anchor["positives"] if layer == at] for at in range(1, len(blocks) + 1)]
-        rows.append((anchor["index"], "", listed))
+        rows.append(Row(anchor["index"], "", listed))
     return images(results, blocks, rows)
 
 
@@ -258,7 +258,7 @@ def rounds(results: MinedFigure) -> Figure:
         for stage in stages
     ]
     rows = [
-        (
+        Row(
             record["stages"][0]["anchors"][place]["index"],
             ARMS[arm].label,
             [[image for image, _, _ in record["stages"][stage]["anchors"][place]["positives"]] for stage in stages],
@@ -277,51 +277,10 @@ def shares_of(stage: dict[str, Any]) -> list[str]:
     ]
 
 
-@own_style()
-def images(results: MinedFigure, blocks: list[str], rows: list[tuple[int, str, list[list[int]]]]) -> Figure:
-    """A sheet: a row per anchor (index, words beside it, positives of each block), blocks with a heading.
-
-    A thick blue frame marks the anchor's class, a thin orange one another class.
-    """
-    data, label = results.data, results.data.labels.numpy()
-    wide = 1 + len(blocks) * (EACH + 1)
-    height = 0.52 * len(rows) + 0.3
-    spacing = {
-        "width_ratios": [1.3, *([0.5, *[1] * EACH] * len(blocks))],
-        "wspace": 0.14,
-        "hspace": 0.14,
-        "left": 0.01,
-        "right": 0.99,
-        "bottom": 0.06 / height,
-        "top": 1 - 0.3 / height,
-    }
-    width = 0.5 * (1.3 + len(blocks) * (EACH + 0.5))
-    plot, axes = new_plot(len(rows), wide, size=(width, height), layout=None, squeeze=False, gridspec_kw=spacing)
-    for row, (anchor, words, listed) in zip(axes, rows, strict=True):
-        for axis in row:
-            axis.axis("off")
-        row[0].imshow(as_image(data, anchor), interpolation="nearest")
-        if words:
-            row[0].text(-0.08, 0.5, words, transform=row[0].transAxes, rotation=90, fontsize=7, va="center", ha="right")
-        for block, places in enumerate(listed):
-            for column, place in enumerate(places[:EACH]):
-                axis = row[2 + block * (EACH + 1) + column]
-                axis.imshow(as_image(data, place), interpolation="nearest")
-                axis.axis("on"), axis.set_xticks([]), axis.set_yticks([])
-                same = label[place] == label[anchor]
-                for side in axis.spines.values():
-                    side.set(color=HUES[0] if same else HUES[1], linewidth=2.4 if same else 1.0)
-    for block, title in enumerate(blocks):
-        axes[0][2 + block * (EACH + 1)].set_title(title, fontsize=8, loc="left")
-    axes[0][0].set_title("anchor", fontsize=8)
-    plot.patch.set_facecolor("#ffffff")
-    return Figure(
-        plot,
-        f"{papers_number(results.definition)}: {len({anchor for anchor, _, _ in rows})} anchors and "
-        f"their positives as images; {'; '.join(blocks)}.",
+def images(results: MinedFigure, blocks: list[str], rows: list[Row]) -> Figure:
+    """A sheet of anchors and the positives of each block, with what it says in words."""
+    n_anchors = len({row.anchor for row in rows})
+    alt = (
+        f"{papers_number(results.definition)}: {n_anchors} anchors and their positives as images; {'; '.join(blocks)}."
     )
-
-
-def as_image(data: Dataset, index: int) -> Any:
-    """An image as matplotlib takes it."""
-    return data.images[index].permute(1, 2, 0).numpy()
+    return Figure(sheet(results.data, "anchor", blocks, rows, EACH), alt)

@@ -19,12 +19,14 @@ from sslrepro.embeddings.maps import LIMIT, MAPS, STEP, Atlas
 from sslrepro.report.formats import Display, number
 from sslrepro.report.plots import new_plot, own_style
 
+LINES = {"chosen": "of the image pointed at", "all": "of all shown images", "none": "none"}
 COLOURS = {"class": "class", "pseudo": "pseudo-label", "accepted": "acceptance", "cluster": "k-means cluster"}
 # seven hues that colour-blind eyes tell apart (Okabe and Ito's without yellow, and a brown); the glyph tells them too
 HUES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a6a4a")
 TINTS = {"light": (-0.4, -0.15, 0.15, 0.35), "dark": (0.0, 0.2, 0.4, 0.6)}  # towards black or white, by glyph
 ACCEPTED = ("accepted, in the cluster of its class", "accepted, in another cluster")
 ACCEPTED_COLOURS = {"light": ("#0072b2", "#d55e00"), "dark": ("#56b4e9", "#f0803c")}
+LINE_COLOURS = ACCEPTED_COLOURS  # to mined images of the class, and of another
 NONE = {"light": "#a9afb8", "dark": "#6d7681"}
 INK = {"light": "#1c1f23", "dark": "#f4f5f7"}
 PAPER = {"light": "#ffffff", "dark": "#14181e"}
@@ -37,11 +39,13 @@ class Panel:
     """One picture of the player.
 
     colour   by what its points are always coloured; "" = as the reader chooses
+    mined    whose mined images its lines go to; None = nobody's
     """
 
     title: str
     atlas: Atlas
     colour: str = ""
+    mined: Atlas | None = None
 
 
 def mix(colour: str, share: float) -> str:
@@ -98,6 +102,11 @@ def reach(panels: list[Panel], kind: str) -> float:
     return min(LIMIT, 1.04 * max(float(np.abs(panel.atlas.maps[kind]).max()) for panel in panels))
 
 
+def has_lines(panel: Panel) -> bool:
+    """Whether there are mined images to draw lines to."""
+    return panel.mined is not None and panel.mined.mined.size > 0
+
+
 def choices(panels: list[Panel], first: str) -> list[str]:
     """What the reader can colour by, `first` first: nothing that no panel has."""
     groups = {name for panel in panels for name in panel.atlas.groups}
@@ -106,7 +115,7 @@ def choices(panels: list[Panel], first: str) -> list[str]:
     return sorted((name for name in COLOURS if name in colourings - shown), key=lambda name: name != first)
 
 
-def payload(panels: list[Panel], first: str) -> dict[str, Any]:
+def payload(panels: list[Panel], first: str, lines: str = "chosen") -> dict[str, Any]:
     """All that the script needs."""
     first_atlas = panels[0].atlas
     names, (hues, glyphs) = (
@@ -114,6 +123,7 @@ def payload(panels: list[Panel], first: str) -> dict[str, Any]:
         looks(first_atlas.about["classes"], first_atlas.about["coarse"]),
     )
     atlases = list({id(panel.atlas): panel.atlas for panel in panels}.values())
+    drawn = list({id(panel.mined): panel.mined for panel in panels if has_lines(panel)}.values())
     maps = kinds(panels)
     runs = [
         {
@@ -142,6 +152,7 @@ def payload(panels: list[Panel], first: str) -> dict[str, Any]:
             theme: {
                 "classes": class_colours(theme, hues, glyphs),
                 "accepted": ACCEPTED_COLOURS[theme],
+                "lines": LINE_COLOURS[theme],
                 "none": NONE[theme],
                 "ink": INK[theme],
                 "paper": PAPER[theme],
@@ -153,7 +164,17 @@ def payload(panels: list[Panel], first: str) -> dict[str, Any]:
         "maps": [[kind, MAPS[kind]] for kind in maps],
         "reach": {kind: reach(panels, kind) / STEP for kind in maps},
         "runs": runs,
-        "panels": [{"title": p.title, "run": place[id(p.atlas)], "colour": p.colour} for p in panels],
+        "mined": [{"layers": atlas.mined.shape[2], "places": encode(atlas.mined)} for atlas in drawn],
+        "lines": sorted(LINES.items(), key=lambda option: option[0] != lines) if drawn else [],
+        "panels": [
+            {
+                "title": p.title,
+                "run": place[id(p.atlas)],
+                "colour": p.colour,
+                "mined": [id(atlas) for atlas in drawn].index(id(p.mined)) if has_lines(p) else -1,
+            }
+            for p in panels
+        ],
     }
 
 
@@ -161,28 +182,32 @@ def _round(values: list[float | None]) -> list[float | None]:
     return [None if value is None else round(value, 4) for value in values]
 
 
-def player(panels: list[Panel], first: str, name: str) -> Display:
+def player(panels: list[Panel], first: str, name: str, lines: str = "chosen") -> Display:
     """The player of atlases of one set of images and one length.
 
     first   what free panels are coloured by at first: "class", "pseudo", "accepted" or "cluster"
     name    of the figure, for the page's ids
+    lines   which lines to mined images are drawn at first: "chosen" or "all"
     """
     require(len(panels) >= 1, "player", "panels", "at least one", len(panels))
     one_of(first, COLOURS, "player", "first")
+    one_of(lines, LINES, "player", "lines")
     first_atlas = panels[0].atlas
     for panel in panels:
         same = panel.atlas.epochs == first_atlas.epochs and np.array_equal(panel.atlas.label, first_atlas.label)
+        same = same and (panel.mined is None or np.array_equal(panel.mined.shown, panel.atlas.shown))
         require(same, "player", f"panel {panel.title!r}", "of the same images and epochs as the first", panel.title)
     assets = PROJECT / "book" / "assets"
-    data = script_data(payload(panels, first))
-    image = base64.b64encode(strip(panels, first)).decode()
+    data = script_data(payload(panels, first, lines))
+    script = "".join((assets / name).read_text("utf-8") for name in ("player_marks.js", "player.js"))
+    image = base64.b64encode(strip(panels, first, lines)).decode()
     alt = html.escape(describe(panels), quote=True)
     parts = [
         f'<div class="evolution" id="evolution-{html.escape(name, quote=True)}">',
         f'<script type="application/json">{data}</script>',
         f'<img class="ev-strip" alt="{alt}" src="data:image/png;base64,{image}">',
         f"<style>\n{(assets / 'player.css').read_text('utf-8')}</style>",
-        f"<script>\n{(assets / 'player.js').read_text('utf-8')}</script>",
+        f"<script>\n{{\n{script}}}\n</script>",  # in a block: a page with two players declares every name twice
         "</div>",
     ]
     return Display("\n".join(parts), describe(panels))
@@ -221,8 +246,11 @@ def stills(n: int) -> list[int]:
 
 
 @own_style()
-def strip(panels: list[Panel], first: str) -> bytes:
-    """A PNG of small multiples, a row for every panel and a column for every still; 128 colours, on white."""
+def strip(panels: list[Panel], first: str, lines: str = "chosen") -> bytes:
+    """A PNG of small multiples, a row for every panel and a column for every still; 128 colours, on white.
+
+    lines   "all" draws those to mined images
+    """
     from PIL import Image
 
     kind, columns = kinds(panels)[0], stills(len(panels[0].atlas.epochs))
@@ -235,6 +263,8 @@ def strip(panels: list[Panel], first: str) -> bytes:
         colour = panel.colour or first
         row[0].set_ylabel(f"{panel.title}\ncolour: {COLOURS[colour]}", fontsize=7)
         for axis, frame in zip(row, columns, strict=True):
+            if lines == "all" and has_lines(panel):
+                _lines(axis, panel, kind, frame)
             _still(axis, panel.atlas, colour, kind, frame)
             axis.set_xlim(-half, half), axis.set_ylim(-half, half), axis.set_aspect("equal")
             axis.set_xticks([]), axis.set_yticks([])
@@ -259,6 +289,24 @@ def _still(axis: Any, atlas: Atlas, colour: str, kind: str, frame: int) -> None:
     group = "pseudo" if colour == "accepted" else colour
     if group in atlas.near:
         axis.scatter(*atlas.centroids(group, kind)[frame].T, s=14, c=INK["light"], marker="x", linewidths=0.8, zorder=3)
+
+
+def line_ends(atlas: Atlas, frame: int) -> np.ndarray:
+    """[p 2] the shown images that a mined image joins, each pair once: there and back, dashes would look solid."""
+    anchor, layer, slot = np.nonzero(atlas.mined[frame] >= 0)
+    ends = np.stack([anchor, atlas.mined[frame][anchor, layer, slot]], 1)
+    return np.unique(np.sort(ends, 1), axis=0)
+
+
+def _lines(axis: Any, panel: Panel, kind: str, frame: int) -> None:
+    from matplotlib.collections import LineCollection
+
+    positions, pairs = panel.atlas.maps[kind][frame], line_ends(panel.mined, frame)
+    right = panel.atlas.label[pairs[:, 0]] == panel.atlas.label[pairs[:, 1]]
+    for mine, colour, line in ((~right, 1, "--"), (right, 0, "-")):
+        ends = positions[pairs[mine]]
+        how = {"colors": LINE_COLOURS["light"][colour], "linestyles": line, "linewidths": 0.6, "alpha": 0.7}
+        axis.add_collection(LineCollection(ends, zorder=1.5, **how))
 
 
 def _categories(atlas: Atlas, colour: str, frame: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

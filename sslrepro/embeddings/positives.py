@@ -3,7 +3,7 @@
 A run is followed from its first step to its end in one go; what is kept of it is one small JSON file.
 """
 
-import itertools
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from sslrepro.base.errors import one_of, require
+from sslrepro.base.errors import one_of
 from sslrepro.base.paths import LEDGER
 from sslrepro.base.store import environment, read_json, write_json
-from sslrepro.base.types import Batch, Bool, Float, Int
 from sslrepro.data.dataset import Dataset
 from sslrepro.data.datasets import load
+from sslrepro.embeddings.layers import CHUNK, count, layers
 from sslrepro.embeddings.snapshots import queries
 from sslrepro.methods.base import Method
 from sslrepro.parts.extract import encode_images
@@ -32,7 +31,6 @@ from sslrepro.training.loop import Report, batches_of, fit, initial_method, thre
 VERSION = 1  # raise when what a file holds changes
 ROUNDS = 4  # equal parts of training, as ISL has; what is in use in the second to the last, and at the end, is kept
 KEPT = 12  # positives of an anchor: of those at one distance, the least similar
-CHUNK = 256  # anchors looked at at once
 BINS = 60  # of similarities, from -1 to 1
 
 
@@ -52,25 +50,7 @@ ARMS = {
 }
 
 
-# --- what a method holds to be positives -----------------------------------------------------------------------------
-
-
-def layers(method: Method, z: Float[Tensor, "b d"], index: Int[Tensor, " b"]) -> list[Bool[Tensor, "b n"]]:
-    """The positives of some images: InvP's by distance in its graph, 1 first; those of ISL and LA in one layer.
-
-    z   embeddings of the images, un-augmented; LA looks up its positives by them
-
-    Raises ValueError for a method without any of these.
-    """
-    if hasattr(method, "graph"):
-        within = [method.graph.within(index, hops + 1) for hops in range(method.config.hops)]
-        return [within[0], *(far & ~near for near, far in itertools.pairwise(within))]
-    if hasattr(method, "affinity"):
-        return [method.affinity.of(index)]
-    known = hasattr(method, "near_and_alike")
-    require(known, "positives", "method", "one with a graph, sets or clusters", type(method).__name__)
-    alike = method.near_and_alike(z, Batch((), index, seed=0))[1] & (method.labels[0, 0] >= 0)
-    return [alike.scatter(1, index[:, None], False)]
+# --- what a run mines -------------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -84,11 +64,7 @@ def look(method: Method, data: Dataset, epoch: float) -> dict[str, Any]:
     normalise = tuple(tuple(part) for part in data.mean_std())
     z, rows = unit(encode_images(method, data, normalise)), method.bank.entries
     n_hard = getattr(method.config, "n_positives", 0)
-    right, count = 0, 0
-    for index in torch.arange(len(data), device=z.device).split(CHUNK):
-        by_layer = torch.stack(layers(method, z[index], index))
-        same = data.labels[index][:, None] == data.labels
-        right, count = right + (by_layer & same).sum((1, 2)), count + by_layer.sum((1, 2))
+    right, every = count(functools.partial(layers, method), data, z)
     anchors = []
     for image in queries(data.labels, torch.arange(len(data), device=z.device)).tolist():
         index = torch.tensor([image], device=z.device)
@@ -102,8 +78,8 @@ def look(method: Method, data: Dataset, epoch: float) -> dict[str, Any]:
         anchors.append({"index": image, "positives": listed})
     return {
         "epoch": epoch,
-        "match": [int(r) / int(c) if c else None for r, c in zip(right, count, strict=True)],
-        "degree": [int(c) / len(data) for c in count],
+        "match": [int(r) / int(c) if c else None for r, c in zip(right, every, strict=True)],
+        "degree": [int(c) / len(data) for c in every],
         "anchors": anchors,
     }
 

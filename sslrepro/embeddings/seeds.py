@@ -6,6 +6,7 @@ from pathlib import Path
 from sslrepro.base.errors import require
 from sslrepro.base.paths import RUNS
 from sslrepro.embeddings import evolution
+from sslrepro.embeddings.score_names import OF_LABELS, SCORES, factor, title
 from sslrepro.report.formats import Display, format_cell, html_table, text_table
 from sslrepro.study.results import cell_of
 
@@ -31,18 +32,17 @@ def measures(results: list[evolution.FigureResults]) -> Display:
     first = results[0]
     scores = [
         name
-        for name in (*evolution.SCORES, "accepted", "precision")
+        for name in (*SCORES, *OF_LABELS)
         if any(atlas.score(name)[-1] is not None for atlas in first.atlases.values())
     ]
-    of_labels = {"accepted": "pseudo-labels accepted", "precision": "pairs of one pseudo-label that share the class"}
     body = []
     for arm in first.atlases:
         cells = []
         for name in scores:
             ends = {result.seed: result.atlases[arm].score(name)[-1] for result in results}
-            cells.append(cell_of({seed: 100 * value for seed, value in ends.items() if value is not None}))
+            cells.append(cell_of({seed: factor(name) * value for seed, value in ends.items() if value is not None}))
         body.append([first.definition.label(arm), *map(format_cell, cells)])
-    head = ["run", *(of_labels.get(name) or evolution.title_of(first, name) for name in scores)]
+    head = ["run", *(title(name, first.profile) for name in scores)]
     note = f"In %, at the last epoch, mean ± half the 95% t-interval of {len(results)} seeds. The picture shows seed 0."
     return Display(
         html_table([html.escape(cell) for cell in head], [[html.escape(cell) for cell in line] for line in body])

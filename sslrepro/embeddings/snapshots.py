@@ -23,6 +23,7 @@ from sslrepro.base.store import lock_folder, write_atomic
 from sslrepro.base.types import Float, Int
 from sslrepro.data.dataset import Dataset, balanced_subset
 from sslrepro.data.datasets import load
+from sslrepro.embeddings import layers
 from sslrepro.evaluate.nmi import normalised_mutual_information
 from sslrepro.methods.base import Method
 from sslrepro.parts.cluster import kmeans
@@ -33,15 +34,15 @@ from sslrepro.parts.metrics import group_rates
 from sslrepro.parts.mining import nearest
 from sslrepro.training.checkpoint import header
 from sslrepro.training.config import RunConfig
-from sslrepro.training.loop import Report, train
+from sslrepro.training.loop import Report, batches_of, initial_method, mine_pairs, train
 
 SHOWN = 600  # training images that a picture shows
 FRAMES = 9  # snapshots of a run, first and last step included
 NEAR = 5  # shown images that tell where a centroid is
 CLUSTERINGS = 5  # seeds of k-means behind NMI, purity and concentration (IFND: 5)
 QUERIES, NEIGHBOURS = 8, 5  # images whose neighbours are kept, and how many of each
-PLAIN = ("shown", "queries", "features", "neighbours", "queued")  # a snapshot's arrays beside groups and near
-VERSION = 1  # raise when a snapshot's content changes: old files are taken anew
+PLAIN = ("shown", "queries", "features", "neighbours", "queued", "mined")  # a snapshot's arrays beside groups and near
+VERSION = 2  # raise when a snapshot's content changes: old files are taken anew
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,16 @@ class Snapshot:
     queries       [q] those whose neighbours are kept
     features      [n f] float16, of the shown images, un-augmented, from the encoder
     groups        name -> [n] group of each shown image, -1 for none: "class", "cluster" (k-means of the features, as
-                  many clusters as classes), "pseudo" (the method's own first clustering; methods that have one).
-                  Group i of the last two is the one matched to class i
+                  many clusters as classes), "pseudo" (the method's own first clustering, of methods that have one
+                  with clusters large enough to be seen). Group i of the last two is the one matched to class i
     near          name -> [g NEAR] places among the shown of the images nearest to each group's centroid in the space
                   of the features, nearest first; the centroid is that of all training images. -1: an empty group
     neighbours    [q k] training images nearest to each query in the space of the embedding, the query left out
     queued        the same among the rows of the method's queue; -1 where it has none or too few
-    scores        of `evaluate`, of `cluster_scores`, and of the pseudo-labels by `group_rates`
+    mined         [n l k] places among the shown of images that the method holds to be positives of each shown image, l
+                  hops away in its graph (one layer where there is none); -1: none. [n 0 0] where it mines none
+    scores        of `evaluate`, of `cluster_scores`, of the pseudo-labels by `group_rates`, and of all that is mined by
+                  `layers.scores`
     """
 
     step: int
@@ -73,6 +77,7 @@ class Snapshot:
     near: dict[str, np.ndarray]
     neighbours: np.ndarray
     queued: np.ndarray
+    mined: np.ndarray
     scores: dict[str, float]
 
     def pack(self) -> bytes:
@@ -194,12 +199,14 @@ def take(
     seed: int,
     step: int,
     epoch: float,
+    pairs: Int[Tensor, "p 2"] | None = None,
 ) -> Snapshot:
     """A snapshot of a method as it stands; leaves it as it is.
 
     shown         training images to keep features of
     evaluations   evaluation -> its full protocol; they read the test set, whose scores choose nothing
     seed          of the evaluations' own draws
+    pairs         that the method's run trains on (SePP-ID)
     """
     normalise = tuple(tuple(part) for part in train_set.mean_std())
     features = [evaluate.features(method.encoder, split, normalise) for split in (train_set, test_set)]
@@ -210,8 +217,8 @@ def take(
     cluster, of_clusters = cluster_scores(x, label, n_classes)
     scores |= of_clusters
     groups = {"class": label, "cluster": match_to_classes(cluster, label)}
-    if method.pseudo_labels is not None:
-        pseudo = method.pseudo_labels[0]
+    pseudo = None if method.pseudo_labels is None else method.pseudo_labels[0]
+    if pseudo is not None and NEAR * (int(pseudo.max()) + 1) <= len(shown):  # LA's hundreds are no colours
         scores |= {name: value for name, value in group_rates(label, pseudo).items() if value == value}
         groups["pseudo"] = match_to_classes(pseudo, label)
     counts = {name: max(n_classes, int(group.max()) + 1) for name, group in groups.items()}
@@ -222,6 +229,10 @@ def take(
     queued, queue = torch.full_like(neighbours, -1), getattr(method, "queue", None)
     if queue is not None and bool((queue.index >= 0).any()):
         queued = _neighbours(z, query, queue.entries, queue.index)
+    of, mined = layers.miner(method, len(train_set), pairs), torch.empty(len(shown), 0, 0)
+    if of is not None:
+        mined = layers.among_shown(of, z, shown)
+        scores |= layers.scores(*layers.count(of, train_set, z), len(train_set))
 
     def as_array(tensor: Tensor, kind: type) -> np.ndarray:
         return tensor.cpu().numpy().astype(kind)
@@ -237,6 +248,7 @@ def take(
         {name: as_array(places, np.int16) for name, places in near.items()},
         as_array(neighbours, np.int32),
         as_array(queued, np.int32),
+        as_array(mined, np.int16),
         scores,
     )
 
@@ -270,23 +282,27 @@ def along(
 
     evaluations   evaluation -> its full protocol
 
-    Raises ValueError for a method whose pairs are mined by another run (SePP-ID), and under several processes.
+    A run that trains on pairs (SePP-ID) has them mined first, as `train` does it; they are more rows of an epoch.
+
+    Raises ValueError under several processes.
     """
-    require(config.sampler is None, "snapshots", "method", "one that is trained in one run", config.method)
     require(world_size() == 1, "snapshots", "processes", "1", world_size())
     folder = folder_of(config, runs)
     train_set, test_set = (split.to(device) for split in load(config.data, root))
-    per_epoch = len(train_set) // config.plan.batch_size
-    mark = hashlib.sha256(json.dumps([VERSION, evaluations], sort_keys=True).encode()).hexdigest()[:8]
-    files = {step: folder / f"step-{step:07d}-{mark}.npz" for step in at_steps(config.plan.epochs, per_epoch)}
     shown = balanced_subset(train_set.labels, SHOWN, config.seed).to(train_set.device)
-
-    def watch(step: int, method: Method) -> None:
-        if step in files and not files[step].exists():
-            snapshot = take(method, train_set, test_set, shown, evaluations, config.seed, step, step / per_epoch)
-            write_atomic(files[step], snapshot.pack())
-
+    mark = hashlib.sha256(json.dumps([VERSION, evaluations], sort_keys=True).encode()).hexdigest()[:8]
     with lock_folder(folder):
+        first = initial_method(config, len(train_set), device)
+        pairs = mine_pairs(config, folder, train_set, first, torch.device(device), report)[0]
+        per_epoch = batches_of(config, train_set, first, pairs).per_epoch
+        files = {step: folder / f"step-{step:07d}-{mark}.npz" for step in at_steps(config.plan.epochs, per_epoch)}
+
+        def watch(step: int, method: Method) -> None:
+            if step in files and not files[step].exists():
+                done = (step, step / per_epoch, pairs)
+                snapshot = take(method, train_set, test_set, shown, evaluations, config.seed, *done)
+                write_atomic(files[step], snapshot.pack())
+
         absent = [step for step, path in files.items() if not path.exists()]
         if absent:
             checkpoint = folder / "checkpoint.safetensors"

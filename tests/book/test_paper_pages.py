@@ -297,3 +297,28 @@ def test_a_method_page_gets_the_tables_that_train_it(pages):
         source = ["# Title\n"]
         pages.related.with_claims(None, name, source)
         assert ("```{method-tables} nnclr\n```" in source[0]) == grows and source[0].startswith("# Title\n")
+
+
+def test_a_figure_of_our_own_stands_with_its_paper_and_says_whose_it_is(pages):
+    assert pages.gallery.paper_of("seppid_evolution") == "seppid" and pages.gallery.paper_of("all_methods") == ""
+    assert pages.gallery.paper_of("ifnd_fig3") == "ifnd" and pages.gallery.paper_of("nnclr_queue") == "nnclr"
+    contents = (BOOK / "_toc.yml").read_text("utf-8")
+    ours = {name: figure for name, figure in pages.gallery.evolution.DEFINITIONS.items() if figure.own}
+    for name, figure in ours.items():
+        source = ["# Title\n"]
+        pages.related.with_claims(None, f"figures/{name}", source)
+        assert f"## Related pages\n\n```{{figure-claims}} {name}\n```" in source[0]
+        chapter = (BOOK / "papers" / f"{figure.paper}.md").read_text("utf-8")
+        ran = all(pages.gallery.maps.path_of(arm, pages.gallery.profile("cpu"), 0).exists() for arm in figure.arms)
+        assert (f"<../figures/{name}>`, a figure of our own" in chapter) == ran, name
+        assert (f"- file: figures/{name}\n" in contents) == ran, name
+        directive = listing(pages, pages.related.FigureClaims)
+        directive.arguments = [name]
+        words = directive.run()[0].astext()
+        assert words.startswith("Of our own, beside ") and "runs of " in words
+
+
+def test_a_figure_of_a_paper_keeps_its_claims(pages):
+    directive = listing(pages, pages.related.FigureClaims)
+    directive.arguments = ["ifnd_fig4"]
+    assert directive.run()[0].astext() == "In the paper: IFND, Figure 4 · runs of simclr, ifnd, supcon"

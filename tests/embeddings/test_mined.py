@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sslrepro.base.types import Step
-from sslrepro.embeddings import mined, positives
+from sslrepro.embeddings import layers, mined, positives
 from sslrepro.methods.base import Method
 from sslrepro.parts.graph import Affinity, NeighbourGraph
 from sslrepro.parts.memory import unit
@@ -30,26 +30,26 @@ def test_layers_of_a_graph_are_distances():
     graph = NeighbourGraph(6, 1)
     graph.write(torch.arange(6), torch.tensor([[1], [2], [3], [0], [5], [4]]))
     method = Stand(graph=graph, config=SimpleNamespace(hops=3))
-    layers = positives.layers(method, torch.zeros(1, 2), torch.tensor([0]))
-    assert [mask[0].nonzero()[:, 0].tolist() for mask in layers] == [[1], [2], [3]]
+    masks = layers.layers(method, torch.zeros(1, 2), torch.tensor([0]))
+    assert [mask[0].nonzero()[:, 0].tolist() for mask in masks] == [[1], [2], [3]]
 
 
 def test_sets_are_one_layer_and_others_are_refused():
     affinity = Affinity(4, 2)
     affinity.admit(torch.tensor([0]), torch.tensor([3]))
-    (layer,) = positives.layers(Stand(affinity=affinity), torch.zeros(1, 2), torch.tensor([0]))
+    (layer,) = layers.layers(Stand(affinity=affinity), torch.zeros(1, 2), torch.tensor([0]))
     assert layer[0].tolist() == [False, False, False, True]
     with pytest.raises(ValueError, match="one with a graph, sets or clusters"):
-        positives.layers(Stand(), torch.zeros(1, 2), torch.tensor([0]))
+        layers.layers(Stand(), torch.zeros(1, 2), torch.tensor([0]))
 
 
 def test_positives_of_la_lie_in_its_clusters_and_are_not_the_anchor():
     config = positives.config_of("la", profile("smoke")).with_changes(**{"settings.clusters": 4})
     method = initial_method(config, 24)
     z, index = unit(torch.randn(2, method.config.dim)), torch.tensor([3, 9])
-    assert not positives.layers(method, z, index)[0].any()  # no clustering yet
+    assert not layers.layers(method, z, index)[0].any()  # no clustering yet
     method.labels[:] = torch.arange(24) % 4
-    assert set(positives.layers(method, z, index)[0][0].nonzero()[:, 0].tolist()) <= {7, 11, 15, 19, 23}
+    assert set(layers.layers(method, z, index)[0][0].nonzero()[:, 0].tolist()) <= {7, 11, 15, 19, 23}
 
 
 def test_rounds_begin_with_an_epoch():

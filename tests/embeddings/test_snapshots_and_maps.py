@@ -13,7 +13,7 @@ import torch
 from sslrepro import evaluate, papers
 from sslrepro.base.store import read_lines
 from sslrepro.data import load
-from sslrepro.embeddings import evolution, maps, player, snapshots
+from sslrepro.embeddings import evolution, maps, pictures, player, score_names, snapshots
 from sslrepro.embeddings.maps import Atlas, align, layouts, movement, trust
 from sslrepro.embeddings.player import Panel
 from sslrepro.study.profiles import on_dataset, profile
@@ -124,9 +124,10 @@ def test_stored_snapshots_train_nothing(watched):
     assert [frame.pack() for frame in again] == [frame.pack() for frame in frames]
 
 
-def test_what_cannot_be_watched_is_said(tmp_path):
-    with pytest.raises(ValueError, match=r"snapshots: method must be one that is trained in one run, got 'seppid'"):
-        snapshots.along(tiny("seppid"), tmp_path, PROTOCOLS)
+def test_what_cannot_be_watched_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshots, "world_size", lambda: 2)
+    with pytest.raises(ValueError, match=r"snapshots: processes must be 1, got 2"):
+        snapshots.along(config_of(), tmp_path, PROTOCOLS)
     with pytest.raises(ValueError, match=r"snapshots: plan.epochs must be >= 1, got 0"):
         snapshots.at_steps(0, 10)
 
@@ -358,7 +359,8 @@ def large(n: int = 600, frames: int = 9, classes: int = 16) -> Atlas:
         "coarse": [place // 4 for place in range(classes)],
     }
     index = np.arange(n)
-    return Atlas(about, index, index[:8], index[:0], index[:0], groups, near, places)
+    mined = np.where(g.random((frames, n, 3, 4)) < 0.5, g.integers(0, n, (frames, n, 3, 4)), -1).astype(np.int16)
+    return Atlas(about, index, index[:8], index[:0], index[:0], groups, near, places, mined)
 
 
 def numbers(field: dict) -> np.ndarray:
@@ -417,13 +419,15 @@ def test_panels_of_different_images_are_refused(drawn, nnclr):
 @pytest.mark.parametrize("name", evolution.names())
 def test_every_figure_is_transcribed_and_made_of_known_parts(name):
     definition = evolution.DEFINITIONS[name]
-    assert evolution.transcription(definition)["id"] == name and definition.paper in papers.PAPERS
+    transcribed = [line["id"] for line in papers.paper(definition.paper)["figures"]]
+    assert (name in transcribed) == (not definition.own) and definition.paper in papers.PAPERS
+    assert ("of our own" in str(evolution.question(definition))) == definition.own
     arms = set(definition.arms)
     assert arms <= set(maps.ARMS) and {arm for arm, *_ in definition.panels} in (set(), arms)
     assert bool(definition.panels) + bool(definition.curves) + bool(definition.among) == 1
     assert {colour for _, colour, _ in definition.panels} <= {"", *player.COLOURS}
     assert definition.first in player.COLOURS
-    assert {score for _, scores in definition.curves for score in scores} <= {*evolution.SCORES, *evolution.LOGGED}
+    assert {score for _, scores in definition.curves for score in scores} <= {*score_names.SCORES, *score_names.LOGGED}
     for arm in definition.arms:
         assert maps.config_of(arm, profile("smoke")).plan.epochs == 3
         assert maps.config_of(arm, profile("cpu")).plan.epochs == profile("cpu").plan.epochs
@@ -452,8 +456,8 @@ def test_a_page_is_made_of_its_parts(drawn):
 def test_curves_and_neighbours_are_drawn(nnclr):
     loss = evolution.picture(found_of("nnclr_fig3", nnclr=nnclr))
     assert loss.png.startswith(b"\x89PNG") and "the neighbour is of the same class" in loss.alt
-    assert evolution.series(nnclr, "loss")[1] == nnclr.about["log"]["loss"]
-    assert evolution.series(nnclr, "knn_top1")[1] == [100 * value for value in nnclr.score("knn_top1")]
+    assert pictures.series(nnclr, "loss")[1] == nnclr.about["log"]["loss"]
+    assert pictures.series(nnclr, "knn_top1")[1] == [100 * value for value in nnclr.score("knn_top1")]
     late = evolution.picture(found_of("nnclr_fig7", nnclr=nnclr))
     label = load(nnclr.config.data)[0].labels.numpy()
     share = (label[nnclr.neighbours[-1]] == label[nnclr.queries][:, None]).mean()
