@@ -25,6 +25,7 @@ from sslrepro.data.sources import decode_into, open_images
 from sslrepro.data.trees import TREE, Level, read_tree, tree_file
 
 SPLITS = {"train": ("train", "training", "trainval"), "test": ("test", "val", "validation")}
+UNLABELLED = "`python -m sslrepro fit FOLDER` trains on images without classes or a test split."
 SIDES = {
     "cifar10": 32,
     "cifar100": 32,
@@ -210,7 +211,7 @@ def _listing(folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
         classes = sorted(set(of_file.values()))
         return classes, [(folder / "images" / file, classes.index(of_file[file])) for file in sorted(of_file)]
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_junk(path.name))
-    require(len(classes) >= 2, "data.read", f"classes of {folder}", ">= 2 sub-folders", len(classes))
+    require(len(classes) >= 2, "data.read", f"classes of {folder}", ">= 2 sub-folders", len(classes), UNLABELLED)
     files: list[tuple[Path, int]] = []
     for label, name in enumerate(classes):
         mine = images_under(folder / name)

@@ -356,7 +356,7 @@ def figure(results: Results) -> Figure:
             cell, right = gain(results, rule, name), partners(results, rule)[1]
             if cell is None or right is None:
                 continue
-            error = None if cell.n < 2 else cell.half_width
+            error = cell.half_width if cell.has_interval else None
             axis.errorbar(
                 right.mean,
                 cell.mean,
