@@ -90,7 +90,14 @@ def _split_folder(folder: Path, name: str, split: str) -> Path:
     if name in ("tinyimagenet", "tiny-imagenet-200"):
         spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
     present = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
-    require(bool(present), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder))
+    require(
+        bool(present),
+        "data.read",
+        f"{split} split",
+        f"a folder named {' or '.join(spellings)}",
+        str(folder),
+        UNLABELLED,
+    )
     return present[0]
 
 

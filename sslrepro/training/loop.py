@@ -169,6 +169,7 @@ def train(
     ['checkpoint.safetensors', 'config.json', 'environment.json', 'log.jsonl']
     """
     device, folder = torch.device(device), Path(folder)
+    data.require_sound("train")
     if "n_classes" in config.settings:
         n = config.settings["n_classes"]
         require(
