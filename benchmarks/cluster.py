@@ -1,7 +1,7 @@
 """What a cluster costs: efficiency of 2 to 8 workers, overhead of a run, and a plan for 200 workers played through.
 
     python -m benchmarks.cluster                    # writes benchmarks/results/cluster.json
-    python -m benchmarks.cluster plan|scaling|kill  # one part alone
+    python -m benchmarks.cluster plan|scaling|kill|slurm  # one part alone
 
 On two cores eight workers that train only wait for each other. So the workers of the first part sleep for as long as a
 run would take and send back the files of one: what is measured is everything around a run, which is what can be lost.
@@ -15,6 +15,7 @@ import heapq
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -195,7 +196,30 @@ def killed(table: str = "nnclr_queue") -> dict[str, Any]:
     }
 
 
-PARTS = {"plan": planned, "scaling": lambda: [scaling(n) for n in WORKERS], "kill": killed}
+def killed_on_slurm(table: str = "nnclr_queue") -> dict[str, Any] | None:
+    """The same on Slurm, a job of which is killed once a run has begun; None where no Slurm answers."""
+    if shutil.which("squeue") is None or subprocess.run(["squeue"], capture_output=True).returncode:
+        return None
+    words = [sys.executable, "-m", "sslrepro", "reproduce", table, "--profile", "smoke", "--no-page", "--runs"]
+    with tempfile.TemporaryDirectory() as folder:
+        serial, cluster = Path(folder) / "serial", Path(folder) / "cluster"
+        subprocess.run([*words, str(serial), "--jobs", "1"], check=True, stdout=subprocess.DEVNULL, timeout=1200)
+        child = subprocess.Popen([*words, str(cluster), "--cluster", "slurm"], stdout=subprocess.DEVNULL)
+        try:
+            while child.poll() is None and not list(cluster.glob("*/log.jsonl")):
+                time.sleep(0.05)
+            running = ["squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i"]
+            victim = subprocess.run(running, capture_output=True, text=True, check=True).stdout.split()[0]
+            subprocess.run(["scancel", "--signal=KILL", victim], check=True)
+            child.wait(1200)
+        finally:
+            child.terminate()
+        expected, result = outcome(serial), outcome(cluster)
+    identical = sum(result.get(name) == each for name, each in expected.items())
+    return {"table": table, "runs": len(expected), "identical": identical, "status": child.returncode}
+
+
+PARTS = {"plan": planned, "scaling": lambda: [scaling(n) for n in WORKERS], "kill": killed, "slurm": killed_on_slurm}
 
 
 def main(names: list[str]) -> None:

@@ -13,7 +13,7 @@ ROOMS = ["base", "data", "parts", "methods", "training", "evaluate", "papers", "
          "embeddings", "own", "explore", "cli"]  # fmt: skip
 PRESENTING = {"report", "embeddings", "own", "explore", "cli"}  # what a bare training machine never imports
 LIGHT = {"torch", "torchvision", "numpy", "scipy", "sklearn", "yaml", "safetensors", "tqdm", "PIL", "faster_coco_eval"}
-# used where they are installed: base/types.py, parts/cluster.py, base/paths.py, study/clusters.py
+# used where they are installed: base/types.py, parts/cluster.py, base/paths.py, study/clusters.py, study/slurm.py
 OPTIONAL = {"jaxtyping", "faiss", "platformdirs", "timm", "dask", "distributed", "submitit"}
 
 

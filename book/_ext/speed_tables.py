@@ -124,6 +124,12 @@ class ClusterCost(Directive):
                 f"<p><code>{kill['table']}</code> at smoke scale on two workers, one of which was killed on the way: "
                 f"{kill['identical']} of {kill['runs']} runs have the weights and scores of one process.</p>"
             )
+        if record.get("slurm"):
+            kill = record["slurm"]
+            parts.append(
+                f"<p>The same on a Slurm of one machine, without accounting, a job of which was killed: "
+                f"{kill['identical']} of {kill['runs']} runs have the weights and scores of one process.</p>"
+            )
         text = "".join(parts) or "<p>Not measured yet: <code>python -m benchmarks.cluster</code> does it.</p>"
         return [nodes.raw("", text, format="html")]
 

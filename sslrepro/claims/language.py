@@ -63,6 +63,11 @@ class Cell:
         return self if not self.seeds else Cell.of(left, self.source) if left else None
 
     @property
+    def has_interval(self) -> bool:
+        """Whether its interval is shown: that of two seeds is 18 times their deviation wide, beyond any accuracy."""
+        return self.n > 2
+
+    @property
     def half_width(self) -> float:
         """Half the 95% interval of the mean; NaN for one seed."""
         if self.n < 2:

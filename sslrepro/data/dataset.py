@@ -34,6 +34,15 @@ class Dataset:
     tree: dict[str, tuple[int, ...]] = field(default_factory=dict)
     fingerprint: str = ""
 
+    def require_sound(self, owner: str) -> None:
+        """Raise ValueError unless images are bytes and every one has a label of a class."""
+        kind, shape, n = self.images.dtype, list(self.images.shape), len(self.labels)
+        require(kind == torch.uint8, owner, "images", "uint8 in 0..255 [n 3 h w]", f"{kind} {shape}")
+        require(n == len(self), owner, "labels", f"one for each of {len(self)} images", n)
+        ends = [int(end) for end in (self.labels.min(), self.labels.max())] if n else [0, 0]
+        classes = f"in 0..{self.n_classes - 1}, the classes of the images"
+        require(0 <= ends[0] and ends[1] < self.n_classes, owner, "labels", classes, ends)
+
     def __len__(self) -> int:
         return len(self.images)
 

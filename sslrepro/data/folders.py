@@ -25,6 +25,7 @@ from sslrepro.data.sources import decode_into, open_images
 from sslrepro.data.trees import TREE, Level, read_tree, tree_file
 
 SPLITS = {"train": ("train", "training", "trainval"), "test": ("test", "val", "validation")}
+UNLABELLED = "`python -m sslrepro fit FOLDER` trains on images without classes or a test split."
 SIDES = {
     "cifar10": 32,
     "cifar100": 32,
@@ -89,7 +90,14 @@ def _split_folder(folder: Path, name: str, split: str) -> Path:
     if name in ("tinyimagenet", "tiny-imagenet-200"):
         spellings = tuple(sorted(spellings, reverse=True))  # its "test" folder has no labels: val first
     present = [folder / spelling for spelling in spellings if (folder / spelling).is_dir()]
-    require(bool(present), "data.read", f"{split} split", f"a folder named {' or '.join(spellings)}", str(folder))
+    require(
+        bool(present),
+        "data.read",
+        f"{split} split",
+        f"a folder named {' or '.join(spellings)}",
+        str(folder),
+        UNLABELLED,
+    )
     return present[0]
 
 
@@ -210,7 +218,7 @@ def _listing(folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
         classes = sorted(set(of_file.values()))
         return classes, [(folder / "images" / file, classes.index(of_file[file])) for file in sorted(of_file)]
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_junk(path.name))
-    require(len(classes) >= 2, "data.read", f"classes of {folder}", ">= 2 sub-folders", len(classes))
+    require(len(classes) >= 2, "data.read", f"classes of {folder}", ">= 2 sub-folders", len(classes), UNLABELLED)
     files: list[tuple[Path, int]] = []
     for label, name in enumerate(classes):
         mine = images_under(folder / name)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models import ResNet
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -50,13 +51,13 @@ def stages(encoder: nn.Module) -> list[nn.Sequential]:
 
 def widths(parts: list[nn.Sequential]) -> list[int]:
     """Channels that each stage gives."""
-    return [[m for m in part.modules() if isinstance(m, nn.BatchNorm2d)][-1].num_features for part in parts]
+    return [[m for m in part.modules() if isinstance(m, _BatchNorm)][-1].num_features for part in parts]
 
 
 @contextlib.contextmanager
 def still_statistics(net: nn.Module) -> Iterator[None]:
     """Batch norms inside the block read their batch and leave their running statistics as they are."""
-    norms = [(module, module.momentum) for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [(module, module.momentum) for module in net.modules() if isinstance(module, _BatchNorm)]
     for norm, _ in norms:
         norm.momentum = 0.0
     try:

@@ -157,6 +157,18 @@ def encoder(name: str) -> nn.Module:
     return (ENCODERS[name]() if name in ENCODERS else backbone(name)).to(memory_format=torch.channels_last)
 
 
+def require_side(name: str, side: int, owner: str) -> None:
+    """Raise ValueError where images of a side are too small for an encoder's pooling; reckons with shapes alone."""
+    if name not in ENCODERS:  # other packages' need not run without numbers
+        return
+    try:
+        with torch.device("meta"), torch.no_grad():
+            encoder(name).eval()(torch.empty(1, 3, side, side))
+    except RuntimeError as error:  # what else there is to say is said where it is trained
+        small = "too small" in str(error)
+        require(not small, owner, "side of a view", f"large enough for {name}", f"{side} px", "Raise data.side.")
+
+
 def require_name(name: str, owner: str, argument: str = "encoder") -> str:
     """Return a name of an encoder; raises ValueError with the nearest for another. timm's are looked up when built."""
     if isinstance(name, str) and (name in ENCODERS or is_backbone(name)):

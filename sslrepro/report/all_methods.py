@@ -153,7 +153,7 @@ def figure(results: Results) -> Figure:
     places = range(len(rows))
     cells = [results.cell(row, "linear_top1") for row in rows]
     colours = ["#8a8f98" if results.definition.rows[row]["method"] in ORACLES else "#0072b2" for row in rows]
-    error = [0.0 if cell.n < 2 else cell.half_width for cell in cells]
+    error = [cell.half_width if cell.has_interval else 0.0 for cell in cells]
     axes[0].barh(
         list(places),
         [cell.mean for cell in cells],

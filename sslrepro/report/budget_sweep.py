@@ -1,116 +1,33 @@
-"""The page of the budget sweep: when a nearest neighbour begins to pay, from the table's results."""
+"""The page of the budget sweep: when a nearest neighbour begins to pay, in words, tables and a figure."""
 
 import html
-import math
-from functools import cache
-from importlib import resources
-from typing import Any
 
-from sslrepro.claims import Cell, stated_value
+from sslrepro.claims import Cell
 from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
-from sslrepro.report.figures import MINED, half
-from sslrepro.report.formats import Display, as_latex, format_cell, html_table, number, plural, text_table
+from sslrepro.report.formats import Display, as_latex, format_cell, html_table, plural, text_table
 from sslrepro.report.headings import CONTROLS, short_names
-from sslrepro.report.plots import PALETTE, Figure, drawn, new_plot, own_style, style
-from sslrepro.report.trends import Trend, positive, sign_word, trend
-from sslrepro.study.results import Results, cell_of, paired_differences
+from sslrepro.report.sweep_effects import (
+    EFFECTS,
+    LEARNERS,
+    PRIMARY,
+    SCORES,
+    TIMES_CHANCE,
+    chance,
+    collapsed_seeds,
+    difference,
+    growth,
+    growth_so_far,
+    lengths,
+    passes_gate,
+    right,
+    values,
+)
+from sslrepro.report.sweep_figure import figure
+from sslrepro.report.trends import Trend, sign_word
+from sslrepro.study.results import Results, cell_of
 
-LEARNERS = ("SimCLR", "no lookup", "no lookup, no gradient", "nearest neighbour", "oracle neighbour")
-SCORES = ("linear_top1", "knn_top1")
-PRIMARY = ("nearest neighbour", "no lookup")
-STEPS = {  # from SimCLR to NNCLR, one change at a time
-    "heads, predictor and loss": ("no lookup", "SimCLR"),
-    "stopped gradient": ("no lookup, no gradient", "no lookup"),
-    "the neighbour's vector": ("nearest neighbour", "no lookup, no gradient"),
-}
-EFFECTS = {
-    "neighbour minus no lookup": PRIMARY,
-    "neighbour minus SimCLR": ("nearest neighbour", "SimCLR"),
-    **{f"of which {name}": pair for name, pair in STEPS.items()},
-    "oracle minus no lookup": ("oracle neighbour", "no lookup"),
-}
-TIMES_CHANCE = 3  # least ratio of right neighbours to chance at which a length says something about neighbours
-COLLAPSED = 0.05
-LOOKS = dict(zip(LEARNERS, zip(("#000000", *PALETTE[:4]), "^oDsv", strict=True), strict=True))
-
-
-# --- numbers ----------------------------------------------------------------------------------------------------
-
-
-def lengths(results: Results) -> dict[str, int]:
-    """Column -> epochs of its runs, shortest first; columns whose lengths are equal at this scale once."""
-    row = next(iter(results.definition.rows))
-    epochs = {name: results.plan.of(row, name)[0].config.plan.epochs for name in results.definition.score_columns}
-    first = {length: name for name, length in reversed(epochs.items())}
-    return {name: length for length, name in sorted(first.items())}
-
-
-def values(results: Results, row: str, column: str, score: str) -> dict[int, float]:
-    """Seed -> a score of a learner at a length, in percent."""
-    return {seed: 100 * value for seed, value in results.by_seed(row, score, column).items()}
-
-
-def difference(
-    results: Results, pair: tuple[str, str], column: str, score: str = "linear_top1", leave_out: bool = False
-) -> dict[int, float]:
-    """Seed -> points by which the first learner is better, for seeds that both have.
-
-    leave_out   without seeds of which either run is marked as collapsed
-    """
-    first, second = (values(results, row, column, score) for row in pair)
-    out = paired_differences(first, second)
-    if leave_out:
-        marked = {seed for row in pair for seed in collapsed_seeds(results, row, column)}
-        out = {seed: value for seed, value in out.items() if seed not in marked}
-    return out
-
-
-def collapsed_seeds(results: Results, row: str, column: str) -> list[int]:
-    """Seeds whose embedding ended with a spread below 0.05."""
-    return [seed for seed, value in results.by_seed(row, "embedding_std", column).items() if value < COLLAPSED]
-
-
-def growth(
-    results: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1", leave_out: bool = False
-) -> Trend | None:
-    """The effect's lines over log2 of the epochs, of seeds that have every length; None for a single length."""
-    here = lengths(results)
-    if len(here) < 2:
-        return None
-    return trend({math.log2(n): difference(results, pair, name, score, leave_out) for name, n in here.items()})
-
-
-def growth_so_far(results: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1") -> Trend | None:
-    """The same over the lengths that most seeds have, while other lengths lack seeds; None where that adds nothing."""
-    points = {math.log2(n): difference(results, pair, name, score) for name, n in lengths(results).items()}
-    most = max((len(values) for values in points.values()), default=0)
-    full = {x: values for x, values in points.items() if len(values) == most}
-    return trend(full) if most >= 2 and 2 <= len(full) < len(points) else None
-
-
-def right(results: Results, column: str, row: str = "nearest neighbour") -> Cell | None:
-    """How often the neighbours of the last logged steps shared the class, in percent."""
-    return cell_of(values(results, row, column, MINED))
-
-
-def chance(results: Results) -> float:
-    """How often a random image shares the class, in percent."""
-    return 100 / results.plan.profile.classes
-
-
-def passes_gate(results: Results, column: str) -> bool:
-    """Whether neighbours are right at least three times as often as chance."""
-    share = right(results, column)
-    return share is not None and share.mean >= TIMES_CHANCE * chance(results)
-
-
-@cache
-def public_numbers() -> list[dict[str, Any]]:
-    """NNCLR minus SimCLR as others published it, with sources (papers/public_nnclr.yaml)."""
-    import yaml
-
-    return yaml.safe_load(resources.files("sslrepro.papers").joinpath("public_nnclr.yaml").read_text("utf-8"))["rows"]
+__all__ = ["copies", "effects", "figure", "finding", "headline", "table"]
 
 
 # --- words ------------------------------------------------------------------------------------------------------
@@ -290,146 +207,3 @@ def copies(results: Results) -> Display:
     head, body, foot = rows_of(results)
     lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *body, *foot]]
     return copies_of(results, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
-
-
-# --- figure -----------------------------------------------------------------------------------------------------
-
-
-@own_style()
-def figure(results: Results) -> Figure:
-    """Accuracy, the neighbour's effect, right neighbours, and NNCLR minus SimCLR beside what others published."""
-    plot, axes = new_plot(2, 2, size=(11, 7.6))
-    alts = [
-        accuracy_panel(results, axes[0, 0]),
-        effect_panel(results, axes[0, 1]),
-        right_panel(results, axes[1, 0]),
-        public_panel(results, axes[1, 1]),
-    ]
-    here = list(lengths(results).values())
-    for axis in (axes[0, 0], axes[0, 1], axes[1, 0]):
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(here, list(map(str, here)))
-        axis.minorticks_off()
-        axis.set_xlabel("epochs", fontsize=9)
-    style(plot, list(axes.flat))
-    alt = f"Four panels. {' '.join(alts)} Bars are 95% intervals over seeds."
-    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
-
-
-def over_lengths(results: Results, axis: Any, cells: dict[int, Cell | None], place: int, of: int, **look: Any) -> None:
-    """Means with intervals over the lengths, moved a little sideways so that bars do not hide each other."""
-    measured = {n: cell for n, cell in cells.items() if cell is not None}
-    x = [n * 2 ** (0.07 * (place - (of - 1) / 2)) for n in measured]
-    axis.errorbar(
-        x,
-        [c.mean for c in measured.values()],
-        [half(c) for c in measured.values()],
-        capsize=2,
-        elinewidth=0.9,
-        markersize=5,
-        **look,
-    )
-
-
-def accuracy_panel(results: Results, axis: Any) -> str:
-    """Linear probe of every learner."""
-    parts = []
-    for place, row in enumerate(LEARNERS):
-        colour, marker = LOOKS[row]
-        cells = {n: cell_of(values(results, row, name, "linear_top1")) for name, n in lengths(results).items()}
-        over_lengths(results, axis, cells, place, len(LEARNERS), color=colour, marker=marker, linewidth=1.2, label=row)
-        parts.append(f"{row} {', '.join(format_cell(c) for c in cells.values())}")
-    axis.set_title("linear probe, %", fontsize=10)
-    axis.legend(fontsize=8, frameon=False, loc="best")
-    return f"Linear probe over {', '.join(map(str, lengths(results).values()))} epochs: {'; '.join(parts)}."
-
-
-def effect_panel(results: Results, axis: Any) -> str:
-    """What the neighbour does, against no lookup and against SimCLR."""
-    axis.axhline(0, color="#555555", linewidth=1)
-    parts = []
-    pairs = [
-        ("neighbour minus no lookup", PALETTE[0], "o"),
-        ("neighbour minus SimCLR", PALETTE[1], "s"),
-        ("oracle minus no lookup", PALETTE[2], "v"),
-    ]
-    for place, (label, colour, marker) in enumerate(pairs):
-        cells = {n: cell_of(difference(results, EFFECTS[label], name)) for name, n in lengths(results).items()}
-        over_lengths(results, axis, cells, place, len(pairs), color=colour, marker=marker, linewidth=1.2, label=label)
-        parts.append(f"{label} {', '.join(format_cell(c, sign=True) for c in cells.values())}")
-    axis.set_title("difference in linear probe, points, paired over seeds", fontsize=10)
-    axis.legend(fontsize=8, frameon=False, loc="best")
-    return f"Differences: {'; '.join(parts)}."
-
-
-def right_panel(results: Results, axis: Any) -> str:
-    """How often neighbours share the class at the end of training."""
-    cells = {n: right(results, name) for name, n in lengths(results).items()}
-    over_lengths(results, axis, cells, 0, 1, color=PALETTE[0], marker="o", linewidth=1.2, label="nearest neighbour")
-    for level, text in (
-        (chance(results), "chance"),
-        (TIMES_CHANCE * chance(results), "least for a test"),
-        (stated_value("nnclr", "nn_match_end"), "NNCLR on ImageNet, end of training"),
-    ):
-        axis.axhline(level, color="#555555", linestyle="--", linewidth=1)
-        axis.annotate(
-            text,
-            (0.01, level),
-            xycoords=axis.get_yaxis_transform(),
-            xytext=(0, 3),
-            fontsize=8,
-            textcoords="offset points",
-            color="#555555",
-        )
-    axis.set_ylim(0, None)
-    axis.set_title("neighbours that share the class at the end, %", fontsize=10)
-    shares = ", ".join(format_cell(c) for c in cells.values())
-    return f"Right neighbours at the end: {shares}%; chance {chance(results):.1f}%."
-
-
-def public_panel(results: Results, axis: Any) -> str:
-    """NNCLR minus SimCLR over training images seen: ours, and what others published, in gray."""
-    axis.axhline(0, color="#555555", linewidth=1)
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in public_numbers():
-        groups.setdefault(row["group"], []).append(row)
-    for (group, rows), marker in zip(groups.items(), "oxD", strict=False):
-        views = "" if all(row["same_views"] for row in rows) else ", other views"
-        axis.plot(
-            [row["epochs"] * row["images"] for row in rows],
-            [row["difference"] for row in rows],
-            marker,
-            color="#8a8f98",
-            markersize=6,
-            label=f"{group}{views}",
-        )
-    images = results.plan.profile.n_train
-    cells = {
-        n: cell_of(difference(results, EFFECTS["neighbour minus SimCLR"], name)) for name, n in lengths(results).items()
-    }
-    measured = {n: cell for n, cell in cells.items() if cell is not None}
-    axis.errorbar(
-        [n * images for n in measured],
-        [c.mean for c in measured.values()],
-        [half(c) for c in measured.values()],
-        capsize=2,
-        color=PALETTE[1],
-        marker="s",
-        markersize=5,
-        linewidth=1.2,
-        label="ours",
-    )
-    axis.set_xscale("log")
-    axis.set_xlabel("training images seen (images x epochs); gray: published, one run each", fontsize=9)
-    axis.set_title("NNCLR minus SimCLR, points", fontsize=10)
-    axis.legend(fontsize=8, frameon=False, loc="lower right")
-    values = ", ".join(
-        f"{row['source']} {row['epochs']} epochs {number(row['difference'], sign=True)}" for row in public_numbers()
-    )
-    return f"NNCLR minus SimCLR, public single runs: {values}."
-
-
-def chance_of_growth(results: Results, pair: tuple[str, str] = PRIMARY) -> float | None:
-    """Probability that the mean slope of an effect over log2 of the epochs is positive; None where it has no slope."""
-    line = growth(results, pair)
-    return None if line is None else positive(line.slope)

@@ -47,7 +47,7 @@ def curves(results: Results, rows: Sequence[str], series: Sequence[str] = ("alik
                 continue
             x = [100 * part / parts for part in cells]
             y = [cell.mean for cell in cells.values()]
-            half = [0.0 if cell.n < 2 else cell.half_width for cell in cells.values()]
+            half = [cell.half_width if cell.has_interval else 0.0 for cell in cells.values()]
             colour = PALETTE[place % len(PALETTE)]
             axis.plot(
                 x,
@@ -76,7 +76,7 @@ def csv(results: Results, rows: Sequence[str], series: Sequence[str]) -> str:
     for name in series:
         for row in rows:
             for part, cell in course(results, row, name).items():
-                half = 0.0 if cell.n < 2 else cell.half_width
+                half = cell.half_width if cell.has_interval else 0.0
                 label = row_label(results.definition, row).replace(",", ";")
                 lines.append(f"{name},{label},{part},{cell.mean!r},{cell.mean - half!r},{cell.mean + half!r},{cell.n}")
     return "\n".join(lines) + "\n"

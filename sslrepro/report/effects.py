@@ -28,7 +28,7 @@ class Effect:
     """An effect in the paper's unit.
 
     what    its operands in words: "98,304 minus 8,192, Top-1"; "" where the claim's expression has no two operands
-    mean, low, high   with its 95% interval; low and high are None with one seed
+    mean, low, high   with its 95% interval; low and high are None below three seeds
     paper   what the paper prints; None where it prints no such pair
     n       seeds, 0 where unknown
     compares  whether it is a difference; a level is not laid against 0
@@ -53,7 +53,7 @@ class Effect:
 
     @property
     def lenses(self) -> list[str]:
-        """How a difference lies to the paper's and to zero, in words; [] for one seed and for a level."""
+        """How a difference lies to the paper's and to zero, in words; [] without an interval and for a level."""
         if not self.compares or self.low is None or self.high is None:
             return []
         out = []
@@ -86,7 +86,9 @@ def effect_of(results: Results, verdict: Verdict) -> Effect | None:
         own = replace(own, compares=compares(results, tree))
     if verdict.gap is None or (own is not None and abs(own.mean - verdict.gap[0]) < SAME):
         return own
-    return Effect("", *verdict.gap, unit=verdict.gap_unit, paper=verdict.paper_gap, n=verdict.n or 0)
+    mean, low, high = verdict.gap
+    ends = (None, None) if verdict.n in (1, 2) else (low, high)
+    return Effect("", mean, *ends, unit=verdict.gap_unit, paper=verdict.paper_gap, n=verdict.n or 0)
 
 
 def compares(results: Results, node: ast.AST) -> bool:
@@ -97,7 +99,7 @@ def compares(results: Results, node: ast.AST) -> bool:
 
 def effect_from(cell: Cell, what: str, unit: str = "", paper: float | None = None) -> Effect:
     """An effect from the cell of its differences."""
-    low, high = (None, None) if cell.n < 2 else (cell.mean - cell.half_width, cell.mean + cell.half_width)
+    low, high = (cell.mean - cell.half_width, cell.mean + cell.half_width) if cell.has_interval else (None, None)
     return Effect(what, cell.mean, low, high, unit, paper, cell.n)
 
 

@@ -121,7 +121,7 @@ def figure(results: Results) -> Figure:
     rights = [all_methods.agreement(results, row)[0] for row, _ in cells]
     for place, ((_, cell), right) in enumerate(zip(cells, rights, strict=True)):
         colour = {"gains": "#009e73", "loses": "#d55e00", "undecided": "#8a8f98"}[direction(cell)]
-        error = None if cell.n < 2 else cell.half_width
+        error = cell.half_width if cell.has_interval else None
         axes.errorbar(cell.mean, place, xerr=error, fmt="o", color=colour, elinewidth=1.2, markersize=4)
         axes.annotate(
             f"{number(right.mean, 0)}%" if right else "–",

@@ -37,8 +37,8 @@ def plot_columns(results: Results) -> list[str]:
 
 
 def half(cell: Cell) -> float:
-    """Half the interval as an error bar; none for one seed."""
-    return 0.0 if cell.n < 2 else cell.half_width
+    """Half the interval as an error bar; none for fewer than three seeds."""
+    return cell.half_width if cell.has_interval else 0.0
 
 
 def share_span(first: Any, second: Any, which: str) -> str:

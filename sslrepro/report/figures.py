@@ -73,7 +73,7 @@ def data(results: Results) -> str:
 
 
 def _ends(cell: Cell) -> list[str]:
-    return ["", ""] if cell.n < 2 else [repr(cell.mean - cell.half_width), repr(cell.mean + cell.half_width)]
+    return [repr(cell.mean - cell.half_width), repr(cell.mean + cell.half_width)] if cell.has_interval else ["", ""]
 
 
 # --- over a number that rows differ in --------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def numbers_csv(results: Results) -> str:
             if cell is None and paper is None:
                 continue
             ends = ["", ""]
-            if cell is not None and cell.n > 1:
+            if cell is not None and cell.has_interval:
                 ends = [repr(cell.mean - cell.half_width), repr(cell.mean + cell.half_width)]
             ours = [""] if cell is None else [repr(cell.mean)]
             values = " ".join(f"{seed}:{value!r}" for seed, value in seeds.items())

@@ -15,10 +15,10 @@ def number(value: float, digits: int = 1, sign: bool = False) -> str:
 
 
 def format_cell(cell: Cell | None, digits: int = 1, sign: bool = False) -> str:
-    """mean ± half the 95% interval; only the mean where n = 1; a dash where nothing was run."""
+    """mean ± half the 95% interval; only the mean where n < 3; a dash where nothing was run."""
     if cell is None:
         return "–"
-    if cell.n < 2:
+    if not cell.has_interval:
         return number(cell.mean, digits, sign)
     return f"{number(cell.mean, digits, sign)} ± {number(cell.half_width, digits)}"
 

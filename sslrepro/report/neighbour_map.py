@@ -1,179 +1,33 @@
 """The page of the neighbour map: gain by precision and distance, break-even, and real miners on it."""
 
 import html
-import math
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from sslrepro.claims import Cell
-from sslrepro.parts.stand_in import DISTANCES
 from sslrepro.report import unfinished
 from sslrepro.report.budget_sweep import counts, table_html
 from sslrepro.report.copies import copies as copies_of
-from sslrepro.report.figures import MINED, half
+from sslrepro.report.figures import MINED
 from sslrepro.report.formats import Display, as_latex, format_cell, number, plural, text_table
 from sslrepro.report.headings import CONTROLS, short_names
-from sslrepro.report.plots import PALETTE, Figure, drawn, new_plot, own_style, style
-from sslrepro.report.trends import Trend, first_crossing, sign_word, trend
-from sslrepro.study.results import Results, cell_of, paired_differences
+from sslrepro.report.map_curve import (
+    BASE,
+    BASES,
+    SCORES,
+    bent_crossing,
+    curve,
+    distance_effect,
+    distances,
+    error_effect,
+    miners,
+    points,
+    prediction,
+    rise,
+)
+from sslrepro.report.map_figure import figure
+from sslrepro.report.trends import Trend, sign_word
+from sslrepro.study.results import Results, cell_of
 
-BASE = "no lookup"
-BASES = (BASE, "no lookup, no gradient")
-SCORES = ("linear_top1", "knn_top1")
-LOOKS = dict(zip(DISTANCES, zip(PALETTE[:3], "osD", strict=True), strict=True))
-
-
-# --- numbers ----------------------------------------------------------------------------------------------------
-
-
-def points(results: Results, right: str = "nearest", wrong: str = "nearest") -> dict[float, str]:
-    """Share of right lookups -> the row that has it, for a distance of right and of wrong neighbours, ascending.
-
-    With no right neighbours the distance of right ones says nothing, with no wrong ones that of wrong ones: such rows
-    belong to every distance.
-    """
-    out = {}
-    for row, sets in results.definition.rows.items():
-        if sets.get("method") != "nnclr_controlled":
-            continue
-        share = sets["right_share"]
-        if (sets["right"] == right or share == 0) and (sets["wrong"] == wrong or share == 1):
-            out[share] = row
-    return dict(sorted(out.items()))
-
-
-def distances(results: Results) -> list[str]:
-    """The distances of right neighbours that the map varies the share of, nearest first."""
-    return [right for right in DISTANCES if len(points(results, right)) > 1]
-
-
-def gain(results: Results, row: str, score: str = "linear_top1", base: str = BASE) -> dict[int, float]:
-    """Seed -> points by which a row is above no lookup, for seeds that both have."""
-    first, second = (
-        {seed: 100 * value for seed, value in results.by_seed(name, score).items()} for name in (row, base)
-    )
-    return paired_differences(first, second)
-
-
-def curve(
-    results: Results, right: str = "nearest", wrong: str = "nearest", score: str = "linear_top1", base: str = BASE
-) -> dict[float, dict[int, float]]:
-    """Share of right lookups -> seed -> gain."""
-    return {share: gain(results, row, score, base) for share, row in points(results, right, wrong).items()}
-
-
-def rise(results: Results, right: str = "nearest", score: str = "linear_top1", base: str = BASE) -> Trend:
-    """The gain's lines over the share of right lookups, of seeds that have every share."""
-    return trend(curve(results, right, score=score, base=base))
-
-
-def bent_crossing(
-    results: Results, right: str = "nearest", score: str = "linear_top1", base: str = BASE
-) -> float | None:
-    """Where the polygon through the mean points crosses zero; None where it does not or points are missing."""
-    gains = curve(results, right, score=score, base=base)
-    seeds = set.intersection(*map(set, gains.values()))
-    if not seeds:
-        return None
-    return first_crossing({share: float(np.mean([by[seed] for seed in seeds])) for share, by in gains.items()})
-
-
-def distance_effect(results: Results, high: str, low: str, score: str = "linear_top1") -> Cell | None:
-    """Points by which one distance of right neighbours is better than another, averaged over the shares above zero.
-
-    Over seeds that have every share of both; None where there is none.
-    """
-    return mean_difference(*(points(results, right) for right in (high, low)), results, score)
-
-
-def error_effect(results: Results, score: str = "linear_top1") -> Cell | None:
-    """The same of wrong neighbours drawn at random against the nearest, over the shares that both have below one."""
-    return mean_difference(points(results, wrong="random"), points(results, wrong="nearest"), results, score, zero=True)
-
-
-def mean_difference(
-    first: dict[float, str], second: dict[float, str], results: Results, score: str, zero: bool = False
-) -> Cell | None:
-    """Mean over the shares that both curves have as rows of their own of their difference, per seed."""
-    rows = [
-        (first[share], second[share])
-        for share in first
-        if share in second and first[share] != second[share] and (zero or share > 0)
-    ]
-    by_row = [paired_differences(gain(results, this, score), gain(results, other, score)) for this, other in rows]
-    if not by_row:
-        return None
-    seeds = set.intersection(*map(set, by_row))
-    return cell_of({seed: float(np.mean([by[seed] for by in by_row])) for seed in sorted(seeds)})
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A real miner on the map.
-
-    share       of its lookups at the end of training that were right, in [0, 1], mean over seeds
-    gain        over no lookup, in points
-    predicted   the map's mean curve of near right and near wrong neighbours at that share
-    """
-
-    row: str
-    share: float
-    gain: Cell
-    predicted: float
-
-    @property
-    def error(self) -> float:
-        """Gain minus prediction, in points."""
-        return self.gain.mean - self.predicted
-
-
-def miners(results: Results, score: str = "linear_top1") -> list[Placed]:
-    """Every miner that was run, on the map; [] while no seed has the whole curve."""
-    gains = curve(results, score=score)
-    seeds = set.intersection(*map(set, gains.values()))
-    if not seeds:
-        return []
-    shares, means = list(gains), [float(np.mean([by[seed] for seed in seeds])) for by in gains.values()]
-    out = []
-    for row, sets in results.definition.rows.items():
-        share, cell = results.by_seed(row, MINED), cell_of(gain(results, row, score))
-        if sets.get("method") == "nnclr_controlled" or not share or cell is None:
-            continue
-        at = float(np.mean(list(share.values())))
-        out.append(Placed(row, at, cell, float(np.interp(at, shares, means))))
-    return out
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """How well the map predicts the miners, in points.
-
-    error      root mean square of gain minus prediction;  bias   mean of the same;  spread   around that mean
-    baseline   root mean square of gain minus the miners' own mean gain, which knows them
-    """
-
-    n: int
-    error: float
-    bias: float
-    spread: float
-    baseline: float
-
-    @property
-    def explains(self) -> bool:
-        """Whether the map predicts the miners better than their own mean does."""
-        return self.error < self.baseline
-
-
-def prediction(results: Results, score: str = "linear_top1") -> Prediction | None:
-    """The map's errors over all miners; None for fewer than two."""
-    placed = miners(results, score)
-    if len(placed) < 2:
-        return None
-    errors, gains = np.array([miner.error for miner in placed]), np.array([miner.gain.mean for miner in placed])
-    error = float(np.sqrt((errors**2).mean()))
-    return Prediction(len(placed), error, float(errors.mean()), float(errors.std()), float(gains.std()))
+__all__ = ["accuracies", "break_evens", "copies", "figure", "finding", "headline", "placement", "table"]
 
 
 # --- words ------------------------------------------------------------------------------------------------------
@@ -400,98 +254,3 @@ def copies(results: Results) -> Display:
     head, body, foot = rows_of(results)
     lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *body, *foot]]
     return copies_of(results, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
-
-
-# --- figure -----------------------------------------------------------------------------------------------------
-
-
-@own_style()
-def figure(results: Results) -> Figure:
-    """Gain over share by distance, with real miners in gray; the same of the k-NN probe; prediction against gain."""
-    plot, axes = new_plot(1, 3, size=(13, 4.4))
-    alts = [gain_panel(results, axis, score) for axis, score in zip(axes, SCORES, strict=False)]
-    alts.append(prediction_panel(results, axes[2]))
-    style(plot, list(axes))
-    alt = f"Three panels. {' '.join(alts)} Bars are 95% intervals of paired differences over seeds."
-    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
-
-
-def gain_panel(results: Results, axis: Any, score: str) -> str:
-    """Gain over no lookup by share of right lookups: a line per distance, miners in gray, the break-even as a band."""
-    axis.axhline(0, color="#555555", linewidth=1)
-    parts = []
-    for place, (right, (colour, marker)) in enumerate(LOOKS.items()):
-        cells = {share: cell for share, by in curve(results, right, score=score).items() if (cell := cell_of(by))}
-        if len(cells) < 2:  # no right neighbours at all: a point that all distances share
-            continue
-        x = [100 * share + 0.7 * (place - 1) for share in cells]
-        axis.errorbar(
-            x,
-            [c.mean for c in cells.values()],
-            [half(c) for c in cells.values()],
-            color=colour,
-            marker=marker,
-            markersize=5,
-            linewidth=1.2,
-            capsize=2,
-            elinewidth=0.9,
-            label=f"{right} right neighbours",
-        )
-        values = ", ".join(f"{share:.0%} {format_cell(cell, sign=True)}" for share, cell in cells.items())
-        parts.append(f"{right} {values or 'not run'}")
-    random = {
-        share: cell
-        for share, by in curve(results, wrong="random", score=score).items()
-        if share < 1 and (cell := cell_of(by))
-    }
-    if random:
-        axis.plot(
-            [100 * share for share in random],
-            [cell.mean for cell in random.values()],
-            "^:",
-            color=PALETTE[3],
-            markersize=5,
-            linewidth=1.2,
-            label="nearest, wrong at random",
-        )
-    placed = miners(results, score)
-    axis.plot(
-        [100 * miner.share for miner in placed],
-        [miner.gain.mean for miner in placed],
-        "x",
-        color="#6b7079",
-        markersize=5,
-        label="real miners",
-    )
-    line = rise(results, score=score)
-    if line.verdict == "rises" and line.zero_set and math.isfinite(line.zero_set[0]):
-        low, high = (100 * min(max(end, 0.0), 1.0) for end in line.zero_set)
-        axis.axvspan(low, high, color=PALETTE[0], alpha=0.1, linewidth=0, label="break-even of the nearest, 95%")
-    axis.set_xlabel("lookups that share the class, %", fontsize=9)
-    axis.set_title(f"{short_names(results, SCORES)[score]}: gain over no lookup, points", fontsize=10)
-    axis.legend(fontsize=7.5, frameon=False, loc="best")
-    return f"{short_names(results, SCORES)[score]}, gain by share of right lookups: {'; '.join(parts)}."
-
-
-def prediction_panel(results: Results, axis: Any) -> str:
-    """Real miners: the map's prediction against the measured gain."""
-    placed = miners(results)
-    axis.errorbar(
-        [miner.predicted for miner in placed],
-        [miner.gain.mean for miner in placed],
-        [half(miner.gain) for miner in placed],
-        fmt="x",
-        color="#6b7079",
-        elinewidth=0.6,
-    )
-    ends = [value for miner in placed for value in (miner.predicted, miner.gain.mean)] or [0.0, 1.0]
-    low, high = min(ends) - 2, max(ends) + 2
-    axis.plot([low, high], [low, high], color="#555555", linestyle="--", linewidth=1)
-    axis.set_xlim(low, high)
-    axis.set_ylim(low, high)
-    axis.set_xlabel("gain that the map says, points (dashed: equal; long bars are cut)", fontsize=8)
-    axis.set_title("real miners: measured gain, points", fontsize=10)
-    values = ", ".join(
-        f"{miner.row} {number(miner.predicted, sign=True)} and {number(miner.gain.mean, sign=True)}" for miner in placed
-    )
-    return f"Real miners, predicted and measured gain: {values or 'not placed yet'}."

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sslrepro.claims import Cell
-from sslrepro.report import budget_sweep, neighbour_map
+from sslrepro.report import map_curve, sweep_effects
 from sslrepro.report.formats import Display, format_cell, html_table, number, text_table
 from sslrepro.report.neighbour_map import percent
 from sslrepro.study.results import Results, cell_of, paired_differences
@@ -12,11 +12,11 @@ from sslrepro.study.results import Results, cell_of, paired_differences
 def rows_of(sweep: Results, map_: Results) -> tuple[list[str], list[list[str]]]:
     """Per length: how right neighbours are, what the map says of that share, and what the neighbour did."""
     head = ["epochs", "right at the end, %", "the map's line says, points", "the neighbour did, points", "n"]
-    line = neighbour_map.rise(map_)
+    line = map_curve.rise(map_)
     body = []
-    for name, n in budget_sweep.lengths(sweep).items():
-        share = budget_sweep.right(sweep, name)
-        effect = cell_of(budget_sweep.difference(sweep, budget_sweep.PRIMARY, name))
+    for name, n in sweep_effects.lengths(sweep).items():
+        share = sweep_effects.right(sweep, name)
+        effect = cell_of(sweep_effects.difference(sweep, sweep_effects.PRIMARY, name))
         says = number(line.at(share.mean / 100), sign=True) if share and line.n else "–"
         body.append([str(n), format_cell(share), says, format_cell(effect, sign=True), str(effect.n if effect else 0)])
     return head, body
@@ -24,14 +24,14 @@ def rows_of(sweep: Results, map_: Results) -> tuple[list[str], list[list[str]]]:
 
 def sentence(sweep: Results, map_: Results) -> str:
     """The break-even beside how right NNCLR's own neighbours get."""
-    line = neighbour_map.rise(map_)
+    line = map_curve.rise(map_)
     if line.verdict != "rises":
         return "No break-even is stated: the gain does not clearly rise with the share of right neighbours yet."
     ends = line.zero_set
     text = f"On the map near right neighbours break even at {percent(line.zero)}"
     text += f" (95% set {percent(ends[0])} to {percent(ends[1])}). " if ends else ". "
-    here = budget_sweep.lengths(sweep)
-    measured = [(n, name, share) for name, n in here.items() if (share := budget_sweep.right(sweep, name))]
+    here = sweep_effects.lengths(sweep)
+    measured = [(n, name, share) for name, n in here.items() if (share := sweep_effects.right(sweep, name))]
     reached = [n for n, _, share in measured if share.mean >= 100 * line.zero]
     if not measured:
         return text.strip()
@@ -40,7 +40,7 @@ def sentence(sweep: Results, map_: Results) -> str:
     else:
         text += "NNCLR's own neighbours do not get there. "
     n, name, share = measured[-1]
-    effect = cell_of(budget_sweep.difference(sweep, budget_sweep.PRIMARY, name))
+    effect = cell_of(sweep_effects.difference(sweep, sweep_effects.PRIMARY, name))
     says = line.at(share.mean / 100)
     text += f"After {n} epochs they are right in {format_cell(share)}% of lookups; the map's line says "
     text += f"{number(says, sign=True)} points there"
@@ -74,7 +74,7 @@ def worth(crops: Results, full: Results, at_least: float = 0.0, score: str = "li
     The mean over the shares of right lookups that both maps have, from `at_least` on, near right and near wrong
     neighbours; of seeds that have all of them. None where there is none.
     """
-    first, second = (neighbour_map.curve(results, score=score) for results in (crops, full))
+    first, second = (map_curve.curve(results, score=score) for results in (crops, full))
     by_share = [paired_differences(first[q], second[q]) for q in first if q in second and q >= at_least]
     seeds = set.intersection(*map(set, by_share)) if by_share else set()
     return cell_of({seed: float(np.mean([by[seed] for by in by_share])) for seed in sorted(seeds)})
@@ -97,7 +97,7 @@ def strengths(crops: Results, full: Results) -> Display:
         f"{format_cell(cell, sign=True)} points from that with all augmentations (n = {cell.n}); from 40% right on by "
         f"{format_cell(higher, sign=True)}."
     )
-    base, other = (format_cell(results.cell(neighbour_map.BASE, "linear_top1")) for results in (crops, full))
+    base, other = (format_cell(results.cell(map_curve.BASE, "linear_top1")) for results in (crops, full))
     text += f" Without lookup the linear probe reaches {base}% with crops alone and {other}% with all augmentations."
     return Display(f"<p>{text}</p>", text)
 
@@ -112,6 +112,6 @@ def public() -> Display:
             number(row["difference"], sign=True),
             "yes" if row["same_views"] else "no",
         ]
-        for row in budget_sweep.public_numbers()
+        for row in sweep_effects.public_numbers()
     ]
     return Display(html_table(head, body), text_table([head, *body]))

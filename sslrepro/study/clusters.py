@@ -1,4 +1,4 @@
-"""Where runs are done beside this process: a Dask cluster, or Slurm through submitit. Both are imported only here."""
+"""Where runs are done beside this process: a Dask cluster, which is imported only here, or Slurm (`study.slurm`)."""
 
 import contextlib
 import importlib.util
@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from sslrepro.base.errors import require
 from sslrepro.study.away import TOPIC
 from sslrepro.study.run import Run
+from sslrepro.study.slurm import SubmititJobs
 
 RETRIES = 2  # of a task that raises; one whose worker dies goes to another, until four have died of it
 CONNECT_SECONDS = 10  # to a scheduler, and for closing what was opened
@@ -81,8 +82,11 @@ def open_cluster(
             yield cluster
     else:
         require(folder is not None, "cluster", "folder", "given with slurm", None)
-        executor = PolledExecutor(SubmititJobs(folder / ".submitit", jobs, device, options or {}), seconds=0.5)
-        yield Cluster(executor, True, None, "Slurm")
+        tasks = SubmititJobs(folder / ".submitit", jobs, device, options or {})
+        try:
+            yield Cluster(PolledExecutor(tasks, seconds=0.5), True, None, "Slurm")
+        finally:
+            tasks.flush()
 
 
 # --- tasks as futures -------------------------------------------------------------------------------------------------
@@ -287,42 +291,3 @@ def _key(call: tuple[Any, ...]) -> dict[str, str]:
     from dask.tokenize import tokenize
 
     return {"key": f"{call[0].name}-{tokenize(*call)[:8]}"} if call and isinstance(call[0], Run) else {}
-
-
-# --- Slurm ----------------------------------------------------------------------------------------------------------
-
-
-class SubmititJobs:
-    """Jobs of submitit: all that start together are one array.
-
-    kind   "slurm"; for tests "local" (processes of this machine) or "debug"
-    """
-
-    def __init__(self, folder: Path, jobs: int, device: str, options: dict[str, Any], kind: str = "slurm"):
-        import submitit
-
-        self.inner = submitit.AutoExecutor(folder=folder, cluster=kind)
-        kept: dict[str, Any] = {"name": "sslrepro", "cpus_per_task": 1, "slurm_array_parallelism": jobs}
-        kept |= {"gpus_per_node": 1} if device.startswith("cuda") else {}
-        self.inner.update_parameters(**kept | options)
-
-    def start(self, work: Callable[..., Any], calls: list[tuple[Any, ...]]) -> list[Any]:
-        """As of `Tasks`."""
-        with self.inner.batch():
-            return [self.inner.submit(work, *call) for call in calls]
-
-    def has_ended(self, task: Any) -> bool:
-        """As of `Tasks`; submitit asks Slurm once a minute at most."""
-        return task.done()
-
-    def result(self, task: Any) -> Any:
-        """As of `Tasks`."""
-        return task.result()
-
-    def cancel(self, task: Any) -> None:
-        """As of `Tasks`."""
-        task.cancel()
-
-    def trouble(self) -> str:
-        """As of `Tasks`: a job that Slurm loses ends by itself, with an error."""
-        return ""

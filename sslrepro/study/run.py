@@ -30,6 +30,7 @@ from sslrepro.base.values import from_mapping, identity_values, stored_values
 from sslrepro.data.dataset import SHAPES, DataConfig, Dataset
 from sslrepro.data.datasets import load
 from sslrepro.data.quality import warnings_about
+from sslrepro.methods.base import Method
 from sslrepro.parts.distributed import barrier, rank, without_others, world_size
 from sslrepro.study.profiles import images_in
 from sslrepro.training.checkpoint import CHECKPOINT, header
@@ -204,17 +205,35 @@ def perform_locked(
     config = run.config
     if not missing and "training" in done:
         return
-    normalise = tuple(tuple(part) for part in splits[0].mean_std())
+    method = None if config is None else train(config, place, splits[0], device, report, compiling=compiling)
+    if rank() > 0:
+        return
     if config is None:
-        if rank() > 0:
-            return
         write_json(place / "config.json", {"pixels": asdict(run.data)})
         write_json(place / "environment.json", environment(device))
+    with without_others():  # they have returned: a norm over all processes would take their next numbers for its own
+        _evaluate(run, missing, method, store, splits, device, root)
+
+
+def _evaluate(
+    run: Run,
+    missing: dict[str, dict[str, Any]],
+    method: Method | None,
+    store: Store,
+    splits: tuple[Dataset, Dataset],
+    device: str,
+    root: str | Path | None,
+) -> None:
+    """Measure what a trained run lacks, and keep it.
+
+    missing   evaluation -> protocol
+    method    None for pixels
+    """
+    place, config, done = store.folder(run.name), run.config, store.results(run.name)
+    normalise = tuple(tuple(part) for part in splits[0].mean_std())
+    if method is None:
         features = [evaluate.pixels(split) for split in splits]
     else:
-        method = train(config, place, splits[0], device, report, compiling=compiling)
-        if rank() > 0:
-            return
         require_weights_of(done, place)
         features = [evaluate.features(method.encoder, split, normalise) for split in splits]
     if "training" not in done:
@@ -228,10 +247,9 @@ def perform_locked(
         if evaluate.of_log(name):
             scores = evaluate.of_course(name, read_log(place / "log.jsonl"), protocol)
         elif evaluate.of_run(name):
-            with without_others():  # they have returned already
-                scores = evaluate.measure(name, config, splits[0], device, protocol)
+            scores = evaluate.measure(name, config, splits[0], device, protocol)
         elif evaluate.of_encoder(name):
-            require(config is not None, "study.run", name, "an evaluation of encoders", "pixels")
+            require(method is not None, "study.run", name, "an evaluation of encoders", "pixels")
             scores = evaluate.tune(name, method.encoder, normalise, device, protocol, run.seed, root, splits)
         else:
             scores = evaluate.run(name, *features, protocol, run.seed)

@@ -29,7 +29,7 @@ from sslrepro.data.recipes import ViewConfig, recipe
 from sslrepro.data.views import Batches
 from sslrepro.methods.base import Method
 from sslrepro.parts.distributed import barrier, rank, world_size, wrap_ddp
-from sslrepro.parts.encoders import encoder
+from sslrepro.parts.encoders import encoder, require_side
 from sslrepro.parts.extract import encode_images
 from sslrepro.parts.first_weights import load_first, mark_of
 from sslrepro.parts.norm import synced_norms
@@ -170,6 +170,7 @@ def train(
     ['checkpoint.safetensors', 'config.json', 'environment.json', 'log.jsonl']
     """
     device, folder = torch.device(device), Path(folder)
+    data.require_sound("train")
     if "n_classes" in config.settings:
         n = config.settings["n_classes"]
         require(
@@ -184,6 +185,8 @@ def train(
     solver = solver_of(method, config.plan)
     pairs, about_pairs = mine_pairs(config, folder, data, method, device, report)
     batches = batches_of(config, data, method, pairs)
+    for side in sorted({view.side(data.images.shape[2]) for view in batches.views}):
+        require_side(config.encoder, side, "train")
     steps = config.plan.epochs * batches.per_epoch
 
     interval, first, seconds = Interval(data), 0, 0.0

@@ -1,6 +1,7 @@
 """Numbers that go wrong are said as what they are, with advice that fits the cause."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -104,3 +105,18 @@ def test_features_that_are_not_finite_are_said_before_a_probe_sees_them():
 def test_an_input_that_is_not_finite_is_refused(own_messages):
     with pytest.raises(ValueError, match="images must be a data set or a uint8 tensor"):
         embed(encoder("conv-tiny"), torch.full((2, 3, 8, 8), float("nan")))
+
+
+@pytest.mark.parametrize(
+    "changes, says",
+    [
+        ({"images": torch.rand(4, 3, 8, 8)}, r"images must be uint8 in 0..255 \[n 3 h w\], got 'torch.float32 \[4, 3"),
+        ({"labels": torch.tensor([0, 1])}, "labels must be one for each of 4 images, got 2"),
+        ({"labels": torch.tensor([0, 1, 2, 0])}, r"labels must be in 0..1, the classes of the images, got \[0, 2\]"),
+        ({"labels": torch.tensor([0, -1, 1, 0])}, r"labels must be in 0..1, .* got \[-1, 1\]"),
+    ],
+)
+def test_images_or_labels_that_are_none_are_refused_before_anything_is_created(changes, says, tmp_path):
+    with pytest.raises(ValueError, match=f"^train: {says}"):
+        train(tiny("simclr"), tmp_path / "run", replace(HONEST, **changes))
+    assert not list(tmp_path.iterdir())

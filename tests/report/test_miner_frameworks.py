@@ -4,6 +4,7 @@ import functools
 
 import pytest
 
+from sslrepro.report import grid_answers
 from sslrepro.report import miner_frameworks as grid
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import Results
@@ -26,7 +27,7 @@ def planned() -> TablePlan:
 def results(gains: dict[tuple[str, str], float], noise: float = 0.001, known: int = 3) -> Results:
     """Runs whose accuracies are 50% and what is gained, with noise that no two rows share."""
     plan = planned()
-    rows = {ON(rule, name): (rule, name) for rule in grid.RULES for name in SHORT.values()}
+    rows = {ON(rule, name): (rule, name) for rule in grid_answers.RULES for name in SHORT.values()}
     records = {}
     for place, ((row, _), runs) in enumerate(plan.cells.items()):
         top1 = 0.5 + gains.get(rows.get(row, (row, "")), 0.0) / 100
@@ -43,7 +44,7 @@ def results(gains: dict[tuple[str, str], float], noise: float = 0.001, known: in
 def verdicts(of: Results) -> dict[tuple[str, str], str]:
     words = {
         answer: next(word for start, word in WORDS.items() if answer.question.startswith(start))
-        for answer in grid.answers(of)
+        for answer in grid_answers.answers(of)
     }
     return {(word, answer.of.partition(" ")[0]): answer.verdict for answer, word in words.items()}
 
@@ -59,10 +60,12 @@ def test_equal_gains_are_equal_and_unequal_ones_are_not():
 
 def test_gains_in_every_framework_are_asked_of_each():
     every = {("window", name): 6.0 for name in SHORT.values()}
-    answers = {answer.of: answer for answer in grid.answers(results(every, noise=0.0002))}
+    answers = {answer.of: answer for answer in grid_answers.answers(results(every, noise=0.0002))}
     rule = answers["SePP-ID's rule, as many pairs as images"]
     assert rule.verdict == "holds" and rule.numbers.count("+6.0") == 4
-    missing = {answer.of: answer for answer in grid.answers(results(every | {("window", "SimSiam"): -6.0}, 0.0002))}
+    missing = {
+        answer.of: answer for answer in grid_answers.answers(results(every | {("window", "SimSiam"): -6.0}, 0.0002))
+    }
     assert missing[rule.of].verdict == "contradicted"
     assert answers["SePP-ID's own runs"].verdict == "inconclusive"
 
@@ -79,7 +82,7 @@ def test_the_letter_of_the_rebuttal_compares_levels():
 
 
 def test_partners_that_are_other_images_are_graded_alone():
-    share, right = grid.partners(results({}), "nearest")
+    share, right = grid_answers.partners(results({}), "nearest")
     assert share.mean == pytest.approx(50) and right.mean == pytest.approx(40)  # 0.7 = 0.5 + 0.5 * 0.4
 
 
@@ -88,7 +91,7 @@ def test_the_page_counts_what_leaves_out_zero():
     text = grid.finding(shown)
     assert "Of 16 cells" in text and "hops on SimCLR" in text and "nearest on VICReg" in text and "+20.0" in text
     lines = grid.body(shown)
-    assert [line[0] for line in lines] == [*grid.RULES, "same: accuracy"] and "+9.0" in lines[3][4]
+    assert [line[0] for line in lines] == [*grid_answers.RULES, "same: accuracy"] and "+9.0" in lines[3][4]
     for part in (grid.table, grid.questions, grid.papers_own, grid.headline, grid.copies):
         assert part(shown).html and "nan" not in part(shown).text.split()
     assert grid.figure(shown).png and "hops on SimCLR +9.0" in grid.figure(shown).alt

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from sslrepro.base import closure
-from sslrepro.claims import Verdict
+from sslrepro.claims import Cell, Verdict
 from sslrepro.claims.verdict import Lenses
 from sslrepro.report import closing, effects, publish, table_page, verdicts
+from sslrepro.report.figure_parts import half
+from sslrepro.report.formats import format_cell
 from sslrepro.report.headings import protocol_of, score_heading, score_name
 from sslrepro.report.scale import claim_scale, our_scale, paper_scale
 from sslrepro.study.plans import plan_table
@@ -142,6 +144,15 @@ def test_an_effect_names_both_operands_and_has_one_interval(queue):
     assert f"[{low}, {high}]" in table_page.finding(queue)
     shown = f"{cell.mean:+.2f}".replace("-", "−")
     assert f"98,304 minus 8,192, Top-1: {shown}" in str(table_page.verdicts(queue))
+
+
+@pytest.mark.parametrize("n, shown", [(1, False), (2, False), (3, True)])
+def test_two_seeds_have_no_interval(n, shown):
+    """Of accuracies of 10, 30 and 20% two would reach from -107 to 147%."""
+    cell = Cell.of(dict(enumerate([10.0, 30.0, 20.0][:n])))
+    effect = effects.effect_from(cell, "a minus b", "points", 1.0)
+    assert ("±" in format_cell(cell), "[" in effect.size, bool(effect.lenses)) == (shown,) * 3
+    assert (half(cell) > 0) == shown
 
 
 def test_a_difference_of_differences_is_paired_as_a_whole():

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
-from sslrepro.report import budget_sweep, neighbour_map, unfinished, when
+from sslrepro.parts.stand_in import DISTANCES
+from sslrepro.report import budget_sweep, map_curve, neighbour_map, sweep_effects, unfinished, when
 from sslrepro.study import plans
 from sslrepro.study.results import Results
 from sslrepro.study.run import Run
@@ -93,12 +94,12 @@ def mapped(
 
 
 def test_lengths_are_those_of_the_runs():
-    assert list(budget_sweep.lengths(swept(lambda n, s: 0.0)).values()) == [8, 16, 32, 64]
+    assert list(sweep_effects.lengths(swept(lambda n, s: 0.0)).values()) == [8, 16, 32, 64]
 
 
 def test_an_effect_that_grows_is_said_to_and_its_crossing_found():
     results = swept(lambda n, s: 3 * (math.log2(n) - 5))  # zero at 32 epochs
-    line = budget_sweep.growth(results)
+    line = sweep_effects.growth(results)
     assert line.verdict == "rises" and line.slope.mean == pytest.approx(3) and 2**line.zero == pytest.approx(32)
     text = budget_sweep.finding(results)
     assert (
@@ -126,17 +127,17 @@ def test_lengths_at_which_neighbours_are_hardly_right_test_nothing():
 
 def test_collapsed_runs_are_marked_counted_and_can_be_left_out():
     results = swept(lambda n, s: 1.0, std=0.01)
-    column = next(iter(budget_sweep.lengths(results)))
+    column = next(iter(sweep_effects.lengths(results)))
     assert "Collapsed at the end and counted: nearest neighbour, 8 epochs, seed 0" in budget_sweep.finding(results)
-    assert len(budget_sweep.difference(results, budget_sweep.PRIMARY, column)) == 3
-    assert budget_sweep.difference(results, budget_sweep.PRIMARY, column, leave_out=True) == {}
+    assert len(sweep_effects.difference(results, sweep_effects.PRIMARY, column)) == 3
+    assert sweep_effects.difference(results, sweep_effects.PRIMARY, column, leave_out=True) == {}
 
 
 def test_the_steps_from_simclr_to_nnclr_add_up():
     results = swept(lambda n, s: 2.5)
-    for column in budget_sweep.lengths(results):
-        whole = budget_sweep.difference(results, budget_sweep.EFFECTS["neighbour minus SimCLR"], column)
-        parts = [budget_sweep.difference(results, pair, column) for pair in budget_sweep.STEPS.values()]
+    for column in sweep_effects.lengths(results):
+        whole = sweep_effects.difference(results, sweep_effects.EFFECTS["neighbour minus SimCLR"], column)
+        parts = [sweep_effects.difference(results, pair, column) for pair in sweep_effects.STEPS.values()]
         assert {seed: sum(part[seed] for part in parts) for seed in whole} == pytest.approx(whole)
 
 
@@ -161,7 +162,7 @@ def test_nothing_run_is_said():
 
 
 def test_public_numbers_have_their_sources():
-    rows = budget_sweep.public_numbers()
+    rows = sweep_effects.public_numbers()
     assert len(rows) >= 10 and all(row["source"] and row["images"] > 1000 for row in rows)
     assert when.public().text.count("lightly") == 6
 
@@ -171,23 +172,23 @@ def test_public_numbers_have_their_sources():
 
 def test_every_distance_has_every_share_and_they_meet_at_none():
     results = mapped()
-    curves = [neighbour_map.points(results, right) for right in neighbour_map.DISTANCES]
+    curves = [map_curve.points(results, right) for right in DISTANCES]
     assert [list(curve) for curve in curves] == [list(the_map.SHARES)] * 3
     assert len({curve[0.0] for curve in curves}) == 1 and len({curve[0.57] for curve in curves}) == 3
-    random_errors = neighbour_map.points(results, wrong="random")
+    random_errors = map_curve.points(results, wrong="random")
     assert list(random_errors) == [*the_map.FEWER, 1.0] and random_errors[1.0] == curves[0][1.0]
 
 
 def test_the_break_even_is_where_the_gain_is_zero():
     results = mapped()
-    line = neighbour_map.rise(results)
+    line = map_curve.rise(results)
     assert line.verdict == "rises" and line.zero == pytest.approx(0.2, abs=1e-3)
     low, high = line.zero_set
     assert low < 0.2 < high
-    assert neighbour_map.bent_crossing(results) == pytest.approx(0.2, abs=1e-3)
+    assert map_curve.bent_crossing(results) == pytest.approx(0.2, abs=1e-3)
     assert "breaks even at 20% (95% set" in neighbour_map.finding(results)
-    later = neighbour_map.rise(results).zero + 0.05
-    assert neighbour_map.rise(results, "farthest").zero == pytest.approx(later, abs=0.02)
+    later = map_curve.rise(results).zero + 0.05
+    assert map_curve.rise(results, "farthest").zero == pytest.approx(later, abs=0.02)
 
 
 def test_break_evens_are_of_both_baselines_and_scores():
@@ -201,24 +202,24 @@ def test_break_evens_are_of_both_baselines_and_scores():
 
 def test_distances_are_compared_over_the_shares_above_none():
     results = mapped()
-    assert neighbour_map.distance_effect(results, "random", "nearest").mean == pytest.approx(-1.0)
-    assert neighbour_map.distance_effect(results, "farthest", "random").mean == pytest.approx(-1.0)
-    assert neighbour_map.error_effect(results).mean == pytest.approx(sum(4 * (1 - s) for s in the_map.FEWER) / 4)
+    assert map_curve.distance_effect(results, "random", "nearest").mean == pytest.approx(-1.0)
+    assert map_curve.distance_effect(results, "farthest", "random").mean == pytest.approx(-1.0)
+    assert map_curve.error_effect(results).mean == pytest.approx(sum(4 * (1 - s) for s in the_map.FEWER) / 4)
 
 
 def test_miners_on_the_curve_are_predicted():
     results = mapped(miner=lambda settings, on_curve: on_curve)
-    placed = neighbour_map.miners(results)
+    placed = map_curve.miners(results)
     assert {miner.row for miner in placed} == set(the_map.MINERS)
     assert all(miner.share == pytest.approx(0.2) for miner in placed)
     assert all(miner.error == pytest.approx(0) for miner in placed)
-    assert neighbour_map.prediction(results).error == pytest.approx(0)
+    assert map_curve.prediction(results).error == pytest.approx(0)
 
 
 def test_miners_off_the_curve_are_not():
     """All have the share of the curve's zero, and gains that differ: their own mean predicts them better."""
     results = mapped(miner=lambda settings, on_curve: on_curve - 5 - settings["top_k"] / 16)
-    errors = neighbour_map.prediction(results)
+    errors = map_curve.prediction(results)
     assert errors.n == len(the_map.MINERS) and not errors.explains and errors.bias < -5
     assert "does not explain" in neighbour_map.finding(results)
     assert neighbour_map.placement(results).text.count("\n") == len(the_map.MINERS) + 1
@@ -234,9 +235,9 @@ def test_an_unfinished_map_says_so_and_uses_whole_seeds():
         return run.config is None or run.config.settings.get("right_share") != 0.57 or run.seed == 0
 
     results = mapped(keep=keep)
-    assert neighbour_map.rise(results).n == 1 and neighbour_map.rise(results).zero_set is None
+    assert map_curve.rise(results).n == 1 and map_curve.rise(results).zero_set is None
     assert "has one seed" in neighbour_map.finding(results) and "8 runs of" in neighbour_map.headline(results).text
-    assert neighbour_map.miners(results), "the curve of the whole seed places them"
+    assert map_curve.miners(results), "the curve of the whole seed places them"
 
 
 def test_figures_tell_their_numbers():
@@ -264,8 +265,8 @@ def test_the_lengths_that_reach_the_break_even_are_named():
 def test_neighbours_are_worth_more_or_less_by_the_interval_of_the_difference():
     full = mapped()
     crops = mapped(start=-1.0, slope=40.0, table="neighbour_map_crops")
-    assert len(neighbour_map.curve(crops)) == 6, "the shares of the table"
-    shares = list(neighbour_map.curve(crops))
+    assert len(map_curve.curve(crops)) == 6, "the shares of the table"
+    shares = list(map_curve.curve(crops))
     expected = 5 + 10 * sum(shares) / len(shares)
     assert when.worth(crops, full).mean == pytest.approx(expected)
     text = when.strengths(crops, full).text

@@ -1,4 +1,4 @@
-"""Runs on a cluster: Dask's own processes, submitit's in place of Slurm; killed, gone, out of time, and whole in the end."""
+"""Runs on a cluster: Dask's own processes; killed, gone, out of time, and whole in the end."""
 
 import functools
 import os
@@ -20,7 +20,7 @@ from sslrepro.base.store import Store
 from sslrepro.base.tensors import DIGEST
 from sslrepro.cli.main import main
 from sslrepro.study import away, budget, clusters, plans, workers
-from sslrepro.study.clusters import Cluster, PolledExecutor, SubmititJobs, open_cluster
+from sslrepro.study.clusters import Cluster, PolledExecutor, open_cluster
 from sslrepro.study.run import Run, is_complete
 from tests.study.test_workers import ROOT, alive, group, needs_proc, runs_of, wait_for
 
@@ -225,17 +225,6 @@ def test_no_scheduler_is_one_line(capsys, monkeypatch, tmp_path):
     assert "pip install 'sslrepro[cluster]'" in capsys.readouterr().err
     assert main([*words[:-1], "--cluster-set", "a=1"]) == 2
     assert "cluster must be named with --cluster" in capsys.readouterr().err
-
-
-# --- Slurm, imitated by submitit ------------------------------------------------------------------------------------
-
-
-def test_jobs_of_submitit_go_on_in_the_shared_folder(tmp_path, serial):
-    runs = runs_of(3, EPOCHS)[:2]
-    jobs = SubmititJobs(tmp_path / ".submitit", 2, "cpu", {"timeout_min": 5}, kind="local")
-    executor = PolledExecutor(jobs, seconds=0.1)
-    workers.carry_out(runs, tmp_path, executor=Cluster(executor, shared=True), progress=False)
-    assert {run.name: ends(run, tmp_path) for run in runs} == {run.name: serial[run.name] for run in runs}
 
 
 # --- any executor, the ledger, GPUs -----------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from PIL import Image
 from sslrepro import methods
 from sslrepro.data import load
 from sslrepro.data.dataset import DataConfig
+from sslrepro.parts.encoders import ENCODERS, require_side
 from sslrepro.study.profiles import PROFILES, on_dataset, profile
 from sslrepro.training.loop import initial_method, train
-from tests.conftest import small
+from tests.conftest import small, tiny
 
 NAMES = methods.names()
 
@@ -92,6 +93,20 @@ def test_too_few_classes_are_one_clear_error(tmp_path):
     images, _ = load(DataConfig("shapes", n_train=96, n_test=16, side=8, classes=16))
     with pytest.raises(ValueError, match=r"settings.n_classes must be >= 16.*got 3"):
         train(config, tmp_path / "run", images)
+
+
+def test_crops_that_an_encoder_cannot_take_are_one_line(tmp_path):
+    """Before anything is created; every other encoder takes what every recipe crops."""
+    config = tiny("swav").with_changes(**{"encoder": "alexnet", "data.side": 48})
+    with pytest.raises(
+        ValueError, match=r"^train: side of a view must be large enough for alexnet, got '\d+ px'\. Raise"
+    ):
+        train(config, tmp_path / "run", load(config.data)[0])
+    assert not list(tmp_path.iterdir())
+    require_side("alexnet", 224, "train")
+    for name in ENCODERS:
+        if name != "alexnet":
+            require_side(name, 16, "train")
 
 
 @pytest.mark.parametrize(("name", "settings", "message"), [

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 import torch
 
 from sslrepro import methods
-from sslrepro.base.store import lock_folder, read_json, read_lines
+from sslrepro.base.store import Store, lock_folder, read_json, read_lines
 from sslrepro.base.types import LabelledBatch
 from sslrepro.cli.main import main
 from sslrepro.data import load
@@ -360,6 +361,19 @@ def test_a_ledger_worker_may_be_two_processes(pair, tmp_path):
     assert read_json(tmp_path / "runs" / runs[0].name / "environment.json")["processes"] == 2
     first, second = pair(jobs.ledger_worked, [asdict(runs[1])], tmp_path, 1e-9)
     assert first == second == ([], [], 1, {}), "the budget is over for both"
+
+
+def test_evaluations_that_train_on_ask_no_other_process(pair, tmp_path):
+    """Norms over all processes are plain again: the others have gone on to the next run."""
+    config = run("simclr", **{"plan.epochs": 1})
+    detector = {"n_train": 8, "n_test": 6, "steps": 2, "batch_size": 4, "classes": 3}
+    tuned = {"shares": (0.5,), "rates": (0.1,), "batch_size": 8, "length": 0.05, "crop_min": 0.8}
+    evaluations = {"finetune_byol": tuned, "mask_rcnn": detector}
+    assert pair(jobs.performed, asdict(config), tmp_path / "two", evaluations) == [2.0, 2.0]
+    shutil.copytree(tmp_path / "two", tmp_path / "one", ignore=shutil.ignore_patterns("results.jsonl"))
+    jobs.performed(asdict(config), tmp_path / "one", evaluations)
+    two, one = (Store(tmp_path / name).results(config.name) for name in ("two", "one"))
+    assert len(two) == 3 and all(line["scores"] == one[key]["scores"] for key, line in two.items() if key != "training")
 
 
 def replace_seed(seed: int) -> RunConfig:

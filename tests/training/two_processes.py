@@ -183,6 +183,13 @@ def ledger_worked(records: list[dict], folder: Path, budget_seconds: float) -> t
     return tally.finished, tally.busy, tally.missing, tally.failed
 
 
+def performed(record: dict, folder: Path, evaluations: dict[str, dict]) -> float:
+    """Do a run with its evaluations; then how many processes still answer each other."""
+    config = from_record(record)
+    run_module.perform_run(Run(config.data, config.seed, evaluations, config), folder, None, "cpu", 1)
+    return float(all_reduce(torch.ones(())))
+
+
 def trained(
     record: dict, folder: Path, double: bool = False, late: float = 0.0, stop_at: int | None = None
 ) -> dict[str, torch.Tensor]:
