@@ -638,6 +638,8 @@ def test_a_class_without_a_vote_is_no_hit():
     assert evaluate.run("knn", train, test, {"k": 1})["knn_top1"] == 0
     assert evaluate.run("knn", train, test, {"k": 1})["knn_top5"] == 0
     assert evaluate.run("knn", train, test, {"k": 2})["knn_top5"] == 0
+    every = Features(torch.tensor([[1.0, 0.1]]).repeat(10, 1), torch.arange(10))
+    assert evaluate.run("knn", train, every, {"k": 2})["knn_top5"] == pytest.approx(0.2), "whichever topk lists"
     voted = Features(test.x, torch.tensor([7, 9]))
     assert evaluate.run("knn", train, voted, {"k": 2})["knn_top5"] == 1
 
