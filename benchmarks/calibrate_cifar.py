@@ -23,7 +23,7 @@ from sslrepro.base.store import environment, write_json
 from sslrepro.base.types import Features
 from sslrepro.data.dataset import DataConfig
 from sslrepro.data.datasets import load, resolve
-from sslrepro.data.views import ViewConfig
+from sslrepro.data.recipes import ViewConfig
 from sslrepro.evaluate.knn import neighbour_match
 from sslrepro.parts.extract import encode_images
 from sslrepro.training.config import RunConfig, TrainingConfig
