@@ -1,6 +1,8 @@
 """The command line: `sslrepro --help`."""
 
+import atexit
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -44,6 +46,7 @@ def main(words: list[str] | None = None) -> int:
             discard(sys.stdout)
         return 2
     except KeyboardInterrupt as stop:
+        atexit.register(gc.freeze)  # the interpreter would look through all of torch for a second before it ends
         kept = f": {stop}" if str(stop) else "; what was finished is kept"
         say(f"\nstopped{kept}\ngo on with: {command(sys.argv[1:] if words is None else words)}")
         return 128 + stopped[-1]
