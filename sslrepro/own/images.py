@@ -24,7 +24,7 @@ ORIENTATION = 0x0112  # the EXIF tag
 SKIP = "--skip-bad (skip_bad=True) leaves unreadable files out and lists them."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """One image file, as its header says.
 
