@@ -1,13 +1,14 @@
 """Frames a second while the map of 50,000 images is dragged: python -m benchmarks.map_frames [chromium]
 
 A page as `sslrepro map` writes it, of random features, is opened in a headless Chromium, whose graphics are drawn by
-software where there is no GPU, and dragged to and fro by the pointer events that a mouse sends: `MOVES` of them, one every
-`PAUSE` seconds. The page notes the time of every frame, and where the plot stands in it. A frame counts where the plot has moved
-since the frame before. Processor time of all of the browser's processes is noted beside it, since other work slows
-frames down. Writes benchmarks/results/map_frames.json.
+software where there is no GPU, and dragged to and fro by the pointer events that a mouse sends: `MOVES` of them, one
+every `PAUSE` seconds. The page notes the time of every frame, and where the plot stands in it. A frame counts where the
+plot has moved since the frame before. Processor time of all of the browser's processes is noted beside it, since other
+work slows frames down. Writes benchmarks/results/map_frames.json.
 """
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -149,7 +150,7 @@ def drag(tab: Tab, session: int) -> dict[str, Any]:
         if where != stands:
             times.append(now)
             stands = where
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     return {
         "frames_per_second": round(1000 * (len(times) - 1) / (times[-1] - times[0]), 1) if len(times) > 1 else 0.0,
         "frames": len(times),
@@ -178,8 +179,9 @@ def measure(program: str, file: Path, prepare: str = "", shot: Path | None = Non
             "drags": drags,
             "load": round(os.getloadavg()[0], 1),
             "renderer": tab.run(
-                "(() => { const g = document.createElement('canvas').getContext('webgl'); const e = g && "
-                "g.getExtension('WEBGL_debug_renderer_info'); return e ? g.getParameter(e.UNMASKED_RENDERER_WEBGL) : '' })()"
+                "(() => { const g = document.createElement('canvas').getContext('webgl'); "
+                "const e = g && g.getExtension('WEBGL_debug_renderer_info'); "
+                "return e ? g.getParameter(e.UNMASKED_RENDERER_WEBGL) : ''; })()"
             ),
         }
 

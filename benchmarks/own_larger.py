@@ -32,8 +32,8 @@ from sslrepro.parts.first_weights import mark_of
 from sslrepro.training.loop import threads
 
 RESULTS = Path(__file__).parent / "results" / "own_larger.json"
-TIMES, ALLOWED, STEPS = 4, 256 * 2**20, 40
-FEW, SIDE, BATCH = 128, 160, 16  # images; px; images a step
+TIMES, ALLOWED, STEPS = 4, 128 * 2**20, 40
+FEW, SIDE, BATCH = 128, 128, 16  # images; px; images a step
 MiB = 2**20
 
 

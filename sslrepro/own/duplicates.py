@@ -50,7 +50,8 @@ def duplicates(
     """
     require(-1 <= above <= 1, "duplicates", "above", "in [-1, 1]", above)
     known = {file.path.resolve() for file in run.listing}
-    extra = tuple(file for file in image_files(images)[0] if file.path.resolve() not in known) if images else ()
+    others = image_files(images, owner="duplicates", remedy="")[0] if images else ()
+    extra = tuple(file for file in others if file.path.resolve() not in known)
     files = (*run.listing, *extra)
     x = torch.cat([run.features, run.features_of(extra, device)]) if extra else run.features
     rows = run.comparable(x)

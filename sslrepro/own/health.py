@@ -81,10 +81,12 @@ class Health:
     """Looks at the features of a few images while a method trains; told before every step, it writes nothing to it.
 
     data, batches   the training images, and what the method sees of them
+    at_once         images that are encoded together
     """
 
     data: Dataset
     batches: Batches
+    at_once: int = 64
 
     def __post_init__(self) -> None:
         n = len(self.data)
@@ -97,7 +99,7 @@ class Health:
 
         rank, recognised and kept of the features; the others of unit embeddings where the method has a head
         """
-        x = encode_images(method.encoder, self.images, self.batches.normalise, 128)
+        x = encode_images(method.encoder, self.images, self.batches.normalise, self.at_once)
         generator = torch.Generator().manual_seed(1)
         with eval_mode(method):
             x1, x2 = (self._features(method, view, generator) for view in (self.batches.views * 2)[:2])
@@ -120,7 +122,7 @@ class Health:
 
     def _features(self, method: Method, view: Any, generator: torch.Generator) -> Float[Tensor, "n f"]:
         out = []
-        for index in self.images.index.split(64):
+        for index in self.images.index.split(self.at_once):
             images = self.images.take(index).float().div_(255)
             out.append(method.encoder(prepare_views(augment_images(images, view, generator), self.batches.normalise)))
         return torch.cat(out).float()

@@ -110,11 +110,12 @@ def survey(folder: str | Path, skip_bad: bool = False) -> Survey:
 
 
 def headers(
-    paths: Sequence[Path], skip_bad: bool = False, folder: Path | None = None
+    paths: Sequence[Path], skip_bad: bool = False, folder: Path | None = None, remedy: str = SKIP
 ) -> tuple[tuple[ImageFile, ...], tuple[tuple[str, str], ...]]:
     """(images, bad) of files, in their order: see `Survey`. Reads headers only.
 
     folder   names are relative to it; None: as given
+    remedy   is said with the error of a file that cannot be read
     """
     files: list[ImageFile] = []
     bad: list[tuple[str, str]] = []
@@ -124,7 +125,7 @@ def headers(
             files.append(_header(path, name))
         except ValueError as error:
             if not skip_bad:
-                raise ValueError(f"{error} {SKIP}") from None
+                raise ValueError(f"{error} {remedy}".strip()) from None
             bad.append((shown(name), str(error)))
     return tuple(files), tuple(bad)
 
