@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import gc
+import io
 import os
 import signal
 import sys
@@ -82,7 +83,10 @@ def say(text: str) -> None:
 
 
 def open_streams() -> None:
-    """Stand in for standard streams that are closed: their numbers would be given to the next files that are opened."""
+    """Stand in for standard streams that are closed: their numbers would be given to the next files that are opened.
+
+    What the locale cannot print is escaped.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -90,6 +94,9 @@ def open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale of ASCII or latin-1 cannot print every file's name
+            stream.reconfigure(errors="backslashreplace")
 
 
 def discard(stream: TextIO) -> None:

@@ -93,7 +93,11 @@ def fit_folder(
     start = None if weights is None else first_tensors(config.encoder, weights, weights_except, say)
     cache = None if cache is None else Path(cache).expanduser()
     bar = progress_bar("decoding", "img") if say else None
-    seen, data = pixels(seen, config.data.side, skip_bad, bar, cache)
+    try:
+        seen, data = pixels(seen, config.data.side, skip_bad, bar, cache)
+    finally:
+        if bar:
+            bar.close()  # an error begins a line of its own
     if say:
         say(pixels_in_words(seen, data, cache))
     data = replace(data, name=config.data.name)

@@ -172,7 +172,7 @@ def verdict(looks: list[dict[str, Any]]) -> list[str]:
     elif apart and better:
         out.append(
             "It has begun to work: more images are recognised by another view of them than before training, but "
-            "most are not. More epochs may help."
+            "most are not. More epochs, which raise the learning rate again, may help."
         )
     elif not apart:
         out.append(f"Images huddle: the spread of embeddings is {now['spread']:.2f}, healthy is near 1.")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -136,7 +137,10 @@ def shown(name: str) -> str:
 
 
 def _header(path: Path, name: str) -> ImageFile:
-    require(shown(name) == name, "data.read", "image", "a file whose name is UTF-8", shown(name), "Rename it.")
+    try:
+        name = os.fsencode(name).decode("utf-8")  # whatever the locale takes its bytes for
+    except UnicodeError:
+        require(False, "data.read", "image", "a file whose name is UTF-8", shown(name), "Rename it.")
     require(path.is_file(), "data.read", "image", "an existing file", str(path))
     try:
         with warnings.catch_warnings(), open_image(path) as image:

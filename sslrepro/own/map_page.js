@@ -125,7 +125,7 @@ function colour(name) {
   source.data = { ...source.data, c: Array.from(each, (place) => PALETTE[place % PALETTE.length]) };
   document.getElementById("legend").replaceChildren(...names.map((label, place) => {
     const item = document.createElement("li"), dot = document.createElement("i");
-    dot.style.background = PALETTE[place % PALETTE.length]; item.append(dot, `${label} (${counts[place].toLocaleString("en")})`);
+    dot.style.background = PALETTE[place % PALETTE.length]; item.title = `${label} (${counts[place].toLocaleString("en")})`; item.append(dot, item.title);
     return item;
   }));
 }

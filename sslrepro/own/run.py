@@ -13,6 +13,7 @@ import csv
 import functools
 import hashlib
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ class OwnRun:
         """The training images, a row of `features` each."""
         text = (self.folder / LISTING).read_text(encoding="utf-8")
         return [
-            ImageFile(self.images_folder / name, name, int(width), int(height), "", False)
+            ImageFile(self.images_folder / os.fsdecode(name.encode()), name, int(width), int(height), "", False)
             for name, width, height in list(csv.reader(io.StringIO(text)))[1:]
         ]
 

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -157,6 +158,15 @@ def test_wrong_words_are_one_line_and_write_nothing(photos, tmp_path, capsys, wo
     assert main(["fit", str(photos), "--out", str(tmp_path / "x.ssl"), *words]) == 2
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1 and not (tmp_path / "x.ssl").exists()
+
+
+def test_an_error_while_decoding_begins_a_line(photos, tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr("sslrepro.own.fit.progress_bar", lambda *_: SimpleNamespace(close=lambda: closed.append(1)))
+    monkeypatch.setattr("sslrepro.own.fit.pixels", lambda *_: [][0])
+    with pytest.raises(IndexError):
+        fit_folder(photos, tmp_path / "x.ssl", **TINY | {"say": print})
+    assert closed
 
 
 def test_a_folder_of_something_else_is_left_alone(photos, tmp_path, capsys):
