@@ -3,8 +3,9 @@
 A page as `sslrepro map` writes it, of random features, is opened in a headless Chromium, whose graphics are drawn by
 software where there is no GPU, and dragged to and fro by the pointer events that a mouse sends: `MOVES` of them, one
 every `PAUSE` seconds. The page notes the time of every frame, and where the plot stands in it. A frame counts where the
-plot has moved since the frame before. Processor time of all of the browser's processes is noted beside it, since other
-work slows frames down. Writes benchmarks/results/map_frames.json.
+plot has moved since the frame before. Beside it the same with Bokeh's own drags, which draw all points for every move.
+Other work on the machine slows frames down, so the processor time of a frame is noted too, by process of the browser
+(the page's, and the one that draws), from the first move to the last. Writes benchmarks/results/map_frames.json.
 """
 
 import argparse
@@ -43,6 +44,7 @@ window.seen = []; window.watching = true;
 })(performance.now());
 """
 WHERE = "function where() { return %s; }"
+DRAWN = "for (const range of [figure.x_range, figure.y_range]) range.change.disconnect(slide);"  # as Bokeh pans itself
 STANDS = "figure.x_range.start"
 
 
@@ -115,17 +117,19 @@ def browser(program: str, file: Path):
             process.wait()
 
 
-def busy(session: int) -> float:
-    """Seconds of processor time that the processes of a session have taken so far."""
-    total, ticks = 0, os.sysconf("SC_CLK_TCK")
+def busy(session: int) -> dict[str, float]:
+    """Seconds of processor time that the processes of a session have taken so far, by their kind."""
+    total, ticks = dict.fromkeys(("renderer", "gpu-process", "others"), 0.0), os.sysconf("SC_CLK_TCK")
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+            words = (stat.parent / "cmdline").read_text(encoding="utf-8")
         except OSError:
             continue
         if int(fields[3]) == session:
-            total += int(fields[11]) + int(fields[12])
-    return total / ticks
+            kind = next((kind for kind in total if f"--type={kind}" in words), "others")
+            total[kind] += (int(fields[11]) + int(fields[12])) / ticks
+    return total
 
 
 def drag(tab: Tab, session: int) -> dict[str, Any]:
@@ -140,8 +144,8 @@ def drag(tab: Tab, session: int) -> dict[str, Any]:
         way = move if move <= MOVES // 2 else MOVES - move  # px: 120 to the right and down, and back
         tab.mouse("mouseMoved", x + 2 * way, y + way, wait=False)
         time.sleep(max(0.0, begun + move * PAUSE - time.perf_counter()))
+    seconds, after = time.perf_counter() - begun, busy(session)
     tab.mouse("mouseReleased", x, y)
-    seconds, cpu = time.perf_counter() - begun, busy(session) - before
     time.sleep(0.5)
     seen = tab.run("window.watching = false, window.seen")
     first, *others = seen
@@ -157,14 +161,16 @@ def drag(tab: Tab, session: int) -> dict[str, Any]:
         "median_gap_ms": round(statistics.median(gaps), 1) if gaps else None,
         "gap_95_ms": round(sorted(gaps)[int(0.95 * len(gaps))], 1) if gaps else None,
         "seconds": round(seconds, 2),
-        "cpu_ms_a_move": round(1000 * cpu / MOVES, 2),
+        "cpu_ms_a_frame": {
+            kind: round(1000 * (after[kind] - before[kind]) / max(1, len(times)), 1) for kind in sorted(after)
+        },
     }
 
 
 def measure(program: str, file: Path, prepare: str = "", shot: Path | None = None) -> dict[str, Any]:
     """Several drags of one page; `prepare` is a script that runs before."""
     with browser(program, file) as (tab, process):
-        tab.run(prepare + WHERE % STANDS)
+        tab.run(WHERE % STANDS + prepare)
         tab.ask("Emulation.setFocusEmulationEnabled", enabled=True)
         tab.run(WATCH)
         time.sleep(2)
@@ -192,6 +198,13 @@ if __name__ == "__main__":
     program = words.parse_args().program
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        record = measure(program, page(place)) | {"images": N, "window": WINDOW, "environment": environment("cpu")}
+        file = page(place)
+        record = {
+            "picture moved": measure(program, file),
+            "drawn at every move": measure(program, file, DRAWN),
+            "images": N,
+            "window": WINDOW,
+            "environment": environment("cpu"),
+        }
     write_json(RESULTS, record)
     print(json.dumps(record, indent=1))
