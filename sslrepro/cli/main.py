@@ -1,6 +1,9 @@
 """The command line: `sslrepro --help`."""
 
+import atexit
 import contextlib
+import gc
+import io
 import os
 import signal
 import sys
@@ -44,6 +47,7 @@ def main(words: list[str] | None = None) -> int:
             discard(sys.stdout)
         return 2
     except KeyboardInterrupt as stop:
+        atexit.register(gc.freeze)  # the interpreter would look through all of torch for a second before it ends
         kept = f": {stop}" if str(stop) else "; what was finished is kept"
         say(f"\nstopped{kept}\ngo on with: {command(sys.argv[1:] if words is None else words)}")
         return 128 + stopped[-1]
@@ -79,7 +83,10 @@ def say(text: str) -> None:
 
 
 def open_streams() -> None:
-    """Stand in for standard streams that are closed: their numbers would be given to the next files that are opened."""
+    """Stand in for standard streams that are closed: their numbers would be given to the next files that are opened.
+
+    What the locale cannot print is escaped.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -87,6 +94,9 @@ def open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale of ASCII or latin-1 cannot print every file's name
+            stream.reconfigure(errors="backslashreplace")
 
 
 def discard(stream: TextIO) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,11 @@ def changes(words: list[str]) -> dict[str, Any]:
     return out
 
 
+def program() -> str:
+    """What this process was started by: the console script, or python."""
+    return "sslrepro" if Path(sys.argv[0]).name == "sslrepro" else "python -m sslrepro"
+
+
 def command(words: list[str]) -> str:
     """The command that was given: make's where it was make's."""
-    return os.environ.get("SSLREPRO_COMMAND") or shlex.join(["python", "-m", "sslrepro", *words])
+    return os.environ.get("SSLREPRO_COMMAND") or f"{program()} {shlex.join(words)}"

@@ -29,6 +29,7 @@ from sslrepro.cli import (
 )
 from sslrepro.cli import list as lists
 from sslrepro.cli import map as maps
+from sslrepro.cli.options import program
 
 EPILOG = """\
 examples
@@ -82,7 +83,7 @@ COMMANDS = (
 def parser() -> argparse.ArgumentParser:
     """All commands with their help; what is parsed has the command's function under `perform`."""
     top = argparse.ArgumentParser(
-        "python -m sslrepro",
+        program(),
         description="Re-derive the tables of five papers whose positives are other images.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -27,7 +27,8 @@ class Level:
 def csv_lines(file: Path) -> list[list[str]]:
     """The cells of every line that is not blank; raises ValueError for a file that is not CSV text."""
     try:
-        lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
+        with file.open(encoding="utf-8-sig", newline="") as text:  # a quoted cell may hold the end of a line
+            lines = list(csv.reader(text))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"data.tree: {file} cannot be read ({error}). It must be CSV text in UTF-8.") from None
     return [[cell.strip() for cell in line] for line in lines if line]

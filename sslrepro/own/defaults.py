@@ -82,6 +82,17 @@ def choose(seen: Survey, device: str = "cpu", **asked: Any) -> RunConfig:
     return RunConfig(method, settings, name, data, ViewConfig("moco2"), plan, stated.get("seed", 0))
 
 
+def at_once(config: RunConfig) -> int:
+    """Images that are encoded together: no more than a step trains on, so that what was trained also ends.
+
+    >>> from sslrepro.training.config import RunConfig, TrainingConfig
+    >>> plan = TrainingConfig(1, 64, accumulate=2)
+    >>> at_once(RunConfig("nnclr", {}, "conv-tiny", DataConfig("shapes"), ViewConfig("moco2"), plan, 0))
+    32
+    """
+    return min(128, config.plan.batch_size // config.plan.accumulate)
+
+
 def plain_name(folder: str) -> str:
     """A folder's name as the name of a set: letters that such a name may not have become _.
 

@@ -20,6 +20,7 @@ from sslrepro.own.run import BLOCK, OwnRun, image_files
 ENDINGS = (".csv", ".html")
 SHOWN = 300  # groups on a page; the csv has all
 THUMB = 180  # px
+AT_ONCE = 2**24  # similarities in memory together, 64 MiB
 MOST = 20  # pairs per image from which on it is the threshold that is wrong
 TURNS = {90: 1, 180: 2, 270: 3}  # degrees -> quarter turns
 
@@ -49,7 +50,8 @@ def duplicates(
     """
     require(-1 <= above <= 1, "duplicates", "above", "in [-1, 1]", above)
     known = {file.path.resolve() for file in run.listing}
-    extra = tuple(file for file in image_files(images)[0] if file.path.resolve() not in known) if images else ()
+    others = image_files(images, owner="duplicates", remedy="")[0] if images else ()
+    extra = tuple(file for file in others if file.path.resolve() not in known)
     files = (*run.listing, *extra)
     x = torch.cat([run.features, run.features_of(extra, device)]) if extra else run.features
     rows = run.comparable(x)
@@ -83,8 +85,9 @@ def _pairs(
     a: Float[torch.Tensor, "n f"], b: Float[torch.Tensor, "n f"], above: float
 ) -> Iterator[tuple[int, int, float]]:
     """(row of a, another row of b, similarity) of pairs above a threshold, a block of rows at a time."""
-    for first in range(0, len(a), 1024):
-        similarity = a[first : first + 1024] @ b.T
+    block = max(1, min(1024, AT_ONCE // len(b)))
+    for first in range(0, len(a), block):
+        similarity = a[first : first + block] @ b.T
         for i, j in (similarity >= above).nonzero().tolist():
             if first + i != j:
                 yield first + i, j, min(similarity[i, j].item(), 1.0)

@@ -1,5 +1,6 @@
 """Features of any images as a file: csv, npy or parquet."""
 
+import importlib.util
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,6 +58,16 @@ def parquet_module():
             "embed: .parquet needs pyarrow, which is not installed. `pip install pyarrow`, or write .csv or .npy."
         ) from None
     return pyarrow.parquet
+
+
+def write_parquet(out: Path, files: Sequence[ImageFile], x: torch.Tensor) -> bool:
+    """Write file, width, height and features where pyarrow is installed; else leave no file of another run there."""
+    installed = importlib.util.find_spec("pyarrow") is not None
+    if installed:
+        _parquet(out, files, x)
+    else:
+        out.unlink(missing_ok=True)
+    return installed
 
 
 def _csv(out: Path, files: Sequence[ImageFile], x: torch.Tensor) -> None:

@@ -16,13 +16,14 @@ from sslrepro.base.errors import require
 from sslrepro.base.store import environment, lock_folder, read_json, read_lines, write_atomic, write_json
 from sslrepro.data.dataset import Dataset
 from sslrepro.methods.base import Method
-from sslrepro.own.defaults import choose, words
+from sslrepro.own.defaults import at_once, choose, words
+from sslrepro.own.embed import write_parquet
 from sslrepro.own.health import verdict
 from sslrepro.own.images import Survey, pixels, pixels_in_words, survey
 from sslrepro.own.labels import read_labels, write_scores
 from sslrepro.own.progress import Looks, Progress, log_csv, progress_bar, table_csv
 from sslrepro.own.report import write_report
-from sslrepro.own.run import ENCODER, LISTING, MODEL, ROWS, OwnRun
+from sslrepro.own.run import ENCODER, LISTING, MODEL, ROWS, TABLE, OwnRun
 from sslrepro.parts.encoders import encoder as build_encoder
 from sslrepro.parts.extract import encode_images
 from sslrepro.parts.first_weights import mark_of, matching, read_weights, share_in_words
@@ -92,7 +93,11 @@ def fit_folder(
     start = None if weights is None else first_tensors(config.encoder, weights, weights_except, say)
     cache = None if cache is None else Path(cache).expanduser()
     bar = progress_bar("decoding", "img") if say else None
-    seen, data = pixels(seen, config.data.side, skip_bad, bar, cache)
+    try:
+        seen, data = pixels(seen, config.data.side, skip_bad, bar, cache)
+    finally:
+        if bar:
+            bar.close()  # an error begins a line of its own
     if say:
         say(pixels_in_words(seen, data, cache))
     data = replace(data, name=config.data.name)
@@ -211,7 +216,8 @@ def _train_or_open(
     finish(method, seen, data, config, out, device)
     if say:
         say(verdict(health.looks)[0])
-        say(f"-> {out} (report.html, embeddings.csv and .npy, encoder.safetensors)")
+        table = ", embeddings.parquet" if (out / TABLE).exists() else ""
+        say(f"-> {out} (report.html, embeddings.csv and .npy{table}, encoder.safetensors)")
     return OwnRun(out)
 
 
@@ -254,7 +260,7 @@ def extend(run: Path, config: RunConfig, data: Dataset, device: str) -> int:
 def finish(method: Method, seen: Survey, data: Dataset, config: RunConfig, out: Path, device: str) -> None:
     """Write what a trained method leaves: encoder, features, log, report; last model.json, which completes them."""
     normalise = data.mean_std()
-    features = encode_images(method.encoder, data.to(device), tuple(map(tuple, normalise)), 128).cpu()
+    features = encode_images(method.encoder, data.to(device), tuple(map(tuple, normalise)), at_once(config)).cpu()
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in method.encoder.state_dict().items()}
     content = to_safetensors(weights)
     write_atomic(out / ENCODER, content)
@@ -263,6 +269,7 @@ def finish(method: Method, seen: Survey, data: Dataset, config: RunConfig, out: 
     write_atomic(out / ROWS, buffer.getvalue())
     sizes = [(file.name, file.width, file.height) for file in seen.files]
     write_atomic(out / LISTING, table_csv([("file", "width", "height"), *sizes]))
+    write_parquet(out / TABLE, seen.files, features)
     lines, looks = read_lines(out / "run" / "log.jsonl"), read_lines(out / "run" / "health.jsonl")
     write_atomic(out / "log.csv", log_csv(lines))
     write_report(out, words(seen, config), lines, looks, seen.bad)

@@ -81,10 +81,12 @@ class Health:
     """Looks at the features of a few images while a method trains; told before every step, it writes nothing to it.
 
     data, batches   the training images, and what the method sees of them
+    at_once         images that are encoded together
     """
 
     data: Dataset
     batches: Batches
+    at_once: int = 64
 
     def __post_init__(self) -> None:
         n = len(self.data)
@@ -97,7 +99,7 @@ class Health:
 
         rank, recognised and kept of the features; the others of unit embeddings where the method has a head
         """
-        x = encode_images(method.encoder, self.images, self.batches.normalise, 128)
+        x = encode_images(method.encoder, self.images, self.batches.normalise, self.at_once)
         generator = torch.Generator().manual_seed(1)
         with eval_mode(method):
             x1, x2 = (self._features(method, view, generator) for view in (self.batches.views * 2)[:2])
@@ -120,7 +122,7 @@ class Health:
 
     def _features(self, method: Method, view: Any, generator: torch.Generator) -> Float[Tensor, "n f"]:
         out = []
-        for index in self.images.index.split(64):
+        for index in self.images.index.split(self.at_once):
             images = self.images.take(index).float().div_(255)
             out.append(method.encoder(prepare_views(augment_images(images, view, generator), self.batches.normalise)))
         return torch.cat(out).float()
@@ -170,7 +172,7 @@ def verdict(looks: list[dict[str, Any]]) -> list[str]:
     elif apart and better:
         out.append(
             "It has begun to work: more images are recognised by another view of them than before training, but "
-            "most are not. More epochs may help."
+            "most are not. More epochs, which raise the learning rate again, may help."
         )
     elif not apart:
         out.append(f"Images huddle: the spread of embeddings is {now['spread']:.2f}, healthy is near 1.")

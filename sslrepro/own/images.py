@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ ORIENTATION = 0x0112  # the EXIF tag
 SKIP = "--skip-bad (skip_bad=True) leaves unreadable files out and lists them."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """One image file, as its header says.
 
@@ -110,11 +111,12 @@ def survey(folder: str | Path, skip_bad: bool = False) -> Survey:
 
 
 def headers(
-    paths: Sequence[Path], skip_bad: bool = False, folder: Path | None = None
+    paths: Sequence[Path], skip_bad: bool = False, folder: Path | None = None, remedy: str = SKIP
 ) -> tuple[tuple[ImageFile, ...], tuple[tuple[str, str], ...]]:
     """(images, bad) of files, in their order: see `Survey`. Reads headers only.
 
     folder   names are relative to it; None: as given
+    remedy   is said with the error of a file that cannot be read
     """
     files: list[ImageFile] = []
     bad: list[tuple[str, str]] = []
@@ -124,7 +126,7 @@ def headers(
             files.append(_header(path, name))
         except ValueError as error:
             if not skip_bad:
-                raise ValueError(f"{error} {SKIP}") from None
+                raise ValueError(f"{error} {remedy}".strip()) from None
             bad.append((shown(name), str(error)))
     return tuple(files), tuple(bad)
 
@@ -135,7 +137,10 @@ def shown(name: str) -> str:
 
 
 def _header(path: Path, name: str) -> ImageFile:
-    require(shown(name) == name, "data.read", "image", "a file whose name is UTF-8", shown(name), "Rename it.")
+    try:
+        name = os.fsencode(name).decode("utf-8")  # whatever the locale takes its bytes for
+    except UnicodeError:
+        require(False, "data.read", "image", "a file whose name is UTF-8", shown(name), "Rename it.")
     require(path.is_file(), "data.read", "image", "an existing file", str(path))
     try:
         with warnings.catch_warnings(), open_image(path) as image:

@@ -37,10 +37,15 @@ function fit() {
   for (const [range, end] of [[figure.x_range, x], [figure.y_range, y]]) range.setv({ start: -end, end, reset_start: -end, reset_end: end });
 }
 
+/** Pixels of a unit of either axis. */
+function scale() {
+  return [figure.inner_width / (figure.x_range.end - figure.x_range.start),
+    figure.inner_height / (figure.y_range.end - figure.y_range.start)];
+}
+
 /** The place in the plot under a pointer event, in pixels of every point's distance to it: the nearest within 20 px, else -1. */
 function under(event) {
-  const kx = figure.inner_width / (figure.x_range.end - figure.x_range.start);
-  const ky = figure.inner_height / (figure.y_range.end - figure.y_range.start);
+  const [kx, ky] = scale();
   let best = -1, least = 400;
   for (let i = 0; i < n; i++) {
     const a = kx * (at.x[i] - event.x), b = ky * (at.y[i] - event.y), q = a * a + b * b;
@@ -48,6 +53,32 @@ function under(event) {
   }
   return best;
 }
+
+// A drag moves the picture that is drawn; it is drawn anew when the pointer rests, and at the end: without a GPU 50,000
+// points take many frames to draw (docs/adr/0011-map-script.md).
+const RESTS = 150; // ms
+let view = null, drawn = null, rest = 0; // drawn: the ranges of the picture while a drag moves it, else null
+const picture = () => view.canvas_view.primary.el;
+function ranges() { return { x: figure.x_range.start, y: figure.y_range.start, wide: figure.x_range.end - figure.x_range.start }; }
+function slide() {
+  if (!drawn || !view) return;
+  const now = ranges(), [kx, ky] = scale();
+  if (Math.abs(now.wide - drawn.wide) > 1e-9 * now.wide) { drawn = null; return; } // the box zoomed
+  figure.hold_render = true;
+  picture().style.transform = `translate(${kx * (drawn.x - now.x)}px, ${ky * (now.y - drawn.y)}px)`;
+  clearTimeout(rest); rest = setTimeout(draw, RESTS);
+}
+function draw() {
+  clearTimeout(rest);
+  if (!figure.hold_render) return;
+  figure.setv({ hold_render: false }, { silent: true }); // aloud it would be drawn twice
+  view.repaint();
+  picture().style.transform = "";
+  if (drawn) drawn = ranges();
+}
+figure.on_event("panstart", () => { drawn = ranges(); over.hidden = true; });
+figure.on_event("panend", () => { drawn = null; draw(); });
+for (const range of [figure.x_range, figure.y_range]) range.change.connect(slide);
 
 function ring(items, colour) { return items.map((i) => [at.x[i], at.y[i], colour]); }
 function mark(rings) {
@@ -94,7 +125,7 @@ function colour(name) {
   source.data = { ...source.data, c: Array.from(each, (place) => PALETTE[place % PALETTE.length]) };
   document.getElementById("legend").replaceChildren(...names.map((label, place) => {
     const item = document.createElement("li"), dot = document.createElement("i");
-    dot.style.background = PALETTE[place % PALETTE.length]; item.append(dot, `${label} (${counts[place].toLocaleString("en")})`);
+    dot.style.background = PALETTE[place % PALETTE.length]; item.title = `${label} (${counts[place].toLocaleString("en")})`; item.append(dot, item.title);
     return item;
   }));
 }
@@ -115,6 +146,7 @@ options("colouring", Object.keys(D.colourings), colour);
 document.getElementById("search").oninput = (event) => search(event.target.value.trim());
 figure.on_event("tap", (event) => choose(under(event)));
 figure.on_event("mousemove", (event) => {
+  if (drawn) return;
   const i = under(event);
   over.hidden = i < 0;
   if (i < 0) return;
@@ -129,4 +161,4 @@ source.selected.change.connect(() => {
 });
 fit(); addEventListener("resize", fit);
 colour(Object.keys(D.colourings)[0]);
-P.show(figure, box).then(() => { box.dataset.ready = "yes"; });
+P.show(figure, box).then((shown) => { view = shown; picture().style.willChange = "transform"; box.dataset.ready = "yes"; });

@@ -13,6 +13,7 @@ import torch
 from sslrepro.base.store import read_lines, write_atomic
 from sslrepro.data.dataset import Dataset
 from sslrepro.methods.base import Method
+from sslrepro.own.defaults import at_once
 from sslrepro.own.health import LOOKS, Health, early_stop
 from sslrepro.own.images import Survey
 from sslrepro.own.report import write_report
@@ -110,7 +111,7 @@ class Looks:
     def look(self, method: Method, step: int) -> None:
         if self.health is None:
             data = self.data.to(self.device)
-            self.health = Health(data, batches_of(self.config, data, method))
+            self.health = Health(data, batches_of(self.config, data, method), at_once(self.config))
         self.looks.append(self.health.look(method, step // self.per_epoch))
         write_atomic(self.path, "".join(json.dumps(look, sort_keys=True) + "\n" for look in self.looks))
         offer = early_stop(self.looks) if step < self.config.plan.epochs * self.per_epoch else ""

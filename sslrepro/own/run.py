@@ -4,6 +4,7 @@ photos.ssl/
     encoder.safetensors   the encoder's weights; those of a ResNet have torchvision's own names
     model.json            side, mean and std, encoder, method, epochs, where it was made; its last write completes it
     embeddings.npy, .csv  features [n f] float32; file, width and height of each row
+    embeddings.parquet    both in one table, where pyarrow is installed
     log.csv, report.html  the course of training
     run/                  what training goes on from: configuration, checkpoint, log
 """
@@ -12,6 +13,7 @@ import csv
 import functools
 import hashlib
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,13 +29,14 @@ from sslrepro.base.store import read_json
 from sslrepro.base.types import Float
 from sslrepro.data.decode import EXTENSIONS, images_under
 from sslrepro.data.views import prepare_views
-from sslrepro.own.images import ImageFile, decode_files, headers
+from sslrepro.own.images import SKIP, ImageFile, decode_files, headers
 from sslrepro.parts.encoders import encoder
 from sslrepro.parts.extract import eval_mode
 from sslrepro.parts.memory import unit
 from sslrepro.parts.mining import nearest
 
 MODEL, ENCODER, ROWS, LISTING = "model.json", "encoder.safetensors", "embeddings.npy", "embeddings.csv"
+TABLE = "embeddings.parquet"
 BLOCK = 128  # images decoded at once
 
 
@@ -101,7 +104,7 @@ class OwnRun:
         """The training images, a row of `features` each."""
         text = (self.folder / LISTING).read_text(encoding="utf-8")
         return [
-            ImageFile(self.images_folder / name, name, int(width), int(height), "", False)
+            ImageFile(self.images_folder / os.fsdecode(name.encode()), name, int(width), int(height), "", False)
             for name, width, height in list(csv.reader(io.StringIO(text)))[1:]
         ]
 
@@ -133,7 +136,7 @@ class OwnRun:
         Raises ValueError that names a file that is missing or cannot be read.
         """
         paths = [paths] if isinstance(paths, str | Path) else paths
-        files, _ = headers([Path(path).expanduser() for path in paths])
+        files, _ = headers([Path(path).expanduser() for path in paths], remedy="")
         return self.features_of(files, device)
 
     def features_of(self, files: Sequence[ImageFile], device: str = "cpu") -> Float[torch.Tensor, "n f"]:
@@ -162,10 +165,11 @@ class OwnRun:
     def nearest(self, image: str | Path, k: int = 10) -> list[tuple[str, float]]:
         """The k training images that are most alike an image file: (name, similarity in -1..1), best first.
 
-        An image of the training set is not its own neighbour. Raises ValueError where k is not 1..n or the file
-        cannot be read.
+        A file that is not there may be the name of a training image. An image is not its own neighbour. Raises
+        ValueError where k is not 1..n or the file cannot be read.
         """
-        (file,), _ = headers([Path(image).expanduser()])
+        path, trained = Path(image).expanduser(), self.images_folder / image
+        ((file,), _) = headers([path if path.exists() or not trained.is_file() else trained], remedy="")
         n = len(self.listing)
         most = n - 1
         require(type(k) is int and 1 <= k <= most, "near", "k", f"1..{most}, the images of {self.folder}", k)
@@ -177,7 +181,7 @@ class OwnRun:
 
 
 def image_files(
-    places: Sequence[str | Path], skip_bad: bool = False
+    places: Sequence[str | Path], skip_bad: bool = False, owner: str = "embed", remedy: str = SKIP
 ) -> tuple[tuple[ImageFile, ...], tuple[tuple[str, str], ...]]:
     """(images, bad) of files and folders, folders searched at any depth, in order; see `images.headers`.
 
@@ -186,8 +190,8 @@ def image_files(
     paths: list[Path] = []
     for place in places:
         place = Path(place).expanduser()
-        require(place.exists(), "embed", "images", "existing files or folders", str(place))
+        require(place.exists(), owner, "images", "existing files or folders", str(place))
         under = images_under(place) if place.is_dir() else [place]
-        require(bool(under), "embed", f"folder {place}", f"one that holds images ({' '.join(EXTENSIONS)})", "none")
+        require(bool(under), owner, f"folder {place}", f"one that holds images ({' '.join(EXTENSIONS)})", "none")
         paths += under
-    return headers(paths, skip_bad)
+    return headers(paths, skip_bad, remedy=remedy)

@@ -1,5 +1,7 @@
 """The command line: what it says of wrong names, what its help teaches, training and evaluation by hand."""
 
+import gc
+
 import pytest
 
 from sslrepro import methods
@@ -33,6 +35,22 @@ def test_wrong_names_get_one_line_with_the_nearest(words, message, reply, monkey
 def test_the_process_ends_with_the_commands_status():
     done = command("reproduce", "nnclr_quue", check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+
+
+def test_a_stop_ends_at_once_and_says_how_to_go_on(reply, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    at_exit = []
+    monkeypatch.setattr("sslrepro.own.fit.fit_folder", stop)
+    monkeypatch.setattr("atexit.register", at_exit.append)
+    monkeypatch.setattr("sys.argv", ["/usr/bin/sslrepro"])
+    monkeypatch.delenv("SSLREPRO_COMMAND", raising=False)
+    status, _, err = reply("fit", "my photos", "--epochs", "8")
+    assert status == 130 and err.endswith(
+        "stopped; what was finished is kept\ngo on with: sslrepro fit 'my photos' --epochs 8\n"
+    )
+    assert gc.freeze in at_exit, "without it the interpreter takes a second to end"
 
 
 def test_windows_is_named_in_one_line(reply, monkeypatch):

@@ -4,10 +4,11 @@ import csv
 import shutil
 
 import pytest
+import torch
 from PIL import Image
 
 from sslrepro.cli.main import main
-from sslrepro.own.duplicates import duplicates
+from sslrepro.own.duplicates import _pairs, duplicates
 from sslrepro.own.fit import fit_folder
 from tests.own.conftest import TINY, draw, fill
 from tests.own.planted import at_thresholds, by_hash, f1, judged, plant, untrained
@@ -35,6 +36,24 @@ def test_copies_are_grouped_the_largest_first(copied):
     assert groups[0] == ["01.png", "<i>copy.png"] and ["05.png", "small.png"] in groups
     assert not any("turned.png" in group for group in groups)
     assert ["square.png", "turned.png"] in [sorted(group) for group in names(duplicates(copied[1], 0.98, turned=True))]
+
+
+def test_a_block_of_similarities_stays_small_however_many_images(monkeypatch):
+    x = torch.nn.functional.normalize(torch.randn(60, 3, generator=torch.Generator().manual_seed(0)))
+    sizes = []
+
+    class Rows:
+        def __len__(self):
+            return len(x)
+
+        def __getitem__(self, where):
+            sizes.append(len(x[where]))
+            return x[where]
+
+    whole = sorted(_pairs(x, x, 0.9))
+    monkeypatch.setattr("sslrepro.own.duplicates.AT_ONCE", 7 * 60)
+    assert [pair[:2] for pair in sorted(_pairs(Rows(), x, 0.9))] == [pair[:2] for pair in whole] and len(whole) > 9
+    assert max(sizes) == 7
 
 
 def test_images_beside_the_trained_ones_are_looked_at_too(copied, tmp_path):

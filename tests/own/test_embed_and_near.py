@@ -44,6 +44,28 @@ def test_parquet_needs_pyarrow_or_says_so(trained, tmp_path, capsys):
     assert table.column_names == ["file", "width", "height", "features"]
 
 
+def test_a_training_image_is_known_by_its_name(trained, tmp_path, monkeypatch, capsys):
+    images, out = trained
+    monkeypatch.chdir(tmp_path)
+    answers = []
+    for image in ("2023/sea/00.jpg", str(images / "2023" / "sea" / "00.jpg")):
+        assert main(["near", str(out), image, "-k", "3"]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1] and "00.jpg" not in answers[0]
+
+
+def test_only_commands_that_leave_files_out_offer_it(trained, tmp_path, capsys):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    for words, offered in (
+        (["near"], False),
+        (["duplicates"], False),
+        (["embed", "-o", str(tmp_path / "x.csv")], True),
+    ):
+        assert main([words[0], str(trained[1]), str(tmp_path / "bad.png"), *words[1:]]) == 2
+        said = capsys.readouterr().err
+        assert "cannot be read" in said and ("--skip-bad" in said) == offered, said
+
+
 def test_near_lists_others_and_a_copy_first(trained, tmp_path, capsys):
     images, out = trained
     shutil.copy(images / "01.png", tmp_path / "copy.png")

@@ -1,9 +1,11 @@
 """A folder of images becomes photos.ssl; a second call goes on; wrong input writes nothing."""
 
 import csv
+import importlib.util
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,11 +19,13 @@ from sslrepro.data import sources
 from sslrepro.own import fit as own_fit
 from sslrepro.own import progress as own_progress
 from sslrepro.own.defaults import choose
+from sslrepro.own.embed import write_parquet
 from sslrepro.own.fit import fit_folder
 from sslrepro.own.health import verdict
 from sslrepro.own.images import ImageFile, Survey
 from sslrepro.own.run import OwnRun
 from sslrepro.parts.encoders import encoder
+from sslrepro.parts.extract import encode_images
 from tests.own.conftest import TINY, draw
 
 WORDS = ["--side", "16", "--encoder", "conv-tiny", "--batch-size", "8"]
@@ -35,6 +39,7 @@ def of(n: int, side: int) -> Survey:
 def test_everything_is_in_the_folder(trained):
     images, out = trained
     held = {"encoder.safetensors", "model.json", "embeddings.npy", "embeddings.csv", "log.csv", "report.html", "run"}
+    held |= {"embeddings.parquet"} if importlib.util.find_spec("pyarrow") else set()
     assert {path.name for path in out.iterdir()} == held
     about = json.loads((out / "model.json").read_text(encoding="utf-8"))
     assert about["side"] == 16 and len(about["mean"]) == 3 and about["method"] == "nnclr" and about["epochs"] == 2
@@ -46,6 +51,29 @@ def test_everything_is_in_the_folder(trained):
     run = OwnRun(out)
     assert run.features.shape == (24, 32) and run.files[0] == "01.png"
     assert torch.allclose(run.embed([images / name for name in run.files]), run.features, atol=1e-5)
+
+
+def test_a_table_of_embeddings_lies_beside_them_where_pyarrow_is(trained, tmp_path, monkeypatch):
+    run, table = OwnRun(trained[1]), trained[1] / "embeddings.parquet"
+    assert table.exists() == (importlib.util.find_spec("pyarrow") is not None)
+    if table.exists():
+        from pyarrow import parquet
+
+        rows = parquet.read_table(table)
+        assert rows["file"].to_pylist() == run.files and rows["features"].to_pylist() == run.features.tolist()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (tmp_path / "old.parquet").write_bytes(b"of another run")
+    assert not write_parquet(tmp_path / "old.parquet", run.listing, run.features)
+    assert not (tmp_path / "old.parquet").exists()
+
+
+def test_no_more_images_are_encoded_together_than_a_step_trains_on(photos, tmp_path, monkeypatch):
+    seen = []
+    for place in ("fit", "health"):
+        name = f"sslrepro.own.{place}.encode_images"
+        monkeypatch.setattr(name, lambda *words, plain=encode_images: seen.append(words[3]) or plain(*words))
+    fit_folder(photos, tmp_path / "a.ssl", epochs=1, **TINY | {"accumulate": 2})
+    assert seen == [4, 4, 4], "before, after, and the features"
 
 
 def test_a_killed_call_goes_on_and_ends_the_same(photos, tmp_path, monkeypatch):
@@ -130,6 +158,15 @@ def test_wrong_words_are_one_line_and_write_nothing(photos, tmp_path, capsys, wo
     assert main(["fit", str(photos), "--out", str(tmp_path / "x.ssl"), *words]) == 2
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1 and not (tmp_path / "x.ssl").exists()
+
+
+def test_an_error_while_decoding_begins_a_line(photos, tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr("sslrepro.own.fit.progress_bar", lambda *_: SimpleNamespace(close=lambda: closed.append(1)))
+    monkeypatch.setattr("sslrepro.own.fit.pixels", lambda *_: [][0])
+    with pytest.raises(IndexError):
+        fit_folder(photos, tmp_path / "x.ssl", **TINY | {"say": print})
+    assert closed
 
 
 def test_a_folder_of_something_else_is_left_alone(photos, tmp_path, capsys):

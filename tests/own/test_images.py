@@ -1,6 +1,9 @@
 """Any tree of images is read: what is in it is said, and what cannot be read named."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -95,3 +98,23 @@ def test_what_is_no_folder_of_images_is_said(tmp_path, make, said):
 def test_home_is_expanded(photos, monkeypatch):
     monkeypatch.setenv("HOME", str(photos.parent))
     assert len(survey("~/photos")) == 24
+
+
+def test_names_are_utf8_in_a_locale_that_is_not(photos, tmp_path):
+    (photos / "01.png").rename(photos / "gr\u00f6\u00dfe.png")
+    words = ["--side", "16", "--encoder", "conv-tiny", "--batch-size", "8", "--epochs", "1", "--out", "x.ssl"]
+    script = f"""
+from sslrepro.cli.main import main
+assert main(["fit", {str(photos)!r}, *{words!r}]) == 0
+assert main(["embed", "x.ssl", {str(photos)!r}, "-o", "x.csv"]) == 0
+assert main(["near", "x.ssl", "2023/sea/00.jpg", "-k", "23"]) == 0
+assert main(["duplicates", "x.ssl", "--above", "0.5", "--turned", "-o", "x.html"]) == 0"""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | plain, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "gr\\xf6\\xdfe.png" in done.stdout
+    listed = (tmp_path / "x.ssl" / "embeddings.csv").read_text(encoding="utf-8")
+    assert "gr\u00f6\u00dfe.png,48,40" in listed
+    assert "/gr\u00f6\u00dfe.png" in (tmp_path / "x.csv").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """Labels later: scores with intervals; what is too small is left out with a note, and nothing is trained on them."""
 
+import csv
 import json
 
 import pytest
@@ -30,6 +31,18 @@ def test_folders_and_lists_are_scored_and_change_no_weight(photos, tmp_path, cap
     )
     assert main(["fit", str(photos), "--out", str(out), "--labels", str(listed)]) == 0
     assert "20 nearest: " in capsys.readouterr().out
+
+
+def test_any_name_can_be_listed(photos, tmp_path, capsys):
+    names = {"01.png": "a, b.png", "05.png": "two\nlines.png", "07.png": 'gr\u00f6\u00dfe \u2028 "x".png'}
+    for old, new in names.items():
+        (photos / old).rename(photos / new)
+    run = fit_folder(photos, tmp_path / "a.ssl", epochs=1, **TINY)
+    assert set(names.values()) <= set(run.files)
+    with (tmp_path / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("file", "label"), *((name, n % 2) for n, name in enumerate(run.files))])
+    assert main(["fit", str(photos), "--out", str(run.folder), "--labels", str(tmp_path / "labels.csv")]) == 0
+    assert "of 24 images named rightly" in capsys.readouterr().out
 
 
 def test_small_classes_hide_no_score():
