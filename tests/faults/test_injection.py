@@ -13,7 +13,7 @@ from sslrepro.data.dataset import set_name
 from sslrepro.embeddings import player
 from sslrepro.explore.own_images import load
 from sslrepro.study import bundles, ledger, plans
-from sslrepro.study.run import Run, require_record
+from sslrepro.study.run import Run, name_of, require_record
 from tests.conftest import tiny
 
 EVIL = ['<script>alert("x")</script>', "<img src=x onerror=alert(1)>", "a&b<c", "<!--<script>"]
@@ -160,3 +160,12 @@ def test_class_names_reach_a_page_as_data_alone(tmp_path):
     assert sorted(train.class_names) == sorted(evil)
     data = player.script_data({"classes": list(train.class_names), "end": "</script>"})
     assert json.loads(data)["classes"] == list(train.class_names) and "<" not in data
+
+
+def test_pixels_have_no_other_settings():
+    """The name tells of the images alone: whatever else a configuration says would be taken unread."""
+    config = {"pixels": asdict(tiny().data)}
+    name = name_of(json.dumps(config), "pixels-shapes-s0-0")
+    assert name.startswith("pixels-shapes-s0-")
+    with pytest.raises(ValueError, match=r"configuration must be of pixels alone, got \['more', 'pixels'\]"):
+        name_of(json.dumps(config | {"more": 1}), name)
