@@ -54,7 +54,7 @@ def sheet(data: Dataset, first: str, titles: list[str], rows: list[Row], each: i
                 if image >= 0:
                     axis = line[first_column(block, each) + column]
                     axis.imshow(as_image(data, image), interpolation="nearest")
-                    frame(axis, label[image] == label[anchor])
+                    frame(axis, bool(label[image] == label[anchor]))
     for block, title in enumerate(titles):
         axes[0][first_column(block, each)].set_title(title, fontsize=8, loc="left")
     axes[0][0].set_title(first, fontsize=8)

@@ -308,10 +308,10 @@ def profile(name: str) -> Profile:
 
 # Night on photographs: every image at its own 32 px, and an encoder chosen by SimCLR alone (docs/adr/0012).
 _PHOTOGRAPHS = {
-    "where": "2 cores, hours per table, CIFAR from a data root: all 50,000 images at 32 px, ResNet-8, bf16",
-    "encoder": "resnet8",
+    "where": "2 cores, a night per row, CIFAR from a data root: all 50,000 images at 32 px, ResNet-8, bf16",
+    "encoder": "resnet8-wide",
     "views": ViewConfig("moco-cifar", crop_min=0.2),
-    "plan": TrainingConfig(epochs=48, batch_size=256, lr=2e-3, precision="bf16"),
+    "plan": TrainingConfig(epochs=24, batch_size=256, lr=4e-3, precision="bf16"),
     "data_follows_seed": False,
 }
 ARMS = {("night", dataset): _PHOTOGRAPHS for dataset in ("cifar10", "cifar100")}

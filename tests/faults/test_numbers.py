@@ -116,7 +116,7 @@ def test_an_input_that_is_not_finite_is_refused(own_messages):
         ({"labels": torch.tensor([0, -1, 1, 0])}, r"labels must be in 0..1, .* got \[-1, 1\]"),
     ],
 )
-def test_images_or_labels_that_are_none_are_refused_before_anything_is_created(changes, says, tmp_path):
+def test_images_or_labels_that_are_none_are_refused_before_anything_is_created(changes, says, tmp_path, own_messages):
     with pytest.raises(ValueError, match=f"^train: {says}"):
         train(tiny("simclr"), tmp_path / "run", replace(HONEST, **changes))
     assert not list(tmp_path.iterdir())

@@ -43,7 +43,7 @@ def test_timm_that_is_not_installed_is_one_line(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("resnet81", "Did you mean 'resnet18'"),
+        ("resnet-18", "Did you mean 'resnet18'"),
         ("mobilenet_v3_smal", "Did you mean 'mobilenet_v3_small'"),
         ("timm/../x", "timm/<model> or a classifier of torchvision"),
         ("", "got ''"),

@@ -849,7 +849,9 @@ def test_a_night_on_photographs_has_an_encoder_of_its_own(dataset):
     night, cpu = on_dataset(profile("night"), dataset), on_dataset(profile("cpu"), dataset)
     assert (night.name, night.base, night.dataset) == (f"night-{dataset}", "night", dataset)
     config = night.config("nnclr", seed=2, paper={"queue_size": 24 * PAPER_BATCH, "epochs": 125})
-    assert config.encoder == "resnet8" and config.data == DataConfig(dataset)  # all images, side and seed the set's own
+    assert config.encoder == "resnet8-wide" and config.data == DataConfig(
+        dataset
+    )  # all images, side and seed the set's own
     assert config.plan.precision == "bf16" and config.plan.epochs == night.plan.epochs // 4
     assert config.settings["queue_size"] == 24 * config.plan.batch_size <= night.n_train / 8
     assert cpu.encoder == "conv" and cpu.data.n_train == 9_216 and cpu.plan.precision == "fp32"

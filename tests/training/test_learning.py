@@ -42,6 +42,7 @@ def test_simclr_beats_the_random_encoder_and_pixels(setting, tmp_path):
 # NNSiam at the profile's queue has hardly left its start after 500 steps, whatever the seed; at a short one it has.
 LONGER = {
     "nnsiam": {"settings.queue_size": 96},
+    "nnsiam_controlled": {"settings.queue_size": 96, "settings.right_share": 1.0},
     "instdisc": {},
     "ifnd_swav": {},  # pseudo-labels after an epoch of random prototypes hold it back: a lift of 0.005 in six epochs
     "isl": {},
