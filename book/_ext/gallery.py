@@ -23,7 +23,7 @@ from sslrepro.embeddings import evolution, maps
 from sslrepro.report.presenters import presenter
 from sslrepro.study.profiles import profile
 
-MOST_BYTES = 900_000  # of the gallery's pictures
+MOST_BYTES = 1_100_000  # of the gallery's pictures
 
 
 LOG = logging.getLogger(__name__)
