@@ -134,8 +134,8 @@ def vit(patch: int, dim: int, depth: int, heads: int, side: int) -> nn.Module:
 ENCODERS: dict[str, Callable[[], nn.Module]] = {
     "conv": lambda: Conv(),
     "conv-tiny": lambda: Conv((16, 32), (2, 2)),  # smoke: seconds per page
-    "resnet8": lambda: SmallResNet(),  # night on photographs: an epoch of CIFAR-10 in under a minute of one core
-    "resnet8-wide": lambda: SmallResNet(64),
+    "resnet8": lambda: SmallResNet(),
+    "resnet8-wide": lambda: SmallResNet(64),  # night on photographs (docs/adr/0012)
     "resnet18-cifar": lambda: resnet(18, cifar_stem=True),
     "resnet50-cifar": lambda: resnet(50, cifar_stem=True),
     "alexnet-cifar": lambda: alexnet(cifar_stem=True),

@@ -86,7 +86,7 @@ def finding(results: Results) -> str:
     parts = [words_of(role, line) for role, line in lines.items() if line.n]
     floor, runs = on_the_floor(results)
     if floor:
-        parts.append(f"Of {runs} runs with such targets {floor} end no better than an untrained encoder.")
+        parts.append(f"Of {runs} runs with a target without negatives {floor} end no better than an untrained encoder.")
     whole, errors = cell_of(gains(results, REMOVED[1.0][1.0])), cost_of_errors(results)
     if whole:
         text = f"Removing the whole class from the negatives changes accuracy by {format_cell(whole, sign=True)} points"
@@ -94,8 +94,7 @@ def finding(results: Results) -> str:
     if errors:
         said = {"pays": "errors cost", "costs": "errors help", "open": "open"}.get(sign_word(errors), sign_word(errors))
         parts.append(
-            "Three wrong removals with each right one take "
-            f"{format_cell(errors, sign=True)} points ({said}, n = {errors.n})."
+            f"Three wrong removals with each right one take {format_cell(errors)} points ({said}, n = {errors.n})."
         )
     never = [(role, cell_of(gains(results, rows[0.0]))) for role, rows in ROLES.items()]
     shown = [f"as {role} {format_cell(cell, sign=True)}" for role, cell in never if cell]

@@ -69,7 +69,7 @@ def test_every_row_has_a_line_and_gains_are_over_the_own_framework():
 def test_targets_that_end_on_the_floor_are_counted():
     low = results({"target, 70% right": -30.0, "target, 0% right": -30.0, "untrained": -10.0})
     assert roles.on_the_floor(low) == (6, 15)
-    assert "Of 15 runs with such targets 6 end no better than an untrained encoder." in roles.finding(low)
+    assert "Of 15 runs with a target without negatives 6 end no better than an untrained encoder." in roles.finding(low)
     assert "untrained encoder" not in roles.finding(results({"untrained": -10.0}))
 
 
