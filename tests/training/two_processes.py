@@ -46,6 +46,9 @@ class Pair:
 
     def __init__(self, folder: Path):
         self.folder, self.numbers = folder, itertools.count()
+        self.start()
+
+    def start(self) -> None:
         self.pools = [ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (1,)) for _ in range(2)]
 
     def __call__(self, job, *arguments, seconds: float = 120.0):
@@ -54,6 +57,9 @@ class Pair:
         futures = [pool.submit(_joined, rank, *words) for rank, pool in enumerate(self.pools)]
         failures = [future.exception() for future in futures]
         if any(failures):
+            # Each process counts its groups, and one that failed to join has counted one more than the other.
+            self.close()
+            self.start()
             raise next(failure for failure in failures if failure)
         return [unpacked(future.result()) for future in futures]
 
@@ -76,6 +82,7 @@ def _joined(rank: int, where: str, seconds: float, job, packed_arguments: bytes)
     limit = datetime.timedelta(seconds=seconds)
     dist.init_process_group("gloo", init_method=where, rank=rank, world_size=2, timeout=limit)
     try:
+        dist.barrier()  # a job without communication may be over, and its group closed, before the other has joined
         return packed(job(*unpacked(packed_arguments)))
     finally:
         dist.destroy_process_group()
