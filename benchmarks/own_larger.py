@@ -3,9 +3,8 @@
 A folder whose decoded pixels are `TIMES` the memory that the process may still allocate is fitted from the first header
 to report.html, one epoch, and searched for duplicates. The limit is RLIMIT_DATA (heap and private maps): what the
 process has taken after the same fit on few images, so with all libraries, plus `ALLOWED`. `--whole`: the pixels are
-`TIMES` the limit itself, libraries included; it needs 6 GB on disk and does not end yet: what a fit keeps of each of
-98,000 images beside its pixels does not fit into `ALLOWED`. Beside it the same fit from
-memory, without a limit, is ended after `STEPS` steps; by then the weights must be equal to the bit.
+`TIMES` the limit itself, libraries included, which takes 6 GB on disk. Beside it the same fit from memory, without a
+limit, is ended after `STEPS` steps; by then the weights must be equal to the bit.
 Writes benchmarks/results/own_larger.json.
 """
 

@@ -26,9 +26,32 @@ def digest_of(tensors: dict[str, torch.Tensor], about: dict[str, str]) -> str:
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str]) -> None:
-    """Write tensors and a record of texts beside them, with their digest, atomically."""
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomic(path, save(tensors, about | {DIGEST: digest_of(tensors, about)}))
+    """Write tensors and a record of texts beside them, with their digest, atomically.
+
+    Takes as much memory again as the tensors do. Raises MemoryError where that is not to be had.
+    """
+    tensors = _separate({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    about = about | {DIGEST: digest_of(tensors, about)}
+    try:
+        content = save(tensors, about)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # which has no public name, and is no Exception
+            raise
+        size = sum(tensor.nbytes for tensor in tensors.values())
+        raise MemoryError(f"no memory for the {size:,} bytes of {path}: what was written before is kept") from None
+    write_atomic(path, content)
+
+
+def _separate(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors, those that are a part of another's memory copied: the format holds each on its own."""
+    held: set[int] = set()
+    out = {}
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage()
+        own = memory.nbytes() == tensor.nbytes and memory.data_ptr() not in held
+        held.add(memory.data_ptr())
+        out[name] = tensor if own else tensor.clone()
+    return out
 
 
 def read_record(path: Path, owner: str, what: str, remedy: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ Gray becomes three equal channels; images of 2, 4 or 12 bands that are no colour
 """
 
 import contextlib
+import os
 import struct
 import warnings
 from pathlib import Path
@@ -29,16 +30,27 @@ def is_junk(name: str) -> bool:
 
 
 def images_under(folder: Path) -> list[Path]:
-    """Every image file at any depth, sorted by path; hidden ones and what other programs left are passed over.
+    """The files of `image_names`, as paths."""
+    return [folder / name for name in image_names(folder)]
 
-    Arrays (`.npy`) count where there is nothing else: beside images they are something about them.
+
+def image_names(folder: Path) -> list[str]:
+    """Every image file at any depth, relative to the folder, sorted by path; hidden and junk files are passed over.
+
+    Arrays (`.npy`) count where there is nothing else: beside images they are something about them. Links to folders are
+    not followed. A name takes a tenth of the memory that a `Path` does, which counts where there are a million.
     """
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS and not any(map(is_junk, path.relative_to(folder).parts))
-    )
-    return [path for path in paths if path.suffix.lower() != ".npy"] or paths
+    names = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not is_junk(name)]
+        within = os.path.relpath(place, folder) + os.sep if place != str(folder) else ""
+        names += [within + name for name in files if not is_junk(name) and _ending(name) in EXTENSIONS]
+    names.sort(key=lambda name: name.replace(os.sep, "\0"))  # folder by folder, as paths are sorted
+    return [name for name in names if _ending(name) != ".npy"] or names
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def open_image(path: Path) -> Image.Image:

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +210,7 @@ def open_images(store: Path, signature: str) -> tuple[Images, dict[str, Any]] | 
 
 def decode_into(
     store: Path,
-    files: Sequence[Path],
+    files: Iterable[Path],
     labels: Int[Tensor, " n"],
     side: int,
     signature: str,
@@ -219,7 +219,7 @@ def decode_into(
 ) -> None:
     """Decode files into a store, under temporary names that are renamed when all is there.
 
-        labels    of the files, for the fingerprint
+        labels    of the files, one each, for the fingerprint
         side      px: see `decode`
         skip_bad  leave out files that cannot be read; they are listed in the record's `bad`: [[place, reason], ...]
         progress  is told (files decoded, files in all)
@@ -228,12 +228,13 @@ def decode_into(
     """
     entropy = np.random.SeedSequence().entropy % 2**32
     temporary = store.with_name(f".{store.name}.{entropy:08x}")
-    checksum, counts, bad = np.empty(len(files), dtype="<u4"), np.zeros((3, 256), dtype=np.int64), []
-    head = {"descr": "|u1", "fortran_order": False, "shape": (len(files), 3, side, side)}
+    n_files = len(labels)
+    checksum, counts, bad = np.empty(n_files, dtype="<u4"), np.zeros((3, 256), dtype=np.int64), []
+    head = {"descr": "|u1", "fortran_order": False, "shape": (n_files, 3, side, side)}
     try:
         with temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, head)
-            for place, path in enumerate(files):
+            for place, path in enumerate(files):  # they may be made one by one
                 try:
                     image = np.ascontiguousarray(decode(path, side).numpy())
                 except ValueError as error:
@@ -245,13 +246,13 @@ def decode_into(
                     counts += [np.bincount(channel.ravel(), minlength=256) for channel in image]
                     file.write(image.data)
                 if progress is not None:
-                    progress(place + 1, len(files))
+                    progress(place + 1, n_files)
             for _ in bad:
                 file.write(bytes(3 * side * side))
             file.flush()
             os.fsync(file.fileno())
-        n = len(files) - len(bad)
-        content, keep = checksum[:n].tobytes(), torch.ones(len(files), dtype=torch.bool)
+        n = n_files - len(bad)
+        content, keep = checksum[:n].tobytes(), torch.ones(n_files, dtype=torch.bool)
         for place, _ in bad:
             keep[place] = False
         mark = fingerprint(StoredImages(temporary).rows(torch.arange(n)), labels[keep])

@@ -42,7 +42,7 @@ def choose(seen: Survey, device: str = "cpu", **asked: Any) -> RunConfig:
 
     >>> from pathlib import Path
     >>> from sslrepro.own.images import ImageFile
-    >>> files = [ImageFile(Path(str(n)), str(n), 320, 240, "jpeg", False) for n in range(2000)]
+    >>> files = [ImageFile(Path(), str(n), 320, 240, "jpeg", False) for n in range(2000)]
     >>> run = choose(Survey(Path("photos"), tuple(files)))
     >>> run.data.side, run.encoder, run.method, run.plan.epochs, run.plan.batch_size
     (96, 'resnet18', 'nnclr', 100, 64)

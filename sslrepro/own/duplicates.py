@@ -20,7 +20,7 @@ from sslrepro.own.run import BLOCK, OwnRun, image_files
 ENDINGS = (".csv", ".html")
 SHOWN = 300  # groups on a page; the csv has all
 THUMB = 180  # px
-AT_ONCE = 2**24  # similarities in memory together, 64 MiB
+AT_ONCE = 2**22  # similarities in memory together, 16 MiB
 MOST = 20  # pairs per image from which on it is the threshold that is wrong
 TURNS = {90: 1, 180: 2, 270: 3}  # degrees -> quarter turns
 
@@ -49,9 +49,11 @@ def duplicates(
     Raises ValueError for a threshold that so many pairs exceed that they cannot be copies.
     """
     require(-1 <= above <= 1, "duplicates", "above", "in [-1, 1]", above)
-    known = {file.path.resolve() for file in run.listing}
-    others = image_files(images, owner="duplicates", remedy="")[0] if images else ()
-    extra = tuple(file for file in others if file.path.resolve() not in known)
+    extra: tuple[ImageFile, ...] = ()
+    if images:
+        known = {file.path.resolve() for file in run.listing}
+        others = image_files(images, owner="duplicates", remedy="")[0]
+        extra = tuple(file for file in others if file.path.resolve() not in known)
     files = (*run.listing, *extra)
     x = torch.cat([run.features, run.features_of(extra, device)]) if extra else run.features
     rows = run.comparable(x)

@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -267,8 +268,8 @@ def finish(method: Method, seen: Survey, data: Dataset, config: RunConfig, out: 
     buffer = io.BytesIO()
     np.save(buffer, features.numpy())
     write_atomic(out / ROWS, buffer.getvalue())
-    sizes = [(file.name, file.width, file.height) for file in seen.files]
-    write_atomic(out / LISTING, table_csv([("file", "width", "height"), *sizes]))
+    sizes = ((file.name, file.width, file.height) for file in seen.files)
+    write_atomic(out / LISTING, table_csv(chain([("file", "width", "height")], sizes)))
     write_parquet(out / TABLE, seen.files, features)
     lines, looks = read_lines(out / "run" / "log.jsonl"), read_lines(out / "run" / "health.jsonl")
     write_atomic(out / "log.csv", log_csv(lines))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from sslrepro.base.paths import cache_folder
 from sslrepro.base.store import lock_folder, write_atomic
 from sslrepro.base.types import UInt8
 from sslrepro.data.dataset import Dataset
-from sslrepro.data.decode import EXTENSIONS, VERSION, decode, images_under, open_image
+from sslrepro.data.decode import EXTENSIONS, VERSION, decode, image_names, open_image
 from sslrepro.data.sources import StoredImages, decode_into, open_images
 
 FEWEST = 8  # images: fewer leave nothing to tell apart
@@ -27,20 +28,25 @@ SKIP = "--skip-bad (skip_bad=True) leaves unreadable files out and lists them."
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One image file, as its header says.
+    """One image file, as its header says. Folders hold millions, so that a path is made when it is asked for.
 
-    name           path relative to the folder, with / on every system; for single files as it was given
+    folder         that the name is relative to, one object for all files; for single files the working folder
+    name           in UTF-8, with / on every system; for single files as it was given
     width, height  px, upright
     kind           "jpeg", "png", ...
     turned         whether EXIF says that the pixels lie on their side or head
     """
 
-    path: Path
+    folder: Path
     name: str
     width: int
     height: int
     kind: str
     turned: bool
+
+    @property
+    def path(self) -> Path:
+        return self.folder / os.fsdecode(self.name.encode())
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Survey:
     def words(self) -> str:
         """One line: how many, of which kinds, turned by EXIF, left out, and their shorter sides.
 
-        >>> files = [ImageFile(Path(f"{n}.jpg"), f"{n}.jpg", 40 + n, 30, "jpeg", n == 0) for n in range(2)]
+        >>> files = [ImageFile(Path(), f"{n}.jpg", 40 + n, 30, "jpeg", n == 0) for n in range(2)]
         >>> Survey(Path("."), tuple(files)).words
         '2 images (2 jpeg; 1 turned by EXIF), 30 px'
         """
@@ -100,30 +106,29 @@ def survey(folder: str | Path, skip_bad: bool = False) -> Survey:
     """
     folder = Path(folder).expanduser()
     require(folder.is_dir(), "fit", "folder", "an existing folder of images", str(folder))
-    paths = images_under(folder)
-    if not paths:
+    names = image_names(folder)
+    if not names:
         others = Counter(path.suffix.lower() for path in folder.rglob("*") if path.is_file() and path.suffix)
         held = ", ".join(f"{n} {ending}" for ending, n in others.most_common(3)) or "no file"
         require(False, "fit", f"folder {folder}", f"one that holds images ({' '.join(EXTENSIONS)})", held)
-    files, bad = headers(paths, skip_bad, folder)
+    files, bad = headers(names, skip_bad, folder)
     require(len(files) >= FEWEST, "fit", f"images under {folder}", f">= {FEWEST}", len(files))
     return Survey(folder, files, bad)
 
 
 def headers(
-    paths: Sequence[Path], skip_bad: bool = False, folder: Path | None = None, remedy: str = SKIP
+    names: Sequence[str | Path], skip_bad: bool = False, folder: Path = Path(), remedy: str = SKIP
 ) -> tuple[tuple[ImageFile, ...], tuple[tuple[str, str], ...]]:
     """(images, bad) of files, in their order: see `Survey`. Reads headers only.
 
-    folder   names are relative to it; None: as given
+    folder   that names are relative to
     remedy   is said with the error of a file that cannot be read
     """
     files: list[ImageFile] = []
     bad: list[tuple[str, str]] = []
-    for path in paths:
-        name = str(path) if folder is None else path.relative_to(folder).as_posix()
+    for name in map(str, names):
         try:
-            files.append(_header(path, name))
+            files.append(_header(folder, name))
         except ValueError as error:
             if not skip_bad:
                 raise ValueError(f"{error} {remedy}".strip()) from None
@@ -136,7 +141,8 @@ def shown(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _header(path: Path, name: str) -> ImageFile:
+def _header(folder: Path, name: str) -> ImageFile:
+    path = folder / name
     try:
         name = os.fsencode(name).decode("utf-8")  # whatever the locale takes its bytes for
     except UnicodeError:
@@ -147,12 +153,12 @@ def _header(path: Path, name: str) -> ImageFile:
             warnings.simplefilter("ignore")  # of bombs: what decodes it says so
             turn = image.getexif().get(ORIENTATION, 1)
             width, height = image.size if turn not in (5, 6, 7, 8) else image.size[::-1]
-            kind = (image.format or path.suffix[1:]).lower().replace("mpo", "jpeg")
+            kind = sys.intern((image.format or path.suffix[1:]).lower().replace("mpo", "jpeg"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if str(error).startswith("data.read: "):
             raise
         raise ValueError(f"data.read: image {path} cannot be read ({error}). Remove or replace it.") from None
-    return ImageFile(path, name, width, height, kind, turn in range(2, 9))
+    return ImageFile(folder, name, width, height, kind, turn in range(2, 9))
 
 
 def pixels(
@@ -173,14 +179,13 @@ def pixels(
     Raises ValueError for an unreadable image, unless `skip_bad`.
     """
     store = store_of(seen, side, cache)
-    stamps = [(file.name, file.path.stat().st_size, file.path.stat().st_mtime_ns) for file in seen.files]
-    signature = hashlib.sha256(json.dumps([VERSION, side, stamps]).encode()).hexdigest()
+    signature = _signature(seen, side)
     nobody = torch.zeros(len(seen), dtype=torch.int64)
     with lock_folder(store.with_suffix(".lock")):  # one process of a machine decodes, the others find it
         stored = open_images(store, signature)
         if stored is None or (stored[1]["bad"] and not skip_bad):
             try:
-                decode_into(store, [file.path for file in seen.files], nobody, side, signature, skip_bad, progress)
+                decode_into(store, (file.path for file in seen.files), nobody, side, signature, skip_bad, progress)
             except ValueError as error:
                 raise ValueError(f"{error} {SKIP}") from None
             stored = open_images(store, signature)
@@ -200,6 +205,15 @@ def pixels(
     data = Dataset(seen.folder.resolve().name, images, labels, ("image",), {}, about["fingerprint"])
     left_out = tuple((shown(seen.files[place].name), reason) for place, reason in bad.items())
     return Survey(seen.folder, files, (*seen.bad, *left_out)), data
+
+
+def _signature(seen: Survey, side: int) -> str:
+    """Of what pixels are decoded from: name, size and time of every file, and the side."""
+    digest = hashlib.sha256(json.dumps([VERSION, side]).encode())
+    for file in seen.files:
+        about = file.path.stat()
+        digest.update(json.dumps([file.name, about.st_size, about.st_mtime_ns]).encode())
+    return digest.hexdigest()
 
 
 def store_of(seen: Survey, side: int, cache: Path | None = None) -> Path:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class Looks:
             self.look(method, steps)
 
 
-def table_csv(rows: list[tuple[Any, ...]]) -> str:
+def table_csv(rows: Iterable[tuple[Any, ...]]) -> str:
     """Rows as CSV text."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)

@@ -12,8 +12,6 @@ photos.ssl/
 import csv
 import functools
 import hashlib
-import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,11 +100,11 @@ class OwnRun:
     @functools.cached_property
     def listing(self) -> list[ImageFile]:
         """The training images, a row of `features` each."""
-        text = (self.folder / LISTING).read_text(encoding="utf-8")
-        return [
-            ImageFile(self.images_folder / os.fsdecode(name.encode()), name, int(width), int(height), "", False)
-            for name, width, height in list(csv.reader(io.StringIO(text)))[1:]
-        ]
+        folder = self.images_folder
+        with (self.folder / LISTING).open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            next(rows)
+            return [ImageFile(folder, name, int(width), int(height), "", False) for name, width, height in rows]
 
     @property
     def images_folder(self) -> Path:

@@ -32,7 +32,7 @@ WORDS = ["--side", "16", "--encoder", "conv-tiny", "--batch-size", "8"]
 
 
 def of(n: int, side: int) -> Survey:
-    files = [ImageFile(Path(str(i)), str(i), side, side, "png", False) for i in range(n)]
+    files = [ImageFile(Path(), str(i), side, side, "png", False) for i in range(n)]
     return Survey(Path("photos"), tuple(files))
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 import torch
@@ -118,3 +119,32 @@ assert main(["duplicates", "x.ssl", "--above", "0.5", "--turned", "-o", "x.html"
     listed = (tmp_path / "x.ssl" / "embeddings.csv").read_text(encoding="utf-8")
     assert "gr\u00f6\u00dfe.png,48,40" in listed
     assert "/gr\u00f6\u00dfe.png" in (tmp_path / "x.csv").read_text(encoding="utf-8")
+
+
+def test_files_come_folder_by_folder_as_paths_are_sorted(photos):
+    for name in ("a-b/1.png", "a/2.png", "a/b/3.png", "a.c/4.PNG", "a/b.png", ".hidden/5.png", "a/.6.png"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        draw(0).save(photos / name, "png")
+    names = [file.name for file in survey(photos).files]
+    assert names == [path.relative_to(photos).as_posix() for path in sorted(map(photos.joinpath, names))]
+    assert [name for name in names if name.startswith("a")] == [
+        "a/2.png", "a/b/3.png", "a/b.png", "a-b/1.png", "a.c/4.PNG",
+    ]  # fmt: skip
+    linked = photos / "linked"
+    linked.symlink_to(photos / "a", target_is_directory=True)
+    assert [file.name for file in survey(photos).files] == names
+
+
+def test_a_million_files_fit_into_memory(photos):
+    """Less than 300 bytes for a file and 500 while they are listed: 98,000 photos took 50 MiB as paths."""
+    n = 2_000
+    for number in range(n - len(survey(photos))):
+        os.link(photos / "01.png", photos / f"photo-{number:06}.png")
+    tracemalloc.start()
+    try:
+        seen = survey(photos)
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(seen) == n and kept < 300 * n and most < 500 * n
+    assert seen.files[-1].path == photos / f"photo-{n - 25:06}.png"
