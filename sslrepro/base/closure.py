@@ -14,31 +14,32 @@ def module_file(name: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def imported_modules(code: str) -> set[str]:
-    """Dotted names of the package's modules that code imports, at its top or inside functions."""
+def imported_names(tree: ast.AST) -> frozenset[str]:
+    """Dotted names of the package that code imports, at its top or inside functions: modules, and what is in them."""
     names = set()
-    for node in ast.walk(ast.parse(code)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     parents = {".".join(parts[:n]) for name in names for parts in [name.split(".")] for n in range(1, len(parts) + 1)}
-    return {name for name in parents if name.split(".")[0] == PACKAGE.name and module_file(name)}
+    return frozenset(name for name in parents if name.split(".")[0] == PACKAGE.name)
 
 
 @functools.cache
-def code_digest(path: Path, changed_at: int) -> str:
-    """SHA-256 of a module's syntax tree: docstrings, comments and layout do not count.
+def read_module(path: Path, changed_at: int) -> tuple[str, frozenset[str]]:
+    """(SHA-256 of a module's syntax tree, `imported_names`): docstrings, comments and layout do not count.
 
-    changed_at   the file's mtime in ns, so that an edited file is read again
+    changed_at   the file's mtime in ns, so that an edited file is read again, and others once for all pages
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = imported_names(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
             node, clean=False
         ):
             node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), names
 
 
 def import_closure(code: str, without: tuple[str, ...] = ()) -> dict[str, str]:
@@ -49,12 +50,12 @@ def import_closure(code: str, without: tuple[str, ...] = ()) -> dict[str, str]:
     >>> "sslrepro.base.errors" in import_closure("from sslrepro.base.store import Store")
     True
     """
-    waiting, digests = imported_modules(code), {}
+    waiting, seen, digests = set(imported_names(ast.parse(code))), set(), {}
     while waiting:
         name = waiting.pop()
-        if name in digests or name.startswith(without):
-            continue
-        path = module_file(name)
-        digests[name] = code_digest(path, path.stat().st_mtime_ns)
-        waiting |= imported_modules(path.read_text(encoding="utf-8")) - digests.keys()
+        seen.add(name)
+        path = None if name.startswith(without) else module_file(name)
+        if path is not None:
+            digests[name], names = read_module(path, path.stat().st_mtime_ns)
+            waiting |= names - seen
     return dict(sorted(digests.items()))

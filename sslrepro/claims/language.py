@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from sslrepro import papers
 from sslrepro.base.errors import require
@@ -72,9 +73,7 @@ class Cell:
         """Half the 95% interval of the mean; NaN for one seed."""
         if self.n < 2:
             return math.nan
-        from scipy.stats import t
-
-        return float(t.ppf(0.975, self.n - 1)) * self.sd / math.sqrt(self.n)
+        return float(stdtrit(self.n - 1, 0.975)) * self.sd / math.sqrt(self.n)
 
 
 # --- the expression language -----------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ The room itself can be called, as `sslrepro.evaluate(encoder, data, "knn")`: see
 
 import hashlib
 import importlib
-import pkgutil
 import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from torch import nn
 
 from sslrepro.base.errors import known_keys, one_of, require
+from sslrepro.base.modules import module_names
 from sslrepro.base.paths import data_root
 from sslrepro.base.types import Features
 from sslrepro.data.dataset import Dataset
@@ -35,7 +35,7 @@ __all__ = ["digest", "features", "frozen_scores", "measure", "names", "of_course
 
 def names() -> list[str]:
     """Names of all evaluations, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return module_names(__path__)
 
 
 def _module(name: str):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scipy.special import stdtrit
+
 from sslrepro import methods
 from sslrepro.base.errors import known_keys, one_of, require
 from sslrepro.base.paths import RUNS, data_root
@@ -263,10 +265,8 @@ def seeds_to_tell(mean: float, sd: float) -> int | None:
     The smallest n with t(0.975, n - 1) * sd / sqrt(n) < |mean|; None above 1,000. Taken from the seeds at hand, so a
     rough guess while they are few.
     """
-    from scipy.stats import t
-
     return next(
-        (n for n in range(2, MOST_SEEDS + 1) if float(t.ppf(0.975, n - 1)) * sd / math.sqrt(n) < abs(mean)), None
+        (n for n in range(2, MOST_SEEDS + 1) if float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n) < abs(mean)), None
     )
 
 

@@ -3,13 +3,13 @@
 import functools
 import importlib
 import inspect
-import pkgutil
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 from torch import nn
 
 from sslrepro.base.errors import one_of, require
+from sslrepro.base.modules import module_names
 from sslrepro.base.values import Range, check_values, from_mapping, stored_values
 from sslrepro.base.values import identity_values as values_of_identity
 from sslrepro.methods.base import Method
@@ -32,7 +32,7 @@ __all__ = [
 
 def names() -> list[str]:
     """Names of all methods, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in ("base", "kinds"))
+    return [name for name in module_names(__path__) if name not in ("base", "kinds")]
 
 
 @functools.cache

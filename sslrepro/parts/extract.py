@@ -28,5 +28,12 @@ def encode_images(
     net: nn.Module, data: Dataset, normalise: tuple[tuple[float, ...], tuple[float, ...]], batch_size: int = 1024
 ) -> Float[Tensor, "n d"]:
     """Outputs for all images, un-augmented, in data-set order, float32, on the data's device."""
+    out, first = torch.empty(0), 0
     with eval_mode(net):
-        return torch.cat([net(prepare_views(x, normalise)).float() for x in plain_batches(data, batch_size)])
+        for x in plain_batches(data, batch_size):
+            rows = net(prepare_views(x, normalise)).float()
+            if not first:  # in one piece: thousands of small ones would split the memory that batches are made in
+                out = rows.new_empty(len(data), *rows.shape[1:])
+            out[first : first + len(rows)] = rows
+            first += len(rows)
+    return out

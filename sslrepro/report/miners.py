@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import spearmanr
-
 from sslrepro.claims import Cell
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
@@ -211,6 +209,8 @@ def rank_correlation(first: list[float], second: list[float]) -> float | None:
     """Spearman's; None for fewer than three pairs or where one of the two does not vary."""
     if len(first) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
         return None
+    from scipy.stats import spearmanr  # takes half a second to import, and every page asks this module
+
     return float(spearmanr(first, second).statistic)
 
 

@@ -4,6 +4,8 @@ import html
 import math
 from collections.abc import Iterator
 
+from scipy.special import stdtrit
+
 from sslrepro.claims import Cell, Verdict
 from sslrepro.report.effects import difference_in_words
 from sslrepro.report.formats import Display, format_cell, number
@@ -99,9 +101,7 @@ def change(before: Cell, after: Cell) -> tuple[float, float]:
     if not sum(parts):
         return gap, 0.0
     freedom = sum(parts) ** 2 / sum(part**2 / (cell.n - 1) for part, cell in zip(parts, (before, after), strict=True))
-    from scipy.stats import t
-
-    return gap, float(t.ppf(0.975, freedom)) * math.sqrt(sum(parts))
+    return gap, float(stdtrit(freedom, 0.975)) * math.sqrt(sum(parts))
 
 
 def change_in_words(before: Cell, after: Cell, digits: int = 1) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 from sslrepro.base.errors import require
 from sslrepro.claims import Cell
@@ -66,11 +67,9 @@ class Trend:
         """
         if self.n < 2:
             return None
-        from scipy.stats import t
-
         lines = np.array(list(self.lines.values()))
         a, b = lines.mean(0)
-        (vaa, vab), (_, vbb) = np.cov(lines.T) * t.ppf(0.975, self.n - 1) ** 2 / self.n
+        (vaa, vab), (_, vbb) = np.cov(lines.T) * stdtrit(self.n - 1, 0.975) ** 2 / self.n
         square, half, rest = b * b - vbb, a * b - vab, a * a - vaa  # square x^2 + 2 half x + rest <= 0
         if square <= 0:
             return None
@@ -87,11 +86,9 @@ def positive(cell: Cell | None) -> float | None:
     """Probability that the mean of a cell is above zero, under Student's t; None for fewer than two seeds."""
     if cell is None or cell.n < 2:
         return None
-    from scipy.stats import t
-
     if cell.sd == 0:
         return 0.5 + 0.5 * float(np.sign(cell.mean))
-    return float(t.cdf(cell.mean / (cell.sd / math.sqrt(cell.n)), cell.n - 1))
+    return float(stdtr(cell.n - 1, cell.mean / (cell.sd / math.sqrt(cell.n))))
 
 
 def trend(points: Mapping[float, Mapping[int, float]]) -> Trend:

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from scipy.special import stdtrit
+
 from sslrepro.base.errors import require
 from sslrepro.base.paths import PROJECT
 from sslrepro.base.store import read_json, write_json
@@ -60,9 +62,7 @@ def new_run_half_width(cell: Cell) -> float:
     """
     if cell.n < 2:
         return math.nan
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, cell.n - 1)) * cell.sd * math.sqrt(1 + 1 / cell.n)
+    return float(stdtrit(cell.n - 1, 0.975)) * cell.sd * math.sqrt(1 + 1 / cell.n)
 
 
 def compare_values(own: dict[int, float], published: dict[int, float]) -> tuple[str, float, float, float, int] | None:

@@ -1,9 +1,9 @@
 """Table definitions by file name: `nnclr_queue` is `tables/nnclr_queue.py`."""
 
 import importlib
-import pkgutil
 
 from sslrepro.base.errors import one_of
+from sslrepro.base.modules import module_names
 from sslrepro.tables.definition import Definition
 from sslrepro.tables.validate import validate
 
@@ -13,7 +13,7 @@ _VALID: dict[str, Definition] = {}  # validated once: every verdict asks for eve
 
 def names() -> list[str]:
     """Ids of all tables that are defined, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in NOT_TABLES)
+    return [name for name in module_names(__path__) if name not in NOT_TABLES]
 
 
 def definition(name: str) -> Definition:
