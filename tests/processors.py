@@ -29,9 +29,8 @@ aten = torch.ops.aten
 # What torch and its two libraries look at when they choose kernels: vector instructions of torch's own, of MKL (matrix
 # products, exponentials; on processors that are not Intel's, MKL knows COMPATIBLE alone) and of oneDNN (convolutions).
 SETTINGS: dict[str, dict[str, str]] = {
-    "no vectors": {"ATEN_CPU_CAPABILITY": "default"},
+    "any x86": {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"},
     "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"},
-    "any x86": {"MKL_CBWR": "COMPATIBLE"},
     "other order": {"SSLREPRO_OTHER_ORDER": "1"},
 }
 
