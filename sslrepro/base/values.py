@@ -68,23 +68,23 @@ def fits(value: Any, kind: Any) -> bool:
 
     Whole numbers have 63 bits, as everything that counts with them expects.
     """
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return True
+    if kind is float:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and abs(value) <= sys.float_info.max  # `math.isfinite` cannot take 10**400
+    if isinstance(kind, type) and not isinstance(kind, types.GenericAlias):
+        if kind is int and isinstance(value, int) and abs(value) >= 2**63:
+            return False
+        return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         return any(fits(value, part) for part in inner)
     if origin is tuple and inner[-1] is Ellipsis:
         return isinstance(value, tuple) and len(value) > 0 and all(fits(item, inner[0]) for item in value)
     if origin is tuple:
         return isinstance(value, tuple) and len(value) == len(inner) and all(map(fits, value, inner))
-    if origin is dict:
-        return isinstance(value, dict) and all(isinstance(key, str) for key in value)
-    if kind is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and abs(value) <= sys.float_info.max  # `math.isfinite` cannot take 10**400
-    if kind is int and isinstance(value, int) and abs(value) >= 2**63:
-        return False
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)  # dict[str, Any]
 
 
 def describe(kind: Any) -> str:
@@ -113,9 +113,9 @@ def check_values(config: Any, owner: str) -> None:
         if allowed is None or value is None:
             continue
         if isinstance(allowed, Range):
-            among = ("None or " if fits(None, field.type) else "") + ("each " if isinstance(value, tuple) else "")
-            values = value if isinstance(value, tuple) else (value,)
-            require(all(number in allowed for number in values), owner, field.name, f"{among}{allowed}", value)
+            if not all(number in allowed for number in (value if isinstance(value, tuple) else (value,))):
+                among = ("None or " if fits(None, field.type) else "") + ("each " if isinstance(value, tuple) else "")
+                require(False, owner, field.name, f"{among}{allowed}", value)
         else:
             one_of(value, allowed, owner, field.name)
 

@@ -3,6 +3,7 @@
 The recipes are those of the papers (augmentation tags of the field, at 224 px); blur widths scale with the image.
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 from sslrepro.base.errors import one_of, require
@@ -75,8 +76,9 @@ class ViewConfig:
         one_of(self.recipe, RECIPES, "data.views", "recipe")
 
 
+@functools.cache
 def recipe(config: ViewConfig) -> tuple[View, ...]:
-    """The views of a recipe."""
+    """The views of a recipe; every configuration of a run asks whether they can be made."""
     views = RECIPES[config.recipe]
     if config.crop_min == 0:
         return views

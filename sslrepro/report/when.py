@@ -88,9 +88,9 @@ def strengths(crops: Results, full: Results) -> Display:
         return Display(f"<p>{text}</p>", text)
     verdict = "open" if cell.n < 2 or abs(cell.mean) <= cell.half_width else "more" if cell.mean > 0 else "less"
     words = {
-        "more": "Neighbours are worth more",
-        "less": "Neighbours are worth less",
-        "open": "It stays open whether neighbours are worth more or less",
+        "more": "Neighbours whose share of right ones is set by labels are worth more",
+        "less": "Neighbours whose share of right ones is set by labels are worth less",
+        "open": "It stays open whether neighbours whose share of right ones is set by labels are worth more or less",
     }[verdict]
     text = (
         f"{words} with crops alone: the gain over no lookup, mean over the shares of right lookups, differs by "
@@ -99,7 +99,20 @@ def strengths(crops: Results, full: Results) -> Display:
     )
     base, other = (format_cell(results.cell(map_curve.BASE, "linear_top1")) for results in (crops, full))
     text += f" Without lookup the linear probe reaches {base}% with crops alone and {other}% with all augmentations."
-    return Display(f"<p>{text}</p>", text)
+    return Display(f"<p>{text}{on_the_floor(crops)}</p>", text + on_the_floor(crops))
+
+
+def on_the_floor(crops: Results) -> str:
+    """In how many seeds the comparison's own baseline, no lookup with crops alone, learned nothing; "" for none."""
+    untrained = crops.by_seed("random", "linear_top1", control=True)
+    alone = {seed: value for seed, value in crops.by_seed(map_curve.BASE, "linear_top1").items() if seed in untrained}
+    low = sum(value <= untrained[seed] for seed, value in alone.items())
+    return (
+        f" In {low} of {len(alone)} seeds crops alone end without lookup no better than an untrained encoder, so part of "
+        "the gain is over a baseline on the floor."
+        if low
+        else ""
+    )
 
 
 def public() -> Display:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 
@@ -270,10 +271,21 @@ def test_neighbours_are_worth_more_or_less_by_the_interval_of_the_difference():
     expected = 5 + 10 * sum(shares) / len(shares)
     assert when.worth(crops, full).mean == pytest.approx(expected)
     text = when.strengths(crops, full).text
-    assert "Neighbours are worth more with crops alone" in text and f"by {expected:+.1f} ± 0.0 points" in text
+    assert "set by labels are worth more with crops alone" in text and f"by {expected:+.1f} ± 0.0 points" in text
     late = [share for share in shares if share >= 0.4]
     assert f"from 40% right on by {5 + 10 * sum(late) / len(late):+.1f}" in text
     assert "worth less" in when.strengths(mapped(start=-9.0, table="neighbour_map_crops"), full).text
     assert "stays open" in when.strengths(mapped(table="neighbour_map_crops"), full).text
     nothing = mapped(keep=lambda run: False, table="neighbour_map_crops")
     assert "not run yet" in when.strengths(nothing, full).text
+
+
+def test_a_baseline_on_the_floor_is_said():
+    """Seeds whose baseline learned nothing, a tie with the untrained encoder among them."""
+
+    def results(*alone: float) -> SimpleNamespace:
+        cells = {True: dict(enumerate((0.36, 0.30, 0.40, 0.10))), False: dict(enumerate(alone))}
+        return SimpleNamespace(by_seed=lambda row, score, control=False: cells[control])
+
+    assert "In 2 of 3 seeds" in when.on_the_floor(results(0.35, 0.45, 0.40))
+    assert when.on_the_floor(results(0.37, 0.31, 0.41)) == "" and when.on_the_floor(results()) == ""
