@@ -108,8 +108,8 @@ def on_the_floor(crops: Results) -> str:
     alone = {seed: value for seed, value in crops.by_seed(map_curve.BASE, "linear_top1").items() if seed in untrained}
     low = sum(value <= untrained[seed] for seed, value in alone.items())
     return (
-        f" In {low} of {len(alone)} seeds crops alone end without lookup no better than an untrained encoder, so part of "
-        "the gain is over a baseline on the floor."
+        f" In {low} of {len(alone)} seeds crops alone end without lookup no better than an untrained encoder, so part "
+        "of the gain is over a baseline on the floor."
         if low
         else ""
     )
