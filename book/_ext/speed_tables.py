@@ -14,26 +14,37 @@ from sphinx.application import Sphinx
 MEASURED = Path(__file__).parents[2] / "benchmarks" / "results"
 
 
+def share_of_peak(row: dict, peaks: dict[str, float]) -> str:
+    """A row's multiplications a second as a share of the peak of its own precision; "" where they are not counted."""
+    if "flops_per_second" not in row:
+        return ""
+    return f"{100 * row['flops_per_second'] / peaks[row.get('peak', 'flops_per_second')]:.0f}%"
+
+
+def in_words(peaks: dict[str, float]) -> str:
+    """The peaks of the precisions that were measured."""
+    names = {"fp32": "flops_per_second", "bf16": "bf16_flops_per_second"}
+    return ", ".join(f"{peaks[key] / 1e9:.0f} GFLOP/s in {name}" for name, key in names.items() if key in peaks)
+
+
 class Bench(Directive):
     """The speed table as it was measured last, from benchmarks/results."""
 
     def run(self) -> list[nodes.Node]:
         record = json.loads((MEASURED / "cpu.json").read_text("utf-8"))
-        peak = record["peaks"]["flops_per_second"]
+        peaks = record["peaks"]
         head = ["what", "ours", "peer's", "unit", "ratio [least, greatest]", "of the measured peak", "share", "peer"]
         body = []
         for row in record["rows"]:
             ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
-            reached = f"{100 * row['flops_per_second'] / peak:.0f}%" if "flops_per_second" in row else ""
+            reached = share_of_peak(row, peaks)
             share = f"views {100 * row['views_share']:.0f}% of the step" if "views_share" in row else ""
             if "training_share" in row:
                 share = f"{100 * row['training_share']:.1f}% of a training that renews them every epoch"
             other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
             body.append([row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"]])
         where = record["environment"]
-        note = (
-            f"Measured on {where['device']}, one thread, torch {where['torch']}; peak {peak / 1e9:.0f} GFLOP/s in fp32."
-        )
+        note = f"Measured on {where['device']}, one thread, torch {where['torch']}; peak {in_words(peaks)}."
         return [nodes.raw("", plain_table(head, body) + f'<p class="caption">{html.escape(note)}</p>', format="html")]
 
 

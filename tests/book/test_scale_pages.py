@@ -17,7 +17,7 @@ EXTENSIONS = Path(__file__).parents[2] / "book" / "_ext"
 @pytest.fixture(scope="module")
 def pages():
     sys.path.insert(0, str(EXTENSIONS))
-    names = ("claims_board", "claims_by_scale", "table_page", "yardsticks", "published")
+    names = ("claims_board", "claims_by_scale", "table_page", "yardsticks", "published", "speed_tables")
     yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     sys.path.remove(str(EXTENSIONS))
 
@@ -102,3 +102,13 @@ def test_the_committed_ledger_shows_the_queue_on_two_sets_of_images():
     assert names[:2] == ["cpu", "cpu-cifar10"]
     text = every_scale.block(shown).text
     assert "cpu, n = 5" in text and "cpu-cifar10, n = 3" in text and "Other images: cpu (" in text
+
+
+def test_a_row_of_the_speed_table_is_held_against_the_peak_of_its_precision(pages):
+    peaks = {"flops_per_second": 2e9, "bf16_flops_per_second": 8e9}
+    share = pages.speed_tables.share_of_peak
+    assert share({"flops_per_second": 1e9}, peaks) == "50%" and share({}, peaks) == ""
+    assert share({"flops_per_second": 6e9, "peak": "bf16_flops_per_second"}, peaks) == "75%"
+    assert pages.speed_tables.in_words(peaks) == "2 GFLOP/s in fp32, 8 GFLOP/s in bf16"
+    record = json.loads((pages.speed_tables.MEASURED / "cpu.json").read_text("utf-8"))
+    assert all(int(share(row, record["peaks"]).strip("%") or 0) <= 100 for row in record["rows"])
