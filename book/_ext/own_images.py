@@ -48,6 +48,20 @@ class OwnPhotos(Directive):
         return [nodes.raw("", plain_table(head, body), format="html")]
 
 
+class OwnLarger(Directive):
+    """What a fit of more than the process's memory took, from benchmarks/results/own_larger.json."""
+
+    def run(self) -> list[nodes.Node]:
+        record = json.loads((MEASURED / "own_larger.json").read_text(encoding="utf-8"))["of the whole limit"]
+        run, same = record["limited"], "equal" if record["same_to_the_bit"] else "do not equal"
+        text = (
+            f"{run['images']:,} images, {run['set_MiB']:,.0f} MiB of pixels, {run['limit_MiB']:,.0f} MiB of memory, "
+            f"{run['steps']:,} steps, an epoch, in {run['seconds'] / 60:.0f} minutes (one run). After "
+            f"{record['marked_step']} steps the weights {same} those of a run from memory, to the bit."
+        )
+        return [nodes.paragraph("", text)]
+
+
 class OwnCopies(Directive):
     """Recall of each kind of planted copy, and precision of pairs: a line per searcher."""
 
@@ -109,5 +123,6 @@ def setup(app: Sphinx) -> dict:
     """Register them."""
     app.add_directive("own-photos", OwnPhotos)
     app.add_directive("own-copies", OwnCopies)
+    app.add_directive("own-larger", OwnLarger)
     app.add_directive("own-beside-lightly", OwnBesideLightly)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -48,6 +48,39 @@ class Bench(Directive):
         return [nodes.raw("", plain_table(head, body) + f'<p class="caption">{html.escape(note)}</p>', format="html")]
 
 
+NIGHT = "step of simclr, ResNet-8, 32 px, bf16"
+TARGETS = (  # row, its peer, times the peer that was asked
+    ("two views, 32 px", "lightly", 30),
+    ("step of simclr", "lightly", 5),
+    ("step of nnclr", "lightly", 5),
+    ("step of mocov2", "lightly", 5),
+    (NIGHT, "lightly, fp32", 3),
+)
+
+
+def targets(record: dict) -> list[list[str]]:
+    """What was asked beside what is reached, and what a step at the machine's own peak would reach."""
+    body = []
+    for what, peer, asked in TARGETS:
+        row = next(row for row in record["rows"] if (row["what"], row["peer"]) == (what, peer))
+        share = row.get("flops_per_second", 0) / record["peaks"][row.get("peak", "flops_per_second")]
+        best = f"{row['ratio'] / share:.1f}" if what.startswith("step") else "–"  # views are not products alone
+        body.append([f"{what}, times {peer}", str(asked), f"{row['ratio']:.1f}", best])
+    night = next(row for row in record["rows"] if row["what"] == NIGHT)
+    body.append(["views in a step of night", "under 10%", f"{100 * night['views_share']:.0f}%", "–"])
+    alone = f"{100 * night['alone_share']:.0f}%"
+    return [*body, ["what remains of a step of night with views made before", "at least 90%", alone, "–"]]
+
+
+class BenchTargets(Directive):
+    """The targets of speed and how far they are, from benchmarks/results."""
+
+    def run(self) -> list[nodes.Node]:
+        record = json.loads((MEASURED / "cpu.json").read_text("utf-8"))
+        head = ["target", "asked", "reached", "a step at the peak itself would reach"]
+        return [nodes.raw("", plain_table(head, targets(record)), format="html")]
+
+
 class Growth(Directive):
     """Time over size for everything whose growth was measured, with the exponent its definition allows."""
 
@@ -148,6 +181,7 @@ class ClusterCost(Directive):
 def setup(app: Sphinx) -> dict:
     """Register it."""
     app.add_directive("bench", Bench)
+    app.add_directive("bench-targets", BenchTargets)
     app.add_directive("growth", Growth)
     app.add_directive("ranks", Ranks)
     app.add_directive("cluster", ClusterCost)

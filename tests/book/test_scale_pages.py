@@ -112,3 +112,14 @@ def test_a_row_of_the_speed_table_is_held_against_the_peak_of_its_precision(page
     assert pages.speed_tables.in_words(peaks) == "2 GFLOP/s in fp32, 8 GFLOP/s in bf16"
     record = json.loads((pages.speed_tables.MEASURED / "cpu.json").read_text("utf-8"))
     assert all(int(share(row, record["peaks"]).strip("%") or 0) <= 100 for row in record["rows"])
+
+
+def test_targets_say_what_a_step_at_the_peak_would_reach(pages):
+    rows = [
+        {"what": what, "peer": peer, "ratio": 2.0, "flops_per_second": 1.0, "views_share": 0.04, "alone_share": 0.97}
+        for what, peer, _ in pages.speed_tables.TARGETS
+    ]
+    rows[-1]["peak"] = "bf16_flops_per_second"
+    body = pages.speed_tables.targets({"rows": rows, "peaks": {"flops_per_second": 2.0, "bf16_flops_per_second": 8.0}})
+    assert [line[3] for line in body[:5]] == ["–", "4.0", "4.0", "4.0", "16.0"]
+    assert [line[2] for line in body] == ["2.0"] * 5 + ["4%", "97%"]
