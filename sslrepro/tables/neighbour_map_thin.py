@@ -4,7 +4,7 @@ from sslrepro.tables.definition import Column, Definition
 from sslrepro.tables.neighbour_map import point_of_map
 
 SHARES = (0.0, 0.2, 0.4, 0.7, 1.0)  # of lookups that are right
-EPOCHS = 125  # of the 500 printed ones that a scale's own stand for, as a column of the budget sweep
+EPOCHS = 63  # of the 500 printed ones that a scale's own stand for: the shortest column of the budget sweep
 
 TABLE = Definition(
     id="neighbour_map_thin",
@@ -28,8 +28,8 @@ The neighbour map was drawn on small synthetic images, where classes are few, cl
 the rows of a class differ more, the views teach other things, and a wrong neighbour can still share colours or a
 background with its anchor. If the gain of a neighbour is a matter of how often it is right, the same rise should be
 seen there, and NNCLR's own neighbours should lie on it. Here the map is repeated in five levels, near right and near
-wrong neighbours, on all images of CIFAR-10, at a quarter of the length of that arm's longest runs. Three rows are those
-of the budget sweep at the same length: no lookup, the same without gradient through the positive, and NNCLR itself.""",
+wrong neighbours, on all images of CIFAR-10, at the shortest length of the budget sweep, as on `shapes`. Three rows are
+those of the sweep: no lookup, the same without gradient through the positive, and NNCLR itself.""",
     equation=r"""
 \mathrm{gain}_s(q) = \mathrm{acc}_s(q) - \mathrm{acc}_s(\text{no lookup}) \approx a_s + b_s q, \qquad
 q^* : \bar a + \bar b q^* = 0""",
@@ -52,7 +52,7 @@ whether the map explains miners: the error is described.
 Seeds share the images of CIFAR-10, so intervals say what other weights, views and batches would give, not other images.
 With three seeds an interval is 2.5 standard deviations of the differences to each side.""",
     mapping="""\
-Columns of 125 of 500 epochs: on CIFAR-10 at `night` 6 of 24, over all 50,000 images at 32 px. The queue is the
+Columns of 63 of 500 epochs: on CIFAR-10 at `night` 3 of 24, over all 50,000 images at 32 px. The queue is the
 ablations' default, eight batches: 2,048 rows, about 205 of each of ten classes, so that the nearest right row is nearer
 than on `shapes`. Length, number of levels and of distances were chosen by what two cores finish, before any of these
 runs was seen.""",
