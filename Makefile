@@ -12,6 +12,8 @@ SHAPES  := sslrepro.base.tensors,sslrepro.data,sslrepro.parts,sslrepro.methods,s
 SHAPES  := $(SHAPES),sslrepro.embeddings,sslrepro.explore,sslrepro.own,tests.checked
 export PYTHONWARNINGS := ignore::UserWarning:papermill
 export JUPYTER_PLATFORM_DIRS := 1
+# Hundreds of processes import the same modules: they are compiled once, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A variable on the command line that nothing here reads would be lost without a word: it is an error instead.
 KNOBS   := VENV PYTHON PROFILE JOBS DEVICE TABLE METHOD NAME SEEDS DATA DATASET DRY MISSING COMPARE PUBLISH REPLICATION \

@@ -22,9 +22,12 @@ def part_of(value: str) -> str:
     return directives.choice(value, PARTS)
 
 
-def results_of(directive: SphinxDirective, table: str, profile: str) -> Results:
-    """What the ledger holds of a table; the page is made again when one of its files changes."""
-    plan = plans.plan_table(table, profile)
+def results_of(directive: SphinxDirective, table: str, profile: str, dataset: str | None = None) -> Results:
+    """What the ledger holds of a table; the page is made again when one of its files changes.
+
+    dataset   other images than the profile's own, of which the ledger has runs: "cifar10"
+    """
+    plan = plans.plan_table(table, profile, dataset=dataset)
     for run in plan.runs:
         path = plan.ledger / f"{run.name}.json"
         if path.exists():
@@ -34,13 +37,17 @@ def results_of(directive: SphinxDirective, table: str, profile: str) -> Results:
 
 
 class Ours(SphinxDirective):
-    """A part of a table of ours: `{ours} budget_sweep`, with `:part: figure` and `:profile: night`."""
+    """A part of a table of ours: `{ours} budget_sweep` with `:part: figure`, `:profile: night`, `:dataset: cifar10`.
+
+    Profile and dataset name a scale that the ledger has runs of; default `cpu` and its own images.
+    """
 
     required_arguments = 1
-    option_spec = {"part": part_of, "profile": directives.unchanged}
+    option_spec = {"part": part_of, "profile": directives.unchanged, "dataset": directives.unchanged}
 
     def run(self) -> list[nodes.Node]:
-        results = results_of(self, self.arguments[0], self.options.get("profile", "cpu"))
+        scale = (self.options.get("profile", "cpu"), self.options.get("dataset"))
+        results = results_of(self, self.arguments[0], *scale)
         part = self.options.get("part", "headline")
         if part == "reading":
             return self.parse_text_to_nodes(reading(results, up="../" * self.env.docname.count("/")))

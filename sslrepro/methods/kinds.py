@@ -31,6 +31,7 @@ class Scale:
     widths        "dim", "hidden", "hidden_predictor" -> the widest such head; none where heads stay as printed
     sampler_share epochs of a sampler's training in one of the run's
     usual_epochs  of the scale, where a table sets the run's own; 0: the run's
+    queue_share   of the images that a queue has rows for, at most
     """
 
     n_images: int
@@ -41,11 +42,12 @@ class Scale:
     widths: dict[str, int] = field(default_factory=dict)
     sampler_share: float = 1 / 8
     usual_epochs: int = 0
+    queue_share: float = 1 / 8
 
     @property
-    def eighth(self) -> float:
-        """Most rows of a queue; without bound where the number of images is unknown."""
-        return max(1, self.n_images // 8) if self.n_images else math.inf
+    def most_rows(self) -> float:
+        """Of a queue; without bound where the number of images is unknown."""
+        return max(1, int(self.n_images * self.queue_share)) if self.n_images else math.inf
 
     @property
     def epoch(self) -> float:
@@ -102,16 +104,16 @@ def batch_of_run(default: int) -> Any:
 
 
 def rows(default: int, **about: Any) -> Any:
-    """Of a queue or of what is searched: at most an eighth of the images."""
-    return count(default, scale=lambda value, scale, _: min(value, scale.eighth), **about)
+    """Of a queue or of what is searched: at most the scale's share of the images, an eighth."""
+    return count(default, scale=lambda value, scale, _: min(value, scale.most_rows), **about)
 
 
 def rows_in_batches(default: int, batch: int) -> Any:
-    """Of a queue counted in batches of `batch` images: as many batches, at most an eighth of the images."""
+    """Of a queue counted in batches of `batch` images: as many batches, at most the scale's share of the images."""
 
     def at_scale(value: int, scale: Scale, _: dict[str, Any]) -> int:
-        cap = scale.n_images // 8 or value
-        return max(1, min(round(value / batch * scale.usual_batch), cap))
+        most = scale.most_rows if scale.n_images else value
+        return max(1, min(round(value / batch * scale.usual_batch), most))
 
     return count(default, scale=at_scale, of_tables=at_scale)
 

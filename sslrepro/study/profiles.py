@@ -33,6 +33,7 @@ class Profile:
     data_follows_seed   whether every seed draws its own images (embedded sets), so that intervals hold for new data
     equal_views   whether methods that encode one view of an image per epoch, not two, train for twice the epochs
     sampler_share   epochs of a sampler's training in one of the run's (SePP-ID); 1/8 as a paper's 100 in 800
+    queue_share   of the training images that a queue has rows for, at most
     """
 
     name: str
@@ -49,6 +50,7 @@ class Profile:
     data_follows_seed: bool = True
     equal_views: bool = False
     sampler_share: float = 1 / 8
+    queue_share: float = 1 / 8
     runnable: bool = True
     n_images: int = 0
     n_classes: int = 0
@@ -100,6 +102,7 @@ class Profile:
             self.heads,
             self.sampler_share,
             usual.epochs,
+            self.queue_share,
         )
         return methods.settings_at(method, scale, of_table or {})
 
@@ -233,15 +236,16 @@ PROFILES = {
     "smoke": Profile(
         "smoke",
         "CPU, seconds per page: everything executes, nothing is concluded",
-        DataConfig("shapes", n_train=768, n_test=256, side=16, classes=16),
+        DataConfig("shapes", n_train=384, n_test=256, side=16, classes=16),
         "conv-tiny",
         ViewConfig("moco2", crop_min=0.8),
-        TrainingConfig(epochs=1, batch_size=4),
+        TrainingConfig(epochs=1, batch_size=8),
         seeds=1,
         heads=_TINY_HEADS,
         evaluations={"linear": {"iterations": 20}, "knn": {}, "few": {"draws": 2, "iterations": 10}},
         shortened=_TINY_EVALUATIONS,
         judged=False,
+        queue_share=1 / 2,  # the papers' longest queue has 24 batches
     ),
     "cpu": Profile(
         "cpu",

@@ -13,10 +13,7 @@ TABLE = Definition(
     "break even?",
     method="nnclr",
     rows={"no lookup": {"positive": "view"}, "no lookup, no gradient": {"positive": "detached"}}
-    | {
-        "0% right" if share == 0 else f"{share:.0%} right, nearest": point_of_map(share, "nearest")
-        for share in SHARES
-    }
+    | {"0% right" if share == 0 else f"{share:.0%} right, nearest": point_of_map(share, "nearest") for share in SHARES}
     | {"nearest neighbour": {}},
     columns={
         "top1": Column("linear_top1", sets={"epochs": EPOCHS}, label="linear probe", unit="%"),

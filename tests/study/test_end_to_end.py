@@ -221,7 +221,7 @@ def test_the_page_says_what_the_store_says(published):
     scores = [
         line["scores"]["linear_top1"]
         for record in ledger
-        if record["config"]["settings"]["queue_size"] == 8
+        if record["config"]["settings"]["queue_size"] == 16
         for line in record["results"].values()
         if line["evaluation"] == "linear"
     ]

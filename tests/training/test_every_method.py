@@ -61,7 +61,7 @@ def test_settings_map_to_every_scale(name, scale):
         assert config.settings == replace(config, settings={}).settings, "the paper's own"
         return
     for key in ("queue_size", "n_nearest", "n_negatives", "negatives"):
-        assert config.settings.get(key, 0) <= base.n_train // 8
+        assert config.settings.get(key, 0) <= base.n_train * base.queue_share
     clusters = config.settings.get("clusters", ())
     for k in clusters if isinstance(clusters, (list, tuple)) else (clusters,):
         assert 2 <= k <= base.n_train // 4
@@ -72,7 +72,7 @@ def test_settings_map_to_every_scale(name, scale):
 @pytest.mark.parametrize(
     ("scale", "step_at", "clusters"),
     [
-        ("smoke", 1.0, (16, 48, 192)),
+        ("smoke", 1.0, (16, 48, 96)),
         ("cpu", 0.25, (16, 400, 1152)),
         ("gpu", 0.1, (10, 250, 1000)),
         ("paper", 0.1, (1000, 25_000, 100_000)),

@@ -46,14 +46,14 @@ def test_time_grows_with_what_is_trained():
 def test_more_prototypes_than_images_are_noticed_before_the_start(capsys):
     words = ["train", "--method", "swav", "--profile", "smoke", "--dry-run", "--set", "settings.n_prototypes=1000"]
     assert main(words) == 0
-    assert "note: train: settings.n_prototypes is 1,000, more than the 768 images" in capsys.readouterr().err
+    assert "note: train: settings.n_prototypes is 1,000, more than the 384 images" in capsys.readouterr().err
 
 
 def test_endless_epochs_are_refused_and_long_ones_noticed(capsys):
     words = ["train", "--method", "simclr", "--profile", "smoke", "--dry-run", "--set"]
     assert main([*words, "plan.epochs=10000000000000"]) == 2
     assert "epochs must be in [0, 1e+06]" in capsys.readouterr().err
-    assert main([*words, "plan.epochs=1000000", "--set", 'encoder="resnet50"']) == 0
+    assert main([*words, "plan.epochs=1000000", "--set", 'encoder="resnet50"', "--set", "data.n_train=768"]) == 0
     assert "plan.epochs is 1,000,000" in capsys.readouterr().err
 
 
