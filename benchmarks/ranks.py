@@ -2,10 +2,10 @@
 
     python -m benchmarks.ranks            # about two minutes; writes benchmarks/results/ranks.json
 
-Three runs of a method at smoke scale are compared: one process, two processes under torchrun (gloo), and one process
-whose first weight was moved by its last bit. Each in float32 and in float64. What two processes round differently grows
-as the moved bit does, and a neighbour flips after about as many steps: then the two are not one computation that is
-wrong somewhere, but one that is chaotic.
+Three runs of a method in batches of four are compared: one process, two processes under torchrun (gloo), and one
+process whose first weight was moved by its last bit. Each in float32 and in float64. What two processes round
+differently grows as the moved bit does, and a neighbour flips after about as many steps: then the two are not one
+computation that is wrong somewhere, but one that is chaotic.
 """
 
 import json
@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,14 @@ METHODS = ("mocov2", "nnclr")
 
 
 def steps_of(name: str, double: bool, moved: bool = False) -> list[dict[str, Any]]:
-    """Every step's loss, spread and mined images of a smoke run, over all processes.
+    """Every step's loss, spread and mined images of a run on 768 images in batches of four, over all processes.
 
     double   networks and memories in float64
     moved    the first trainable weight by its last bit
     """
-    config = profile("smoke").config(name, seed=0)
+    smoke = profile("smoke")
+    data, plan = replace(smoke.data, n_train=768), replace(smoke.plan, batch_size=4)  # short batches part soonest
+    config = replace(smoke, data=data, plan=plan, queue_share=1 / 8).config(name, seed=0)
     data = load(config.data)[0]
     method = initial_method(config, len(data))
     if double:
