@@ -175,13 +175,14 @@ class Killer(threading.Thread):
         self.log, self.times, self.killed = log, times, []
 
     def run(self) -> None:
+        wait_for(self.log.exists)
+        before = 0
         for _ in range(self.times):
-            wait_for(self.log.exists)
+            wait_for(lambda before=before: self.log.stat().st_mtime_ns != before)
             before = self.log.stat().st_mtime_ns
             for process in multiprocessing.active_children():
                 os.kill(process.pid, signal.SIGKILL)
                 self.killed.append(process.pid)
-            wait_for(lambda before=before: self.log.stat().st_mtime_ns != before)
 
 
 @pytest.mark.parametrize("times", [1, 2])

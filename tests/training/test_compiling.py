@@ -27,7 +27,7 @@ from sslrepro.training.loop import train
 
 torch.set_num_threads(1)
 folder, method, how = sys.argv[1:]
-config = profile("smoke").config(method, 0).with_changes(**{"data.n_train": 64, "plan.epochs": 1})
+config = profile("smoke").config(method, 0).with_changes(**{"data.n_train": 128, "plan.epochs": 1})
 trained = train(config, Path(folder), load(config.data)[0], compiling=how, log_every=1)
 print(json.dumps(list(trained.state_dict())))
 """

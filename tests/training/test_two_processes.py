@@ -384,7 +384,7 @@ def replace_seed(seed: int) -> RunConfig:
 # --- the command line -------------------------------------------------------------------------------------------
 
 
-WORDS = ["train", "--method", "mocov2", "--profile", "smoke", "--set", "plan.epochs=1", "--set", "data.n_train=128",
+WORDS = ["train", "--method", "mocov2", "--profile", "smoke", "--set", "plan.epochs=1", "--set", "data.n_train=256",
          "--set", "data.classes=4", "--set", "data.n_test=64"]  # fmt: skip
 
 
