@@ -89,7 +89,7 @@ test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@SMOKE_RUNS=$$(mktemp -d) && export SMOKE_RUNS && trap 'rm -rf "$$SMOKE_RUNS"' EXIT && \
 	$(PY) -m pytest -q -p no:nbval -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES) && \
 	$(PY) tests/processors.py && \
-	SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
+	OMP_NUM_THREADS=1 SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
 	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
 
 test-fast: $(ENV)  ## every room's tests that cost little, in two to three minutes; `make test` is complete
