@@ -37,8 +37,8 @@ def steps_of(name: str, double: bool, moved: bool = False) -> list[dict[str, Any
     moved    the first trainable weight by its last bit
     """
     smoke = profile("smoke")
-    data, plan = replace(smoke.data, n_train=768), replace(smoke.plan, batch_size=4)  # short batches part soonest
-    config = replace(smoke, data=data, plan=plan, queue_share=1 / 8).config(name, seed=0)
+    images, plan = replace(smoke.data, n_train=768), replace(smoke.plan, batch_size=4)  # short batches part soonest
+    config = replace(smoke, data=images, plan=plan, queue_share=1 / 8).config(name, seed=0)
     data = load(config.data)[0]
     method = initial_method(config, len(data))
     if double:

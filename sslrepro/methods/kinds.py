@@ -104,7 +104,7 @@ def batch_of_run(default: int) -> Any:
 
 
 def rows(default: int, **about: Any) -> Any:
-    """Of a queue or of what is searched: at most the scale's share of the images, an eighth."""
+    """Of a queue or of what is searched: at most the scale's share of the images (`Scale.queue_share`)."""
     return count(default, scale=lambda value, scale, _: min(value, scale.most_rows), **about)
 
 
