@@ -90,7 +90,7 @@ test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	$(PY) -m pytest -q -p no:nbval -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES) && \
 	$(PY) tests/processors.py && \
 	OMP_NUM_THREADS=1 SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
-	$(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval book/executed
+	$(PY) -m pytest -q -p tests.forked -n $(JOBS) --dist loadfile --nbval book/executed
 
 test-fast: $(ENV)  ## every room's tests that cost little, in two to three minutes; `make test` is complete
 	@$(PY) -m pytest -q -p no:nbval -n $(JOBS) --dist worksteal -m "not slow" tests

@@ -3,12 +3,12 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from sslrepro.cli.new_method import class_name, write
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ def tree(tmp_path_factory):
 def run(tree: Path, *words: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
     environment.pop("SSLREPRO_HOME", None)
-    return subprocess.run([sys.executable, "-m", *words], cwd=tree, env=environment, capture_output=True, text=True)
+    return forked.run_module(*words, env=environment, cwd=tree)
 
 
 @pytest.mark.parametrize(("name", "like"), [("agree", "msf"), ("my_clusters", "deepcluster")])
@@ -44,28 +44,22 @@ def test_three_files_that_pass_as_written(tree, name, like):
         f"book/methods/{name}.md",
     }
     assert all(path.stat().st_mtime_ns == when for path, when in before.items()), "no other file is touched"
-    checks = [
-        "tests/methods/test_equations.py",
-        "tests/methods/test_contract.py",
-        "tests/training/test_every_method.py",
-    ]
-    checks = checks if like == "msf" else checks[:1]
-    tested = run(tree, "pytest", "-q", *checks, "-k", name)
-    assert tested.returncode == 0 and " passed" in tested.stdout and "failed" not in tested.stdout, tested.stdout[
-        -3000:
-    ]
+    checks = {"tests/methods/test_equations.py": name}
+    if like == "msf":
+        checks |= {
+            "tests/methods/test_contract.py": f"{name} or no_method",
+            "tests/training/test_every_method.py": name,
+            "tests/methods/test_gradients_and_state.py": "heads_have or what_the_loop_does",
+            "tests/test_layers.py": "imports or room",
+            "tests/test_identity.py": "planned",
+            "tests/book/test_sources.py": "page_that_includes",
+        }
+    chosen = " or ".join(f"({Path(file).name} and ({words}))" for file, words in checks.items())
+    tested = run(tree, "pytest", "-q", "-rp", *checks, "-k", chosen)
+    assert tested.returncode == 0 and "failed" not in tested.stdout, tested.stdout[-3000:]
+    assert [file for file in checks if f"PASSED {file}::" not in tested.stdout] == [], "each has a test of it"
     if like != "msf":
         return
-    lists = [
-        "tests/methods/test_gradients_and_state.py::test_heads_have_the_papers_layers",
-        "tests/test_layers.py",
-        "tests/methods/test_gradients_and_state.py::test_what_the_loop_does_for_single_methods",
-        "tests/test_identity.py::test_planned_runs_keep_their_names",
-        "tests/methods/test_contract.py",
-        "tests/book/test_sources.py::test_every_method_has_a_page_that_includes_its_code",
-    ]
-    tested = run(tree, "pytest", "-q", *lists, "-k", "heads or loop or planned or page or imports or no_method or room")
-    assert "failed" not in tested.stdout and " passed" in tested.stdout, tested.stdout[-3000:]
     assert name in run(tree, "sslrepro", "list").stdout
     page = (tree / "book" / "methods" / f"{name}.md").read_text("utf-8")
     assert f"# {class_name(name)}\n" in page and f"{class_name(name)}.loss" in page and f"{like}.py" not in page

@@ -1,10 +1,7 @@
 """The loop: resume, invariants, detection of what goes wrong, and labels that never reach a method."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,8 +15,9 @@ from sslrepro.data import load
 from sslrepro.methods.nnclr import NNCLR
 from sslrepro.parts.optim import LARS, optimizer, parameter_groups, warmup_cosine
 from sslrepro.training.checkpoint import header, restore
-from sslrepro.training.config import from_record
+from sslrepro.training.config import RunConfig, from_record
 from sslrepro.training.loop import initial_method, train
+from tests import forked
 from tests.conftest import tiny
 
 MACHINE = {"images_per_second"}  # the only fields of a log line that depend on the clock
@@ -38,20 +36,15 @@ def log(folder: Path) -> list[dict]:
     return [{key: value for key, value in line.items() if key not in MACHINE} for line in lines]
 
 
-CHILD = """
-import json, sys, time
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from sslrepro.training.config import from_record
-from sslrepro.data import load
-from sslrepro.training.loop import train
-config = from_record(json.loads(sys.argv[1]))
-def report(step, steps):
-    Path(sys.argv[3]).write_text(str(step))
-    time.sleep(0.005)
-train(config, Path(sys.argv[2]), load(config.data)[0], report=report, log_every=3, checkpoint_seconds=0)
-"""
+def train_slowly(config: RunConfig, folder: Path, at: Path) -> None:
+    """In a process that is to be killed: every step is saved, and written down where the killer looks."""
+    torch.set_num_threads(1)
+
+    def report(step: int, steps: int) -> None:
+        at.write_text(str(step), "utf-8")
+        time.sleep(0.005)
+
+    train(config, folder, load(config.data)[0], report=report, log_every=3, checkpoint_seconds=0)
 
 
 @pytest.mark.parametrize(
@@ -65,20 +58,18 @@ train(config, Path(sys.argv[2]), load(config.data)[0], report=report, log_every=
 def test_kill_at_random_steps_and_resume_bit_for_bit(method, settings, tmp_path):
     config = tiny(method, epochs=4, **settings)
     whole = train(config, tmp_path / "whole", load(config.data)[0], log_every=3, checkpoint_seconds=0)
-    words = [sys.executable, "-c", CHILD, json.dumps(asdict(config)), str(tmp_path / "killed"), str(tmp_path / "at")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     g = torch.Generator().manual_seed(len(settings))
     at = sorted(int(torch.randint(2, 38, (), generator=g)) for _ in range(2))
     for step in at:
-        child = subprocess.Popen(words, env=environment)
-        while child.poll() is None:
+        child = forked.start(train_slowly, config, tmp_path / "killed", tmp_path / "at")
+        while child.is_alive():
             progress = (tmp_path / "at").read_text("utf-8") if (tmp_path / "at").exists() else ""
             if progress and int(progress) >= step:
-                child.send_signal(signal.SIGKILL)
+                child.kill()
                 break
             time.sleep(0.002)
-        child.wait()
-        assert child.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+        child.join()
+        assert child.exitcode == -signal.SIGKILL, "the run ended before it could be killed"
     assert 0 < int(header(tmp_path / "killed" / "checkpoint.safetensors")["step"]) < 40
     resumed = train(config, tmp_path / "killed", load(config.data)[0], log_every=3, checkpoint_seconds=0)
     assert equal(weights(whole), weights(resumed))

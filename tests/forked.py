@@ -1,0 +1,143 @@
+"""Processes forked from one that has imported torch: what `subprocess.run([sys.executable, "-m", ...])` does, sooner.
+
+A new interpreter spends 2 to 5 CPU-seconds on torch and the libraries beside it before a command does anything, and a
+suite that starts hundreds spends minutes. The server imports no module of this package: each child does so by itself,
+with its own environment. Tests of how processes start, die and are told to stop use `subprocess`.
+"""
+
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from multiprocessing import forkserver, get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+IMPORTED = ["torch._dynamo", "scipy.stats", "sklearn.linear_model", "matplotlib.pyplot", "matplotlib_inline.backend_inline",
+            "papermill", "ipykernel.kernelapp", "yaml", "jaxtyping"]  # fmt: skip
+
+server = get_context("forkserver")
+server.set_forkserver_preload(IMPORTED)
+
+
+def become(environment: dict[str, str], folder: str | Path | None) -> None:
+    """Give this process the environment and the working folder that a new interpreter would start with."""
+    import matplotlib
+
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder or ".")
+    for place in reversed(environment.get("PYTHONPATH", "").split(os.pathsep)):
+        if place and place not in sys.path:
+            sys.path.insert(0, place)
+    if "MPLBACKEND" in environment:  # matplotlib reads it where it is imported
+        matplotlib.rcParams["backend"] = environment["MPLBACKEND"]
+
+
+def reuse_server(address: str) -> None:
+    """In a child: fork further ones from the server that it comes from; Python 3.11 would start another."""
+    forkserver._forkserver._forkserver_address = address
+    forkserver._forkserver.ensure_running = lambda: None
+
+
+def start(work: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """A forked process that does the work."""
+    forkserver._forkserver.ensure_running()
+    process = server.Process(target=in_child, args=(forkserver._forkserver._forkserver_address, work, *arguments))
+    process.start()
+    return process
+
+
+def in_child(address: str, work: Callable[..., None], *arguments: Any) -> None:
+    reuse_server(address)
+    work(*arguments)
+
+
+# --- modules --------------------------------------------------------------------------------------------------------
+
+
+def main_of(module: str, words: list[str], environment: dict[str, str], folder: str, out: str, err: str) -> None:
+    """In the child: `python -m module words`, its output written to two files."""
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY), number)
+    become(environment, folder)
+    fork_kernels()
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "sslrepro")]:
+        del sys.modules[name]  # the parent's, which brought this function here: PYTHONPATH says whose come now
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def run_module(module: str, *words: str, env: dict[str, str], cwd: str | Path) -> subprocess.CompletedProcess:
+    """What `python -m module words` prints and returns, in a forked process."""
+    with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
+        process = start(main_of, module, list(words), dict(env), str(cwd), out.name, err.name)
+        process.join()
+        texts = [file.read().decode() for file in (out, err)]
+    return subprocess.CompletedProcess([module, *words], process.exitcode, *texts)
+
+
+# --- kernels of notebooks -------------------------------------------------------------------------------------------
+
+
+class Child:
+    """What jupyter_client asks of a subprocess, asked of a forked one."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, process: BaseProcess):
+        self.process, self.pid = process, process.pid
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def wait(self) -> int | None:
+        self.process.join()
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.process.pid, number)
+
+    def terminate(self) -> None:
+        self.process.terminate()
+
+    def kill(self) -> None:
+        self.process.kill()
+
+
+def run_kernel(connection_file: str, environment: dict[str, str], folder: str | None) -> None:
+    """In the child: `python -m ipykernel_launcher -f connection_file`."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    become({"MPLBACKEND": "module://matplotlib_inline.backend_inline"} | environment, folder)
+    IPKernelApp.launch_instance(["-f", connection_file, f"--IPKernelApp.parent_handle={os.getppid()}"])
+
+
+class ForkedKernel(LocalProvisioner):
+    """Starts a kernel by a fork; ports, connection files and signals are those of a local one."""
+
+    async def launch_kernel(self, cmd: list[str], cwd: str | None = None, env: dict | None = None, **_) -> dict:
+        file = cmd[cmd.index("-f") + 1]
+        process = start(run_kernel, file, dict(env or os.environ), cwd)
+        self.process, self.pid, self.cwd = Child(process), process.pid, cwd or Path.cwd()
+        return self.connection_info
+
+
+def fork_kernels() -> None:
+    """Kernels that this process starts are forked from now on."""
+    factory = KernelProvisionerFactory.instance()
+    place = f"{__name__}:{ForkedKernel.__name__}"
+    factory.provisioners["forked"] = EntryPoint("forked", place, KernelProvisionerFactory.GROUP_NAME)
+    factory.default_provisioner_name = "forked"
+
+
+def pytest_configure() -> None:
+    """As a plugin of pytest, for nbval: `python -m pytest -p tests.forked --nbval book/executed`."""
+    fork_kernels()
