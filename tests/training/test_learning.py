@@ -18,7 +18,7 @@ from sslrepro.training.loop import initial_method, train
 def setting():
     cpu = profile("cpu")
     config = cpu.config("simclr", 104)
-    config = replace(config, data=replace(config.data, n_train=3072, n_test=1024))
+    config = replace(config, data=replace(config.data, n_train=1536, n_test=1024))
     config = config.with_changes(**{"plan.epochs": 5, "plan.batch_size": 32})
     splits = load(config.data)
     return cpu, config, splits, tuple(tuple(part) for part in splits[0].mean_std())
@@ -38,20 +38,18 @@ def test_simclr_beats_the_random_encoder_and_pixels(setting, tmp_path):
     assert trained > random + 0.15 and trained > best_pixels + 0.15
 
 
-# A bank holds an image's embedding of an epoch ago: few epochs teach it nothing; what is said of these on their pages.
-# NNSiam at the profile's queue has hardly left its start after 500 steps, whatever the seed; at a short one it has.
-LONGER = {
+# What some methods need to have left their start after so few steps, at every seed that was looked at.
+CHANGES = {
     "nnsiam": {"settings.queue_size": 96},
     "nnsiam_controlled": {"settings.queue_size": 96, "settings.right_share": 1.0},
-    "instdisc": {},
-    "ifnd_swav": {},  # pseudo-labels after an epoch of random prototypes hold it back: a lift of 0.005 in six epochs
-    "isl": {},
-    "jigsaw": {"settings.grid": 2, "settings.permutations": 24},  # nine tiles of 4 px lift it by 0.014 in 16 epochs
-    "pirl": {},
-    "sela": {},  # its labels, too, are those of an epoch ago
+    "msf": {"settings.queue_size": 256},
+    "jigsaw": {"settings.grid": 2, "settings.permutations": 24},  # nine tiles of 4 px teach a tenth as much
     "la": {"settings.warm": 0.5},
     "invp": {"settings.gate": 0.5, "settings.hidden": 0},
+    "sela": {"plan.lr": 0.01},  # at 0.003 its labels, those of an epoch ago, teach nothing in 400 steps
 }
+# A bank holds an image's embedding of an epoch ago, and SeLa's labels are as old: few epochs teach them nothing.
+SLOW = ("instdisc", "isl", "pirl", "la", "invp", "sela", "swav", "ifnd_swav", "simsiam")
 
 
 class Learned(Exception):
@@ -63,9 +61,9 @@ START: dict[str, float] = {}  # probe of first weights, by their digest: most me
 
 @functools.cache
 def images():
-    """(profile, splits, normalisation) that all methods share."""
+    """(profile, splits, normalisation) that all methods share: few images, so that there are many epochs."""
     base = profile("cpu")
-    base = replace(base, data=replace(base.data, n_train=1536, n_test=1024))
+    base = replace(base, data=replace(base.data, n_train=512, n_test=1024))
     splits = load(base.config("simclr", 104).data)
     return base, splits, tuple(tuple(part) for part in splits[0].mean_std())
 
@@ -73,38 +71,37 @@ def images():
 def lift(name: str, folder: Path, **changes) -> float:
     """By how much the linear probe comes above the first weights' within a few hundred steps.
 
-    It is asked at a third, at two thirds and at the end. Its standard error is 0.015: three of them end the run early,
-    two are enough at the end.
+    It is asked after every 64 steps and at the end. Its standard error is below 0.02 (1,024 images, two probes): three of
+    them end the run early, two are enough at the end.
     """
     base, splits, normalise = images()
-    epochs = 16 if name in LONGER else 6
-    base = replace(base, plan=replace(base.plan, epochs=epochs, batch_size=32))
-    config = base.config(name, 104).with_changes(**LONGER.get(name, {}) | changes)
+    epochs = 24 if name in SLOW else 16  # of 16 steps
+    base = replace(base, plan=replace(base.plan, epochs=epochs, batch_size=32, lr=0.003))
+    config = base.config(name, 104).with_changes(**CHANGES.get(name, {}) | changes)
     encoder = initial_method(config).encoder
     drawn = hashlib.sha256(b"".join(t.numpy().tobytes() for t in encoder.state_dict().values())).hexdigest()
     if drawn not in START:
         START[drawn] = linear(encoder, splits, normalise)
-    random, steps = START[drawn], config.plan.epochs * (len(splits[0]) // 32)
 
     def watch(step: int, method) -> None:
-        if step in (steps // 3, 2 * steps // 3):
-            lifted = linear(method.encoder, splits, normalise) - random
-            if lifted > 0.045:
+        if step and step % 64 == 0:
+            lifted = linear(method.encoder, splits, normalise) - START[drawn]
+            if lifted > 0.06:
                 raise Learned(lifted)
 
     try:
-        return linear(train(config, folder, splits[0], watch=watch).encoder, splits, normalise) - random
+        return linear(train(config, folder, splits[0], watch=watch).encoder, splits, normalise) - START[drawn]
     except Learned as end:
         return end.args[0]
 
 
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_learns(name, tmp_path):
-    assert lift(name, tmp_path / "run") > 0.03
+    assert lift(name, tmp_path / "run") > 0.04
 
 
 def test_a_method_that_does_not_move_has_not_learned(tmp_path):
-    assert lift("simclr", tmp_path / "run", **{"plan.lr": 1e-9, "plan.epochs": 1}) < 0.03
+    assert lift("simclr", tmp_path / "run", **{"plan.lr": 1e-9, "plan.epochs": 4}) < 0.04
 
 
 def test_nnclr_finds_neighbours_of_the_class(setting, tmp_path):
