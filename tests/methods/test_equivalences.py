@@ -193,7 +193,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_resumes_bit_for_bit(name, tmp_path):
     """Broken off twice, once in the middle of an epoch, a run ends as an unbroken one: weights, memories, log."""
-    config = tiny(name, epochs=4)
+    config = tiny(name, epochs=3)
     data, _ = load(config.data)
     whole = train(config, tmp_path / "whole" / "run", data, log_every=3, checkpoint_seconds=0)
     folder = tmp_path / "broken" / "run"

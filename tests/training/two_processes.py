@@ -1,4 +1,4 @@
-"""Two worker processes that join a group for every job, and the jobs: a module, so that a spawned worker finds them."""
+"""Two worker processes that join a group for every job, and the jobs: a module, so that a worker finds them."""
 
 import datetime
 import io
@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
 
@@ -37,6 +36,7 @@ from sslrepro.study.run import Run
 from sslrepro.training import loop
 from sslrepro.training.config import from_record
 from sslrepro.training.loop import batches_of, initial_method, train
+from tests import forked
 
 N_IMAGES = 40
 
@@ -49,7 +49,7 @@ class Pair:
         self.start()
 
     def start(self) -> None:
-        self.pools = [ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (1,)) for _ in range(2)]
+        self.pools = [ProcessPoolExecutor(1, forked.server, torch.set_num_threads, (1,)) for _ in range(2)]
 
     def __call__(self, job, *arguments, seconds: float = 120.0):
         where = f"file://{self.folder}/{next(self.numbers)}"
