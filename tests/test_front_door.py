@@ -16,7 +16,7 @@ from sslrepro.parts.encoders import encoder
 from sslrepro.training.loop import train
 from tests.conftest import tiny
 
-pytestmark = pytest.mark.usefixtures("own_messages")
+pytestmark = pytest.mark.usefixtures("without_shape_checks")
 
 ROOT = Path(__file__).parent.parent
 

@@ -236,16 +236,20 @@ PROFILES = {
     "smoke": Profile(
         "smoke",
         "CPU, seconds per page: everything executes, nothing is concluded",
-        DataConfig("shapes", n_train=384, n_test=256, side=16, classes=16),
+        DataConfig("shapes", n_train=256, n_test=256, side=16, classes=16),
         "conv-tiny",
         ViewConfig("moco2", crop_min=0.8),
         TrainingConfig(epochs=1, batch_size=8),
         seeds=1,
         heads=_TINY_HEADS,
-        evaluations={"linear": {"iterations": 20}, "knn": {}, "few": {"draws": 2, "iterations": 10}},
+        evaluations={
+            "linear": {"penalties": (1e-2, 1e-4), "iterations": 10},
+            "knn": {},
+            "few": {"draws": 2, "iterations": 10},
+        },
         shortened=_TINY_EVALUATIONS,
         judged=False,
-        queue_share=1 / 2,  # the papers' longest queue has 24 batches
+        queue_share=3 / 4,  # the papers' longest queue has 24 batches
     ),
     "cpu": Profile(
         "cpu",

@@ -820,7 +820,7 @@ def test_one_folder_has_one_name(written, name):
 @pytest.mark.parametrize(
     "name", ["a/b", "/abs/olute", "..", "../up", "", "x" * 250, "a\0b", "<b>x</b>", "a\\b", None, 3]
 )
-def test_what_no_folder_of_a_root_is_called_is_refused(name, own_messages):
+def test_what_no_folder_of_a_root_is_called_is_refused(name, without_shape_checks):
     with pytest.raises(ValueError, match="data: name must be") as error:
         DataConfig(name)
     is_path = isinstance(name, str) and bool(set("/\\") & set(name))

@@ -50,7 +50,7 @@ def test_partners_are_those_of_a_plain_loop_and_never_the_image_itself():
     assert layers.partners(torch.tensor([3]), PAIRS, 5).shape == (1, 5)
 
 
-def test_what_is_mined_is_counted(paired, own_messages):
+def test_what_is_mined_is_counted(paired, without_shape_checks):
     config, runs, frames = paired
     data = load(config.data)[0]
     pairs = snapshots.mine_pairs(config, snapshots.folder_of(config, runs), data, None, torch.device("cpu"), None)[0]

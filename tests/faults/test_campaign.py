@@ -7,7 +7,7 @@ from tests.faults.campaign import COUNTS, PROPERTIES
 
 
 @pytest.mark.parametrize("reader", PROPERTIES, ids=lambda reader: reader.__name__)
-def test_every_input_is_answered(reader, own_messages):
+def test_every_input_is_answered(reader, without_shape_checks):
     few = settings(
         max_examples=20,
         derandomize=True,

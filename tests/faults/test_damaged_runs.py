@@ -155,7 +155,7 @@ CASES = [
 
 @pytest.mark.parametrize("name, change, command", CASES, ids=[f"{n}-{change.__name__}-{c}" for n, change, c in CASES])
 def test_one_line_and_nothing_written(
-    name, change, command, trained, cut_off, tmp_path, capfd, own_messages, monkeypatch
+    name, change, command, trained, cut_off, tmp_path, capfd, without_shape_checks, monkeypatch
 ):
     runs = shutil.copytree(cut_off if command == "resume" else trained, tmp_path / "runs")
     (run,) = Store(runs).names()

@@ -67,7 +67,7 @@ PATHS = [
 
 @pytest.mark.parametrize("evil", EVIL)
 @pytest.mark.parametrize("path", PATHS, ids=".".join)
-def test_no_text_of_a_record_holds_html(path, evil, here, own_messages):
+def test_no_text_of_a_record_holds_html(path, evil, here, without_shape_checks):
     config = tiny()
     record = edited(record_of(config), path, evil)
     file = bundle(here, {f"cpu/{config.name}.json": record, "cpu/data.json": {"shapes": "0"}})
@@ -121,7 +121,7 @@ def test_a_bundle_holds_files_alone(kind, here):
     {"results": {"knn": {"key": "knn", "evaluation": "knn", "scores": {"knn_top1": "0.9"}}}}, {"environment": "mine"},
 ])  # fmt: skip
 @pytest.mark.parametrize("way", ["ledger", "bundle"])
-def test_what_says_it_is_a_run_and_is_not(way, change, here, own_messages):
+def test_what_says_it_is_a_run_and_is_not(way, change, here, without_shape_checks):
     config = tiny()
     record = record_of(config) | change
     if way == "bundle":

@@ -111,7 +111,7 @@ def refusal_name(folder: Path, capfd) -> str:
         (["ledger", "--profile", "gpu", "--dry-run", "--root", "ROOT/text"], "root must be an archive"),
     ],
 )
-def test_what_cannot_be_is_one_line(words, says, tmp_path, capfd, monkeypatch, own_messages):
+def test_what_cannot_be_is_one_line(words, says, tmp_path, capfd, monkeypatch, without_shape_checks):
     root = tmp_path / "root"
     root.mkdir()
     (root / "text").write_text("no archive")

@@ -190,6 +190,7 @@ class Killed(Exception):
     """Stands for a process that ends at any moment."""
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_resumes_bit_for_bit(name, tmp_path):
     """Broken off twice, once in the middle of an epoch, a run ends as an unbroken one: weights, memories, log."""

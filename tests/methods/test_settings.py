@@ -22,7 +22,7 @@ from sslrepro.data.recipes import View, ViewConfig
 from sslrepro.study.profiles import PROFILES, profile
 from sslrepro.training.config import RunConfig, TrainingConfig, from_record
 
-pytestmark = pytest.mark.usefixtures("own_messages")
+pytestmark = pytest.mark.usefixtures("without_shape_checks")
 
 NEW_METHOD = '''"""A method of a reader's own, arXiv:0000.00000."""
 

@@ -51,7 +51,7 @@ def test_a_budget_that_suffices_does_everything_once(here):
     run = tally.finished[0]
     assert read_json(here / "ledger" / "smoke" / f"{run}.json")["results"]
     log = (here / "ledger" / "smoke" / "logs" / f"{run}.jsonl").read_text("utf-8").splitlines()
-    assert 1 <= len(log) <= ledger.LOG_LINES and json.loads(log[-1])["step"] == 48
+    assert 1 <= len(log) <= ledger.LOG_LINES and json.loads(log[-1])["step"] == 32
     again = budget.work_through("smoke", 1e6, folder=here / "runs", quiet=True)
     assert again.finished == [] and again.missing == 0
 

@@ -643,7 +643,7 @@ def test_the_figure_has_the_form_of_the_table_and_says_its_numbers(table, form, 
 
 
 @pytest.mark.parametrize("table", ["nnclr_batch", "nnclr_epochs", "nnclr_croponly"])
-def test_the_panels_hold_the_papers_numbers_and_ours(table, defined, monkeypatch, own_messages):
+def test_the_panels_hold_the_papers_numbers_and_ours(table, defined, monkeypatch, without_shape_checks):
     results = done(table)
     plots = []
     monkeypatch.setattr(figures, "Figure", lambda plot, *rest: plots.append(plot))

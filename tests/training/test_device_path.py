@@ -35,6 +35,7 @@ from sslrepro.training.loop import batches_of, initial_method, train
 from tests.conftest import small, tiny
 from tests.methods.test_contract import CASES as CONTRACT
 
+pytestmark = pytest.mark.usefixtures("without_shape_checks")
 DEVICE, HOST = torch.device("cuda", 0), torch.device("cpu")
 PACKAGE = str(Path(sslrepro.__file__).parent)
 HALF = (torch.bfloat16, torch.float16)

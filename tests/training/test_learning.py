@@ -13,6 +13,8 @@ from sslrepro.data import load
 from sslrepro.study.profiles import profile
 from sslrepro.training.loop import initial_method, train
 
+pytestmark = pytest.mark.usefixtures("without_shape_checks")
+
 
 @pytest.fixture(scope="module")
 def setting():

@@ -47,6 +47,7 @@ def train_slowly(config: RunConfig, folder: Path, at: Path) -> None:
     train(config, folder, load(config.data)[0], report=report, log_every=3, checkpoint_seconds=0)
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.parametrize(
     "method, settings",
     [
