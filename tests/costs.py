@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
+from tests import forked
+
 LIMIT = 2.0  # CPU-seconds of a test function that `make test-fast` can still afford
 COSTS: dict[str, float] = collections.defaultdict(float)
 
 
 def used() -> float:
-    """CPU-seconds of this process and of those that it has waited for."""
-    return sum(os.times()[:4])
+    """CPU-seconds of this process, of those that it has waited for, and of those that were forked for it."""
+    return sum(os.times()[:4]) + forked.used()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

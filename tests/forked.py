@@ -40,12 +40,6 @@ def become(environment: dict[str, str], folder: str | Path | None) -> None:
         matplotlib.rcParams["backend"] = environment["MPLBACKEND"]
 
 
-def reuse_server(address: str) -> None:
-    """In a child: fork further ones from the server that it comes from; Python 3.11 would start another."""
-    forkserver._forkserver._forkserver_address = address
-    forkserver._forkserver.ensure_running = lambda: None
-
-
 def start(work: Callable[..., None], *arguments: Any) -> BaseProcess:
     """A forked process that does the work."""
     forkserver._forkserver.ensure_running()
@@ -55,8 +49,19 @@ def start(work: Callable[..., None], *arguments: Any) -> BaseProcess:
 
 
 def in_child(address: str, work: Callable[..., None], *arguments: Any) -> None:
-    reuse_server(address)
+    """Does the work, and forks further processes from the server that it comes from: Python 3.11 would start another."""
+    forkserver._forkserver._forkserver_address = address
+    forkserver._forkserver.ensure_running = lambda: None
     work(*arguments)
+
+
+def used() -> float:
+    """CPU-seconds of the server and of the forked processes that have ended; 0 where none was started."""
+    server_pid = forkserver._forkserver._forkserver_pid
+    if server_pid is None:
+        return 0.0
+    fields = Path(f"/proc/{server_pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 # --- modules --------------------------------------------------------------------------------------------------------

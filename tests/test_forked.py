@@ -55,6 +55,15 @@ def test_a_traceback_is_an_error_of_the_child(place):
     assert done.returncode == 1 and "KeyError: 'no such thing'" in done.stderr
 
 
+def test_what_children_cost_is_counted(place):
+    environment, folder = place
+    (folder / "probe.py").write_text("import time\nwhile time.process_time() < 0.5: pass", "utf-8")
+    forked.run_module("probe", env=environment, cwd=folder)
+    before = forked.used()
+    forked.run_module("probe", env=environment, cwd=folder)
+    assert 0.4 < forked.used() - before < 5
+
+
 def test_kernels_are_forked_and_die_with_their_notebook(tmp_path):
     """In a child, so that kernels of other tests stay as they are."""
     process = forked.start(execute, tmp_path)

@@ -45,7 +45,7 @@ def test_compiled_runs_agree_with_plain_ones(tmp_path):
 
 
 @pytest.mark.parametrize(("how", "mode"), [("kernels", "default"), ("graphs", "reduce-overhead")])
-def test_graphs_are_asked_of_torch(how, mode, monkeypatch):
+def test_what_is_asked_of_torch(how, mode, monkeypatch):
     """On a processor both are compiled to the same kernels."""
     asked = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda net, **words: asked.append(words))
