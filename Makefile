@@ -87,16 +87,16 @@ lint: $(ENV)  ## ruff: format and rules
 test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@$(MAKE) --no-print-directory lint check
 	@SMOKE_RUNS=$$(mktemp -d) && export SMOKE_RUNS && trap 'rm -rf "$$SMOKE_RUNS"' EXIT && \
-	$(PY) -m pytest -q -p no:nbval -n $(JOBS) --dist worksteal tests --jaxtyping-packages=$(SHAPES) && \
-	$(PY) tests/processors.py && \
-	OMP_NUM_THREADS=1 SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
+	$(PY) -m pytest -q -p no:nbval -p no:logging -p tests.forked -n $(JOBS) --dist worksteal tests \
+	--jaxtyping-packages=$(SHAPES) && \
+	OMP_NUM_THREADS=1 SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -p tests.forked -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
 	$(PY) -m pytest -q -p tests.forked -n $(JOBS) --dist loadfile --nbval book/executed
 
 test-fast: $(ENV)  ## every room's tests that cost little, in two to three minutes; `make test` is complete
 	@$(PY) -m pytest -q -p no:nbval -n $(JOBS) --dist worksteal -m "not slow" tests
 
 test-processors: $(ENV)  ## tests of exact numbers under settings that imitate other processors, about a minute
-	@$(PY) tests/processors.py
+	@$(PY) -m tests.processors
 
 faults: $(ENV)  ## random inputs and kills, a few minutes; prints counts (FAULTS=1000 inputs for each reader)
 	@$(PY) -m benchmarks.faults $(or $(FAULTS),300)

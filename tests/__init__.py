@@ -4,6 +4,47 @@ Rooms that plan, judge and report neither take nor give tensors: checking the ty
 small calls took nine tenths of their tests' time, so the checker is put around the rooms that hold tensors.
 """
 
+import collections
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+
 import beartype
 
-checked = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
+ENOUGH = 16  # calls of a function that one test checks: the next thousand bring no shapes that it has not seen
+CALLS: collections.Counter[Callable] = collections.Counter()  # of the test at hand
+TRUSTED: set[Callable] = set()  # functions that it has seen often enough
+annotated = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
+
+
+def wrapper_of(check: Callable) -> Callable | None:
+    """The function of the package that jaxtyping makes this check for; None for one defined within another."""
+    owner = sys.modules.get(check.__module__)
+    for name in check.__qualname__.split("."):
+        owner = inspect.getattr_static(owner, name, None)
+    owner = getattr(owner, "fget", None) or getattr(owner, "__func__", owner)
+    return owner if inspect.isfunction(owner) else None
+
+
+def checked(function: Callable) -> Callable:
+    """The function with the types of its arguments and result checked, until a test has seen enough of it."""
+    check = annotated(function)
+
+    @functools.wraps(function)
+    def counted(*args, **kwargs):
+        CALLS[counted] += 1
+        if CALLS[counted] == ENOUGH and (wrapper := wrapper_of(function)) is not None:
+            wrapper.__no_type_check__ = True  # jaxtyping's word for: call it as it is
+            TRUSTED.add(wrapper)
+        return check(*args, **kwargs)
+
+    return counted
+
+
+def check_again() -> None:
+    """Each test begins with every function checked."""
+    for wrapper in TRUSTED:
+        del wrapper.__no_type_check__
+    TRUSTED.clear()
+    CALLS.clear()

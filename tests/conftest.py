@@ -15,6 +15,7 @@ import torch
 from sslrepro.data.dataset import DataConfig
 from sslrepro.data.recipes import ViewConfig
 from sslrepro.training.config import RunConfig, TrainingConfig
+from tests import check_again
 
 torch.set_num_threads(1)
 
@@ -98,6 +99,12 @@ def reply(capfd):
         return status, *capfd.readouterr()
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def every_shape_checked():
+    """Functions are checked anew in each test, where `make test` checks them."""
+    check_again()
 
 
 @pytest.fixture(autouse=True)

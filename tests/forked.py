@@ -1,10 +1,11 @@
 """Processes forked from one that has imported torch: what `subprocess.run([sys.executable, "-m", ...])` does, sooner.
 
 A new interpreter spends 2 to 5 CPU-seconds on torch and the libraries beside it before a command does anything, and a
-suite that starts hundreds spends minutes. The server imports no module of this package: each child does so by itself,
-with its own environment. Tests of how processes start, die and are told to stop use `subprocess`.
+suite that starts hundreds spends minutes. The server of the tests imports no module of this package: each child does so
+by itself, with its own environment; that of the pages' kernels does (tests/pages_imported.py). Tests of how processes start, die and are told to stop use `subprocess`.
 """
 
+import json
 import os
 import runpy
 import subprocess
@@ -17,10 +18,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
 IMPORTED = ["torch._dynamo", "scipy.stats", "sklearn.linear_model", "matplotlib.pyplot", "matplotlib_inline.backend_inline",
             "papermill", "ipykernel.kernelapp", "yaml", "jaxtyping"]  # fmt: skip
+
+SHARED = "SSLREPRO_TEST_SERVER"  # environment variable with where the server of all workers of pytest-xdist is
 
 server = get_context("forkserver")
 server.set_forkserver_preload(IMPORTED)
@@ -43,16 +47,29 @@ def become(environment: dict[str, str], folder: str | Path | None) -> None:
 def start(work: Callable[..., None], *arguments: Any) -> BaseProcess:
     """A forked process that does the work."""
     forkserver._forkserver.ensure_running()
-    process = server.Process(target=in_child, args=(forkserver._forkserver._forkserver_address, work, *arguments))
+    process = server.Process(target=in_child, args=(running(), work, *arguments))
     process.start()
     return process
 
 
-def in_child(address: str, work: Callable[..., None], *arguments: Any) -> None:
+def running() -> tuple[str, int]:
+    """Address and process of the server."""
+    return forkserver._forkserver._forkserver_address, forkserver._forkserver._forkserver_pid
+
+
+def in_child(where: tuple[str, int], work: Callable[..., None], *arguments: Any) -> None:
     """Does the work, and forks further processes from the server that it comes from: Python 3.11 would start another."""
-    forkserver._forkserver._forkserver_address = address
-    forkserver._forkserver.ensure_running = lambda: None
+    share(*where)
     work(*arguments)
+
+
+def share(address: str, pid: int) -> None:
+    """Fork from a server that another process has started."""
+    known = forkserver._forkserver
+    known._forkserver_address, known._forkserver_pid = address, pid
+    if known._forkserver_alive_fd is None:  # whose end ends the server; the process that started it holds it
+        known._forkserver_alive_fd = os.open(os.devnull, os.O_RDONLY)
+    known.ensure_running = lambda: None
 
 
 def used() -> float:
@@ -143,6 +160,21 @@ def fork_kernels() -> None:
     factory.default_provisioner_name = "forked"
 
 
-def pytest_configure() -> None:
-    """As a plugin of pytest, for nbval: `python -m pytest -p tests.forked --nbval book/executed`."""
-    fork_kernels()
+def pytest_configure(config: pytest.Config) -> None:
+    """As a plugin of pytest: one server for its workers, and for nbval kernels that are forked from it.
+
+    `python -m pytest -p tests.forked -n 2 --nbval book/executed`
+    """
+    if config.getoption("nbval", False):
+        server.set_forkserver_preload([*IMPORTED, "tests.pages_imported"])
+        fork_kernels()
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        share(*json.loads(os.environ[SHARED]))
+    else:
+        streams = os.dup(1), os.dup(2)
+        for number in (1, 2):  # what a forked process prints is not the suite's
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        forkserver.ensure_running()
+        for number, stream in zip((1, 2), streams, strict=True):
+            os.dup2(stream, number)
+        os.environ[SHARED] = json.dumps(running())

@@ -1,10 +1,10 @@
-"""Imitations of other processors: `python tests/processors.py` runs the tests of exact numbers under each (~1 minute).
+"""Imitations of other processors: `make test-processors` runs the tests of exact numbers under each (~1 minute).
 
 Processors choose among kernels that round in their own ways. Environment variables of the libraries choose for them, as
 far as the processor at hand allows, and `OtherOrder` stands in for kernels that it does not have. No test may rely on
 numbers that hold on one processor alone.
 
-    python tests/processors.py [words for pytest]     other tests than the chosen ones, such as `tests/parts/test_norm.py -x`
+    python -m tests.processors [words for pytest]     other tests than the chosen ones, such as `tests/parts/test_norm.py -x`
 """
 
 import contextlib
@@ -22,6 +22,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests import forked
 
 PROJECT = Path(__file__).parent.parent
 aten = torch.ops.aten
@@ -128,6 +130,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for (variable, value), allowed in EFFECT.items():
         if os.environ.get(variable) == value and (actual := in_force(variable)) not in allowed:
             raise pytest.UsageError(f"processors: {variable}={value} must give {' or '.join(allowed)}, got {actual}.")
+    forked.server.set_forkserver_preload(["torch"])  # all that these tests fork is pairs of processes that train
 
 
 @pytest.fixture(autouse=True)

@@ -54,6 +54,12 @@ def test_every_setting_is_read_back():
     assert asked - set(EFFECT) == {("SSLREPRO_OTHER_ORDER", "1")} and set(EFFECT) <= asked
 
 
+@pytest.mark.parametrize("name", SETTINGS)
+def test_exact_numbers_are_exact_on_other_processors(name):
+    failed, text = processors.run_under(name, [])
+    assert not failed, text
+
+
 def test_every_setting_is_run_and_failures_are_counted(monkeypatch, capsys):
     monkeypatch.setattr(processors, "run_under", lambda name, words: (name in ("AVX2", "any x86"), name))
     assert processors.main([]) == 2

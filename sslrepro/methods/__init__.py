@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+import marshal
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -59,8 +60,22 @@ def settings(name: str, values: dict[str, Any] | None = None) -> Any:
 
     Raises ValueError for an unknown name, with the nearest, and for a value that its field does not allow.
     """
+    values = {} if values is None else values
+    try:
+        return _packed_settings(name, marshal.dumps(values, 2))  # equal bytes are equal values of equal types
+    except ValueError:  # values that are refused, or such as cannot be packed
+        return _settings(name, values)
+
+
+@functools.lru_cache(maxsize=8192)
+def _packed_settings(name: str, packed: bytes) -> Any:
+    """The same, worked out once: a plan asks thousands of times for the settings of a dozen methods."""
+    return _settings(name, marshal.loads(packed))
+
+
+def _settings(name: str, values: dict[str, Any]) -> Any:
     owner = f"methods.{name}"
-    config = from_mapping(config_class(name), {} if values is None else values, owner)
+    config = from_mapping(config_class(name), values, owner)
     check_values(config, owner)
     if hasattr(config, "sampler"):
         sampler = method_class(one_of(config.sampler, names(), owner, "sampler"))

@@ -227,7 +227,8 @@ _SMALL_EVALUATIONS = {
 }
 _TINY_TUNING = {"rates": (0.1,), "batch_size": 16, "length": 0.1, "crop_min": 0.8}
 _TINY_EVALUATIONS = {f"finetune_{recipe}": _TINY_TUNING for recipe in ("simclr", "byol", "ifnd")} | {
-    "transfer": {"n_train": 96, "n_test": 64, "iterations": 2},
+    "transfer": {"n_train": 96, "n_test": 64, "iterations": 1},
+    "overhead": {"repeats": 2},
     "faster_rcnn": {"n_train": 32, "n_test": 16, "steps": 4},
     "mask_rcnn": {"n_train": 32, "n_test": 16, "steps": 4},
 }
