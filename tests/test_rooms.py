@@ -31,6 +31,7 @@ def test_every_slow_test_exists():
 
 def test_no_test_stands_outside_a_room_but_those_of_the_whole():
     whole = {
+        "test_checked",
         "test_forked",
         "test_front_door",
         "test_identity",
