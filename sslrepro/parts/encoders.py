@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sslrepro.base.errors import require
 from sslrepro.base.types import Float
 from sslrepro.parts.backbones import backbone, is_backbone, torchvision_names
+from sslrepro.parts.convolution import Convolution
 
 
 class Conv(nn.Module):
@@ -52,6 +53,7 @@ class SmallResNet(nn.Module):
         for module in self.modules():  # as torchvision starts a ResNet
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                module.__class__ = Convolution  # torchvision's block makes its own; nothing but the gradient differs
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
         return self.layers(x).mean((2, 3))
