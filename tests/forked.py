@@ -161,20 +161,31 @@ def fork_kernels() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """As a plugin of pytest: one server for its workers, and for nbval kernels that are forked from it.
+    """As a plugin of pytest: one server for all of its workers; where notebooks are run, it forks their kernels.
 
     `python -m pytest -p tests.forked -n 2 --nbval book/executed`
     """
-    if config.getoption("nbval", False):
+    if config.getoption("nbval", False) or config.getoption("nbval_lax", False):
         server.set_forkserver_preload([*IMPORTED, "tests.pages_imported"])
         fork_kernels()
     if hasattr(config, "workerinput"):  # a process of pytest-xdist
         share(*json.loads(os.environ[SHARED]))
     else:
-        streams = os.dup(1), os.dup(2)
-        for number in (1, 2):  # what a forked process prints is not the suite's
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-        forkserver.ensure_running()
-        for number, stream in zip((1, 2), streams, strict=True):
-            os.dup2(stream, number)
+        start_server()
         os.environ[SHARED] = json.dumps(running())
+
+
+def start_server() -> None:
+    """Start the server with its output thrown away: what a forked process prints is not the suite's.
+
+    Its torch reads the number of threads, which is that of the tests (conftest.py).
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    streams, nowhere = (os.dup(1), os.dup(2)), os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    forkserver.ensure_running()
+    for number, stream in zip((1, 2), streams, strict=True):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.close(nowhere)
