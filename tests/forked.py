@@ -2,7 +2,8 @@
 
 A new interpreter spends 2 to 5 CPU-seconds on torch and the libraries beside it before a command does anything, and a
 suite that starts hundreds spends minutes. The server of the tests imports no module of this package: each child does so
-by itself, with its own environment; that of the pages' kernels does (tests/pages_imported.py). Tests of how processes start, die and are told to stop use `subprocess`.
+by itself, with its own environment; that of the pages' kernels does (tests/pages_imported.py). Tests of how processes
+start, die and are told to stop use `subprocess`.
 """
 
 import json

@@ -3,7 +3,7 @@
 import functools
 import importlib
 import inspect
-import marshal
+import json
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -62,15 +62,15 @@ def settings(name: str, values: dict[str, Any] | None = None) -> Any:
     """
     values = {} if values is None else values
     try:
-        return _packed_settings(name, marshal.dumps(values, 2))  # equal bytes are equal values of equal types
-    except ValueError:  # values that are refused, or such as cannot be packed
+        return _settings_of_text(name, json.dumps(values))  # equal texts are equal values: 1, 1.0 and true differ
+    except (TypeError, ValueError):  # values that are refused, in their own words, or that have no such text
         return _settings(name, values)
 
 
 @functools.lru_cache(maxsize=8192)
-def _packed_settings(name: str, packed: bytes) -> Any:
+def _settings_of_text(name: str, text: str) -> Any:
     """The same, worked out once: a plan asks thousands of times for the settings of a dozen methods."""
-    return _settings(name, marshal.loads(packed))
+    return _settings(name, json.loads(text))
 
 
 def _settings(name: str, values: dict[str, Any]) -> Any:

@@ -32,7 +32,10 @@ def windows(x: Float[Tensor, "b c h w"], kernel: int, stride: int, padding: int)
 def weight_gradient(
     x: Float[Tensor, "b c h w"], grad: Float[Tensor, "b o p q"], kernel: int, stride: int, padding: int
 ) -> Float[Tensor, "o c k k"]:
-    """Gradient of a square kernel without groups or dilation, from that of the output."""
+    """Gradient of a square kernel without groups or dilation, from that of the output.
+
+    dW[o, c, i, j] = sum over b, p, q of grad[b, o, p, q] x[b, c, p stride + i - padding, q stride + j - padding]
+    """
     rows = windows(x, kernel, stride, padding)
     product = grad.permute(0, 2, 3, 1).flatten(0, 2).t() @ rows
     return product.unflatten(1, (kernel, kernel, x.shape[1])).permute(0, 3, 1, 2)

@@ -4,6 +4,7 @@ import math
 import sys
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 
 from sslrepro import methods
@@ -225,3 +226,18 @@ def test_types_in_words_and_as_checks():
     assert describe(tuple[int, ...] | None) == "a list of whole numbers or None"
     assert describe(DataConfig) == "a DataConfig"
     assert from_mapping(TrainingConfig, {"epochs": 3}, "here") == replace(TrainingConfig(), epochs=3)
+
+
+def test_equal_numbers_of_other_kinds_are_other_settings():
+    """Settings are worked out once; what was accepted or refused before decides nothing about the next."""
+    assert methods.settings("nnclr", {"queue_size": 64}).queue_size == 64
+    for value in (64.0, "64"):
+        with pytest.raises(ValueError, match="queue_size"):
+            methods.settings("nnclr", {"queue_size": value})
+    assert methods.settings("nnclr", {"queue_size": 1}).queue_size == 1
+    with pytest.raises(ValueError, match="queue_size"):
+        methods.settings("nnclr", {"queue_size": True})
+
+
+def test_a_number_of_numpy_is_a_number():
+    assert methods.settings("nnclr", {"temperature": np.float64(0.25)}).temperature == 0.25

@@ -390,11 +390,8 @@ WORDS = ["train", "--method", "mocov2", "--profile", "smoke", "--set", "plan.epo
 
 def torchrun(*words: str) -> subprocess.Popen:
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    start += [
-        "--monitor-interval",
-        "2",
-        *words,
-    ]  # seconds in which the process that is left says so, before it is ended
+    start += ["--monitor-interval", "2"]  # seconds: the process that is left says so before torchrun ends it
+    start += words
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
     return subprocess.Popen(
         start,
