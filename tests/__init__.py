@@ -8,13 +8,17 @@ import collections
 import functools
 import inspect
 import sys
+import types
 from collections.abc import Callable
 
 import beartype
+import jaxtyping
 
 ENOUGH = 16  # calls of a function that one test checks: the next thousand bring no shapes that it has not seen
 CALLS: collections.Counter[Callable] = collections.Counter()  # of the test at hand
 TRUSTED: set[Callable] = set()  # functions that it has seen often enough
+ENOUGH_WITHIN = 2  # times a function within a function is checked in a test: each is made, and compiled, anew
+MADE: collections.Counter[types.CodeType] = collections.Counter()  # of these, in the test at hand
 annotated = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
 
 
@@ -48,3 +52,23 @@ def check_again() -> None:
         del wrapper.__no_type_check__
     TRUSTED.clear()
     CALLS.clear()
+    MADE.clear()
+
+
+decorate = jaxtyping.jaxtyped
+
+
+@functools.wraps(decorate)
+def jaxtyped(function=None, **options):
+    """jaxtyping's decorator, but for functions within functions that the test at hand has seen often enough."""
+    if function is None:
+        return functools.partial(jaxtyped, **options)
+    code = getattr(function, "__code__", None)
+    if code is not None and "<locals>" in function.__qualname__:
+        MADE[code] += 1
+        if MADE[code] > ENOUGH_WITHIN:
+            return function
+    return decorate(function, **options)
+
+
+jaxtyping.jaxtyped = jaxtyped  # by this name the import hook of `--jaxtyping-packages` puts it around functions

@@ -106,6 +106,14 @@ def run_module(module: str, *words: str, env: dict[str, str], cwd: str | Path) -
     return subprocess.CompletedProcess([module, *words], process.exitcode, *texts)
 
 
+def run_code(code: str, cwd: str | Path) -> subprocess.CompletedProcess:
+    """What `python -c code` prints and returns, in a forked process that has no module of this package."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "one_case.py").write_text(code, "utf-8")
+        places = os.pathsep.join([folder, str(cwd)])
+        return run_module("one_case", env=os.environ | {"PYTHONPATH": places}, cwd=cwd)
+
+
 # --- kernels of notebooks -------------------------------------------------------------------------------------------
 
 

@@ -1,11 +1,12 @@
 """The checker of shapes refuses what it should, from a test's first calls on; then it lets the function be."""
 
 import beartype
+import jaxtyping
 import pytest
 import torch
-from jaxtyping import Float, TypeCheckError, jaxtyped
+from jaxtyping import Float, TypeCheckError
 
-from tests import ENOUGH, check_again, checked
+from tests import ENOUGH, ENOUGH_WITHIN, check_again, checked, decorate, jaxtyped
 
 
 @jaxtyped(typechecker=checked)
@@ -65,12 +66,26 @@ def test_a_test_that_has_seen_enough_calls_a_function_as_it_is_and_the_next_begi
         function(*bad)
 
 
-def test_functions_within_functions_are_always_checked():
-    @jaxtyped(typechecker=checked)
-    def inner(x: Float[torch.Tensor, " n"]) -> int:
-        return len(x)
+def test_functions_within_functions_are_checked_the_first_times_they_are_made():
+    def make():
+        @jaxtyped(typechecker=checked)
+        def inner(x: Float[torch.Tensor, " n"]) -> int:
+            return len(x)
 
-    for _ in range(3 * ENOUGH):
-        inner(GOOD[:, 0])
+        return inner
+
+    for _ in range(ENOUGH_WITHIN):
+        inner = make()
+        for _ in range(3 * ENOUGH):
+            inner(GOOD[:, 0])
+        with pytest.raises(TypeCheckError):
+            inner(GOOD)
+    assert make()(GOOD) == 3
+    check_again()
     with pytest.raises(TypeCheckError):
-        inner(GOOD)
+        make()(GOOD)
+
+
+def test_the_import_hook_finds_the_decorator():
+    """It looks the name up in the module whenever a function is made."""
+    assert jaxtyping.jaxtyped is jaxtyped and jaxtyped is not decorate

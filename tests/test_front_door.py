@@ -14,6 +14,7 @@ import sslrepro
 from sslrepro.data.dataset import DataConfig
 from sslrepro.parts.encoders import encoder
 from sslrepro.training.loop import train
+from tests import forked
 from tests.conftest import tiny
 
 pytestmark = pytest.mark.usefixtures("without_shape_checks")
@@ -54,12 +55,13 @@ ORDERS = [
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(ORDERS, 2))[::3])
 def test_evaluate_is_room_and_function_whatever_comes_first(first, second):
-    out = python(
+    done = forked.run_code(
         f"{first}\n{second}\nimport sslrepro, sslrepro.evaluate.linear\nfrom sslrepro import evaluate\n"
         "import sys\nassert sslrepro.evaluate is evaluate is sys.modules['sslrepro.evaluate']\n"
-        "print(callable(evaluate), 'knn' in evaluate.names(), evaluate.linear.__name__)"
+        "print(callable(evaluate), 'knn' in evaluate.names(), evaluate.linear.__name__)",
+        ROOT,
     )
-    assert out == "True True sslrepro.evaluate.linear"
+    assert done.stdout.strip() == "True True sslrepro.evaluate.linear", done.stderr
 
 
 def examples() -> list[tuple[str, object]]:
