@@ -1,6 +1,7 @@
 """Encoders: what evaluation keeps. Each maps images [b 3 h w] to features [b dim] and exposes `dim`."""
 
 import difflib
+import functools
 from collections.abc import Callable
 
 import torch
@@ -159,6 +160,7 @@ def encoder(name: str) -> nn.Module:
     return (ENCODERS[name]() if name in ENCODERS else backbone(name)).to(memory_format=torch.channels_last)
 
 
+@functools.cache
 def require_side(name: str, side: int, owner: str) -> None:
     """Raise ValueError where images of a side are too small for an encoder's pooling; reckons with shapes alone."""
     if name not in ENCODERS:  # other packages' need not run without numbers

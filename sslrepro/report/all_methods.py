@@ -10,6 +10,7 @@ from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell,
 from sslrepro.report.headings import AGREEMENT, CONTROLS, protocol_of, score_name, short_names
 from sslrepro.report.plots import Figure, drawn, new_plot, own_style, style
 from sslrepro.study.equal_terms import frozen_entries
+from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results
 from sslrepro.training.config import RunConfig, from_record
 from sslrepro.training.loop import initial_method
@@ -87,7 +88,7 @@ def caption(results: Results) -> str:
     here = sorted({sets["method"] for sets in results.definition.rows.values()} & ORACLES)
     return (
         f"Every method at {profile.name} scale: {config.data.name}, {config.data.n_train or profile.n_train:,} "
-        f"training images of {config.data.side or 'native'} px, encoder {config.encoder}, views {config.views.recipe}, "
+        f"training images of {side_of(config.data)} px, encoder {config.encoder}, views {config.views.recipe}, "
         f"{plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}, {config.plan.optimizer} at "
         f"{rate}. Accuracy in %, mean ± half the 95% t-interval over n seeds"
         f"{' (each draws its own images)' if profile.data_follows_seed else ''}; "

@@ -25,6 +25,7 @@ from sslrepro.report.sweep_effects import (
 )
 from sslrepro.report.sweep_figure import figure
 from sslrepro.report.trends import Trend, sign_word
+from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results, cell_of
 
 __all__ = ["copies", "effects", "figure", "finding", "headline", "table"]
@@ -171,7 +172,7 @@ def caption(results: Results) -> str:
     config, profile = results.plan.of("SimCLR", next(iter(lengths(results))))[0].config, results.plan.profile
     return (
         f"Five learners at {profile.name} scale: {config.data.name}, {config.data.n_train or profile.n_train:,} "
-        f"training images of {config.data.side or 'native'} px, encoder {config.encoder}, batch "
+        f"training images of {side_of(config.data)} px, encoder {config.encoder}, batch "
         f"{config.plan.batch_size}, {config.plan.optimizer} at {config.plan.lr}, every length a run of its own. Mean ± "
         f"half the 95% t-interval over n seeds{' (each draws its own images)' if profile.data_follows_seed else ''}; "
         f"last epoch, test read once. Right at the end: lookups of the last logged steps that share the anchor's "

@@ -12,6 +12,7 @@ from sslrepro.report.headings import (
     rows_in_order,
     transcribed_columns,
 )
+from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results
 
 CLOSE = 0.1  # embedding_std below this is said in the caption; below half of it the loop warns of collapse
@@ -45,7 +46,7 @@ def caption(results: Results) -> str:
     text = (
         f"{table['number']} of the paper beside our runs at `{profile.name}` scale. {units(results)}, mean ± half the "
         f"95% t-interval over n seeds. Ours: {', '.join(data)}, {config.data.n_train or profile.n_train:,} training "
-        f"images of {config.data.side or 'native'} px, encoder {config.encoder}, {length}"
+        f"images of {side_of(config.data)} px, encoder {config.encoder}, {length}"
     )
     if any(column.score.startswith("linear_top") for column in definition.score_columns.values()):
         text += f"; {probe(results)}"

@@ -10,6 +10,7 @@ from sslrepro.report.effects import direction
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
 from sslrepro.report.plots import Figure, drawn, new_plot, own_style, style
 from sslrepro.study.equal_terms import frozen_entries
+from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results
 
 HEAD = [
@@ -65,7 +66,7 @@ def caption(results: Results) -> str:
     config, profile = results.plan.rows["simclr"][0].config, results.plan.profile
     return (
         f"Linear probe, top-1 in %, last epoch; {config.data.name}, {config.data.n_train or profile.n_train:,} "
-        f"training images of {config.data.side or 'native'} px, encoder {config.encoder}, views {config.views.recipe}, "
+        f"training images of {side_of(config.data)} px, encoder {config.encoder}, views {config.views.recipe}, "
         f"{plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size} (twice the epochs for methods that "
         "encode one view). Gain: with minus switched off, paired over n seeds, ± half the 95% t-interval; switched off "
         "has the same heads, rows, order, setting and learning rate. Mined items right: share of one class at the end "

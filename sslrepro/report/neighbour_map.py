@@ -25,6 +25,7 @@ from sslrepro.report.map_curve import (
 )
 from sslrepro.report.map_figure import figure
 from sslrepro.report.trends import Trend, sign_word
+from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results, cell_of
 
 __all__ = ["accuracies", "break_evens", "copies", "figure", "finding", "headline", "placement", "table"]
@@ -209,7 +210,7 @@ def caption(results: Results) -> str:
     config, profile = task.config, results.plan.profile
     return (
         f"Gain over {BASE} at {profile.name} scale, in points: {config.data.name}, "
-        f"{config.data.n_train or profile.n_train:,} training images of {config.data.side or 'native'} px, encoder "
+        f"{config.data.n_train or profile.n_train:,} training images of {side_of(config.data)} px, encoder "
         f"{config.encoder}, {plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}, queue of "
         f"{config.settings['queue_size']} rows. Mean ± half the 95% t-interval of paired differences over n seeds"
         f"{' (each draws its own images)' if profile.data_follows_seed else ''}; last epoch, test read once. Chance is "

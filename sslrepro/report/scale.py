@@ -6,7 +6,7 @@ from typing import Any
 
 from sslrepro import papers
 from sslrepro.report.formats import plural
-from sslrepro.study.profiles import PROFILES, Profile
+from sslrepro.study.profiles import PROFILES, Profile, side_of
 from sslrepro.study.results import Results
 
 UNSTATED = "not stated"
@@ -49,7 +49,7 @@ def our_scale(results: Results, rows: Iterable[str] = (), columns: Iterable[str]
     configs = [run.config for run in runs if run.config is not None]
     data = sorted({config.data.name for config in configs}) or [profile.data.name]
     images = sorted({config.data.n_train or profile.n_train for config in configs}) or [profile.n_train]
-    side = next((config.data.side for config in configs if config.data.side), "native")
+    side = next((side_of(config.data) for config in configs), "native")
     kind = "synthetic " if all(name.startswith("shapes") for name in data) else ""
     return Scale(
         f"{', '.join(data)}: {' or '.join(f'{n:,}' for n in images)} {kind}images of {side} px",

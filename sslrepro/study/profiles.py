@@ -216,6 +216,18 @@ def images_in(data: DataConfig) -> int:
     return asked - int(data.held_out * asked)
 
 
+SIDES = {"digits": 8, "cifar10": 32, "cifar100": 32, "stl10": 96, "tinyimagenet": 64}  # px, as stored
+
+
+def side_of(data: DataConfig) -> int | str:
+    """Pixels on a side of a configuration's images; "native" where they keep sizes that its name does not tell.
+
+    >>> side_of(DataConfig("cifar100-coarse")), side_of(DataConfig("imagenet")), side_of(DataConfig("cifar10", side=16))
+    (32, 'native', 16)
+    """
+    return data.side or SIDES.get(data.name.partition("-")[0], "native")  # a set at a level of its tree: set-level
+
+
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "stl10": 10, "tinyimagenet": 200, "imagenet": 1000}
 _SMALL_HEADS = {"dim": 128, "hidden": 256, "hidden_predictor": 512}
 _TINY_HEADS = {"dim": 32, "hidden": 64, "hidden_predictor": 64}

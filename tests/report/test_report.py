@@ -13,12 +13,14 @@ import pytest
 from sslrepro.base import closure
 from sslrepro.claims import Cell, Verdict
 from sslrepro.claims.verdict import Lenses
-from sslrepro.report import closing, effects, publish, table_page, verdicts
+from sslrepro.data.dataset import DataConfig
+from sslrepro.report import closing, effects, neighbour_map, publish, table_page, verdicts
 from sslrepro.report.figure_parts import half
 from sslrepro.report.formats import format_cell
 from sslrepro.report.headings import protocol_of, score_heading, score_name
 from sslrepro.report.scale import claim_scale, our_scale, paper_scale
 from sslrepro.study.plans import plan_table
+from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results, read_results
 
 ROOT = Path(__file__).parents[2]
@@ -234,6 +236,26 @@ def test_each_verdict_says_the_scale_of_the_runs_it_reads():
     assert claim_scale(results, claim).epochs == "2" and our_scale(results).epochs == "2–13"
     assert paper_scale("nnclr_nnsiam").encoder == "not stated"
     assert "epochs 2–13" in verdicts.scale_line(results, results.verdicts()[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "shown"),
+    [
+        ("shapes", 16, 16),
+        ("cifar10", 0, 32),
+        ("cifar10", 16, 16),
+        ("cifar100-coarse", 0, 32),
+        ("imagenet", 0, "native"),
+    ],
+)
+def test_a_caption_knows_the_size_of_images_that_keep_theirs(name, side, shown):
+    assert side_of(DataConfig(name, side=side)) == shown
+
+
+def test_the_map_on_photographs_says_their_size():
+    results = read_results(plan_table("neighbour_map_thin", "night", None, "cifar10"))
+    assert "50,000 training images of 32 px" in neighbour_map.caption(results)
+    assert our_scale(results).data.endswith("images of 32 px")
 
 
 # --- digests ----------------------------------------------------------------------------------------------------
