@@ -39,7 +39,7 @@ def test_trains_on_every_kind_of_images(name, kind, root, tmp_path):
     """Two epochs with the settings the command line would take; the weights move and stay finite."""
     base = on_dataset(profile("smoke"), kind)
     n = 0 if kind == "holiday" else 96
-    base = replace(base, data=replace(base.data, n_train=n, side=8), plan=replace(base.plan, epochs=2, batch_size=8))
+    base = replace(base, data=replace(base.data, n_train=n, side=8), plan=replace(base.plan, epochs=2, batch_size=16))
     images, _ = load(base.data, root)
     base = replace(base, n_images=len(images), n_classes=images.n_classes)
     config = base.config(name, 0)
