@@ -19,6 +19,7 @@ from sslrepro.report.sweep_effects import (
 )
 from sslrepro.study.results import Results, cell_of
 
+EDGE = 2**0.3  # from the shortest and the longest length to the frame: their marks stand sideways of them
 LOOKS = dict(zip(LEARNERS, zip(("#000000", *PALETTE[:4]), "^oDsv", strict=True), strict=True))
 
 
@@ -36,6 +37,7 @@ def figure(results: Results) -> Figure:
     for axis in (axes[0, 0], axes[0, 1], axes[1, 0]):
         axis.set_xscale("log", base=2)
         axis.set_xticks(here, list(map(str, here)))
+        axis.set_xlim(here[0] / EDGE, here[-1] * EDGE)  # of all lengths, run or not
         axis.minorticks_off()
         axis.set_xlabel("epochs", fontsize=9)
     style(plot, list(axes.flat))

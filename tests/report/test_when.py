@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from sslrepro.parts.stand_in import DISTANCES
-from sslrepro.report import budget_sweep, map_curve, neighbour_map, sweep_effects, unfinished, when
+from sslrepro.report import budget_sweep, map_curve, neighbour_map, sweep_effects, sweep_figure, unfinished, when
 from sslrepro.study import plans
 from sslrepro.study.results import Results
 from sslrepro.study.run import Run
@@ -289,3 +289,16 @@ def test_a_baseline_on_the_floor_is_said():
 
     assert "In 2 of 3 seeds" in when.on_the_floor(results(0.35, 0.45, 0.40))
     assert when.on_the_floor(results(0.37, 0.31, 0.41)) == "" and when.on_the_floor(results()) == ""
+
+
+@pytest.mark.parametrize("shown", [1, 4])
+def test_marks_stand_within_the_frame_however_few_lengths_were_run(shown):
+    """They are moved sideways so that bars do not hide each other."""
+    empty = results("budget_sweep", "night", lambda run: {})
+    there = sorted(sweep_effects.lengths(empty), key=sweep_effects.lengths(empty).get)[:shown]
+    names = {run.name for (_, column), runs in empty.plan.cells.items() if column in there for run in runs}
+    partial = results("budget_sweep", "night", lambda run: {"linear_top1": 0.5} if run.name in names else {})
+    for axis in sweep_figure.figure(partial).plot.axes[:2]:
+        low, high = axis.get_xlim()
+        marks = [x for line in axis.lines if line.get_marker() in "^oDsv" for x in line.get_xdata()]
+        assert len(marks) >= 3 * shown and low * 1.05 < min(marks) and max(marks) < high / 1.05
