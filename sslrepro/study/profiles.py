@@ -220,11 +220,7 @@ SIDES = {"digits": 8, "cifar10": 32, "cifar100": 32, "stl10": 96, "tinyimagenet"
 
 
 def side_of(data: DataConfig) -> int | str:
-    """Pixels on a side of a configuration's images; "native" where they keep sizes that its name does not tell.
-
-    >>> side_of(DataConfig("cifar100-coarse")), side_of(DataConfig("imagenet")), side_of(DataConfig("cifar10", side=16))
-    (32, 'native', 16)
-    """
+    """Pixels on a side of a configuration's images; "native" where they keep sizes that its name does not tell."""
     return data.side or SIDES.get(data.name.partition("-")[0], "native")  # a set at a level of its tree: set-level
 
 
