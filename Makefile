@@ -3,6 +3,7 @@ VENV    ?= .venv
 PYTHON  ?= python3.11
 PROFILE ?= cpu
 JOBS    ?= 2
+TESTERS  = $(shell expr $(JOBS) + 1)  # processes of the suite, many of whose tests wait for another process
 DEVICE  ?= cpu
 PY      := "$(VENV)/bin/python"
 RUN     := $(PY) -m sslrepro
@@ -87,10 +88,10 @@ lint: $(ENV)  ## ruff: format and rules
 test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	@$(MAKE) --no-print-directory lint check
 	@SMOKE_RUNS=$$(mktemp -d) && export SMOKE_RUNS && trap 'rm -rf "$$SMOKE_RUNS"' EXIT && \
-	$(PY) -m pytest -q -p no:nbval -p no:logging -p tests.forked -n $(JOBS) --dist worksteal tests \
+	$(PY) -m pytest -q -p no:nbval -p no:logging -p tests.forked -n $(TESTERS) --dist worksteal tests \
 	--jaxtyping-packages=$(SHAPES) && \
-	OMP_NUM_THREADS=1 SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -p tests.forked -n $(JOBS) --dist loadfile --nbval-lax notebooks && \
-	$(PY) -m pytest -q -p tests.forked -n $(JOBS) --dist loadfile --nbval book/executed
+	OMP_NUM_THREADS=1 SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -p tests.forked -n $(TESTERS) --dist loadfile --nbval-lax notebooks && \
+	$(PY) -m pytest -q -p tests.forked -n $(TESTERS) --dist loadfile --nbval book/executed
 
 test-fast: $(ENV)  ## every room's tests that cost little, in two to three minutes; `make test` is complete
 	@$(PY) -m pytest -q -p no:nbval -n $(JOBS) --dist worksteal -m "not slow" tests

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_OPT", "1")  # UMAP is compiled for a few dozen points: less effort is sooner done
 
 import jaxtyping
 import pytest
@@ -15,7 +16,7 @@ import torch
 from sslrepro.data.dataset import DataConfig
 from sslrepro.data.recipes import ViewConfig
 from sslrepro.training.config import RunConfig, TrainingConfig
-from tests import check_again
+from tests import check_again, forked
 
 torch.set_num_threads(1)
 
@@ -39,6 +40,15 @@ def caches(tmp_path_factory) -> Iterator[Path]:
 def own_cache(caches, monkeypatch):
     """Decoded images of a test are kept in a folder of its own."""
     monkeypatch.setenv("SSLREPRO_CACHE", str(next(caches)))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def forked_workers():
+    """Worker processes that a test starts without a command are forked from the suite's server, where there is one."""
+    from sslrepro.study import workers
+
+    if forked.SHARED in os.environ:
+        workers.START = "forkserver"
 
 
 SLOW = {

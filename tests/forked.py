@@ -23,7 +23,7 @@ import pytest
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
 IMPORTED = ["torch._dynamo", "scipy.stats", "sklearn.linear_model", "matplotlib.pyplot", "matplotlib_inline.backend_inline",
-            "papermill", "ipykernel.kernelapp", "yaml", "jaxtyping"]  # fmt: skip
+            "papermill", "ipykernel.kernelapp", "ipykernel.debugger", "yaml", "jaxtyping", "beartype", "pytest"]  # fmt: skip
 
 SHARED = "SSLREPRO_TEST_SERVER"  # environment variable with where the server of all workers of pytest-xdist is
 

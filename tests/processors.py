@@ -54,6 +54,9 @@ CHOSEN = [
     "tests/parts/test_prototypes.py",
 ]
 
+# In the suite views of one size (13 px) stand for those of four.
+BRIEFLY = [*CHOSEN, "-k", "not test_no_order_of_summation_shows_in_a_view or 13"]
+
 
 @functools.lru_cache(maxsize=4096)
 def order(terms: int, rows: int) -> torch.Tensor:
@@ -133,7 +136,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for (variable, value), allowed in EFFECT.items():
         if os.environ.get(variable) == value and (actual := in_force(variable)) not in allowed:
             raise pytest.UsageError(f"processors: {variable}={value} must give {' or '.join(allowed)}, got {actual}.")
-    forked.server.set_forkserver_preload(["torch"])  # all that these tests fork is pairs of processes that train
+    forked.server.set_forkserver_preload(
+        ["torch._dynamo"]
+    )  # all that these tests fork is pairs of processes that train
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from tests import processors
-from tests.processors import EFFECT, SETTINGS, SHORT, OtherOrder
+from tests.processors import BRIEFLY, EFFECT, SETTINGS, SHORT, OtherOrder
 
 
 def random(*shape: int) -> torch.Tensor:
@@ -59,7 +59,7 @@ def test_every_setting_is_read_back():
 
 @pytest.mark.parametrize("name", SHORT)
 def test_exact_numbers_are_exact_on_other_processors(name):
-    failed, text = processors.run_under(name, [], SHORT)
+    failed, text = processors.run_under(name, BRIEFLY, SHORT)
     assert not failed, text
 
 

@@ -76,7 +76,7 @@ def work(settings: argparse.Namespace) -> None:
     require(settings.budget is not None, "ledger", "--budget", "given, in seconds", None)
     device = settings.device if settings.cluster else usable_device(settings.device, "ledger")
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        exit_with_parent(os.getppid())  # torchrun that was killed leaves no process behind
+        exit_with_parent()  # torchrun that was killed leaves no process behind
         require(settings.cluster is None, "ledger", "--cluster", "left out under torchrun", settings.cluster)
     with process_group(device) as device, cluster_of(settings, folder) as cluster:
         first, alone = rank() == 0, world_size() == 1 and cluster is None

@@ -46,7 +46,7 @@ def train(settings: argparse.Namespace) -> None:
 
     usable_device(settings.device, "train")
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        exit_with_parent(os.getppid())  # torchrun that was killed leaves no process behind
+        exit_with_parent()  # torchrun that was killed leaves no process behind
     with process_group(settings.device) as device:
         train_here(settings, device)
 

@@ -69,6 +69,17 @@ def save(plot: Any, how: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def save_as_laid_out(plot: Any, how: dict[str, Any]) -> bytes:
+    """The same of a plot that was saved before: its parts stay where they are, which takes half the time."""
+    engine = plot.get_layout_engine()
+    plot.set_layout_engine("none")
+    try:
+        return save(plot, how)
+    finally:
+        if engine is not None:
+            plot.set_layout_engine(engine)
+
+
 def drawn(plot: Any) -> str:
     """The numbers that a plot shows, as CSV: panel, series, x and y, and the ends of their bars, each as drawn.
 
@@ -162,13 +173,13 @@ class Figure:
 
     @cached_property
     def svg(self) -> bytes:
-        """The plot as SVG."""
-        return save(self.plot, VECTOR)
+        """The plot as SVG, laid out as the PNG is."""
+        return save_as_laid_out(self.plot, VECTOR)
 
     @cached_property
     def pdf(self) -> bytes:
-        """The plot as PDF, for a paper."""
-        return save(self.plot, PRINT)
+        """The plot as PDF, for a paper, laid out as the PNG is."""
+        return save_as_laid_out(self.plot, PRINT)
 
     @property
     def downloads(self) -> str:

@@ -27,6 +27,7 @@ from sslrepro.study.signals import block_signals, ignore_signals
 
 WAIT_SECONDS = 0.2  # between looks at what the workers did
 GRACE_SECONDS = 0.6  # for a worker to end by itself once it is told to
+START = "spawn"  # how worker processes begin: afresh, since a fork would take CUDA and threads along
 ATTEMPTS = 2  # of a run whose worker dies
 _channel: socket.socket | None = None  # of a worker process, to the one that started it
 _busy = False  # whether a worker process is at a run
@@ -50,23 +51,26 @@ class _Terminated(BaseException):
 # --- in a worker ----------------------------------------------------------------------------------------------------
 
 
-def exit_with_parent(parent: int) -> None:
-    """End this process as soon as `parent` (a process id) is no longer its parent: no worker outlives a killed call."""
+def exit_with_parent() -> None:
+    """End this process as soon as the one that started it is gone: no worker outlives a killed call."""
+    parent, by_id = multiprocessing.parent_process(), os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        if parent is not None:
+            parent.join()
+        while parent is None and os.getppid() == by_id:
             time.sleep(0.2)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="exit with parent").start()
 
 
-def _begin(channel: socket.socket, parent: int) -> None:
+def _begin(channel: socket.socket) -> None:
     """Set a worker process up: Ctrl-C is the parent's to handle, and it ends with the parent."""
     global _channel
     _channel = channel
     channel.setblocking(False)
-    exit_with_parent(parent)
+    exit_with_parent()
 
     def end(number: int, frame: Any) -> None:
         if _busy:
@@ -124,8 +128,8 @@ class Slot:
 
     def _submit(self, work: Callable[..., Any], *arguments: Any) -> Future:
         if self.pool is None:
-            context = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(1, context, _begin, (self.channel, os.getpid()))
+            context = multiprocessing.get_context(START)
+            self.pool = ProcessPoolExecutor(1, context, _begin, (self.channel,))
         before = set(multiprocessing.active_children())
         with block_signals():
             future = self.pool.submit(work, *arguments)

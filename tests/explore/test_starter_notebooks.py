@@ -231,7 +231,7 @@ def test_a_ready_notebook_runs_from_another_folder(tmp_path):
         ),
         ({"parameter": "method", "values": ["simclr", "ncnlr"]}, "Did you mean 'nnclr'"),
         ({"parameter": "encoder", "values": ["conv", "convv"]}, "Did you mean 'conv'"),
-        ({"parameter": "plan.batch_size", "values": [1, 4]}, "plan.batch_size must be 2..256"),
+        ({"parameter": "plan.batch_size", "values": [1, 4]}, "plan.batch_size must be 2..208"),
         ({"parameter": ["plan.lr", "plan.epochs"], "values": [0.1, 0.2]}, "lists of 2, one value for each"),
         ({"changes": {"plan.epoch": 3}}, "change must be one of .*Did you mean 'plan.epochs'"),
         ({"seeds": 0}, "seeds must be >= 1"),

@@ -84,7 +84,7 @@ def test_a_new_method_is_scaled_without_a_list(mine):
     scaled = {scale: RunConfig(mine, profile(scale).settings_at(mine)).settings for scale in PROFILES}
     assert scaled["paper"] == {"dim": 512, "shelf": 65_536, "slowness": 0.999, "sharpness": 0.2, "taste": "sweet"}
     assert scaled["cpu"] == scaled["paper"] | {"dim": 128, "shelf": 4608 // 8, "slowness": 0.99}
-    assert scaled["smoke"] == scaled["paper"] | {"dim": 32, "shelf": 384 // 2, "slowness": 0.99}
+    assert scaled["smoke"] == scaled["paper"] | {"dim": 32, "shelf": 208, "slowness": 0.99}
     assert profile("cpu").settings_at(mine, {"dim": 256, "shelf": 9})["dim"] == 64, "a table's width keeps its ratio"
     assert profile("cpu").settings_at(mine, {"shelf": 9})["shelf"] == 9, "other settings of a table stand"
 

@@ -85,6 +85,17 @@ def test_a_figure_comes_with_its_vector_form_and_its_numbers(queue):
     assert 'download="nnclr_queue-cpu.svg"' in page and 'download="nnclr_queue-cpu.csv"' in page
 
 
+def test_the_vector_form_is_laid_out_as_the_image_is(queue):
+    image = table_page.figure(queue)
+    places = [axis.get_position().bounds for axis in image.plot.axes]
+    engine = image.plot.get_layout_engine()
+    axis = image.plot.axes[0]
+    axis.set_ylabel("a label\nof three\nlines")  # a plot laid out anew would make room for it
+    assert b"of three" in image.svg and b"%PDF" in image.pdf
+    assert [axis.get_position().bounds for axis in image.plot.axes] == places
+    assert image.plot.get_layout_engine() is engine, "the reader's own changes are laid out as usual"
+
+
 # --- headings ---------------------------------------------------------------------------------------------------
 
 

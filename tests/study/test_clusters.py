@@ -28,6 +28,15 @@ pytestmark = pytest.mark.timeout(600)
 EPOCHS = 4  # of the runs that are killed, cut off or done on a cluster
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forked_nannies():
+    """Dask's own processes are forked from the suite's server, where there is one; it starts them afresh otherwise."""
+    import dask.config
+
+    with dask.config.set({"distributed.worker.multiprocessing-method": workers.START}):
+        yield
+
+
 @pytest.fixture(scope="module")
 def dask():
     """Two worker processes of this machine."""

@@ -51,19 +51,19 @@ def test_a_budget_that_suffices_does_everything_once(here):
     run = tally.finished[0]
     assert read_json(here / "ledger" / "smoke" / f"{run}.json")["results"]
     log = (here / "ledger" / "smoke" / "logs" / f"{run}.jsonl").read_text("utf-8").splitlines()
-    assert 1 <= len(log) <= ledger.LOG_LINES and json.loads(log[-1])["step"] == 32
+    assert 1 <= len(log) <= ledger.LOG_LINES and json.loads(log[-1])["step"] == 26
     again = budget.work_through("smoke", 1e6, folder=here / "runs", quiet=True)
     assert again.finished == [] and again.missing == 0
 
 
 def test_a_spent_budget_cuts_a_run_off_and_the_next_call_goes_on(here):
     first = budget.work_through(
-        "smoke", 60.0, folder=here / "runs", clock=ticking(1.0), quiet=True
+        "smoke", 50.0, folder=here / "runs", clock=ticking(1.0), quiet=True
     )  # a second per step
     assert len(first.finished) == 1 and first.cut_off is not None and first.missing > 1
     assert names(here) == first.finished, "nothing half-done is published"
     assert not (here / "runs" / first.cut_off / "results.jsonl").exists()
-    second = budget.work_through("smoke", 60.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    second = budget.work_through("smoke", 50.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     assert second.finished[0] == first.cut_off
 
 
@@ -82,7 +82,7 @@ def test_a_failing_run_does_not_stop_the_others(here, monkeypatch):
 
 
 def test_a_bundle_carries_results_and_never_overwrites(here, monkeypatch):
-    budget.work_through("smoke", 60.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    budget.work_through("smoke", 50.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     bundle = here / "bundle.tar.gz"
     assert bundles.export_bundle(bundle, ["smoke"]) == len(list((here / "ledger").rglob("*.json*")))
     first = bundle.read_bytes()
@@ -132,13 +132,13 @@ def test_an_archive_is_a_root(here):
 
 
 def test_a_ledger_file_that_lacks_an_evaluation_is_made_whole(here):
-    tally = budget.work_through("smoke", 60.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    tally = budget.work_through("smoke", 50.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     path = here / "ledger" / "smoke" / f"{tally.finished[0]}.json"
     record = read_json(path)
     whole = dict(record["results"])
     record["results"].popitem()
     path.write_text(json.dumps(record))
-    again = budget.work_through("smoke", 60.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    again = budget.work_through("smoke", 50.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     assert tally.finished[0] in again.finished and read_json(path)["results"] == whole
 
 
@@ -209,7 +209,7 @@ def test_a_budget_is_a_finite_time(seconds, here):
 
 
 def test_a_bundle_is_not_written_into_a_folder(here):
-    budget.work_through("smoke", 60.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    budget.work_through("smoke", 50.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     with pytest.raises(ValueError, match="path must be a file's, got 'a folder'"):
         bundles.export_bundle(here, ["smoke"])
 
@@ -232,7 +232,7 @@ def test_an_archive_that_is_none_is_one_clear_error_and_leaves_nothing(here):
     ],
 )
 def test_a_bundle_with_a_wrong_file_changes_nothing(change, message, here, monkeypatch):
-    budget.work_through("smoke", 60.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    budget.work_through("smoke", 50.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     (path,) = (here / "ledger" / "smoke").glob("*-s*.json")
     path.write_text(json.dumps(read_json(path) | change))
     bundles.export_bundle(here / "bundle.tar.gz", ["smoke"])
@@ -243,7 +243,7 @@ def test_a_bundle_with_a_wrong_file_changes_nothing(change, message, here, monke
 
 
 def test_a_bundle_too_large_to_be_one_is_refused(here, monkeypatch):
-    budget.work_through("smoke", 60.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
+    budget.work_through("smoke", 50.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
     bundles.export_bundle(here / "bundle.tar.gz", ["smoke"])
     monkeypatch.setattr(bundles, "MOST_BYTES", 1000)
     with pytest.raises(ValueError, match="bundle must be of at most 0 MiB"):

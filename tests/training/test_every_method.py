@@ -72,7 +72,7 @@ def test_settings_map_to_every_scale(name, scale):
 @pytest.mark.parametrize(
     ("scale", "step_at", "clusters"),
     [
-        ("smoke", 1.0, (16, 48, 64)),
+        ("smoke", 1.0, (16, 48, 208 // 4)),
         ("cpu", 0.25, (16, 400, 1152)),
         ("gpu", 0.1, (10, 250, 1000)),
         ("paper", 0.1, (1000, 25_000, 100_000)),

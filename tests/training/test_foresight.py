@@ -46,7 +46,7 @@ def test_time_grows_with_what_is_trained():
 def test_more_prototypes_than_images_are_noticed_before_the_start(capsys):
     words = ["train", "--method", "swav", "--profile", "smoke", "--dry-run", "--set", "settings.n_prototypes=1000"]
     assert main(words) == 0
-    assert "note: train: settings.n_prototypes is 1,000, more than the 256 images" in capsys.readouterr().err
+    assert "note: train: settings.n_prototypes is 1,000, more than the 208 images" in capsys.readouterr().err
 
 
 def test_endless_epochs_are_refused_and_long_ones_noticed(capsys):
