@@ -70,7 +70,7 @@ def save(plot: Any, how: dict[str, Any]) -> bytes:
 
 
 def save_as_laid_out(plot: Any, how: dict[str, Any]) -> bytes:
-    """The same of a plot that was saved before: its parts stay where they are, which takes half the time."""
+    """The same of a plot that was saved before: its parts stay where they are, and saving takes a third less."""
     engine = plot.get_layout_engine()
     plot.set_layout_engine("none")
     try:
