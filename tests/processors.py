@@ -136,9 +136,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for (variable, value), allowed in EFFECT.items():
         if os.environ.get(variable) == value and (actual := in_force(variable)) not in allowed:
             raise pytest.UsageError(f"processors: {variable}={value} must give {' or '.join(allowed)}, got {actual}.")
-    forked.server.set_forkserver_preload(
-        ["torch._dynamo"]
-    )  # all that these tests fork is pairs of processes that train
+    # All that these tests fork is pairs of processes that train, whose first optimiser imports torch's compiler.
+    forked.server.set_forkserver_preload(["torch._dynamo"])
 
 
 @pytest.fixture(autouse=True)
