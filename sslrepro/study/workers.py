@@ -53,12 +53,10 @@ class _Terminated(BaseException):
 
 def exit_with_parent() -> None:
     """End this process as soon as the one that started it is gone: no worker outlives a killed call."""
-    parent, by_id = multiprocessing.parent_process(), os.getppid()
+    parent, by_id = multiprocessing.parent_process(), os.getppid()  # the id is the server's where one forked us
 
     def watch() -> None:
-        if parent is not None:
-            parent.join()
-        while parent is None and os.getppid() == by_id:
+        while os.getppid() == by_id and (parent is None or parent.is_alive()):
             time.sleep(0.2)
         os._exit(1)
 
