@@ -7,6 +7,7 @@ start, die and are told to stop use `subprocess`.
 """
 
 import json
+import multiprocessing
 import os
 import runpy
 import subprocess
@@ -91,6 +92,7 @@ def main_of(module: str, words: list[str], environment: dict[str, str], folder: 
         os.dup2(os.open(path, os.O_WRONLY), number)
     become(environment, folder)
     fork_kernels()
+    fork_workers()
     for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "sslrepro")]:
         del sys.modules[name]  # the parent's, which brought this function here: PYTHONPATH says whose come now
     sys.argv = [module, *words]
@@ -167,6 +169,11 @@ def fork_kernels() -> None:
     place = f"{__name__}:{ForkedKernel.__name__}"
     factory.provisioners["forked"] = EntryPoint("forked", place, KernelProvisionerFactory.GROUP_NAME)
     factory.default_provisioner_name = "forked"
+
+
+def fork_workers() -> None:
+    """Workers that this process would spawn are forked from now on."""
+    multiprocessing.get_context = lambda method=None: server if method == "spawn" else get_context(method)
 
 
 def pytest_configure(config: pytest.Config) -> None:

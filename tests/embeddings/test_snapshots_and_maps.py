@@ -225,9 +225,9 @@ def test_tsne_points_move_and_do_not_jump():
 
 
 def test_umap_points_move_and_do_not_jump(monkeypatch):
-    frames = drifting(60, 3)
+    frames = drifting(48, 2)
     positions = layouts(frames, "umap")
-    assert positions.shape == (3, 60, 2) and np.array_equal(positions, layouts(frames, "umap"))
+    assert positions.shape == (2, 48, 2) and np.array_equal(positions, layouts(frames, "umap"))
     monkeypatch.setattr(maps, "PULL", 0.0)
     assert movement(positions).mean() < 0.6 * movement(layouts(frames, "umap")).mean()
 

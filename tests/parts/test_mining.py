@@ -117,7 +117,7 @@ def gib(name):  # of this process alone: the peak that getrusage gives may be it
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 2**20
 
 g = torch.Generator().manual_seed(0)
-x = unit(torch.randn(40_000, 256, generator=g))
+x = unit(torch.randn(40_000, 64, generator=g))
 first, second, other = torch.randperm(40_000, generator=g)[:6000].view(3, 2000)
 x[second] = unit(x[first] + 0.2 * x[other])  # 2000 pairs, in all tiles, of cosines about 0.98
 before = gib("VmRSS")

@@ -20,7 +20,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 import sslrepro
 from sslrepro import methods
@@ -296,6 +296,17 @@ class Run:
     state: dict = field(default_factory=dict)  # name -> (kind, device) at the end
 
 
+ON_DEVICE = CASES.index(("simclr", {}))  # the case whose views are rendered on the device; all share that code
+RENDER = Batches._render
+
+
+def render_on_cpu(batches: Batches, index: OnDevice, view, how) -> OnDevice:
+    """The same views in a third of the time: `test_views_are_the_same_on_every_device` holds the two together."""
+    data = replace(batches.data, images=batches.data.images.numbers)
+    with _disable_current_modes():
+        return OnDevice(RENDER(replace(batches, data=data), index.numbers, view, how))
+
+
 @functools.cache
 def run(place: int, optimizer: str = "adamw") -> Run:
     """Eight steps and two epochs of a case on the device, in bf16: past every warm-up, with queues filling and full."""
@@ -326,6 +337,8 @@ def run(place: int, optimizer: str = "adamw") -> Run:
         result = Run(config, record)
         patch.setattr(loop, "wrap_ddp", wrap_ddp)
         patch.setattr(loop, "batches_of", noted)
+        if place != ON_DEVICE:
+            patch.setattr(Batches, "_render", render_on_cpu)
         method = train(
             config,
             Path(folder) / "run",
