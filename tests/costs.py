@@ -2,7 +2,7 @@
 
 Wall time says little on a shared machine. Fixtures count for the test that asks for them first. With --renew-slow the
 lines of tests/slow.txt that belong to the files at hand are written anew: `make test-fast` leaves out the test
-functions whose cases cost more than 2 CPU-seconds together.
+functions whose cases cost more than one CPU-second together.
 """
 
 import collections
@@ -14,7 +14,7 @@ import pytest
 
 from tests import forked
 
-LIMIT = 2.0  # CPU-seconds of a test function that `make test-fast` can still afford
+LIMIT = 1.0  # CPU-seconds of a test function that `make test-fast` can still afford
 COSTS: dict[str, float] = collections.defaultdict(float)
 
 

@@ -351,7 +351,10 @@ def run(place: int, optimizer: str = "adamw") -> Run:
     return result
 
 
-every = pytest.mark.parametrize("place", range(len(CASES)), ids=[f"{name} {settings}" for name, settings in CASES])
+def every(test):
+    """The test for each case; slow, since whichever test comes first trains."""
+    names = [f"{name} {settings}" for name, settings in CASES]
+    return pytest.mark.slow(pytest.mark.parametrize("place", range(len(CASES)), ids=names)(test))
 
 
 # `refresh` comes once per epoch, the others before the first step or with a log line
