@@ -63,6 +63,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
+@pytest.fixture
+def umap_for_one_thread(monkeypatch):
+    """UMAP's loops compiled as plain loops, in half the time: with a seed it uses one thread anyway."""
+    import numba
+
+    compiled = numba.njit
+    monkeypatch.setattr(numba, "njit", lambda *types, parallel=False, **options: compiled(*types, **options))
+    importlib.import_module("umap")
+
+
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory) -> Path:
     """A store with every run of every table at smoke scale, trained once for all tests, processes and notebooks.

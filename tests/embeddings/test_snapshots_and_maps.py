@@ -224,7 +224,7 @@ def test_tsne_points_move_and_do_not_jump():
     assert min(trust(frame, positions) for frame, positions in zip(frames, points, strict=True)) > 0.85
 
 
-def test_umap_points_move_and_do_not_jump(monkeypatch):
+def test_umap_points_move_and_do_not_jump(monkeypatch, umap_for_one_thread):
     frames = drifting(48, 2)
     positions = layouts(frames, "umap")
     assert positions.shape == (2, 48, 2) and np.array_equal(positions, layouts(frames, "umap"))

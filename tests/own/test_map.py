@@ -81,7 +81,7 @@ def test_positions_repeat_and_keep_neighbours_near(trained):
     assert repeats_and_keeps_neighbours_near(trained[1], "t-SNE")
 
 
-def test_so_does_umap(trained):
+def test_so_does_umap(trained, umap_for_one_thread):
     assert repeats_and_keeps_neighbours_near(trained[1], "UMAP")
 
 
