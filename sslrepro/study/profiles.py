@@ -22,6 +22,8 @@ LEAST_BATCH = 4  # fewer images hold no negatives worth the name
 class Profile:
     """One scale.
 
+    base          its own name, whatever its images: cpu of cpu-cifar10
+    dataset       other images than its own: cifar10 of cpu-cifar10; None = its own
     seeds         default number of seeds
     heads         widths of the heads by setting: the paper's are wider than the whole small encoder
     evaluations   evaluation -> protocol settings that differ from its defaults
@@ -36,7 +38,7 @@ class Profile:
     queue_share   of the training images that a queue has rows for, at most
     """
 
-    name: str
+    base: str
     where: str
     data: DataConfig
     encoder: str
@@ -55,16 +57,12 @@ class Profile:
     n_images: int = 0
     n_classes: int = 0
     levels: dict[str, int] = field(default_factory=dict)
+    dataset: str | None = None
 
     @property
-    def base(self) -> str:
-        """The scale's own name, whatever its images: cpu of cpu-cifar10."""
-        return self.name.partition("-")[0]
-
-    @property
-    def dataset(self) -> str | None:
-        """Other images than the scale's own: cifar10 of cpu-cifar10; else None."""
-        return self.name.partition("-")[2] or None
+    def name(self) -> str:
+        """Of its folder in the ledger: cpu, or cpu-cifar10 on other images."""
+        return self.base if self.dataset is None else f"{self.base}-{self.dataset}"
 
     @property
     def classes(self) -> int:
@@ -334,6 +332,12 @@ _PHOTOGRAPHS = {
 ARMS = {("night", dataset): _PHOTOGRAPHS for dataset in ("cifar10", "cifar100")}
 
 
+def named(scale: str) -> tuple[str, str | None]:
+    """(profile, data set or None) of a `Profile.name`: ("night", "cifar10") of night-cifar10."""
+    base, _, dataset = scale.partition("-")
+    return base, dataset or None
+
+
 def on_dataset(base: Profile, dataset: str | None) -> Profile:
     """A profile on other images: side, epochs and encoder stay, twice the images, the classes of the set.
 
@@ -342,6 +346,6 @@ def on_dataset(base: Profile, dataset: str | None) -> Profile:
     if dataset is None or dataset == base.data.name:
         return base
     if (base.name, dataset) in ARMS:
-        return replace(base, name=f"{base.name}-{dataset}", data=DataConfig(dataset), **ARMS[base.name, dataset])
+        return replace(base, dataset=dataset, data=DataConfig(dataset), **ARMS[base.name, dataset])
     data = replace(base.data, name=dataset, n_train=2 * base.data.n_train, classes=0)  # 30 CPU-minutes for a table
-    return replace(base, name=f"{base.name}-{dataset}", data=data)
+    return replace(base, dataset=dataset, data=data)
