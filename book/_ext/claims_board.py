@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sslrepro import papers
 from sslrepro.claims import Verdict
 from sslrepro.report.formats import html_table
-from sslrepro.study.profiles import PROFILES, named
+from sslrepro.study.profiles import PROFILES, split_scale
 
 Known = tuple[Verdict, str, str]  # a verdict with its scale and page
 
@@ -21,7 +21,7 @@ Known = tuple[Verdict, str, str]  # a verdict with its scale and page
 def rank(entry: Known) -> tuple[int, int, bool]:
     """Which of several verdicts a claim's mark shows: a decided one, of the largest scale, on real images."""
     verdict, scale, _ = entry
-    base, dataset = named(scale)
+    base, dataset = split_scale(scale)
     decided = {"not judged": 0, "not tested": 1}.get(verdict.verdict, 2)
     return decided, list(PROFILES).index(base), bool(dataset)
 

@@ -9,7 +9,7 @@ from published import published_results
 from sphinx.application import Sphinx
 
 from sslrepro.report.scale import our_scale, paper_scale, profile_in_words
-from sslrepro.study.profiles import named
+from sslrepro.study.profiles import split_scale
 
 
 def strip(theirs: tuple[str, ...], ours: tuple[str, ...], scale: str) -> str:
@@ -39,7 +39,7 @@ class ScaleStrip(Block):
 
 def in_words(profile: str) -> str:
     """What a scale is, for a sentence: "16-px synthetic images, 8 epochs"."""
-    return profile_in_words(named(profile)[0])
+    return profile_in_words(split_scale(profile)[0])
 
 
 def setup(app: Sphinx) -> dict:

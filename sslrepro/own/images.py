@@ -132,11 +132,11 @@ def headers(
         except ValueError as error:
             if not skip_bad:
                 raise ValueError(f"{error} {remedy}".strip()) from None
-            bad.append((shown(name), str(error)))
+            bad.append((printable(name), str(error)))
     return tuple(files), tuple(bad)
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A file name as text that can be written as UTF-8."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -146,7 +146,7 @@ def _header(folder: Path, name: str) -> ImageFile:
     try:
         name = os.fsencode(name).decode("utf-8")  # whatever the locale takes its bytes for
     except UnicodeError:
-        require(False, "data.read", "image", "a file whose name is UTF-8", shown(name), "Rename it.")
+        require(False, "data.read", "image", "a file whose name is UTF-8", printable(name), "Rename it.")
     require(path.is_file(), "data.read", "image", "an existing file", str(path))
     try:
         with warnings.catch_warnings(), open_image(path) as image:
@@ -203,7 +203,7 @@ def pixels(
     require(len(files) >= FEWEST, "fit", f"readable images under {seen.folder}", f">= {FEWEST}", len(files))
     labels = nobody[: len(files)]
     data = Dataset(seen.folder.resolve().name, images, labels, ("image",), {}, about["fingerprint"])
-    left_out = tuple((shown(seen.files[place].name), reason) for place, reason in bad.items())
+    left_out = tuple((printable(seen.files[place].name), reason) for place, reason in bad.items())
     return Survey(seen.folder, files, (*seen.bad, *left_out)), data
 
 

@@ -8,7 +8,7 @@ from sslrepro.claims import Cell
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, plural, text_table
 from sslrepro.report.headings import AGREEMENT, CONTROLS, protocol_of, score_name, short_names
-from sslrepro.report.plots import Figure, drawn, new_plot, own_style, style
+from sslrepro.report.plots import Figure, csv_of, new_plot, own_style, style
 from sslrepro.study.equal_terms import frozen_entries
 from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results
@@ -178,7 +178,7 @@ def figure(results: Results) -> Figure:
     style(plot, list(axes))
     values = ", ".join(f"{row} {format_cell(cell)}" for row, cell in zip(rows, cells, strict=True))
     alt = f"Linear probe by method, lowest first: {values}."
-    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", csv_of(plot))
 
 
 def markdown(results: Results) -> str:

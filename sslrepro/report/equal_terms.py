@@ -8,7 +8,7 @@ from sslrepro.report import all_methods
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
-from sslrepro.report.plots import Figure, drawn, new_plot, own_style, style
+from sslrepro.report.plots import Figure, csv_of, new_plot, own_style, style
 from sslrepro.study.equal_terms import frozen_entries
 from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results
@@ -143,7 +143,7 @@ def figure(results: Results) -> Figure:
         for (row, cell), right in zip(cells[::-1], rights[::-1], strict=True)
     )
     alt = f"Gain over the same method switched off: {values}."
-    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", csv_of(plot))
 
 
 def setting_in_words(settings: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from sslrepro.report.figures import half
 from sslrepro.report.formats import format_cell, number
 from sslrepro.report.headings import short_names
 from sslrepro.report.map_curve import SCORES, curve, miners, rise
-from sslrepro.report.plots import PALETTE, Figure, drawn, new_plot, own_style, style
+from sslrepro.report.plots import PALETTE, Figure, csv_of, new_plot, own_style, style
 from sslrepro.study.results import Results, cell_of
 
 LOOKS = dict(zip(DISTANCES, zip(PALETTE[:3], "osD", strict=True), strict=True))
@@ -22,7 +22,7 @@ def figure(results: Results) -> Figure:
     alts.append(prediction_panel(results, axes[2]))
     style(plot, list(axes))
     alt = f"Three panels. {' '.join(alts)} Bars are 95% intervals of paired differences over seeds."
-    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", csv_of(plot))
 
 
 def gain_panel(results: Results, axis: Any, score: str) -> str:

@@ -15,7 +15,7 @@ from sslrepro.report.grid_answers import (
     partners,
 )
 from sslrepro.report.miners import rank_correlation
-from sslrepro.report.plots import MARKERS, PALETTE, Figure, drawn, new_plot, own_style, style
+from sslrepro.report.plots import MARKERS, PALETTE, Figure, csv_of, new_plot, own_style, style
 from sslrepro.study.results import Results
 from sslrepro.tables.miner_frameworks import MINERS, ON, PUBLISHED, REMOVED, SHORT
 
@@ -194,7 +194,7 @@ def figure(results: Results) -> Figure:
     plot.supxlabel("partners that share the class, %", fontsize=9)
     style(plot, list(axes))
     alt = f"Gain by framework and precision: {'; '.join(values)}."
-    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", csv_of(plot))
 
 
 def copies(results: Results) -> Display:

@@ -10,7 +10,7 @@ from sslrepro.claims import Cell
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
-from sslrepro.report.plots import MARKERS, PALETTE, Figure, drawn, new_plot, own_style, style
+from sslrepro.report.plots import MARKERS, PALETTE, Figure, csv_of, new_plot, own_style, style
 from sslrepro.study.results import Results
 from sslrepro.tables.miners import OFF
 
@@ -345,7 +345,7 @@ def figure(results: Results) -> Figure:
         f"{mined.name} {number(mined.precision.mean, 0)}% and {number(mined.recall.mean, 2)}%" for mined in lines
     )
     alt = f"Precision and recall of every miner: {values}."
-    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", csv_of(plot))
 
 
 def copies(results: Results) -> Display:

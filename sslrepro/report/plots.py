@@ -80,14 +80,14 @@ def save_as_laid_out(plot: Any, how: dict[str, Any]) -> bytes:
             plot.set_layout_engine(engine)
 
 
-def drawn(plot: Any) -> str:
+def csv_of(plot: Any) -> str:
     """The numbers that a plot shows, as CSV: panel, series, x and y, and the ends of their bars, each as drawn.
 
     A place on an axis with named ticks has that name; marks that would hide each other stand a little aside of it.
 
     >>> plot, axis = new_plot(size=(4, 3))
     >>> _ = axis.errorbar([1, 2], [3.0, 5.0], [0.5, 1.0], label="ours")
-    >>> print(drawn(plot).splitlines()[1])
+    >>> print(csv_of(plot).splitlines()[1])
     ,ours,1.0,3.0,,,2.5,3.5
     """
     out = io.StringIO()

@@ -10,7 +10,7 @@ from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.figures import half
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, text_table
 from sslrepro.report.neighbour_map import percent
-from sslrepro.report.plots import MARKERS, PALETTE, Figure, drawn, new_plot, own_style, style
+from sslrepro.report.plots import MARKERS, PALETTE, Figure, csv_of, new_plot, own_style, style
 from sslrepro.report.trends import Trend, sign_word, trend
 from sslrepro.study.results import Results, cell_of, paired_differences
 from sslrepro.tables.neighbour_map_frameworks import POSITIVES, PRECISIONS, RECALLS, SHARES, TABLE, TARGETS
@@ -178,7 +178,7 @@ def figure(results: Results) -> Figure:
     axes[0].set_ylabel("gain over none, points", fontsize=9)
     style(plot, list(axes))
     name = f"{TABLE.id}-{results.plan.profile.name}"
-    return Figure(plot, f"Gain by the share that is right. {'; '.join(values)}.", name, drawn(plot))
+    return Figure(plot, f"Gain by the share that is right. {'; '.join(values)}.", name, csv_of(plot))
 
 
 def break_evens(results: Results) -> Display:

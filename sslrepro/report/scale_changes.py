@@ -76,7 +76,7 @@ def verdict_sentence(before: Results, after: Results) -> str:
     parts = []
     for kind, pairs in kinds.items():
         if pairs:
-            listed = "; ".join(f"{new.name or new.claim}: {told(old, new)}" for old, new in pairs)
+            listed = "; ".join(f"{new.name or new.claim}: {verdict_change(old, new)}" for old, new in pairs)
             parts.append(f"{KINDS[kind]} {len(pairs)} ({listed})")
         elif kind in ALWAYS:
             parts.append(f"{KINDS[kind]} none")
@@ -84,7 +84,7 @@ def verdict_sentence(before: Results, after: Results) -> str:
     return f"Of the verdicts of {names[0]} scale, {names[1]} scale {text}."
 
 
-def told(before: Verdict, after: Verdict) -> str:
+def verdict_change(before: Verdict, after: Verdict) -> str:
     """ "holds", or "inconclusive, then holds"."""
     return after.verdict if before.verdict == after.verdict else f"{before.verdict}, then {after.verdict}"
 

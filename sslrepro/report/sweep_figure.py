@@ -5,7 +5,7 @@ from typing import Any
 from sslrepro.claims import Cell, stated_value
 from sslrepro.report.figures import half
 from sslrepro.report.formats import format_cell, number
-from sslrepro.report.plots import PALETTE, Figure, drawn, new_plot, own_style, style
+from sslrepro.report.plots import PALETTE, Figure, csv_of, new_plot, own_style, style
 from sslrepro.report.sweep_effects import (
     EFFECTS,
     LEARNERS,
@@ -42,7 +42,7 @@ def figure(results: Results) -> Figure:
         axis.set_xlabel("epochs", fontsize=9)
     style(plot, list(axes.flat))
     alt = f"Four panels. {' '.join(alts)} Bars are 95% intervals over seeds."
-    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", drawn(plot))
+    return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", csv_of(plot))
 
 
 def over_lengths(results: Results, axis: Any, cells: dict[int, Cell | None], place: int, of: int, **look: Any) -> None:

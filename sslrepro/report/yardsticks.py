@@ -11,7 +11,7 @@ from sslrepro.claims import Cell
 from sslrepro.report.formats import Display, format_cell, html_table, number, text_table
 from sslrepro.study import plans, yardsticks
 from sslrepro.study.every_scale import ledger_scales
-from sslrepro.study.profiles import images_in, named, on_dataset, profile
+from sslrepro.study.profiles import images_in, on_dataset, profile, split_scale
 from sslrepro.training.config import RunConfig, from_record
 
 IMAGES = 50_000  # of CIFAR-10's training set
@@ -50,7 +50,7 @@ def ours() -> list[Ours]:
     """
     groups: dict[tuple[str, str], Ours] = {}
     for scale in ledger_scales():
-        base, dataset = named(scale)
+        base, dataset = split_scale(scale)
         at = on_dataset(profile(base), dataset)
         if at.data.name != "cifar10":
             continue

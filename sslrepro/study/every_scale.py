@@ -4,7 +4,7 @@ from sslrepro.study import plans
 from sslrepro.study.budget import estimate
 from sslrepro.study.paper_scale import images_shown, total_hours
 from sslrepro.study.plans import TablePlan, plan_table
-from sslrepro.study.profiles import PROFILES, named
+from sslrepro.study.profiles import PROFILES, split_scale
 from sslrepro.study.results import Results, published_results
 
 AIMS = ("gpu", "paper")  # scales that every table is planned for, run or not
@@ -12,7 +12,7 @@ AIMS = ("gpu", "paper")  # scales that every table is planned for, run or not
 
 def order(scale: str) -> tuple[int, str]:
     """Where a scale stands: from small to large, its own images before others."""
-    base, dataset = named(scale)
+    base, dataset = split_scale(scale)
     return list(PROFILES).index(base), dataset or ""
 
 
@@ -21,7 +21,7 @@ def ledger_scales() -> list[str]:
     if not plans.LEDGER.is_dir():
         return []
     names = [path.name for path in plans.LEDGER.iterdir() if path.is_dir()]
-    known = [name for name in names if (base := named(name)[0]) in PROFILES and PROFILES[base].judged]
+    known = [name for name in names if (base := split_scale(name)[0]) in PROFILES and PROFILES[base].judged]
     return sorted(known, key=order)
 
 
@@ -40,7 +40,7 @@ def at_every_scale(table: str, passed_over: tuple[str, ...] = ()) -> list[Result
     for scale in ledger_scales():
         if scale in passed_over:
             continue
-        base, dataset = named(scale)
+        base, dataset = split_scale(scale)
         try:
             plan = plan_table(table, base, None, dataset)
         except ValueError:  # a column or level that these images have not

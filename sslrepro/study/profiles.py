@@ -332,7 +332,7 @@ _PHOTOGRAPHS = {
 ARMS = {("night", dataset): _PHOTOGRAPHS for dataset in ("cifar10", "cifar100")}
 
 
-def named(scale: str) -> tuple[str, str | None]:
+def split_scale(scale: str) -> tuple[str, str | None]:
     """(profile, data set or None) of a `Profile.name`: ("night", "cifar10") of night-cifar10."""
     base, _, dataset = scale.partition("-")
     return base, dataset or None

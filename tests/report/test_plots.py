@@ -2,11 +2,11 @@
 
 import csv
 
-from sslrepro.report.plots import drawn, new_plot
+from sslrepro.report.plots import csv_of, new_plot
 
 
 def lines(plot):
-    return list(csv.DictReader(drawn(plot).splitlines()))
+    return list(csv.DictReader(csv_of(plot).splitlines()))
 
 
 def test_marks_with_bars_and_plain_lines():
