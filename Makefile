@@ -51,7 +51,7 @@ $(VENV)/.complete: requirements.txt
 	@echo "creating $(VENV) from requirements.txt (2-3 GB, a few minutes)"
 	@test -x $(PY) || $(PYTHON) -m venv "$(VENV)"
 	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
-	@$(PY) -c "import umap"  # numba compiles its neighbour search here, once, instead of in every first process at a time
+	@$(PY) -c "import umap"  # numba compiles UMAP's neighbour search: here once, else in every process that is first
 	@touch $@
 
 reproduce: $(ENV)  ## re-derive one table (TABLE=...) or all (TABLE=all) into runs/; without TABLE, list what exists

@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def umap_for_one_thread(monkeypatch):
-    """UMAP's loops compiled as plain loops, in half the time: with a seed it uses one thread anyway."""
+    """UMAP's parallel loops compiled as plain ones, which is sooner done; with a seed it uses one thread anyway."""
     import numba
 
     compiled = numba.njit

@@ -22,8 +22,7 @@ LEAST_BATCH = 4  # fewer images hold no negatives worth the name
 class Profile:
     """One scale.
 
-    base          its own name, whatever its images: cpu of cpu-cifar10
-    dataset       other images than its own: cifar10 of cpu-cifar10; None = its own
+    base, dataset   cpu and cifar10 of cpu-cifar10; without a data set (None) the scale's own images
     seeds         default number of seeds
     heads         widths of the heads by setting: the paper's are wider than the whole small encoder
     evaluations   evaluation -> protocol settings that differ from its defaults

@@ -301,7 +301,7 @@ RENDER = Batches._render
 
 
 def render_on_cpu(batches: Batches, index: OnDevice, view, how) -> OnDevice:
-    """The same views in a third of the time: `test_views_are_the_same_on_every_device` holds the two together."""
+    """The same views without a record of each operator; `test_views_are_the_same_on_every_device` compares the two."""
     data = replace(batches.data, images=batches.data.images.numbers)
     with _disable_current_modes():
         return OnDevice(RENDER(replace(batches, data=data), index.numbers, view, how))
