@@ -94,7 +94,7 @@ test: $(ENV)  ## lint, tests with shape checks, notebooks (nbval), stale pages
 	OMP_NUM_THREADS=1 SSLREPRO_RUNS=$$SMOKE_RUNS $(PY) -m pytest -q -p tests.forked -n $(TESTERS) --dist loadfile --nbval-lax notebooks && \
 	$(PY) -m pytest -q -p tests.forked -n $(TESTERS) --dist loadfile --nbval book/executed
 
-test-fast: $(ENV)  ## every room's tests that cost little, in under two minutes; `make test` is complete
+test-fast: $(ENV)  ## every room's tests that cost little, in about two minutes; `make test` is complete
 	@$(PY) -m pytest -q -p no:nbval -p no:logging -p tests.forked -n $(JOBS) --dist worksteal -m "not slow" tests
 
 test-processors: $(ENV)  ## tests of exact numbers under settings that imitate other processors, about a minute
