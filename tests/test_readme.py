@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sslrepro.cli.parser import parser
+from sslrepro.study.profiles import PROFILES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -45,6 +46,19 @@ def test_make_refuses_an_unknown_target():
 @pytest.mark.parametrize("words", [c for c in COMMANDS if "-m sslrepro" in c and "--help" not in c])
 def test_the_command_line_parses(words):
     assert parser().parse_args(shlex.split(words.split("-m sslrepro")[1])).command
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_row_of_a_scale_says_what_it_trains(name):
+    """Epochs, and images, their side and the batch where the row gives them."""
+    profile = PROFILES[name]
+    row = re.search(rf"^\| `{name}` \| (.*?) \|", README, re.M).group(1)
+    numbers = {unit: int(number.replace(",", "")) for number, unit in re.findall(r"(\d[\d,]*) ([a-z]+)", row)}
+    assert numbers.get("epoch", numbers.get("epochs")) == profile.plan.epochs
+    assert numbers.get("synthetic", profile.data.n_train) == profile.data.n_train
+    assert numbers.get("px", profile.data.side) == profile.data.side
+    batch = re.search(r"batch ([\d,]+)", row)
+    assert batch is None or int(batch.group(1).replace(",", "")) == profile.plan.batch_size
 
 
 def test_every_path_it_names_exists():
