@@ -2,6 +2,7 @@
 
 import os
 
+from published import judged
 from sphinx.application import Sphinx
 
 SILENT = ("sphinx_multitoc_numbering", "sphinx_jupyterbook_latex")  # declare nothing; neither keeps anything of a page
@@ -16,4 +17,9 @@ def setup(app: Sphinx) -> dict:
             app.extensions[name].parallel_read_safe = True
 
     app.connect("builder-inited", declare)
+
+    def read_results(app: Sphinx, env: object, docnames: list[str]) -> None:
+        judged()  # kept, so that every process is forked with it
+
+    app.connect("env-before-read-docs", read_results)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,8 +11,9 @@ from sslrepro.study.plans import plan_table
 from sslrepro.study.results import Results, read_results
 
 
+@functools.cache
 def published_results() -> dict[str, Results]:
-    """Page name -> results, for every executed page."""
+    """Page name -> results, for every executed page; read once per process, and before processes part."""
     by_page = {}
     for page in sorted(PAGES.glob("*.ipynb")):
         parameters = json.loads(page.read_text("utf-8"))["metadata"]["sslrepro"]["parameters"]
