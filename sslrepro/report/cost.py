@@ -2,6 +2,7 @@
 
 import html
 import math
+from collections import Counter
 
 from sslrepro.report.formats import Display
 from sslrepro.study.results import Results
@@ -22,15 +23,17 @@ def cost(results: Results) -> Display:
 
 
 def machine(results: Results) -> str:
-    """Where it was run, from the runs' own records."""
-    places = sorted(
-        {
-            f"{r['environment']['device']}, {r['environment']['threads']} thread per run, torch "
-            f"{r['environment']['torch']}"
-            for r in results.records()
-        }
+    """Where it was run, from the runs' own records; with how many runs where there are several places."""
+    places = Counter(
+        f"{place['device']}, {place['threads']} thread per run, torch {place['torch']}"
+        for place in (record["environment"] for record in results.records())
     )
-    return f"Run on {'; '.join(places)}." if places else "Nothing was run yet."
+    if not places:
+        return "Nothing was run yet."
+    if len(places) == 1:
+        return f"Run on {next(iter(places))}."
+    counted = "; ".join(f"{count} of {places.total()} results on {place}" for place, count in sorted(places.items()))
+    return f"Run in {len(places)} places, which may round differently: {counted}. The list of runs says which where."
 
 
 def command(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""Which runs stand behind a page: identity, seed, commit and images of each."""
+"""Which runs stand behind a page: identity, seed, commit, images and processor of each."""
 
 import html
 
@@ -20,8 +20,8 @@ def runs_by_cell(results: Results) -> list[tuple[str, list[Run]]]:
 
 
 def provenance(results: Results) -> Display:
-    """Every run with its identity, seed and commit."""
-    head = ["run", "seed", "commit", "clean tree", "images"]
+    """Every run with its identity, seed, commit and processor."""
+    head = ["run", "seed", "commit", "clean tree", "images", "processor"]
     body = []
     for name, runs in runs_by_cell(results):
         for run in runs:
@@ -31,6 +31,7 @@ def provenance(results: Results) -> Display:
             identity = from_record(config).identity if "method" in config else "–"
             clean = "–" if place["dirty"] is None else "no" if place["dirty"] else "yes"
             commit = (place["commit"] or "–")[:9]
-            body.append([html.escape(f"{name} {identity}"), str(run.seed), commit, clean, data["fingerprint"]])
+            where = [html.escape(place.get("device") or "–")]
+            body.append([html.escape(f"{name} {identity}"), str(run.seed), commit, clean, data["fingerprint"], *where])
     summary = f"<details><summary>{len(body)} runs, their identities and commits</summary>"
     return Display(f"{summary}{html_table(head, body)}</details>", f"{len(body)} runs")

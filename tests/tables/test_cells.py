@@ -604,6 +604,19 @@ def test_every_shape_of_table_is_shown_in_every_form(table, defined):
         assert str(part(results)) and part(results).html
 
 
+def test_a_page_says_which_processor_each_result_is_from():
+    results = done("nnclr_queue")
+    one = str(table_page.cost(results))
+    assert one.endswith("Run on a machine, 1 thread per run, torch 2.") and "differently" not in one
+    name = results.plan.of("q8192")[0].name
+    results.known[name]["environment"]["device"] = "another <machine>"
+    n = len(results.records())
+    several = str(table_page.cost(results))
+    assert f"{n - 1} of {n} results on a machine" in several and f"1 of {n} results on another <machine>" in several
+    page = table_page.provenance(results).html
+    assert page.count("another &lt;machine&gt;") == 1 and "<machine>" not in page + table_page.cost(results).html
+
+
 @pytest.mark.parametrize("table", SHAPES)
 def test_tables_without_any_run_are_shown_as_well(table, defined):
     empty = Results(plans.plan_table(table, "cpu"), {})
