@@ -21,6 +21,7 @@ SimSiam, and the rest. The same statistics, the same reading; no run of the firs
 
 import argparse
 import json
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator
@@ -111,6 +112,50 @@ def summary(pairs: list[dict[str, Any]], score: str) -> dict[str, Any]:
     }
 
 
+def settings_without_seeds(config: dict[str, Any]) -> str:
+    """What runs that differ in their seed alone have in common."""
+    data = {name: value for name, value in config["data"].items() if name not in ("seed", "fingerprint")}
+    return json.dumps(config | {"seed": None, "data": data}, sort_keys=True)
+
+
+def spread_between_seeds(records: list[dict[str, Any]], score: str) -> float:
+    """Standard deviation between seeds of equal settings, pooled over settings; NaN where no settings have two."""
+    groups = defaultdict(list)
+    for record in records:
+        groups[settings_without_seeds(record["config"])].append(scores(record["results"])[score])
+    several = [values for values in groups.values() if len(values) > 1]
+    freedom = sum(len(values) - 1 for values in several)
+    squares = sum(statistics.variance(values) * (len(values) - 1) for values in several)
+    return math.sqrt(squares / freedom) if freedom else math.nan
+
+
+def by_method(looks: dict[str, Any], ledger: Path) -> dict[str, Any]:
+    """Method -> score -> both looks together: the difference, and a run's spread by rounding and between seeds.
+
+    Two runs of one seed that round in two ways differ by two such deviations: that of one is their spread over root 2.
+    """
+    pairs = defaultdict(list)
+    for name in ("look 1", "look 2"):
+        for pair in (pair for group in looks.get(name, {"pairs": {}})["pairs"].values() for pair in group):
+            pairs[read_json(ledger / f"{pair['run']}.json")["config"]["method"]].append(pair)
+    out = {}
+    for method, each in sorted(pairs.items()):
+        records = [read_json(path) for path, _ in usual_runs(ledger, (method,))]
+        out[method] = {
+            score: {
+                "runs": len(each),
+                "mean": summed["mean"],
+                "half": summed["interval_runs"][1] - summed["mean"],
+                "by_rounding": summed["sd"] / math.sqrt(2),
+                "between_seeds": spread_between_seeds(records, score),
+                "largest": max((pair["here"][score] - pair["published"][score] for pair in each), key=abs),
+            }
+            for score in SCORES.values()
+            for summed in [summary(each, score)]
+        }
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--look", type=int, choices=(1, 2), default=1, help="which runs: see above (default: 1)")
@@ -146,6 +191,7 @@ def main() -> None:
         "summaries": summaries,
         "pairs": pairs,
     }
+    looks["methods"] = by_method(looks, LEDGER / "cpu")
     write_json(RESULTS, looks)
     print(json.dumps(summaries, indent=1))
 
