@@ -11,13 +11,16 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
+from sslrepro.report.formats import number
+
 MEASURED = Path(__file__).parents[2] / "benchmarks" / "results" / "trained_again.json"
+GROUPS = {"nnclr": "NNCLR", "others": "ten other methods", "simsiam family": "SimSiam and NNSiam", "rest": "the others"}
 SCORES = {"linear_top1": "linear probe", "knn_top1": "20-NN"}
 
 
 def spread(value: float) -> str:
     """A standard deviation in points; a dash where it could not be taken."""
-    return "–" if math.isnan(value) else f"{value:.1f}"
+    return "–" if math.isnan(value) else number(value)
 
 
 def lines(methods: dict[str, Any]) -> list[list[str]]:
@@ -27,7 +30,8 @@ def lines(methods: dict[str, Any]) -> list[list[str]]:
         line = [method, str(of["linear_top1"]["runs"])]
         for score in SCORES:
             cell = of[score]
-            line += [f"{cell['mean']:+.1f} ± {cell['half']:.1f}", f"{cell['largest']:+.1f}"]
+            line.append(f"{number(cell['mean'], sign=True)} ±\N{NO-BREAK SPACE}{number(cell['half'])}")
+            line.append(number(cell["largest"], sign=True))
             line.append(f"{spread(cell['by_rounding'])} / {spread(cell['between_seeds'])}")
         body.append(line)
     return body
@@ -41,9 +45,9 @@ def sentences(looks: dict[str, Any]) -> list[str]:
             parts = []
             for score, words in SCORES.items():
                 cell = of[score]
-                low, high = cell["interval_runs"]
-                parts.append(f"{words} {cell['mean']:+.1f} [{low:+.1f}, {high:+.1f}], {cell['reading']}")
-            out.append(f"{name.capitalize()}, {group}, {of['linear_top1']['runs']} runs: {'; '.join(parts)}.")
+                mean, low, high = (number(value, sign=True) for value in (cell["mean"], *cell["interval_runs"]))
+                parts.append(f"{words} {mean} [{low}, {high}], {cell['reading']}")
+            out.append(f"{name.capitalize()}, {GROUPS[group]}, {of['linear_top1']['runs']} runs: {'; '.join(parts)}.")
     return out
 
 
@@ -54,12 +58,12 @@ class TrainedAgain(Directive):
         looks = json.loads(MEASURED.read_text("utf-8"))
         head = ["method", "runs"]
         for words in SCORES.values():
-            head += [f"{words}: difference", "largest", "spread by rounding / between seeds"]
+            head += [words, "largest", "spread"]
         here = looks["look 1"]["environment"]["device"]
         published = ", ".join(looks["look 1"]["published_on"])
         note = (
             f"Here ({here}) minus published ({published}), in points, with 95% intervals that take runs as "
-            "independent. Spreads are standard deviations of one run."
+            "independent; the largest difference of one run; its spread (one deviation) by rounding / between seeds."
         )
         found = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences(looks))
         page = f'{plain_table(head, lines(looks["methods"]))}<p class="caption">{html.escape(note)}</p><ul>{found}</ul>'
