@@ -31,7 +31,7 @@ from typing import Any
 from sslrepro.base.paths import LEDGER, RUNS
 from sslrepro.base.store import Store, environment, read_json, write_json
 from sslrepro.study.plans import plan_table
-from sslrepro.study.results import cell_of
+from sslrepro.study.results import cell_of, published_results
 from sslrepro.study.run import Run
 from sslrepro.study.workers import carry_out
 from sslrepro.training.config import from_record
@@ -129,11 +129,19 @@ def spread_between_seeds(records: list[dict[str, Any]], score: str) -> float:
     return math.sqrt(squares / freedom) if freedom else math.nan
 
 
+def below(pairs: list[dict[str, Any]], floor: float) -> list[int]:
+    """How many runs' linear probe is below a floor: as published, here, and both."""
+    published, here = ({p["run"] for p in pairs if p[side]["linear_top1"] < floor} for side in ("published", "here"))
+    return [len(published), len(here), len(published & here)]
+
+
 def by_method(looks: dict[str, Any], ledger: Path) -> dict[str, Any]:
     """Method -> score -> both looks together: the difference, and a run's spread by rounding and between seeds.
 
     Two runs of one seed that round in two ways differ by two such deviations: that of one is their spread over root 2.
+    "below_untrained" counts runs below the mean of untrained encoders.
     """
+    untrained = published_results(plan_table("nnclr_queue", "cpu")).values_by_seed("random", "top1", control=True)
     pairs = defaultdict(list)
     for name in ("look 1", "look 2"):
         for pair in (pair for group in looks.get(name, {"pairs": {}})["pairs"].values() for pair in group):
@@ -153,6 +161,7 @@ def by_method(looks: dict[str, Any], ledger: Path) -> dict[str, Any]:
             for score in SCORES.values()
             for summed in [summary(each, score)]
         }
+        out[method]["below_untrained"] = below(each, statistics.fmean(untrained.values()))
     return out
 
 

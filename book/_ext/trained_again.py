@@ -24,16 +24,15 @@ def spread(value: float) -> str:
 
 
 def lines(methods: dict[str, Any]) -> list[list[str]]:
-    """A line per method: runs, and for each score the difference, its largest, and both spreads."""
+    """A line per method: runs, for each score the difference and both spreads, and how many end below the untrained."""
     body = []
     for method, of in sorted(methods.items(), key=lambda item: item[1]["linear_top1"]["by_rounding"]):
         line = [method, str(of["linear_top1"]["runs"])]
         for score in SCORES:
             cell = of[score]
             line.append(f"{number(cell['mean'], sign=True)} ±\N{NO-BREAK SPACE}{number(cell['half'])}")
-            line.append(number(cell["largest"], sign=True))
             line.append(f"{spread(cell['by_rounding'])} / {spread(cell['between_seeds'])}")
-        body.append(line)
+        body.append([*line, " / ".join(map(str, of["below_untrained"]))])
     return body
 
 
@@ -58,12 +57,14 @@ class TrainedAgain(Directive):
         looks = json.loads(MEASURED.read_text("utf-8"))
         head = ["method", "runs"]
         for words in SCORES.values():
-            head += [words, "largest", "spread"]
+            head += [words, "spread"]
+        head += ["runs below untrained"]
         here = looks["look 1"]["environment"]["device"]
         published = ", ".join(looks["look 1"]["published_on"])
         note = (
             f"Here ({here}) minus published ({published}), in points, with 95% intervals that take runs as "
-            "independent; the largest difference of one run; its spread (one deviation) by rounding / between seeds."
+            "independent. Spread: one standard deviation of a run by rounding / between seeds. Last: runs whose linear "
+            "probe ends below the mean untrained encoder, as published / here / both."
         )
         found = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences(looks))
         page = f'{plain_table(head, lines(looks["methods"]))}<p class="caption">{html.escape(note)}</p><ul>{found}</ul>'

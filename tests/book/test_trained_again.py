@@ -67,6 +67,18 @@ def test_what_is_stored_follows_from_the_pairs():
             for pair in of:
                 published = trained_again.scores(read_json(LEDGER / "cpu" / f"{pair['run']}.json")["results"])
                 assert pair["published"] == published, "the ledger's numbers, and nothing else's"
+    for method, of in trained_again.by_method(stored, LEDGER / "cpu").items():
+        assert stored["methods"][method]["below_untrained"] == of["below_untrained"]
+        assert all(
+            stored["methods"][method][score] == pytest.approx(of[score]) for score in ("linear_top1", "knn_top1")
+        )
+
+
+def test_runs_below_the_floor_are_counted_on_both_sides():
+    several = pairs(-20.0, 10.0, -20.0)  # published at 50
+    several[0]["published"] = {"linear_top1": 20.0}
+    several[1]["published"] = {"linear_top1": 20.0}
+    assert trained_again.below(several, 35.0) == [2, 2, 1]
 
 
 def test_spread_between_seeds_is_pooled_over_settings():
