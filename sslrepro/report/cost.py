@@ -33,7 +33,7 @@ def machine(results: Results) -> str:
     if len(places) == 1:
         return f"Run on {next(iter(places))}."
     counted = "; ".join(f"{count} of {places.total()} results on {place}" for place, count in sorted(places.items()))
-    return f"Run in {len(places)} places, which may round differently: {counted}. The list of runs says which where."
+    return f"Run on machines that may round differently: {counted}. The list of runs names the processor of each."
 
 
 def command(results: Results) -> str:
