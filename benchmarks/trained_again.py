@@ -156,7 +156,6 @@ def by_method(looks: dict[str, Any], ledger: Path) -> dict[str, Any]:
                 "half": summed["interval_runs"][1] - summed["mean"],
                 "by_rounding": summed["sd"] / math.sqrt(2),
                 "between_seeds": spread_between_seeds(records, score),
-                "largest": max((pair["here"][score] - pair["published"][score] for pair in each), key=abs),
             }
             for score in SCORES.values()
             for summed in [summary(each, score)]
