@@ -189,26 +189,29 @@ def steps(cpu: Profile, device: str) -> Iterator[dict]:
 
 
 def photo_steps(cpu: Profile, device: str) -> Iterator[dict]:
-    """On a processor: steps of SimCLR with ResNet-18 at 64 px, and of `night` with ResNet-8 at 32 px and batch 256.
+    """On a processor: SimCLR with ResNet-18 at 64 px, and at batch 256 `night` with ResNet-8 at 32 px and `cpu` at 16.
 
     In fp32 and, where the processor multiplies it, in bf16; lightly takes the same step in fp32, as it is shipped, and
-    under the same autocast. `alone_share` is the part of a step that remains with the views made beforehand.
+    under the same autocast. Steps of 16 px in fp32 are those of `steps`. `alone_share` is the part of a step that
+    remains with the views made beforehand.
     """
     if device != "cpu":
         return
     night = on_dataset(profile("night"), "cifar10")
     of_drawn = replace(cpu.data, n_train=2 * BATCH, n_test=64)
     large = replace(cpu, data=replace(of_drawn, side=64), encoder="resnet18", plan=replace(cpu.plan, batch_size=32))
+    small = replace(cpu, data=of_drawn, plan=replace(cpu.plan, batch_size=BATCH))
     scales = {
         "ResNet-18, 64 px": large,
         "ResNet-8, 32 px": replace(night, data=replace(of_drawn, side=32), data_follows_seed=True),
     }
     pairs = [("fp32", "fp32"), ("bf16", "fp32"), ("bf16", "bf16")]  # ours, lightly's
-    for name, scale in scales.items():
-        for mine, others in pairs if bf16_units(device) else pairs[:1]:
+    wanted = [(name, scale, *pair) for name, scale in scales.items() for pair in pairs]
+    wanted += [("16 px", small, *pair) for pair in pairs if "bf16" in pair]
+    for name, scale, mine, others in wanted:
+        measurable = bf16_units(device) or mine == "fp32"
+        if measurable and (HAS_LIGHTLY or others == "fp32"):  # without lightly once per precision of ours
             yield photo_step(name, scale, mine, others)
-            if not HAS_LIGHTLY and mine == "bf16":
-                break
 
 
 def photo_step(name: str, scale: Profile, mine: str, others: str) -> dict:

@@ -70,7 +70,7 @@ def work(settings: argparse.Namespace) -> None:
         missing = budget.missing_runs(settings.profile, budget.unpack_root(root, folder), settings.seeds, False)
         for plan, run in missing:
             print(f"  {plan.definition.id:16} {run.name}  {run.steps:,} steps")
-        print(f"{len(missing)} runs missing at {settings.profile} scale")
+        say_missing(missing, settings.profile)
         say_acceptance(settings.profile)
         return
     require(settings.budget is not None, "ledger", "--budget", "given, in seconds", None)
@@ -103,6 +103,23 @@ def say_acceptance(scale: str) -> None:
 
     if scale == yardsticks.SCALE:
         print(f"acceptance (SimCLR, 100 epochs of CIFAR-10): {yardsticks.published_acceptance()}")
+
+
+def say_missing(missing: list[tuple[Any, Any]], scale: str) -> None:
+    """What each table still lacks and what that costs, most wanted first; a run counts where it is asked for first."""
+    from sslrepro.study.budget import estimate
+
+    tables: dict[str, list[tuple[Any, Any]]] = {}  # (plan, run) pairs
+    for plan, run in missing:
+        tables.setdefault(plan.definition.id, []).append((plan, run))
+    total = 0.0
+    for table, pairs in tables.items():
+        time_left = estimate([run for _, run in pairs], pairs[0][0].ledger)
+        total += time_left or 0.0
+        time = "" if time_left is None else f"  about {time_left / 3600:.1f} processor-hours"
+        print(f"{table:24} {len(pairs):4} runs  {sum(run.steps for _, run in pairs):11,} steps{time}")
+    time = f", about {total / 3600:.0f} processor-hours" if total else ""
+    print(f"{len(missing)} runs missing at {scale} scale{time}")
 
 
 def say(tally: Any) -> None:

@@ -4,7 +4,8 @@ A diagnostic of this book, no method of a paper: an oracle that reads labels. He
 of MoCo v2 (He et al., CVPR 2020, arXiv:1911.05722; Chen et al., arXiv:2003.04297).
 Compared with MoCo v2:
 * attract: + one row of the queue is a positive beside the own key, both with half the weight (SupCon's L_out). It shows
-  the anchor's class with a set probability, as in parts/stand_in.py.
+  the anchor's class with a set probability, for anchors of a set kind, as in parts/stand_in.py; an anchor that keeps
+  its view has its own key alone.
 * remove: - some rows of the queue no longer repel, as many as `removed` times the rows of the anchor's class in the
   queue, of which a set share shows that class: that share is the precision, and times `removed` it is the recall.
 Rows that show the anchor's own image neither attract nor are removed, where `exclude_self` is set.
@@ -16,6 +17,7 @@ from typing import final
 import torch
 from torch import nn
 
+from sslrepro.base.errors import require
 from sslrepro.base.types import LabelledBatch, Step
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import above_zero, choice, momentum, not_negative, passing_over_self, rows, share, width
@@ -37,11 +39,12 @@ class Config:
     queue_size: int = rows(65_536)  # rows
     teacher_momentum: float = momentum(0.999)  # weight of the teacher's old value
     role: str = choice("attract", "remove")  # of other images
-    right_share: float = share(0.57)  # of positives, or of rows removed, that show the anchor's class
+    right_share: float | None = share(0.57)  # of positives, or of rows removed, of the class; None: of near ones
     removed: float = not_negative(1.0)  # remove: rows removed, in rows of the anchor's class that the queue holds
-    right: str = choice("nearest", "random", "farthest")  # which rows of the anchor's class
-    wrong: str = choice("nearest", "random", "farthest")  # which rows of another class
+    right: str = choice("nearest", "random", "farthest", "view")  # which rows of the anchor's class; view: none
+    wrong: str = choice("nearest", "random", "farthest", "view")  # which rows of another class, or none
     exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
+    anchors: str = choice("drawn", "easy", "hard", before="drawn")  # attract: that are right
 
 
 @final
@@ -54,6 +57,15 @@ class MoCoV2Controlled(Method):
 
     def __init__(self, config: Config, encoder: nn.Module, n_images: int):
         super().__init__()
+        attracts = config.role == "attract"
+        for name, value, usual in (
+            ("right_share", config.right_share, config.right_share is not None),
+            ("right", config.right, config.right != "view"),
+            ("wrong", config.wrong, config.wrong != "view"),
+            ("anchors", config.anchors, config.anchors == "drawn"),
+        ):
+            remedy = "That is for the role 'attract'."
+            require(attracts or usual, "MoCoV2Controlled", name, "of rows that can be removed", value, remedy)
         self.config = config
         self.encoder = encoder
         self.projector = mlp(encoder.dim, config.hidden, config.dim, hidden_norm=False)
@@ -73,9 +85,10 @@ class MoCoV2Controlled(Method):
         metrics, mined = {"embedding_std": spread(z)}, None
         if config.role == "attract":
             positive, candidate = own_key(torch.ones_like(same))
-            slot = stand_in_positives(*about, config.right_share, *distances, generator)
-            positive = positive.scatter(1, len(key) + slot[:, None], True)
-            mined = batch.index, queue.index[slot]
+            slot = stand_in_positives(*about, config.right_share, *distances, generator, config.anchors)
+            taken = slot >= 0
+            positive = positive.scatter(1, len(key) + slot.clamp_min(0)[:, None], taken[:, None])
+            mined = batch.index, torch.where(taken, queue.index[slot], -1)
         else:
             gone = removed_negatives(*about, config.right_share, config.removed, *distances, generator)
             positive, candidate = own_key(~gone)

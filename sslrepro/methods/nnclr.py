@@ -26,7 +26,7 @@ from sslrepro.base.device import to_device
 from sslrepro.base.errors import require
 from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.methods.base import Method
-from sslrepro.methods.kinds import above_zero, choice, momentum, passing_over_self, rows, rows_in_batches, width
+from sslrepro.methods.kinds import above_zero, choice, momentum, passing_over_self, rows, rows_in_batches, share, width
 from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
@@ -54,6 +54,7 @@ class Config:
     eviction: str = choice("oldest", "random")  # rows that make room, Sec. 4.4
     push_both_views: bool = False  # Sec. 4.4: no significant change
     exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
+    accepted: float = share(1.0, before=1.0)  # of a batch's anchors: those nearest to their neighbour; others: the view
 
 
 @final
@@ -68,6 +69,8 @@ class NNCLR(Method):
         require(1 <= config.top_k <= config.queue_size, "NNCLR", "top_k", allowed, config.top_k)
         drawn = config.top_k == 1 or config.positive == "nearest"
         require(drawn, "NNCLR", "top_k", "1 unless positive is 'nearest'", config.top_k)
+        gated = config.accepted == 1 or config.positive == "nearest"
+        require(gated, "NNCLR", "accepted", "1 unless positive is 'nearest'", config.accepted)
         labelled_queue = config.positive != "oracle" or config.support == "queue"
         require(labelled_queue, "NNCLR", "support", "'queue' when positive is 'oracle'", config.support)
         self.config = config
@@ -116,6 +119,14 @@ class NNCLR(Method):
             slot = torch.where(similarity.isfinite(), best, slot)
         return rows[slot], slot
 
+    def accept(
+        self, z: Float[Tensor, "b d"], n: Float[Tensor, "b d"], index: Int[Tensor, " b"]
+    ) -> tuple[Float[Tensor, "b d"], Int[Tensor, " b"]]:
+        """The neighbours n of those anchors z that lie nearest to theirs; the others keep z, and index -1."""
+        rank = (z * n).sum(1).argsort(descending=True, stable=True).argsort()
+        taken = rank < round(self.config.accepted * len(z))
+        return torch.where(taken[:, None], n, z), torch.where(taken, index, -1)
+
     def contrast(self, n: Float[Tensor, "b d"], p: Float[Tensor, "b d"]) -> list[Tensor]:
         """Eq. 3 for the stand-ins n of one view and the predictions p of another; one or two terms."""
         everyone = torch.ones(len(n), len(all_gather_detached(p)), dtype=torch.bool, device=n.device)
@@ -152,8 +163,12 @@ class NNCLR(Method):
             neighbours = [self.neighbour(query[v].detach(), batch, rows, row_index) for v in large]
             stand_in = [n for n, _ in neighbours]
             slots = torch.cat([slot for _, slot in neighbours])
+            images = [row_index[slot] for _, slot in neighbours]
+            if self.config.accepted < 1:
+                gated = [self.accept(query[v].detach(), stand_in[v], images[v]) for v in large]
+                stand_in, images = [n for n, _ in gated], [index for _, index in gated]
             anchor = batch.index.repeat(len(large))
-            mined = anchor, row_index[slots]
+            mined = anchor, torch.cat(images)
             metrics["neighbour_cosine"] = (torch.cat(stand_in) * torch.cat([query[v] for v in large])).sum(1).mean()
             metrics["self_hit"] = (mined[1] == anchor).float().mean()
             metrics["self_in_queue"] = (batch.index[:, None] == row_index).any(1).float().mean()

@@ -3,9 +3,11 @@
 A diagnostic of this book, no method of a paper: an oracle that reads labels. The loss, heads, queue and update are
 those of NNCLR (Dwibedi et al., ICCV 2021, arXiv:2104.14548, Algorithm 1).
 Compared with NNCLR: - the search decides; + each lookup is right with a set probability, and both the right and the
-wrong rows are the nearest, random or the farthest of their kind.
+wrong rows are the nearest, random or the farthest of their kind, or give way to the anchor's own view, without
+gradient; + which anchors find the right ones is set too.
 
-With `right_share` 1 and the nearest of the class it is NNCLR's oracle neighbour. Rows of the queue that show no image
+With `right_share` 1 and the nearest of the class it is NNCLR's oracle neighbour; with easy anchors, no set share and
+the nearest rows of both kinds it is NNCLR's own lookup. Rows of the queue that show no image
 yet are of no class: they stand in only while the queue holds no row of the kind that was drawn.
 """
 
@@ -15,6 +17,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sslrepro.base.errors import require
 from sslrepro.base.types import Float, LabelledBatch, Step
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import above_zero, choice, passing_over_self, rows_in_batches, share, width
@@ -33,10 +36,11 @@ class Config:
     hidden_predictor: int = width(4096, "hidden_predictor")  # width of the predictor's hidden layer
     temperature: float = above_zero(0.1)  # tau, Eq. 3
     queue_size: int = rows_in_batches(32_768, batch=4096)  # m, rows
-    right_share: float = share(0.57)  # of lookups that return a row of the anchor's class; NNCLR reports 57% at its end
-    right: str = choice("nearest", "random", "farthest")  # which row of the anchor's class
-    wrong: str = choice("nearest", "random", "farthest")  # which row of another class
+    right_share: float | None = share(0.57)  # of lookups that find the anchor's class (NNCLR: 57%); None: its own share
+    right: str = choice("nearest", "random", "farthest", "view")  # which row of the anchor's class; view: its own view
+    wrong: str = choice("nearest", "random", "farthest", "view")  # which row of another class, or the anchor's own view
     exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
+    anchors: str = choice("drawn", "fixed", "easy", "hard", before="drawn")  # that are right; fixed: the same images
 
 
 @final
@@ -54,6 +58,10 @@ class NNCLRControlled(Method):
         self.projector = mlp(encoder.dim, config.hidden, config.hidden, config.dim, last_norm=True)
         self.predictor = mlp(config.dim, config.hidden_predictor, config.dim)
         self.queue = Queue(config.queue_size, config.dim)
+        own_share = config.anchors != "fixed" or config.right_share is not None
+        require(own_share, "NNCLRControlled", "right_share", "in [0, 1] where anchors are 'fixed'", config.right_share)
+        if config.anchors == "fixed":  # drawn last, so that all other weights are those of the other settings
+            self.register_buffer("number", torch.rand(n_images))
 
     def contrast(self, n: Float[Tensor, "b d"], p: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
         """Eq. 3 for the stand-ins n of one view and the predictions p of the other."""
@@ -72,14 +80,22 @@ class NNCLRControlled(Method):
         if config.exclude_self:
             allowed = batch.index[:, None] != queue.index
         draws, generator = (config.right_share, config.right, config.wrong), batch.generator()
+        fixed = self.number[batch.index] if config.anchors == "fixed" else None
         slots = [
-            stand_in_positives(rows.detach(), queue.entries, same, other, allowed, *draws, generator) for rows in z
+            stand_in_positives(
+                rows.detach(), queue.entries, same, other, allowed, *draws, generator, config.anchors, fixed
+            )
+            for rows in z
         ]
-        n = [queue.entries[slot] for slot in slots]
+        n = [
+            torch.where(slot[:, None] >= 0, queue.entries[slot], rows.detach())
+            for slot, rows in zip(slots, z, strict=True)
+        ]
         loss = (self.contrast(n[0], p[1]) + self.contrast(n[1], p[0])) / 2
+        slot = torch.cat(slots)
         cosine = (torch.cat(n) * torch.cat(z)).sum(1).mean()
         metrics = {"embedding_std": spread(z[0]), "neighbour_cosine": cosine.detach()}
-        mined = batch.index.repeat(2), queue.index[torch.cat(slots)]
+        mined = batch.index.repeat(2), torch.where(slot >= 0, queue.index[slot], -1)
         return Step(loss, metrics, (z[0].detach(), batch.index, batch.label), mined)
 
     def after_step(self, step: Step, progress: float) -> None:

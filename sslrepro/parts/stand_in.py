@@ -9,6 +9,7 @@ from sslrepro.base.types import Bool, Float, Int
 from sslrepro.parts.memory import cosines
 
 DISTANCES = ("nearest", "random", "farthest")
+ANCHORS = ("drawn", "fixed", "easy", "hard")
 
 
 @torch.no_grad()
@@ -18,22 +19,27 @@ def stand_in_positives(
     same: Bool[Tensor, "b m"],
     other: Bool[Tensor, "b m"],
     allowed: Bool[Tensor, "b m"],
-    right_share: float,
+    right_share: float | None,
     right: str,
     wrong: str,
     generator: torch.Generator,
+    anchors: str = "drawn",
+    fixed: Float[Tensor, " b"] | None = None,
 ) -> Int[Tensor, " b"]:
     """The row that stands in for each anchor: of its class with probability `right_share`, else of another class.
 
-    An anchor that has no row of the kind it drew takes the nearest of the allowed rows, as NNCLR's oracle does.
+    An anchor that has no row of the kind it drew takes the nearest of the allowed rows, as NNCLR's oracle does. -1 for
+    an anchor that keeps its own view.
 
         query, rows    unit rows
         same, other    rows that show the anchor's class, and rows that show another; a row may be in neither
         allowed        rows an anchor may take at all
-        right_share    in [0, 1]
-        right, wrong   which of them: "nearest", "random" or "farthest" by cosine
-        generator      of the host. Two numbers per anchor and one per anchor and row are drawn whatever the
+        right_share    in [0, 1]; None: as many anchors of the batch as have a row of their class for their nearest
+        right, wrong   which of them: "nearest", "random" or "farthest" by cosine; "view": none of them
+        generator      of the host. One number per anchor and one per anchor and row are drawn whatever the
                        settings, so that runs that differ in them alone draw alike
+        anchors        which anchors are right: "drawn" anew at each call, "fixed" by the numbers `fixed`, one in
+                       [0, 1) per anchor, or, as many as were drawn, the "easy" or the "hard" ones (`right_anchors`)
 
     Raises ValueError for a share outside [0, 1] or an unknown distance.
 
@@ -45,14 +51,71 @@ def stand_in_positives(
     >>> stand_in_positives(rows[:1], rows, same, ~same, same | ~same, 0.0, "nearest", "nearest", drawn)
     tensor([0])
     """
-    require(0 <= right_share <= 1, "stand_in.stand_in_positives", "right_share", "in [0, 1]", right_share)
-    is_right = to_device(torch.rand(len(query), generator=generator), query.device) < right_share
+    in_range = right_share is None or 0 <= right_share <= 1
+    require(in_range, "stand_in.stand_in_positives", "right_share", "in [0, 1] or None", right_share)
+    drawn = to_device(torch.rand(len(query), generator=generator), query.device)
     order = to_device(torch.rand(len(query), len(rows), generator=generator), query.device)
     similarity = cosines(query, rows)
     same, other = same & allowed, other & allowed
-    place = torch.where(is_right, row_at(similarity, same, right, order), row_at(similarity, other, wrong, order))
-    nobody = ~torch.where(is_right, same.any(1), other.any(1))
-    return torch.where(nobody, row_at(similarity, allowed, "nearest", order), place)
+    is_right = right_anchors(similarity, same, other, right_share, drawn if fixed is None else fixed, anchors)
+    nearest = row_at(similarity, allowed, "nearest", order)
+
+    def stand_in(among: Bool[Tensor, "b m"], kind: str) -> Int[Tensor, " b"]:
+        if kind == "view":
+            return torch.full_like(nearest, -1)
+        return torch.where(among.any(1), row_at(similarity, among, kind, order), nearest)
+
+    return torch.where(is_right, stand_in(same, right), stand_in(other, wrong))
+
+
+@torch.no_grad()
+def right_anchors(
+    similarity: Float[Tensor, "b m"],
+    same: Bool[Tensor, "b m"],
+    other: Bool[Tensor, "b m"],
+    right_share: float | None,
+    number: Float[Tensor, " b"],
+    anchors: str,
+) -> Bool[Tensor, " b"]:
+    """Which anchors are given a row of their class.
+
+        similarity    of each anchor to each row, cosines
+        same, other   rows of the anchor's class and of another that it may take
+        right_share   of anchors, in expectation; None: as many as have a row of their class for their nearest
+        number        in [0, 1), one per anchor. It decides for "drawn" and "fixed" anchors, and how many are right
+        anchors       "easy": those whose nearest right row lies farthest in front of their nearest wrong one, by
+                      cosine; "hard": those where it lies farthest behind. Anchors without a right row come last in both
+
+    As many easy or hard anchors are right as would have been drawn. Easy ones without a set share are those that
+    are right by themselves: NNCLR's own lookup.
+
+    Raises ValueError for an unknown kind of anchors.
+
+    >>> similarity = torch.tensor([[0.9, 0.1], [0.4, 0.6]])  # a right and a wrong row for each of two anchors
+    >>> same = torch.tensor([[True, False], [True, False]])
+    >>> number = torch.tensor([0.7, 0.2])
+    >>> {kind: right_anchors(similarity, same, ~same, 0.5, number, kind).tolist() for kind in ("drawn", "easy", "hard")}
+    {'drawn': [False, True], 'easy': [True, False], 'hard': [False, True]}
+    >>> right_anchors(similarity, same, ~same, None, number, "easy")
+    tensor([ True, False])
+    """
+    one_of(anchors, ANCHORS, "stand_in", "anchors")
+    ahead = best(similarity, same) - best(similarity, other)
+    if right_share is None:
+        n_right = (ahead > 0).sum()
+    elif anchors in ("drawn", "fixed"):
+        return number < right_share
+    else:
+        n_right = (number < right_share).sum()
+    first = {"easy": ahead, "hard": -ahead}.get(anchors, -number)
+    first = first.masked_fill(~same.any(1), float("-inf"))
+    rank = first.argsort(descending=True, stable=True).argsort()
+    return rank < n_right
+
+
+def best(similarity: Float[Tensor, "b m"], among: Bool[Tensor, "b m"]) -> Float[Tensor, " b"]:
+    """The largest similarity among some rows; -2, less than any cosine, where there is none."""
+    return similarity.masked_fill(~among, -2.0).max(1).values
 
 
 @torch.no_grad()

@@ -47,18 +47,25 @@ CONTROLS = {
 QUOTED, LEFT_OUT = "quoted, not run", "not run at this scale"
 
 
+def transcribed_rows(definition: Definition) -> list[dict[str, Any]]:
+    """The rows that the paper prints; none for a table of ours."""
+    return papers.table(definition.id)["rows"] if definition.id in papers.tables() else []
+
+
 def printed_value(definition: Definition, row: str, column: str) -> Any:
     """A cell as transcribed; None where the paper prints nothing or has no such row or column."""
-    return next((line for line in papers.table(definition.id)["rows"] if line["row"] == row), {}).get(column)
+    return next((line for line in transcribed_rows(definition) if line["row"] == row), {}).get(column)
 
 
 def rows_in_order(definition: Definition) -> list[str]:
     """Every row of the paper's table, run or quoted."""
-    return [line["row"] for line in papers.table(definition.id)["rows"]]
+    return [line["row"] for line in transcribed_rows(definition)]
 
 
 def transcribed_columns(definition: Definition) -> dict[str, dict[str, Any]]:
-    """The paper's columns by key."""
+    """The paper's columns by key; none for a table of ours."""
+    if definition.id not in papers.tables():
+        return {}
     return {column["key"]: column for column in papers.table(definition.id)["columns"]}
 
 
@@ -139,7 +146,7 @@ def row_keys(definition: Definition) -> list[str]:
     if definition.varied:
         return [definition.varied]
     if "method" in columns:
-        rows = papers.table(definition.id)["rows"]
+        rows = transcribed_rows(definition)
         beside = [key for key in columns if key not in definition.columns and key != "method"]
         tried = [["method"], *(["method", key] for key in beside)]
         return next(

@@ -4,7 +4,9 @@ from types import ModuleType
 
 from sslrepro.report import (
     all_methods,
+    anchors,
     budget_sweep,
+    confidence,
     equal_terms,
     miner_frameworks,
     miners,
@@ -23,6 +25,8 @@ BY_NOTEBOOK = {
     "miners": miners,
     "grid": miner_frameworks,
     "roles": roles,
+    "anchors": anchors,
+    "confidence": confidence,
 }
 
 

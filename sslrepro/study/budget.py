@@ -39,7 +39,9 @@ PRIORITY: tuple[tuple[str, str | None], ...] = (
     ("nnclr_queue", None),
     ("nnclr_positives", None),
     ("ifnd_strategies", "cifar100"),
+    ("nnclr_topk", None),
     ("nnclr_epochs", None),
+    ("nnclr_croponly", None),
     ("all_methods", None),
 )
 

@@ -28,7 +28,10 @@ def validate(definition: Definition) -> Definition:
     for name in definition.controls:
         one_of(name, ["pixels", "random", *methods.names()], owner, "control")
     one_of(
-        definition.notebook, ["table", "methods", "equal", "sweep", "map", "miners", "grid", "roles"], owner, "notebook"
+        definition.notebook,
+        ["table", "methods", "equal", "sweep", "map", "miners", "grid", "roles", "anchors", "confidence"],
+        owner,
+        "notebook",
     )
     effect = definition.effect
     require(len(effect) in (0, 2, 3), owner, "effect", "(row, row, column) or two (row, column)", effect)

@@ -119,7 +119,19 @@ def test_targets_say_what_a_step_at_the_peak_would_reach(pages):
         {"what": what, "peer": peer, "ratio": 2.0, "flops_per_second": 1.0, "views_share": 0.04, "alone_share": 0.97}
         for what, peer, _ in pages.speed_tables.TARGETS
     ]
-    rows[-1]["peak"] = "bf16_flops_per_second"
-    body = pages.speed_tables.targets({"rows": rows, "peaks": {"flops_per_second": 2.0, "bf16_flops_per_second": 8.0}})
-    assert [line[3] for line in body[:5]] == ["–", "4.0", "4.0", "4.0", "16.0"]
-    assert [line[2] for line in body] == ["2.0"] * 5 + ["4%", "97%"]
+    for row in rows[-2:]:
+        row["peak"] = "bf16_flops_per_second"
+    record = {"rows": rows, "peaks": {"flops_per_second": 2.0, "bf16_flops_per_second": 8.0}}
+    body = pages.speed_tables.targets(record)
+    assert [line[3] for line in body[:6]] == ["–", "4.0", "4.0", "4.0", "16.0", "16.0"]
+    assert [line[2] for line in body] == ["2.0"] * 6 + ["4%", "97%"]
+
+
+def test_a_target_that_the_record_lacks_is_listed_as_not_measured(pages):
+    rows = [
+        {"what": what, "peer": peer, "ratio": 2.0, "flops_per_second": 1.0}
+        for what, peer, _ in pages.speed_tables.TARGETS
+        if "bf16" not in what
+    ]
+    body = pages.speed_tables.targets({"rows": rows, "peaks": {"flops_per_second": 2.0}})
+    assert [line[2] for line in body] == ["2.0"] * 4 + ["not measured yet"] * 2

@@ -2,7 +2,7 @@
 
 import torch
 
-from tests.equations.nnclr_controlled import stand_in
+from tests.equations.nnclr_controlled import right_anchors, stand_in
 from tests.equations.plain import dot, log_sum_exp, mean, pushed, unit
 
 SETTINGS = {"dim": 5, "hidden": 7, "temperature": 0.3, "queue_size": 13, "right_share": 0.5}
@@ -11,6 +11,9 @@ VARIANTS = {
     "never right": {"right_share": 0.0},
     "random of the class, farthest of others": {"right": "random", "wrong": "farthest"},
     "without self": {"exclude_self": True},
+    "easy anchors, the others none": {"anchors": "easy", "wrong": "view"},
+    "hard anchors": {"anchors": "hard", "exclude_self": True},
+    "its own right ones alone": {"right_share": None, "anchors": "easy", "wrong": "view"},
     "remove": {"role": "remove"},
     "remove twice as many, a quarter right": {"role": "remove", "removed": 2.0, "right_share": 0.25},
     "remove the class": {"role": "remove", "right_share": 1.0, "exclude_self": True},
@@ -52,6 +55,8 @@ def rows_gone(anchor, i, batch, state, settings):
 def loss(out, batch, state, settings, progress):
     """Mean over anchors of LSE over the candidates minus the mean over positives, for view 0 against the teacher's 1."""
     terms = []
+    attracts = settings["role"] == "attract"
+    right = right_anchors(out["t"][1], batch, state, settings, batch["drawn"]) if attracts else []
     for i, (anchor, key) in enumerate(zip(out["z"][0], out["t"][1], strict=True)):
         anchor, key = unit(anchor), unit(key)
         own = dot(anchor, key) / settings["temperature"]
@@ -60,7 +65,10 @@ def loss(out, batch, state, settings, progress):
             gone = rows_gone(key, i, batch, state, settings)
             terms.append(log_sum_exp([own, *(s for r, s in enumerate(queue) if r not in gone)]) - own)
             continue
-        row = stand_in(key, i, batch, state, settings, batch["drawn"])
+        if settings["right" if i in right else "wrong"] == "view":
+            terms.append(log_sum_exp([own, *queue]) - own)
+            continue
+        row = stand_in(key, i, batch, state, settings, batch["drawn"], i in right)
         positives = [own, dot(anchor, row) / settings["temperature"]]
         terms.append(log_sum_exp([own, *queue]) - mean(positives))
     return mean(terms)

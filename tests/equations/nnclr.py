@@ -50,6 +50,9 @@ def stand_ins(v, query, index, state, settings, label, chosen, support, support_
     for i, vector in enumerate(query[v]):
         rank = chosen[v][i] if drawn else 0
         pairs.append(stand_in(unit(vector), index[i], label[i] if label else None, rank, rows, settings))
+    nearest_first = sorted(range(len(pairs)), key=lambda i: -dot(unit(query[v][i]), pairs[i][0]))
+    for i in nearest_first[round(settings.get("accepted", 1) * len(pairs)) :]:
+        pairs[i] = unit(query[v][i]), -1  # not accepted: the view
     return pairs
 
 

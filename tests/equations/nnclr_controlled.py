@@ -13,6 +13,14 @@ VARIANTS = {
     "farthest of the class, random of others": {"right": "farthest", "wrong": "random"},
     "random of the class, farthest of others": {"right": "random", "wrong": "farthest"},
     "short queue": {"queue_size": 2},
+    "easy anchors": {"anchors": "easy"},
+    "hard anchors": {"anchors": "hard", "right": "random"},
+    "its own share, drawn": {"right_share": None},
+    "its own share, hard anchors": {"right_share": None, "anchors": "hard"},
+    "the same images": {"anchors": "fixed"},
+    "only right rows": {"wrong": "view"},
+    "only its own right rows": {"wrong": "view", "right_share": None, "anchors": "easy"},
+    "only wrong rows": {"right": "view"},
 }
 OUTPUTS = {"z": "encoder projector", "p": "encoder projector unit predictor"}
 PROGRESS = [0.5]
@@ -29,19 +37,48 @@ def draws(generator, batch, settings):
     }
 
 
-def stand_in(anchor, i, batch, state, settings, drawn):
-    """The row of the queue that stands in for anchor i."""
-    decides, order = drawn[0][i], drawn[1][i]
+def allowed_rows(i, batch, state, settings):
+    """Rows of the queue that anchor i may take."""
+    own = batch["index"][i]
+    return [r for r, index in enumerate(state["queue.index"]) if not (settings["exclude_self"] and index == own)]
+
+
+def ahead(anchor, i, batch, state, settings):
+    """By how much the nearest row of anchor i's class is nearer than the nearest of another; None without the first."""
+    own, labels = batch["label"][i], state["queue.label"]
+    cosine = {r: dot(unit(anchor), state["queue.entries"][r]) for r in allowed_rows(i, batch, state, settings)}
+    right = [value for r, value in cosine.items() if labels[r] == own]
+    wrong = [value for r, value in cosine.items() if labels[r] not in (own, -1)]
+    return max(right) - max(wrong, default=-2.0) if right else None
+
+
+def right_anchors(anchors, batch, state, settings, drawn):
+    """The places of the anchors that are given a row of their class."""
+    share, kind = settings["right_share"], settings.get("anchors", "drawn")
+    n = range(len(anchors))
+    decides = [state["number"][index] for index in batch["index"]] if kind == "fixed" else drawn[0]
+    by_draw = [i for i in n if share is not None and decides[i] < share]
+    if kind == "fixed" or (kind == "drawn" and share is not None):
+        return by_draw
+    margin = [ahead(anchors[i], i, batch, state, settings) for i in n]
+    own = [i for i in n if margin[i] is not None and margin[i] > 0]
+    n_right = len(own) if share is None else len(by_draw)
+    worth = {"easy": lambda i: margin[i], "hard": lambda i: -margin[i], "drawn": lambda i: -decides[i]}[kind]
+    able = sorted((i for i in n if margin[i] is not None), key=worth, reverse=True)
+    return [*able, *(i for i in n if margin[i] is None)][:n_right]
+
+
+def stand_in(anchor, i, batch, state, settings, drawn, is_right=None):
+    """The row of the queue that stands in for anchor i, which is right by draw unless told."""
+    is_right = drawn[0][i] < settings["right_share"] if is_right is None else is_right
+    order = drawn[1][i]
     entries, labels = state["queue.entries"], state["queue.label"]
-    rows = [
-        r
-        for r in range(len(entries))
-        if not (settings["exclude_self"] and state["queue.index"][r] == batch["index"][i])
-    ]
-    is_right = decides < settings["right_share"]
+    rows = allowed_rows(i, batch, state, settings)
     own = batch["label"][i]
     kind = [r for r in rows if (labels[r] == own if is_right else labels[r] not in (own, -1))]
     distance = settings["right"] if is_right else settings["wrong"]
+    if distance == "view":
+        return unit(anchor)
     if not kind:
         kind, distance = rows, "nearest"
     if distance == "random":
@@ -55,8 +92,9 @@ def loss(out, batch, state, settings, progress):
     terms = []
     for v in range(2):
         keys = [unit(row) for row in out["p"][1 - v]]
+        right = right_anchors(out["z"][v], batch, state, settings, batch["drawn"][v])
         for i, anchor in enumerate(out["z"][v]):
-            n = stand_in(anchor, i, batch, state, settings, batch["drawn"][v])
+            n = stand_in(anchor, i, batch, state, settings, batch["drawn"][v], i in right)
             logits = [dot(n, key) / settings["temperature"] for key in keys]
             terms.append(log_sum_exp(logits) - logits[i])
     return mean(terms)

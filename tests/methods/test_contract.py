@@ -27,6 +27,7 @@ NNCLR_VARIANTS = [
     {"exclude_self": True, "top_k": 4},
     {"symmetry": "both"},
     {"predictor": False},
+    {"accepted": 0.4},
 ]
 MOCO_VARIANTS = [{"norm": "split", "norm_groups": 2}, {"norm": "shuffled", "norm_groups": 2}, {"symmetric": True}]
 YOUNGER = [

@@ -339,6 +339,12 @@ VARIANTS = {
     "teacher, view 1": {"teacher_momentum": 0.9, "positive": "view"},
     "current encoder": {"support": "encoder"},
     "top 3": {"top_k": 3},
+    "only near neighbours accepted": {"accepted": 0.5, "exclude_self": True},
+    "only near neighbours accepted, teacher, one direction": {
+        "accepted": 0.3,
+        "teacher_momentum": 0.9,
+        "symmetry": "none",
+    },
     "random eviction": {"eviction": "random"},
 }
 

@@ -25,11 +25,21 @@ def scene():
     return query, rows, same, ~same & (labels >= 0)
 
 
-def picked(scene, share, right="nearest", wrong="nearest", seed=0):
+def picked(scene, share, right="nearest", wrong="nearest", seed=0, anchors="drawn", fixed=None):
     query, rows, same, other = scene
     allowed = torch.ones_like(same)
-    return stand_in_positives(
-        query, rows, same, other, allowed, share, right, wrong, torch.Generator().manual_seed(seed)
+    drawn = torch.Generator().manual_seed(seed)
+    return stand_in_positives(query, rows, same, other, allowed, share, right, wrong, drawn, anchors, fixed)
+
+
+def ahead(scene):
+    """By how much each anchor's nearest right row is nearer than its nearest wrong one."""
+    query, rows, same, other = scene
+    return torch.stack(
+        [
+            similarity[right].max() - similarity[wrong].max()
+            for similarity, right, wrong in zip(query @ rows.T, same, other, strict=True)
+        ]
     )
 
 
@@ -87,7 +97,54 @@ def test_rows_that_are_not_allowed_are_never_taken(scene):
         assert entry(allowed, slot).all()
 
 
-@pytest.mark.parametrize("settings", [{"share": -0.1}, {"share": 1.1}, {"share": 0.5, "right": "middle"}])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8, 1.0, None])
+def test_as_many_easy_and_hard_anchors_are_right_as_drawn_ones(scene, share):
+    right = {kind: entry(scene[2], picked(scene, share, anchors=kind)) for kind in ("drawn", "easy", "hard")}
+    n = right["drawn"].sum().item()
+    assert right["easy"].sum() == right["hard"].sum() == n
+    if share is None:
+        assert n == (ahead(scene) > 0).sum() and 0 < n < B
+    if 0 < n < B:
+        margin = ahead(scene)
+        assert margin[right["easy"]].min() >= margin[~right["easy"]].max()
+        assert margin[right["hard"]].max() <= margin[~right["hard"]].min()
+        assert margin[right["hard"]].mean() < margin[right["drawn"]].mean() < margin[right["easy"]].mean()
+
+
+def test_easy_anchors_without_a_set_share_find_their_nearest_row(scene):
+    query, rows, same, other = scene
+    nearest = (query @ rows.T).masked_fill(~(same | other), -9.0).argmax(1)
+    assert torch.equal(picked(scene, None, anchors="easy"), nearest)
+
+
+def test_fixed_anchors_are_right_at_every_call(scene):
+    number = torch.rand(B, generator=torch.Generator().manual_seed(5))
+    first, second = (entry(scene[2], picked(scene, 0.4, anchors="fixed", fixed=number, seed=s)) for s in (0, 1))
+    assert torch.equal(first, number < 0.4) and torch.equal(first, second)
+
+
+def test_an_anchor_keeps_its_view_where_that_is_asked(scene):
+    whole = picked(scene, 0.4)
+    right = entry(scene[2], whole)
+    for side, kept in (("right", right), ("wrong", ~right)):
+        slot = picked(scene, 0.4, **{side: "view"})
+        assert torch.equal(slot < 0, kept) and torch.equal(slot[~kept], whole[~kept])
+
+
+def test_anchors_without_a_right_row_come_last(scene):
+    query, rows, same, other = scene
+    same, other = same.clone(), other.clone()
+    same[:100] = False
+    for kind in ("easy", "hard"):
+        number = torch.rand(B, generator=torch.Generator().manual_seed(0))
+        right = stand_in.right_anchors(query @ rows.T, same, other, 0.5, number, kind)
+        assert not right[:100].any() and right[100:].sum() == (number < 0.5).sum()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"share": -0.1}, {"share": 1.1}, {"share": 0.5, "right": "middle"}, {"share": 0.5, "anchors": "tall"}],
+)
 def test_wrong_settings_are_refused(scene, settings):
     with pytest.raises(ValueError, match="stand_in"):
         picked(scene, **settings)
@@ -97,17 +154,57 @@ def test_the_example():
     assert doctest.testmod(stand_in).failed == 0
 
 
-def test_always_right_and_nearest_is_the_oracle_of_nnclr():
-    oracle = tiny("nnclr", positive="oracle", exclude_self=True)
+@pytest.mark.parametrize(
+    ("positive", "settings"),
+    [
+        ("oracle", {"right_share": 1.0}),
+        ("nearest", {"right_share": None, "anchors": "easy"}),
+        ("detached", {"right_share": 0.0, "wrong": "view"}),
+    ],
+)
+def test_at_its_limits_it_is_nnclr(positive, settings):
+    oracle = tiny("nnclr", positive=positive, exclude_self=True)
     names = ("dim", "hidden", "hidden_predictor", "temperature", "queue_size", "exclude_self")
-    own = tiny("nnclr_controlled", right_share=1.0, **{name: oracle.settings[name] for name in names})
+    own = tiny("nnclr_controlled", **settings, **{name: oracle.settings[name] for name in names})
     train, _ = load(oracle.data)
     first_method, second_method = initial_method(oracle), initial_method(own)
-    source = batches_of(oracle, train, first_method)
-    for number in range(6):
+    source = batches_of(own, train, second_method)
+    same = 0
+    for number in range(12):
         batch = source.at(number)
         first, second = first_method.loss(batch, 0.0), second_method.loss(batch, 0.0)
-        assert first.loss.item() == second.loss.item() and torch.equal(first.mined[1], second.mined[1])
+        if positive != "nearest" or (second_method.queue.label >= 0).all():  # rows of no class are NNCLR's, not ours
+            assert first.loss.item() == second.loss.item()
+            first.loss.backward()
+            second.loss.backward()
+            gradients = [method.projector[0].weight.grad for method in (first_method, second_method)]
+            assert torch.equal(*gradients) and gradients[0].abs().sum() > 0
+            if positive == "detached":
+                assert (second.mined[1] == -1).all()
+            else:
+                assert torch.equal(first.mined[1], second.mined[1])
+            same += 1
         for method, out in ((first_method, first), (second_method, second)):
             method.after_step(out, 0.0)
-    assert torch.equal(first_method.queue.label, second_method.queue.label) and (first_method.queue.label >= 0).any()
+    assert same >= 6 and torch.equal(first_method.queue.entries, second_method.queue.entries)
+
+
+def test_without_further_positives_it_is_moco_v2():
+    plain = tiny("mocov2", symmetric=False)
+    names = ("dim", "hidden", "temperature", "queue_size", "teacher_momentum")
+    settings = {name: plain.settings[name] for name in names}
+    own = tiny("mocov2_controlled", right_share=0.0, wrong="view", **settings)
+    train, _ = load(plain.data)
+    first_method, second_method = initial_method(plain), initial_method(own)
+    source = batches_of(own, train, second_method)
+    for number in range(4):
+        first, second = (method.loss(source.at(number), 0.0) for method in (first_method, second_method))
+        assert first.loss.item() == second.loss.item() and (second.mined[1] == -1).all()
+        first_method.after_step(first, 0.0)
+        second_method.after_step(second, 0.0)
+
+
+@pytest.mark.parametrize("settings", [{"right_share": None}, {"right": "view"}, {"wrong": "view"}, {"anchors": "easy"}])
+def test_rows_that_are_removed_have_no_anchors_of_a_kind(settings):
+    with pytest.raises(ValueError, match=f"MoCoV2Controlled: {next(iter(settings))} must be"):
+        initial_method(tiny("mocov2_controlled", role="remove", **settings))

@@ -12,6 +12,7 @@ import pytest
 from sslrepro import tables
 from sslrepro.base import store
 from sslrepro.base.store import lock_folder, read_json
+from sslrepro.cli.ledger import say_missing
 from sslrepro.study import budget, bundles, ledger, plans
 from sslrepro.study.run import perform_locked
 
@@ -248,3 +249,15 @@ def test_a_bundle_too_large_to_be_one_is_refused(here, monkeypatch):
     monkeypatch.setattr(bundles, "MOST_BYTES", 1000)
     with pytest.raises(ValueError, match="bundle must be of at most 0 MiB"):
         bundles.import_bundle(here / "bundle.tar.gz")
+
+
+def test_what_is_missing_is_counted_by_table_with_its_cost(capsys):
+    plan = plans.plan_table("nnclr_queue", "cpu", 1)
+    pairs = [(plan, run) for run in plan.runs if run.steps]
+    say_missing(pairs, "cpu")
+    table, total = capsys.readouterr().out.splitlines()
+    assert table.split()[:3] == ["nnclr_queue", str(len(pairs)), "runs"]
+    assert f"{sum(run.steps for _, run in pairs):,} steps" in table
+    hours = budget.estimate([run for _, run in pairs], plan.ledger) / 3600
+    assert 0.01 < hours < 1 and f"about {hours:.1f} processor-hours" in table
+    assert total.startswith(f"{len(pairs)} runs missing at cpu scale, about ")

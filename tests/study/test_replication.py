@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
+from sslrepro import tables
 from sslrepro.base.store import write_json
 from sslrepro.cli import reproduce as entry
 from sslrepro.cli.main import main
@@ -18,7 +19,7 @@ from sslrepro.study import plans, replication
 from sslrepro.study import reproduce as conductor
 from sslrepro.study import results as results_module
 from sslrepro.study.replication import compare_values, counts_of
-from sslrepro.study.results import read_results
+from sslrepro.study.results import published_results, read_results
 from tests.tables.test_cells import record, stored
 
 PUBLISHED = {0: 70.0, 1: 71.0, 2: 72.5, 3: 69.0, 4: 70.5}
@@ -26,6 +27,18 @@ PUBLISHED = {0: 70.0, 1: 71.0, 2: 72.5, 3: 69.0, 4: 70.5}
 
 def moved(*gaps: float) -> dict[int, float]:
     return {seed: PUBLISHED[seed] + gap for seed, gap in enumerate(gaps)}
+
+
+# --- every table ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", [name for name in tables.names() if tables.definition(name).notebook != "table"])
+def test_a_table_of_ours_is_compared_row_by_row_too(table):
+    results = published_results(plans.plan_table(table, "cpu"))
+    cells = replication.compare_results(results, results)
+    lines = comparison.table(results, cells).splitlines()
+    assert len(lines) == 2 + len(cells) and (not cells or all("same to the bit" in line for line in lines[2:]))
+    assert {cell.row for cell in cells if not cell.control} <= set(results.definition.ours)
 
 
 # --- the rule ---------------------------------------------------------------------------------------------------

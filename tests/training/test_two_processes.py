@@ -131,7 +131,7 @@ def variants(name: str) -> dict[str, dict]:
     if name == "nnclr":
         cases = [{}, {"positive": "soft"}, {"positive": "view"}, {"positive": "detached"}, {"positive": "oracle"},
                  {"teacher_momentum": 0.9}, {"support": "encoder"}, {"eviction": "random"}, {"push_both_views": True}, {"exclude_self": True},
-                 {"symmetry": "text"}, {"symmetry": "both"}, {"top_k": 4}]  # fmt: skip
+                 {"symmetry": "text"}, {"symmetry": "both"}, {"top_k": 4}, {"accepted": 0.5}]  # fmt: skip
     elif name == "seppid":
         cases = [{"base": base, "base_settings": small(base)} for base in ("dino", "simclr", "simsiam", "vicreg")]
         cases.append({})
@@ -150,8 +150,11 @@ def draws(name: str, settings: dict) -> str:
     if name == "nnclr" and settings.get("top_k", 1) > 1:
         return "each process draws one of the k nearest"
     random = "random" in (settings.get("right"), settings.get("wrong"))
-    if name.endswith("_controlled") and (0 < settings["right_share"] < 1 or random):
-        return "each process draws which of its lookups are right"
+    part = settings.get("right_share", 0) is None or 0 < settings.get("right_share", 0) < 1
+    if name.endswith("_controlled") and (part or random):
+        return "each process draws, or ranks, which of its lookups are right"
+    if name == "nnclr" and settings.get("accepted", 1) < 1:
+        return "each process ranks its own anchors"
     if name == "instdisc" and settings["noise"]:
         return "each process draws its noise, and the first one's estimate of Z is kept"
     if name == "pcl" and 0 < settings["negatives"] < max(settings["clusters"]):

@@ -1,0 +1,150 @@
+"""The pages of confident neighbours: right ones for some anchors, the view for the others; NNCLR taken apart."""
+
+import html
+
+from sslrepro.claims import Cell
+from sslrepro.report import row_effects, unfinished
+from sslrepro.report.copies import copies as copies_of
+from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell
+from sslrepro.report.plots import Figure
+from sslrepro.report.row_effects import HEAD, SCORES, difference, mean_difference, points, told
+from sslrepro.report.trends import sign_word
+from sslrepro.study.results import Results, cell_of
+from sslrepro.tables.neighbour_anchors import ANCHORS, ITSELF, SHARES, VIEW
+from sslrepro.tables.neighbour_confidence import ACCEPTED, EVERY, RIGHT_ONLY, SOME, WRONG_ONLY
+
+COLOURS = {"easy": 1, "drawn": 0, "hard": 2}
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------
+
+
+def gain(results: Results, kind: str, score: str = "linear_top1") -> Cell | None:
+    """Points that right neighbours for anchors of a kind gain over the view, averaged over the shares."""
+    return mean_difference(results, [(SOME[share, kind], VIEW) for share in SHARES], score)
+
+
+def over_drawn(results: Results, kind: str, score: str = "linear_top1") -> Cell | None:
+    """Points by which anchors of a kind are above those drawn anew, averaged over the shares."""
+    return mean_difference(results, [(SOME[share, kind], SOME[share, "drawn"]) for share in SHARES], score)
+
+
+def taken_apart(results: Results, score: str = "linear_top1") -> dict[str, Cell | None]:
+    """What NNCLR's lookup does, what its right and its wrong neighbours do alone, and what is left over, in points.
+
+    {} for a table that has no such rows.
+    """
+    if RIGHT_ONLY not in results.definition.rows:
+        return {}
+    rows = [points(results, row, score) for row in (ITSELF, RIGHT_ONLY, WRONG_ONLY, VIEW)]
+    seeds = sorted(set.intersection(*map(set, rows)))
+    whole, right, wrong, base = rows
+    return {
+        "NNCLR's lookup, over the view": difference(results, ITSELF, VIEW, score),
+        "its right neighbours alone": difference(results, RIGHT_ONLY, VIEW, score),
+        "its wrong neighbours alone": difference(results, WRONG_ONLY, VIEW, score),
+        "what is left over": cell_of({s: whole[s] - right[s] - wrong[s] + base[s] for s in seeds}),
+    }
+
+
+def accepted(results: Results, score: str = "linear_top1") -> dict[str, Cell | None]:
+    """What NNCLR that accepts near neighbours alone gains over the view, and over its whole lookup; mean of shares."""
+    over = {"the view": VIEW, "its whole lookup": ITSELF}
+    return {
+        words: mean_difference(results, [(ACCEPTED[share], row) for share in SHARES], score)
+        for words, row in over.items()
+    }
+
+
+# --- words ------------------------------------------------------------------------------------------------------
+
+
+def finding(results: Results) -> str:
+    """The answer in a few sentences, from the numbers, by the rule that stands in the table's reading."""
+    parts = []
+    easy, drawn = gain(results, "easy"), gain(results, "drawn")
+    shares = " and ".join(f"{share:.0%}" for share in SHARES)
+    if easy:
+        parts.append(
+            f"Right neighbours for the {shares} of anchors that are easiest gain {told(easy)} over the view for every "
+            f"anchor."
+        )
+    if drawn:
+        parts.append(f"For anchors drawn anew they gain {told(drawn)}.")
+    shown = [f"{ANCHORS[kind]} {told(cell)}" for kind in ("easy", "hard") if (cell := over_drawn(results, kind))]
+    if shown:
+        parts.append(f"Against these: {'; '.join(shown)}.")
+    shown = [f"{told(cell)} over {what}" for what, cell in accepted(results).items() if cell]
+    if shown:
+        parts.append(f"NNCLR that takes its nearest for the {shares} nearest anchors alone: {', '.join(shown)}.")
+    apart = taken_apart(results)
+    if apart and all(apart.values()):
+        whole, right, wrong, rest = apart.values()
+        parts.append(
+            f"NNCLR's lookup changes accuracy by {told(whole)}: its right neighbours alone by {told(right)}, its wrong "
+            f"ones alone by {told(wrong)}; {told(rest)} are left over."
+        )
+    hard = mean_difference(results, [(SOME[share, "hard"], SOME[share, "easy"]) for share in SHARES])
+    if hard and not apart:
+        word = {"pays": "holds", "costs": "is contradicted"}.get(sign_word(hard), "is open")
+        parts.insert(
+            0,
+            f"That right neighbours are worth more to hard anchors than to easy ones {word} here: "
+            f"{format_cell(hard, sign=True)} points (n = {hard.n}).",
+        )
+    if not parts:
+        return "Not run yet."
+    return " ".join(parts) + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
+
+
+def headline(results: Results) -> Display:
+    """The finding on a card, and what is missing."""
+    text, left = finding(results), unfinished.block(results)
+    return Display(
+        f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
+        "\n".join([text, unfinished.note(results)]).strip(),
+    )
+
+
+# --- tables and figure ------------------------------------------------------------------------------------------
+
+
+def table(results: Results) -> Display:
+    """Every row as measured."""
+    return row_effects.table(results, VIEW, EVERY)
+
+
+def effects(results: Results) -> Display:
+    """The differences that the reading names, by probe."""
+    named = {}
+    for score, probe in SCORES.items():
+        cells = {f"{ANCHORS[kind]}, over the view": gain(results, kind, score) for kind in COLOURS}
+        cells |= {f"{ANCHORS[kind]}, over drawn anew": over_drawn(results, kind, score) for kind in ("easy", "hard")}
+        pairs = [(SOME[share, "hard"], SOME[share, "easy"]) for share in SHARES]
+        cells[f"{ANCHORS['hard']}, over {ANCHORS['easy']}"] = mean_difference(results, pairs, score)
+        cells |= {f"its nearest for near anchors, over {what}": cell for what, cell in accepted(results, score).items()}
+        named[probe] = cells | taken_apart(results, score)
+    return row_effects.effects(named)
+
+
+def figure(results: Results) -> Figure:
+    """Gain over the view: NNCLR taken apart, and right neighbours for a share of the anchors."""
+    groups = {}
+    if taken_apart(results):
+        groups["NNCLR taken apart"] = {
+            "its lookup": (ITSELF, 3),
+            "right ones only": (RIGHT_ONLY, 1),
+            "wrong ones only": (WRONG_ONLY, 5),
+        }
+    for share in SHARES:
+        rows = {ANCHORS[kind]: (SOME[share, kind], colour) for kind, colour in COLOURS.items()}
+        groups[f"right ones for {share:.0%}"] = rows | {"every anchor": (EVERY, 4)}
+        if ACCEPTED[share] in results.definition.rows:
+            groups[f"right ones for {share:.0%}"]["its nearest, near anchors"] = ACCEPTED[share], 5
+    return row_effects.figure(results, groups, VIEW, (1, len(groups)))
+
+
+def copies(results: Results) -> Display:
+    """The table for download."""
+    lines = row_effects.body(results, VIEW)
+    return copies_of(results, (as_markdown(HEAD, lines, []), as_latex(HEAD, lines, [])))

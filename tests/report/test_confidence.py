@@ -1,0 +1,77 @@
+"""Confident neighbours: what the page says where the answer is known."""
+
+import functools
+
+import pytest
+
+from sslrepro.report import confidence
+from sslrepro.report.figures import MINED
+from sslrepro.study.plans import TablePlan, plan_table
+from sslrepro.study.results import Results
+from sslrepro.tables.neighbour_anchors import ITSELF, SHARES
+from sslrepro.tables.neighbour_confidence import ACCEPTED, RIGHT_ONLY, SOME, WRONG_ONLY
+
+
+@functools.cache
+def planned(table: str = "neighbour_confidence") -> TablePlan:
+    return plan_table(table, "cpu", 3)
+
+
+def results(gain: dict[str, float], noise: float = 0.0002, table: str = "neighbour_confidence") -> Results:
+    """Runs at 50% and what is gained, in points, with noise that no two rows share."""
+    plan, records = planned(table), {}
+    for place, ((row, _), runs) in enumerate(plan.cells.items()):
+        for seed, run in enumerate(runs):
+            jitter = noise * ((7 * place + 3 * seed * (place + 1)) % 5 - 2)
+            top1 = 0.5 + gain.get(row, 0.0) / 100 + jitter
+            scores = {"linear": {"scores": {"linear_top1": top1}}, "knn": {"scores": {"knn_top1": top1}}}
+            scores["training"] = {"scores": {MINED: 1.0}}
+            records[run.name] = {"config": {}, "results": scores}
+    return Results(plan, records)
+
+
+def test_gains_are_averaged_over_the_shares():
+    gain = {SOME[0.2, "easy"]: 1.0, SOME[0.4, "easy"]: 3.0, SOME[0.2, "hard"]: 6.0, SOME[0.4, "hard"]: 8.0}
+    gain |= {SOME[share, "drawn"]: 4.0 for share in SHARES}
+    known = results(gain)
+    assert [confidence.gain(known, kind).mean for kind in confidence.COLOURS] == pytest.approx([2, 4, 7], abs=0.1)
+    assert [confidence.over_drawn(known, kind).mean for kind in ("easy", "hard")] == pytest.approx([-2, 3], abs=0.1)
+    said = confidence.finding(known)
+    assert "easiest gain +2.0" in said and "(pays, n = 3)" in said and "easy anchors −2.0" in said
+    assert "(open, n = 3)" in confidence.finding(results({}, noise=0.02)).partition("For anchors")[0]
+
+
+@pytest.mark.parametrize(("hard", "word"), [(5.0, "holds"), (-5.0, "is contradicted"), (0.0, "is open")])
+def test_in_moco_hard_anchors_are_held_against_easy_ones(hard, word):
+    gain = {SOME[share, "hard"]: hard for share in SHARES}
+    known = results(gain, 0.0002 if hard else 0.02, "neighbour_confidence_moco")
+    said = confidence.finding(known)
+    assert said.startswith(f"That right neighbours are worth more to hard anchors than to easy ones {word} here")
+    assert "NNCLR" not in said and confidence.taken_apart(known) == {}
+    assert "taken apart" not in confidence.figure(known).alt and "every anchor" in confidence.figure(known).alt
+
+
+def test_nnclr_taken_apart_adds_up():
+    known = results({ITSELF: -6.0, RIGHT_ONLY: 1.0, WRONG_ONLY: -9.0})
+    whole, right, wrong, rest = confidence.taken_apart(known).values()
+    assert rest.mean == pytest.approx(whole.mean - right.mean - wrong.mean) and rest.mean == pytest.approx(2, abs=0.1)
+    assert "its right neighbours alone by +1.0" in confidence.finding(known)
+
+
+def test_nnclr_that_accepts_near_neighbours_is_held_against_the_view_and_the_lookup():
+    known = results({ACCEPTED[share]: -1.0 for share in SHARES} | {ITSELF: -6.0})
+    assert [cell.mean for cell in confidence.accepted(known).values()] == pytest.approx([-1, 5], abs=0.1)
+    assert "nearest anchors alone: −1.0" in confidence.finding(known)
+
+
+def test_every_row_is_in_the_table_and_in_the_figure():
+    known = results({})
+    assert all(row in str(confidence.table(known)) for row in known.definition.rows)
+    alt = confidence.figure(known).alt
+    assert all(row in alt for row in [ITSELF, RIGHT_ONLY, WRONG_ONLY, *SOME.values()])
+
+
+def test_nothing_run_is_said():
+    empty = Results(planned(), {})
+    assert confidence.finding(empty) == str(confidence.effects(empty)) == "Not run yet."
+    assert "runs of 51 are missing" in str(confidence.headline(empty))
