@@ -1,5 +1,7 @@
 """Tables of ours in chapters: parts of their pages, put in at build time from the ledger; nothing is trained."""
 
+import re
+
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -60,7 +62,8 @@ def reading(results: Results, up: str = "") -> str:
     up   from the chapter to the book's root: "../" in a folder
     """
     definition, page = results.definition, page_name(results.plan)
-    text = f"::::{{dropdown}} The rule, fixed before the runs: {definition.question}\n{definition.reading}\n\n"
+    beside = re.sub(r"\]\(([\w-]+)\)", rf"]({up}executed/\1)", definition.reading)  # links are those of its page
+    text = f"::::{{dropdown}} The rule, fixed before the runs: {definition.question}\n{beside}\n\n"
     text += f"*Scale.* {definition.mapping}\n::::\n\n"
     if (PAGES / f"{page}.ipynb").exists():
         return text + f"Every number, and how it was made: [{definition.title}]({up}executed/{page}.ipynb)\n"
