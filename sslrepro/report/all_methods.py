@@ -5,6 +5,7 @@ from typing import Any
 
 from sslrepro import methods
 from sslrepro.claims import Cell
+from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, plural, text_table
 from sslrepro.report.headings import AGREEMENT, CONTROLS, protocol_of, score_name, short_names
@@ -135,14 +136,12 @@ def finding(results: Results) -> str:
         below = sorted(row for row, cell in unlabelled.items() if cell.mean <= random.mean)
         text += f" The untrained encoder reaches {format_cell(random)}"
         text += f"; not above it: {'; '.join(below)}." if below else "; every row is above it."
-    tail = "" if results.plan.profile.judged else " Nothing is concluded at this scale."
-    return text + tail
+    return unfinished.cautious(results, text)
 
 
 def headline(results: Results) -> Display:
     """The finding, on a card."""
-    text = finding(results)
-    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>', text)
+    return unfinished.headline(results, finding(results))
 
 
 @own_style()

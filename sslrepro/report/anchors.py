@@ -1,14 +1,12 @@
 """The page of which anchors find the right neighbours: the share fixed, easy against hard ones, the way to the map."""
 
-import html
-
 import numpy as np
 
 from sslrepro.claims import Cell
 from sslrepro.report import row_effects, unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.figures import MINED
-from sslrepro.report.formats import Display, as_latex, as_markdown
+from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell
 from sslrepro.report.plots import Figure
 from sslrepro.report.row_effects import HEAD, SCORES, difference, mean_difference, told
 from sslrepro.report.trends import sign_word
@@ -36,12 +34,15 @@ def of_anchors(results: Results, kind: str, score: str = "linear_top1", random_r
 
     random_rows   with right rows from anywhere in the class, not the nearest of it
 
-    None for a table without a set share.
+    None for a table without such rows.
     """
     rows = RANDOM if random_rows else SET
-    if rows[SHARES[0], kind] not in results.definition.rows:
-        return None
     return mean_difference(results, [(rows[share, kind], rows[share, "drawn"]) for share in SHARES], score)
+
+
+def hard_over_easy(results: Results, score: str = "linear_top1") -> Cell | None:
+    """Points by which hard anchors are above easy ones, averaged over the set shares; None for a table without them."""
+    return mean_difference(results, [(SET[share, "hard"], SET[share, "easy"]) for share in SHARES], score)
 
 
 def row_of_map(results: Results) -> str | None:
@@ -76,6 +77,13 @@ def finding(results: Results) -> str:
     if shown:
         shares = " and ".join(f"{share:.0%}" for share in SHARES)
         parts.append(f"With {shares} right, against anchors drawn anew: {'; '.join(shown)}.")
+    hard_easy = hard_over_easy(results)
+    if hard_easy:
+        word = {"pays": "worth more", "costs": "worth less"}.get(sign_word(hard_easy), "not shown to be worth more")
+        parts.append(
+            f"Right neighbours are {word} to hard anchors than to easy ones: {format_cell(hard_easy, sign=True)} "
+            f"points (n = {hard_easy.n})."
+        )
     random = [(kind, of_anchors(results, kind, random_rows=True)) for kind in ("easy", "hard")]
     shown = [f"{ANCHORS[kind]} {told(cell)}" for kind, cell in random if cell]
     if shown:
@@ -98,16 +106,12 @@ def finding(results: Results) -> str:
         )
     if not parts:
         return "Not run yet."
-    return " ".join(parts) + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
+    return unfinished.cautious(results, " ".join(parts))
 
 
 def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
-    text, left = finding(results), unfinished.block(results)
-    return Display(
-        f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
-        "\n".join([text, unfinished.note(results)]).strip(),
-    )
+    return unfinished.headline(results, finding(results))
 
 
 # --- tables and figure ------------------------------------------------------------------------------------------
@@ -128,6 +132,7 @@ def effects(results: Results) -> Display:
         )
         for kind in ("fixed", "easy", "hard"):
             cells[f"{ANCHORS[kind]}, over drawn anew, mean of both shares"] = of_anchors(results, kind, score)
+        cells[f"{ANCHORS['hard']}, over {ANCHORS['easy']}, mean of both shares"] = hard_over_easy(results, score)
         for kind in ("easy", "hard"):
             what = f"random rows, {ANCHORS[kind]}, over drawn anew, mean of both shares"
             cells[what] = of_anchors(results, kind, score, random_rows=True)
@@ -142,15 +147,16 @@ def figure(results: Results) -> Figure:
     own = {"its own: easy anchors": (ITSELF, COLOURS["easy"])}
     own |= {ANCHORS[kind]: (row, COLOURS[kind]) for kind, row in AS_OFTEN.items()}
     groups = {"as often right as its own embedding": own}
-    if row_of_map(results) is None:
-        return row_effects.figure(judged(results), groups, VIEW, (1, 1))
+    known = set(results.definition.rows)
     for rows, words in ((SET, ""), (RANDOM, ", random rows")):
+        if not known & set(rows.values()):
+            break
         if words:
             groups[""] = {}  # below NNCLR's own, which has no random rows
         for share in SHARES:
-            kinds = [kind for kind in COLOURS if (share, kind) in rows]
+            kinds = [kind for kind in COLOURS if rows.get((share, kind)) in known]
             groups[f"{share:.0%} right{words}"] = {ANCHORS[kind]: (rows[share, kind], COLOURS[kind]) for kind in kinds}
-    return row_effects.figure(results, groups, VIEW, (2, 3))
+    return row_effects.figure(judged(results), groups, VIEW, (len(groups) // 3, 3))
 
 
 def copies(results: Results) -> Display:

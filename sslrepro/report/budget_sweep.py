@@ -77,7 +77,7 @@ def finding(results: Results) -> str:
     ]
     if marked:
         text += f"Collapsed at the end and counted: {'; '.join(marked)}. "
-    return text.strip() + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
+    return unfinished.cautious(results, text.strip())
 
 
 def told_growth(line: Trend) -> str:
@@ -105,11 +105,7 @@ def epochs(value: float) -> str:
 
 def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
-    text, left = finding(results), unfinished.block(results)
-    return Display(
-        f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
-        "\n".join([text, unfinished.note(results)]).strip(),
-    )
+    return unfinished.headline(results, finding(results))
 
 
 # --- tables -----------------------------------------------------------------------------------------------------

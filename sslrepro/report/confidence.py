@@ -1,7 +1,5 @@
 """The pages of confident neighbours: right ones for some anchors, the view for the others; NNCLR taken apart."""
 
-import html
-
 from sslrepro.claims import Cell
 from sslrepro.report import row_effects, unfinished
 from sslrepro.report.copies import copies as copies_of
@@ -94,16 +92,12 @@ def finding(results: Results) -> str:
         )
     if not parts:
         return "Not run yet."
-    return " ".join(parts) + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
+    return unfinished.cautious(results, " ".join(parts))
 
 
 def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
-    text, left = finding(results), unfinished.block(results)
-    return Display(
-        f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
-        "\n".join([text, unfinished.note(results)]).strip(),
-    )
+    return unfinished.headline(results, finding(results))
 
 
 # --- tables and figure ------------------------------------------------------------------------------------------

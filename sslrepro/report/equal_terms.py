@@ -4,7 +4,7 @@ import html
 from typing import Any
 
 from sslrepro.claims import Cell
-from sslrepro.report import all_methods
+from sslrepro.report import all_methods, unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
@@ -103,13 +103,12 @@ def finding(results: Results) -> str:
             f" Mined items are right in {number(right[least].mean, 0)}% ({least}) to {number(right[most].mean, 0)}% "
             f"({most}); chance is {number(100 / results.plan.profile.classes, 0)}%."
         )
-    return text if results.plan.profile.judged else f"{text} Nothing is concluded at this scale."
+    return unfinished.cautious(results, text)
 
 
 def headline(results: Results) -> Display:
     """The finding, on a card."""
-    text = finding(results)
-    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>', text)
+    return unfinished.headline(results, finding(results))
 
 
 @own_style()

@@ -3,7 +3,7 @@
 import html
 
 from sslrepro.claims import Cell
-from sslrepro.report import all_methods
+from sslrepro.report import all_methods, unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
@@ -154,13 +154,12 @@ def finding(results: Results) -> str:
     if ranks:
         text += "Rank correlation of gain and precision over the rules: "
         text += ", ".join(f"{name} {number(rank, 2, sign=True)}" for name, rank in ranks.items()) + "."
-    return text if results.plan.profile.judged else f"{text} Nothing is concluded at this scale."
+    return unfinished.cautious(results, text)
 
 
 def headline(results: Results) -> Display:
     """The finding, on a card."""
-    text = finding(results)
-    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>', text)
+    return unfinished.headline(results, finding(results))
 
 
 @own_style()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sslrepro.claims import Cell
+from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
 from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
@@ -284,13 +285,12 @@ def finding(results: Results) -> str:
     rank = rank_correlation([m.precision.mean for m, _ in known.values()], [g.mean for _, g in known.values()])
     if rank is not None:
         text += f"Over {len(known)} miners the rank correlation of precision and gain is {number(rank, 2, sign=True)}."
-    return text if profile.judged else f"{text} Nothing is concluded at this scale."
+    return unfinished.cautious(results, text)
 
 
 def headline(results: Results) -> Display:
     """The finding, on a card."""
-    text = finding(results)
-    return Display(f'<div class="headline"><p>{html.escape(text)}</p></div>', text)
+    return unfinished.headline(results, finding(results))
 
 
 @own_style()

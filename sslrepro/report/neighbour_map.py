@@ -62,7 +62,7 @@ def finding(results: Results) -> str:
             f"{'explains' if errors.explains else 'does not explain'} them. Around their mean the errors spread by "
             f"{errors.spread:.1f} points, which the rule does not ask."
         )
-    return text.strip() + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
+    return unfinished.cautious(results, text.strip())
 
 
 def told_rise(results: Results, right: str, line: Trend) -> str:
@@ -100,11 +100,7 @@ def percent(share: float) -> str:
 
 def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
-    text, left = finding(results), unfinished.block(results)
-    return Display(
-        f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
-        "\n".join([text, unfinished.note(results)]).strip(),
-    )
+    return unfinished.headline(results, finding(results))
 
 
 # --- tables -----------------------------------------------------------------------------------------------------

@@ -103,16 +103,12 @@ def finding(results: Results) -> str:
     own = cell_of(gains(results, "NNSiam"))
     if own:
         parts.append(f"NNSiam's own neighbours: {format_cell(own, sign=True)} points.")
-    return " ".join(parts) + ("" if results.plan.profile.judged else " Nothing is concluded at this scale.")
+    return unfinished.cautious(results, " ".join(parts))
 
 
 def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
-    text, left = finding(results), unfinished.block(results)
-    return Display(
-        f'<div class="headline"><p>{html.escape(text)}</p></div>{left.html}',
-        "\n".join([text, unfinished.note(results)]).strip(),
-    )
+    return unfinished.headline(results, finding(results))
 
 
 # --- table and figure -------------------------------------------------------------------------------------------

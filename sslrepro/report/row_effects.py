@@ -31,7 +31,7 @@ def difference(results: Results, high: str, low: str, score: str = "linear_top1"
 def mean_difference(results: Results, pairs: Iterable[tuple[str, str]], score: str = "linear_top1") -> Cell | None:
     """The mean over (high, low) pairs of rows of their differences in points, over the seeds that have them all.
 
-    None where the table has no such rows, or no seed has them.
+    Pairs with a row that the table does not have are left out. None without any other, or where no seed has them.
     """
     pairs = [pair for pair in pairs if set(pair) <= set(results.definition.rows)]
     if not pairs:

@@ -1,4 +1,4 @@
-"""What of a table is not run yet, said on its page by itself: which runs, at what cost, by which command."""
+"""A finding on its card, and what of the table is not run yet: which runs, at what cost, by which command."""
 
 import html
 import math
@@ -41,3 +41,16 @@ def block(results: Results) -> Display:
     code, _, after = rest.partition("`")
     marked = f"{html.escape(before)}<code>{html.escape(code)}</code>{html.escape(after)}"
     return Display(f'<p class="unfinished"><strong>Unfinished.</strong> {marked}</p>', text)
+
+
+def cautious(results: Results, text: str) -> str:
+    """The text, and that nothing is concluded where a scale is too small for that."""
+    return text if results.plan.profile.judged else f"{text.strip()} Nothing is concluded at this scale."
+
+
+def headline(results: Results, text: str) -> Display:
+    """A finding on a card, and below it what is missing."""
+    return Display(
+        f'<div class="headline"><p>{html.escape(text)}</p></div>{block(results).html}',
+        "\n".join([text, note(results)]).strip(),
+    )

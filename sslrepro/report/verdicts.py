@@ -20,6 +20,7 @@ from sslrepro.report.headings import (
     series,
 )
 from sslrepro.report.scale import claim_scale, paper_scale, scale_in_words
+from sslrepro.report.unfinished import cautious
 from sslrepro.study.results import Results
 
 NOTHING_JUDGED = ("not judged", "not tested")
@@ -211,8 +212,7 @@ def finding(results: Results) -> str:
         size += " points"
     theirs = [printed_value(definition, *end) for end in (high, low)]
     paper = "no such pair" if None in theirs else number(theirs[0] - theirs[1], 1, sign=True)
-    tail = "" if results.plan.profile.judged else " Nothing is concluded at this scale."
-    return f"{change} {size} at {results.plan.profile.name} scale; the paper prints {paper}.{tail}"
+    return cautious(results, f"{change} {size} at {results.plan.profile.name} scale; the paper prints {paper}.")
 
 
 def between(results: Results, high: tuple[str, str], low: tuple[str, str]) -> str:

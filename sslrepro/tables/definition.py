@@ -51,6 +51,12 @@ class Column:
         return bool(self.of)
 
 
+BOTH_PROBES = {  # the columns of a table of ours that shows a run's own linear probe and 20-NN
+    "top1": Column("linear_top1", label="linear probe", unit="%"),
+    "knn": Column("knn_top1", label="20-NN", unit="%"),
+}
+
+
 @dataclass(frozen=True)
 class Definition:
     """How one table of a paper is re-derived, or one of ours is made.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sslrepro.tables.definition import Column, Definition
+from sslrepro.tables.definition import BOTH_PROBES, Definition
 
 SHARES = (0.2, 0.4)  # of lookups that are right: near NNCLR's own after 8 epochs and after 64
 ANCHORS = {"drawn": "drawn anew", "fixed": "the same images", "easy": "easy anchors", "hard": "hard anchors"}
@@ -39,10 +39,7 @@ TABLE = Definition(
     | {row: at_share(None, anchors) for anchors, row in AS_OFTEN.items()}
     | {row: at_share(share, anchors) for (share, anchors), row in SET.items()}
     | {row: at_share(share, anchors, "random") for (share, anchors), row in RANDOM.items()},
-    columns={
-        "top1": Column("linear_top1", label="linear probe", unit="%"),
-        "knn": Column("knn_top1", label="20-NN", unit="%"),
-    },
+    columns=BOTH_PROBES,
     effect=(AS_OFTEN["drawn"], ITSELF, "top1"),
     idea="""\
 On the published [map](neighbour_map-cpu) real miners lie below the curve: their neighbours gain about five points less

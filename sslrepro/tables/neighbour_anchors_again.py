@@ -1,6 +1,6 @@
 """Which anchors find the right neighbours, asked once more on new seeds. A table of ours."""
 
-from sslrepro.tables.definition import Column, Definition
+from sslrepro.tables.definition import BOTH_PROBES, Definition
 from sslrepro.tables.neighbour_anchors import AS_OFTEN, ITSELF, SET, SHARES, VIEW, at_share
 
 FIRST_NEW = 5  # seeds from here on are new to these rows, and they alone are judged
@@ -9,16 +9,13 @@ KINDS = ("drawn", "easy", "hard")
 TABLE = Definition(
     id="neighbour_anchors_again",
     title="Which anchors must find the right neighbours? (new seeds)",
-    question="Do right neighbours of drawn anchors gain more than NNCLR's own, and those of hard anchors more than those of "
-    "easy ones, on seeds that nobody has looked at?",
+    question="Do right neighbours of drawn anchors gain more than NNCLR's own, and those of hard anchors more than "
+    "those of easy ones, on seeds that nobody has looked at?",
     method="nnclr",
     rows={VIEW: at_share(0.0, "drawn", wrong="view"), ITSELF: at_share(None, "easy")}
     | {row: at_share(None, anchors) for anchors, row in AS_OFTEN.items()}
     | {SET[share, anchors]: at_share(share, anchors) for share in SHARES for anchors in KINDS},
-    columns={
-        "top1": Column("linear_top1", label="linear probe", unit="%"),
-        "knn": Column("knn_top1", label="20-NN", unit="%"),
-    },
+    columns=BOTH_PROBES,
     effect=(AS_OFTEN["drawn"], ITSELF, "top1"),
     idea="""\
 [Which anchors must find the right neighbours](neighbour_anchors-cpu) was decided by a hair. As many right neighbours as
@@ -47,7 +44,7 @@ lookups, because a better embedding finds more.
 but no row of a set share on a new seed. Right neighbours are worth **more to hard anchors than to easy ones** if hard
 minus easy, averaged over both shares and paired over seeds 5 to 9, has a 95% t-interval above zero; **less** if below;
 otherwise it is **open**. Expected: more, by about ten points, as on seeds 0 to 4. Easy and hard anchors each against
-drawn ones: described.
+drawn ones, and the second step from NNCLR to the map: described.
 
 With five seeds an interval is 1.2 standard deviations of the differences to each side.""",
     mapping="""\

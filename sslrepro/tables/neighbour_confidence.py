@@ -1,6 +1,6 @@
 """What do confident neighbours teach? Right neighbours for some anchors, the view for all others. A table of ours."""
 
-from sslrepro.tables.definition import Column, Definition
+from sslrepro.tables.definition import BOTH_PROBES, Definition
 from sslrepro.tables.neighbour_anchors import ANCHORS, ITSELF, SHARES, VIEW, at_share
 
 RIGHT_ONLY, WRONG_ONLY = "only its right neighbours", "only its wrong neighbours"
@@ -30,10 +30,7 @@ TABLE = Definition(
     | {row: at_share(share, anchors, wrong="view") for (share, anchors), row in SOME.items()}
     | {EVERY: at_share(1.0, "drawn")}
     | {row: {"accepted": share} for share, row in ACCEPTED.items()},
-    columns={
-        "top1": Column("linear_top1", label="linear probe", unit="%"),
-        "knn": Column("knn_top1", label="20-NN", unit="%"),
-    },
+    columns=BOTH_PROBES,
     effect=(SOME[SHARES[0], "easy"], VIEW, "top1"),
     idea="""\
 A miner can be careful: take a neighbour only where it is likely to be right, and leave the view to the others. IFND

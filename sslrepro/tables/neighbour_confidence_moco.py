@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sslrepro.tables.definition import Column, Definition
+from sslrepro.tables.definition import BOTH_PROBES, Definition
 from sslrepro.tables.neighbour_anchors import VIEW
 from sslrepro.tables.neighbour_confidence import EVERY, SOME
 
@@ -22,10 +22,7 @@ TABLE = Definition(
     rows={"MoCo v2": {}, VIEW: more_positives(0.0, "drawn")}
     | {row: more_positives(share, anchors) for (share, anchors), row in SOME.items()}
     | {EVERY: more_positives(1.0, "drawn")},
-    columns={
-        "top1": Column("linear_top1", label="linear probe", unit="%"),
-        "knn": Column("knn_top1", label="20-NN", unit="%"),
-    },
+    columns=BOTH_PROBES,
     effect=(SOME[0.2, "hard"], SOME[0.2, "easy"], "top1"),
     fair=True,
     idea="""\

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sslrepro.tables.definition import Column, Definition
+from sslrepro.tables.definition import BOTH_PROBES, Definition
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.57, 0.75, 1.0)  # of lookups that are right; NNCLR reports 57% at its end
 FEWER = (0.0, 0.2, 0.4, 0.57)  # of these also with wrong neighbours drawn at random
@@ -47,10 +47,7 @@ TABLE = Definition(
     | POINTS
     | RANDOM_ERRORS
     | MINERS,
-    columns={
-        "top1": Column("linear_top1", label="linear probe", unit="%"),
-        "knn": Column("knn_top1", label="20-NN", unit="%"),
-    },
+    columns=BOTH_PROBES,
     effect=("57% right, nearest", "no lookup", "top1"),
     idea="""\
 A mined positive is right or wrong, near or far, and a miner decides both at once: that is why methods that mine better

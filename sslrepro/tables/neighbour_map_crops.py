@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sslrepro.tables.definition import Column, Definition
+from sslrepro.tables.definition import BOTH_PROBES, Definition
 from sslrepro.tables.neighbour_map import point_of_map
 
 SHARES = (0.0, 0.2, 0.4, 0.57, 0.75, 1.0)  # of lookups that are right
@@ -33,10 +33,7 @@ TABLE = Definition(
     question="Is a neighbour worth more where the views vary less?",
     method="nnclr",
     rows={row: with_crops_only(sets) for row, sets in ROWS.items()},
-    columns={
-        "top1": Column("linear_top1", label="linear probe", unit="%"),
-        "knn": Column("knn_top1", label="20-NN", unit="%"),
-    },
+    columns=BOTH_PROBES,
     effect=("57% right, nearest", "no lookup", "top1"),
     idea="""\
 A neighbour can only teach what the views do not. Two crops of an image with colours jittered and blurred already teach

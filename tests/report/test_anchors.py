@@ -56,7 +56,10 @@ def test_anchors_of_a_kind_are_averaged_over_the_shares():
     gain |= {SET[share, "drawn"]: 2.0 for share in SHARES}
     easy, hard, fixed = (anchors.of_anchors(results(gain), kind) for kind in ("easy", "hard", "fixed"))
     assert [cell.mean for cell in (easy, hard, fixed)] == pytest.approx([-8, 0, -2], abs=0.1)
+    assert anchors.hard_over_easy(results(gain)).mean == pytest.approx(8, abs=0.1)
     said = anchors.finding(results(gain))
+    assert "Right neighbours are worth more to hard anchors than to easy ones: +8.0" in said
+    assert "not shown to be worth more" in anchors.finding(results({}, noise=0.02))
     assert "easy anchors −8.0" in said and "(costs, n = 3)" in said and "the same images −2.0" in said
     gain = {RANDOM[0.2, "easy"]: 1.0, RANDOM[0.4, "easy"]: 3.0}
     easy, hard = (anchors.of_anchors(results(gain), kind, random_rows=True) for kind in ("easy", "hard"))
@@ -75,7 +78,7 @@ def test_every_row_has_a_line_and_a_point():
         and f"{ITSELF} −6.0" in alt
     )
     text = str(anchors.effects(known))
-    assert text.count("20-NN") == text.count("linear probe") == 10
+    assert text.count("20-NN") == text.count("linear probe") == 11
 
 
 def test_new_seeds_alone_are_judged():
@@ -84,14 +87,16 @@ def test_new_seeds_alone_are_judged():
     for (row, _), runs in plan.cells.items():
         for run in runs:
             gain = {ITSELF: -6.0, AS_OFTEN["drawn"]: 9.0 if run.seed < 5 else -6.0}.get(row, 0.0)
+            gain -= 8.0 * (row == SET[0.2, "hard"] and run.seed < 5) - 4.0 * (row == SET[0.2, "hard"])
             top1 = 0.5 + gain / 100 + 0.001 * (run.seed * (3 if row == ITSELF else 7) % 5 - 2)
             scores = {"linear": {"linear_top1": top1}, "knn": {"knn_top1": top1}, "training": {MINED: 0.2}}
             records[run.name] = {"config": {}, "results": {name: {"scores": of} for name, of in scores.items()}}
     known = Results(plan, records)
     assert "Who is right in NNCLR itself: open." in anchors.finding(known) and "n = 5" in anchors.finding(known)
+    assert "worth more to hard anchors than to easy ones: +2.0" in anchors.finding(known)
     assert "missing" not in str(anchors.headline(known))
-    assert "set share" not in anchors.finding(known) and AS_OFTEN["hard"] in anchors.figure(known).alt
-    assert str(anchors.effects(known)).count("linear probe") == 2
+    assert AS_OFTEN["hard"] in anchors.figure(known).alt and SET[0.4, "hard"] in anchors.figure(known).alt
+    assert str(anchors.effects(known)).count("linear probe") == 7  # no random rows, not the same images, not published
 
 
 def test_nothing_run_is_said():
