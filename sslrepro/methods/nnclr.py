@@ -27,7 +27,7 @@ from sslrepro.base.errors import require
 from sslrepro.base.types import Batch, Float, Int, Step
 from sslrepro.methods.base import Method
 from sslrepro.methods.kinds import above_zero, choice, momentum, passing_over_self, rows, rows_in_batches, share, width
-from sslrepro.parts.distributed import all_gather, all_gather_detached, local_rows
+from sslrepro.parts.distributed import all_gather, all_gather_detached, among_first, local_rows, world_size
 from sslrepro.parts.heads import mlp
 from sslrepro.parts.losses import nce
 from sslrepro.parts.memory import Queue, cosines, unit
@@ -54,7 +54,7 @@ class Config:
     eviction: str = choice("oldest", "random")  # rows that make room, Sec. 4.4
     push_both_views: bool = False  # Sec. 4.4: no significant change
     exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
-    accepted: float = share(1.0, before=1.0)  # of a batch's anchors: those nearest to their neighbour; others: the view
+    accepted: float = share(1.0, before=1.0)  # of all anchors, those nearest to their neighbour; the others: the view
 
 
 @final
@@ -123,8 +123,7 @@ class NNCLR(Method):
         self, z: Float[Tensor, "b d"], n: Float[Tensor, "b d"], index: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b d"], Int[Tensor, " b"]]:
         """The neighbours n of those anchors z that lie nearest to theirs; the others keep z, and index -1."""
-        rank = (z * n).sum(1).argsort(descending=True, stable=True).argsort()
-        taken = rank < round(self.config.accepted * len(z))
+        taken = among_first((z * n).sum(1), round(self.config.accepted * len(z) * world_size()))
         return torch.where(taken[:, None], n, z), torch.where(taken, index, -1)
 
     def contrast(self, n: Float[Tensor, "b d"], p: Float[Tensor, "b d"]) -> list[Tensor]:

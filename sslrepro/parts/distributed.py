@@ -71,6 +71,16 @@ def local_rows(n: int, device: torch.device) -> Tensor:
     return torch.arange(n, device=device) + rank() * n
 
 
+def among_first(score: Tensor, n: int | Tensor) -> Tensor:
+    """Whether each of this process's scores (b,) is among the `n` largest of all processes; of equals the earlier.
+
+    >>> among_first(torch.tensor([0.3, 0.9, 0.5]), 2).tolist()
+    [False, True, True]
+    """
+    rank = all_gather_detached(score).argsort(descending=True, stable=True).argsort()
+    return rank[local_rows(len(score), score.device)] < n
+
+
 class _SumWithGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx, local: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor
 from sslrepro.base.device import to_device
 from sslrepro.base.errors import one_of, require
 from sslrepro.base.types import Bool, Float, Int
+from sslrepro.parts.distributed import all_reduce, among_first
 from sslrepro.parts.memory import cosines
 
 DISTANCES = ("nearest", "random", "farthest")
@@ -86,8 +87,8 @@ def right_anchors(
         anchors       "easy": those whose nearest right row lies farthest in front of their nearest wrong one, by
                       cosine; "hard": those where it lies farthest behind. Anchors without a right row come last in both
 
-    As many easy or hard anchors are right as would have been drawn. Easy ones without a set share are those that
-    are right by themselves: NNCLR's own lookup.
+    Anchors are ranked over the batches of all processes. As many easy or hard ones are right as would have been
+    drawn. Easy ones without a set share are those that are right by themselves: NNCLR's own lookup.
 
     Raises ValueError for an unknown kind of anchors.
 
@@ -102,15 +103,13 @@ def right_anchors(
     one_of(anchors, ANCHORS, "stand_in", "anchors")
     ahead = best(similarity, same) - best(similarity, other)
     if right_share is None:
-        n_right = (ahead > 0).sum()
+        n_right = all_reduce((ahead > 0).sum())
     elif anchors in ("drawn", "fixed"):
         return number < right_share
     else:
-        n_right = (number < right_share).sum()
+        n_right = all_reduce((number < right_share).sum())
     first = {"easy": ahead, "hard": -ahead}.get(anchors, -number)
-    first = first.masked_fill(~same.any(1), float("-inf"))
-    rank = first.argsort(descending=True, stable=True).argsort()
-    return rank < n_right
+    return among_first(first.masked_fill(~same.any(1), float("-inf")), n_right)
 
 
 def best(similarity: Float[Tensor, "b m"], among: Bool[Tensor, "b m"]) -> Float[Tensor, " b"]:

@@ -132,6 +132,10 @@ WORDS = {  # the field's terms, as this book uses them
     "predictor": "An extra head on one side of a loss. Its output is the prediction `p`.",
     "view": "One augmented copy of an image.",
     "anchor": "The view for which a loss is computed: a row of the similarities.",
+    "easy anchor": "One for which the nearest stored embedding of its class lies far in front of the nearest of "
+    "another class, by cosine, compared with the rest of its batch. Only a reader of labels can tell.",
+    "hard anchor": "One for which it lies far behind.",
+    "right": "Of a neighbour or another mined item: its image has the anchor's class. Otherwise it is wrong.",
     "positive": "What the anchor is pulled towards.",
     "candidate": "What stands in the denominator of a contrastive loss: the positives and the negatives.",
     "negative": "A candidate that is no positive; it is pushed away.",

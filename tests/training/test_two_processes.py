@@ -150,11 +150,10 @@ def draws(name: str, settings: dict) -> str:
     if name == "nnclr" and settings.get("top_k", 1) > 1:
         return "each process draws one of the k nearest"
     random = "random" in (settings.get("right"), settings.get("wrong"))
-    part = settings.get("right_share", 0) is None or 0 < settings.get("right_share", 0) < 1
-    if name.endswith("_controlled") and (part or random):
-        return "each process draws, or ranks, which of its lookups are right"
-    if name == "nnclr" and settings.get("accepted", 1) < 1:
-        return "each process ranks its own anchors"
+    part, anchors = settings.get("right_share", 0), settings.get("anchors", "drawn")
+    which = anchors == "drawn" if part is None else 0 < part < 1 and anchors != "fixed"
+    if name.endswith("_controlled") and (which or random):
+        return "each process draws which of its lookups are right, or how many"
     if name == "instdisc" and settings["noise"]:
         return "each process draws its noise, and the first one's estimate of Z is kept"
     if name == "pcl" and 0 < settings["negatives"] < max(settings["clusters"]):
