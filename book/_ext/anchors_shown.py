@@ -11,6 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 from sslrepro.base.store import read_json
 from sslrepro.report.formats import format_cell, html_table
 from sslrepro.study.results import cell_of
+from sslrepro.tables.neighbour_anchors import TABLE
 
 MEASURED = Path(__file__).parents[2] / "benchmarks" / "results" / "anchors_shown.json"
 COLUMNS = {  # measure -> heading, and from what is stored to what is shown
@@ -25,7 +26,8 @@ COLUMNS = {  # measure -> heading, and from what is stored to what is shown
 def table(measured: dict[str, Any]) -> str:
     """A line per row: means over seeds ± half the 95% t-interval."""
     lines = []
-    for row, of in measured["rows"].items():
+    for row in (row for row in TABLE.rows if row in measured["rows"]):
+        of = measured["rows"][row]
         cells = [cell_of({s: by * v for s, v in enumerate(of[name])}) for name, (_, by) in COLUMNS.items()]
         lines.append([html.escape(row), *(html.escape(format_cell(cell)) for cell in cells)])
     heads = ["neighbours", *(heading for heading, _ in COLUMNS.values())]
