@@ -78,7 +78,7 @@ def finding(results: Results) -> str:
         shares = " and ".join(f"{share:.0%}" for share in SHARES)
         parts.append(f"With {shares} right, against anchors drawn anew: {'; '.join(shown)}.")
     hard_easy = hard_over_easy(results)
-    if hard_easy:
+    if hard_easy and results.definition.id == again.TABLE.id:  # tested there; in the first table described
         word = {"pays": "worth more", "costs": "worth less"}.get(sign_word(hard_easy), "not shown to be worth more")
         parts.append(
             f"Right neighbours are {word} to hard anchors than to easy ones: {format_cell(hard_easy, sign=True)} "
