@@ -63,7 +63,7 @@ def reading(results: Results, up: str = "") -> str:
     """
     definition, page = results.definition, page_name(results.plan)
     beside = re.sub(r"\]\(([\w-]+)\)", rf"]({up}executed/\1)", definition.reading)  # links are those of its page
-    text = f"::::{{dropdown}} The rule, fixed before the runs: {definition.question}\n{beside}\n\n"
+    text = f"::::{{dropdown}} The rule, and when it was fixed: {definition.question}\n{beside}\n\n"
     text += f"*Scale.* {definition.mapping}\n::::\n\n"
     if (PAGES / f"{page}.ipynb").exists():
         return text + f"Every number, and how it was made: [{definition.title}]({up}executed/{page}.ipynb)\n"

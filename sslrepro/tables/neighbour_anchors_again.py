@@ -10,7 +10,7 @@ TABLE = Definition(
     id="neighbour_anchors_again",
     title="Which anchors must find the right neighbours? (new seeds)",
     question="Do right neighbours of drawn anchors gain more than NNCLR's own, and those of hard anchors more than "
-    "those of easy ones, on seeds that nobody has looked at?",
+    "those of easy ones, on new seeds?",
     method="nnclr",
     rows={VIEW: at_share(0.0, "drawn", wrong="view"), ITSELF: at_share(None, "easy")}
     | {row: at_share(None, anchors) for anchors, row in AS_OFTEN.items()}
@@ -44,7 +44,8 @@ lookups, because a better embedding finds more.
 but no row of a set share on a new seed. Right neighbours are worth **more to hard anchors than to easy ones** if hard
 minus easy, averaged over both shares and paired over seeds 5 to 9, has a 95% t-interval above zero; **less** if below;
 otherwise it is **open**. Expected: more, by about ten points, as on seeds 0 to 4. Easy and hard anchors each against
-drawn ones, and the second step from NNCLR to the map: described.
+drawn ones: described. The second step from NNCLR to the map was to be described as well and is left out: its two rows
+are from two kinds of processor.
 
 With five seeds an interval is 1.2 standard deviations of the differences to each side.""",
     mapping="""\
