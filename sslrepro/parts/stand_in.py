@@ -10,6 +10,7 @@ from sslrepro.parts.distributed import all_reduce, among_first
 from sslrepro.parts.memory import cosines
 
 DISTANCES = ("nearest", "random", "farthest")
+VIEWS = {"view": -1, "another": -2}  # in a row's place: the anchor's own view, or one more view of its image
 ANCHORS = ("drawn", "fixed", "easy", "hard")
 
 
@@ -30,13 +31,13 @@ def stand_in_positives(
     """The row that stands in for each anchor: of its class with probability `right_share`, else of another class.
 
     An anchor that has no row of the kind it drew takes the nearest of the allowed rows, as NNCLR's oracle does. -1 for
-    an anchor that keeps its own view.
+    an anchor that keeps its own view, -2 for one that gets another view of its own image.
 
         query, rows    unit rows
         same, other    rows that show the anchor's class, and rows that show another; a row may be in neither
         allowed        rows an anchor may take at all
         right_share    in [0, 1]; None: as many anchors of the batch as have a row of their class for their nearest
-        right, wrong   which of them: "nearest", "random" or "farthest" by cosine; "view": none of them
+        right, wrong   which of them: "nearest", "random" or "farthest" by cosine; "view", "another": none of them
         generator      of the host. One number per anchor and one per anchor and row are drawn whatever the
                        settings, so that runs that differ in them alone draw alike
         anchors        which anchors are right: "drawn" anew at each call, "fixed" by the numbers `fixed`, one in
@@ -62,8 +63,8 @@ def stand_in_positives(
     nearest = row_at(similarity, allowed, "nearest", order)
 
     def stand_in(among: Bool[Tensor, "b m"], kind: str) -> Int[Tensor, " b"]:
-        if kind == "view":
-            return torch.full_like(nearest, -1)
+        if kind in VIEWS:
+            return torch.full_like(nearest, VIEWS[kind])
         return torch.where(among.any(1), row_at(similarity, among, kind, order), nearest)
 
     return torch.where(is_right, stand_in(same, right), stand_in(other, wrong))

@@ -21,7 +21,10 @@ VARIANTS = {
     "only right rows": {"wrong": "view"},
     "only its own right rows": {"wrong": "view", "right_share": None, "anchors": "easy"},
     "only wrong rows": {"right": "view"},
+    "another view for hard anchors": {"right": "another", "wrong": "view", "anchors": "hard"},
+    "another view for those that are not right": {"wrong": "another"},
 }
+VIEWS = [3]  # of which the third is another view of the image for anchors that are to get one, and else unused
 OUTPUTS = {"z": "encoder projector", "p": "encoder projector unit predictor"}
 PROGRESS = [0.5]
 
@@ -94,7 +97,10 @@ def loss(out, batch, state, settings, progress):
         keys = [unit(row) for row in out["p"][1 - v]]
         right = right_anchors(out["z"][v], batch, state, settings, batch["drawn"][v])
         for i, anchor in enumerate(out["z"][v]):
-            n = stand_in(anchor, i, batch, state, settings, batch["drawn"][v], i in right)
+            if settings["right" if i in right else "wrong"] == "another":
+                n = unit(out["z"][2][i])
+            else:
+                n = stand_in(anchor, i, batch, state, settings, batch["drawn"][v], i in right)
             logits = [dot(n, key) / settings["temperature"] for key in keys]
             terms.append(log_sum_exp(logits) - logits[i])
     return mean(terms)

@@ -189,6 +189,34 @@ def test_at_its_limits_it_is_nnclr(positive, settings):
     assert same >= 6 and torch.equal(first_method.queue.entries, second_method.queue.entries)
 
 
+def test_another_view_changes_nothing_for_anchors_that_do_not_get_it():
+    kept, drawn = (
+        tiny("nnclr_controlled", right_share=0.0, right=right, wrong="view") for right in ("view", "another")
+    )
+    train, _ = load(kept.data)
+    methods = [initial_method(config) for config in (kept, drawn)]
+    sources = [batches_of(config, train, method) for config, method in zip((kept, drawn), methods, strict=True)]
+    for number in range(4):
+        two, three = (source.at(number) for source in sources)
+        assert (len(two.views), len(three.views)) == (2, 3) and not torch.equal(three.views[0], three.views[2])
+        assert all(torch.equal(mine, other) for mine, other in zip(two.views, three.views, strict=False))
+        first, second = (method.loss(batch, 0.0) for method, batch in zip(methods, (two, three), strict=True))
+        assert first.loss.item() == second.loss.item()
+        for method, out in zip(methods, (first, second), strict=True):
+            method.after_step(out, 0.0)
+    assert torch.equal(methods[0].queue.entries, methods[1].queue.entries)
+
+
+def test_another_view_comes_from_no_other_image(scene):
+    slot = picked(scene, 0.4, "another", "nearest")
+    assert set(slot[slot < 0].tolist()) == {-2} and (slot == -2).float().mean().item() == pytest.approx(0.4, abs=0.1)
+    config = tiny("nnclr_controlled", right_share=1.0, right="another")
+    train, _ = load(config.data)
+    method = initial_method(config)
+    out = method.loss(batches_of(config, train, method).at(0), 0.0)
+    assert (out.mined[1] == -1).all() and torch.isfinite(out.loss)
+
+
 def test_without_further_positives_it_is_moco_v2():
     plain = tiny("mocov2", symmetric=False)
     names = ("dim", "hidden", "temperature", "queue_size", "teacher_momentum")
