@@ -104,8 +104,6 @@ def finding(results: Results) -> str:
             f"Hard anchors instead of drawn ones, as often right as their own embedding: {told(hard)}, in part because "
             f"a better embedding is right more often."
         )
-    if not parts:
-        return "Not run yet."
     return unfinished.cautious(results, " ".join(parts))
 
 

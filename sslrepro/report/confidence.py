@@ -1,4 +1,7 @@
-"""The pages of confident neighbours: right ones for some anchors, the view for the others; NNCLR taken apart."""
+"""The pages of confident neighbours: right ones for some anchors, the view for the others; NNCLR taken apart.
+
+Also of anchors that get another view of their image, or a wrong row, in a right one's place.
+"""
 
 from sslrepro.claims import Cell
 from sslrepro.report import row_effects, unfinished
@@ -10,6 +13,7 @@ from sslrepro.report.trends import sign_word
 from sslrepro.study.results import Results, cell_of
 from sslrepro.tables.neighbour_anchors import ANCHORS, ITSELF, SHARES, VIEW
 from sslrepro.tables.neighbour_confidence import ACCEPTED, EVERY, RIGHT_ONLY, SOME, WRONG_ONLY
+from sslrepro.tables.neighbour_or_view import ANOTHER, ANOTHER_FOR, WRONG
 
 COLOURS = {"easy": 1, "drawn": 0, "hard": 2}
 
@@ -54,6 +58,28 @@ def accepted(results: Results, score: str = "linear_top1") -> dict[str, Cell | N
     }
 
 
+def another_view(results: Results, score: str = "linear_top1") -> dict[str, Cell | None]:
+    """What a right row, another view of their image and a wrong row do for anchors, in points; mean of both shares.
+
+    {} for a table that has no such rows.
+    """
+    if not set(ANOTHER.values()) <= set(results.definition.rows):
+        return {}
+    right, another = (
+        {kind: [rows[share, kind] for share in SHARES] for kind in ANOTHER_FOR} for rows in (SOME, ANOTHER)
+    )
+    own, easy, hard = [VIEW] * len(SHARES), ANCHORS["easy"], ANCHORS["hard"]
+    compared = {
+        f"{hard}, a right row over another view": (right["hard"], another["hard"]),
+        f"{easy}, a right row over another view": (right["easy"], another["easy"]),
+        f"{hard}, another view over their own": (another["hard"], own),
+        f"{easy}, another view over their own": (another["easy"], own),
+        f"another view, {hard} over {easy}": (another["hard"], another["easy"]),
+        f"{hard}, a wrong row over their view": (WRONG.values(), own),
+    }
+    return {what: mean_difference(results, zip(*rows, strict=True), score) for what, rows in compared.items()}
+
+
 # --- words ------------------------------------------------------------------------------------------------------
 
 
@@ -83,16 +109,36 @@ def finding(results: Results) -> str:
             f"ones alone by {told(wrong)}; {told(rest)} are left over."
         )
     hard = mean_difference(results, [(SOME[share, "hard"], SOME[share, "easy"]) for share in SHARES])
-    if hard and not apart:
+    if another_view(results):
+        parts = told_of_another_view(results)
+    elif hard and not apart:
         word = {"pays": "holds", "costs": "is contradicted"}.get(sign_word(hard), "is open")
         parts.insert(
             0,
             f"That right neighbours are worth more to hard anchors than to easy ones {word} here: "
             f"{format_cell(hard, sign=True)} points (n = {hard.n}).",
         )
-    if not parts:
-        return "Not run yet."
     return unfinished.cautious(results, " ".join(parts))
+
+
+def told_of_another_view(results: Results) -> list[str]:
+    """The sentences about anchors that get another view, or a wrong row; [] while none of it is known."""
+    more, _, hard, easy, _, wrong = another_view(results).values()
+    parts = []
+    if more:
+        word = {"pays": "is worth more than", "costs": "is worth less than"}.get(
+            sign_word(more), "is not told apart from"
+        )
+        parts.append(
+            f"To a hard anchor a right neighbour {word} another view of its own image: "
+            f"{format_cell(more, sign=True)} points (n = {more.n})."
+        )
+    shown = [f"{what} {told(cell)}" for what, cell in (("for hard anchors", hard), ("for easy anchors", easy)) if cell]
+    if shown:
+        parts.append(f"Another view in the place of their own changes accuracy: {'; '.join(shown)}.")
+    if wrong:
+        parts.append(f"The nearest wrong row for hard anchors changes it by {told(wrong)}.")
+    return parts
 
 
 def headline(results: Results) -> Display:
@@ -105,7 +151,7 @@ def headline(results: Results) -> Display:
 
 def table(results: Results) -> Display:
     """Every row as measured."""
-    return row_effects.table(results, VIEW, EVERY)
+    return row_effects.table(results, VIEW, VIEW)
 
 
 def effects(results: Results) -> Display:
@@ -117,7 +163,7 @@ def effects(results: Results) -> Display:
         pairs = [(SOME[share, "hard"], SOME[share, "easy"]) for share in SHARES]
         cells[f"{ANCHORS['hard']}, over {ANCHORS['easy']}"] = mean_difference(results, pairs, score)
         cells |= {f"its nearest for near anchors, over {what}": cell for what, cell in accepted(results, score).items()}
-        named[probe] = cells | taken_apart(results, score)
+        named[probe] = cells | taken_apart(results, score) | another_view(results, score)
     return row_effects.effects(named)
 
 
@@ -132,9 +178,12 @@ def figure(results: Results) -> Figure:
         }
     for share in SHARES:
         rows = {ANCHORS[kind]: (SOME[share, kind], colour) for kind, colour in COLOURS.items()}
-        groups[f"right ones for {share:.0%}"] = rows | {"every anchor": (EVERY, 4)}
-        if ACCEPTED[share] in results.definition.rows:
-            groups[f"right ones for {share:.0%}"]["its nearest, near anchors"] = ACCEPTED[share], 5
+        rows |= {"every anchor": (EVERY, 4), "its nearest, near anchors": (ACCEPTED[share], 5)}
+        if another_view(results):
+            rows |= {f"{ANCHORS[kind]}, another view": (ANOTHER[share, kind], 3) for kind in ANOTHER_FOR}
+            rows["hard anchors, a wrong row"] = WRONG[share], 5
+        title = f"{share:.0%} of the anchors" if another_view(results) else f"right ones for {share:.0%}"
+        groups[title] = {words: row for words, row in rows.items() if row[0] in results.definition.rows}
     return row_effects.figure(results, groups, VIEW, (1, len(groups)))
 
 

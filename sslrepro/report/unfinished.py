@@ -44,7 +44,9 @@ def block(results: Results) -> Display:
 
 
 def cautious(results: Results, text: str) -> str:
-    """The text, and that nothing is concluded where a scale is too small for that."""
+    """The text, and that nothing is concluded where a scale is too small for that; without text, that nothing ran."""
+    if not text:
+        return "Not run yet."
     return text if results.plan.profile.judged else f"{text.strip()} Nothing is concluded at this scale."
 
 

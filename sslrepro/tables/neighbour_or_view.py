@@ -4,8 +4,8 @@ from sslrepro.tables.definition import BOTH_PROBES, Definition
 from sslrepro.tables.neighbour_anchors import ANCHORS, SHARES, VIEW, at_share
 from sslrepro.tables.neighbour_confidence import SOME
 
-KINDS = ("easy", "hard")
-ANOTHER = {(share, kind): f"another view for {share:.0%}, {ANCHORS[kind]}" for share in SHARES for kind in KINDS}
+ANOTHER_FOR = ("easy", "hard")
+ANOTHER = {(share, kind): f"another view for {share:.0%}, {ANCHORS[kind]}" for share in SHARES for kind in ANOTHER_FOR}
 WRONG = {share: f"wrong ones for {share:.0%}, hard anchors" for share in SHARES}
 
 TABLE = Definition(
@@ -14,7 +14,7 @@ TABLE = Definition(
     question="Hard anchors gain most from a right neighbour. Would another view of their own image do as well?",
     method="nnclr",
     rows={VIEW: at_share(0.0, "drawn", wrong="view")}
-    | {SOME[share, kind]: at_share(share, kind, wrong="view") for share in SHARES for kind in KINDS}
+    | {SOME[share, kind]: at_share(share, kind, wrong="view") for share in SHARES for kind in ANOTHER_FOR}
     | {row: at_share(share, kind, right="another", wrong="view") for (share, kind), row in ANOTHER.items()}
     | {row: at_share(1 - share, "easy", right="view") for share, row in WRONG.items()},
     columns=BOTH_PROBES,
@@ -32,7 +32,7 @@ than the view.""",
     equation=r"""
 \underbrace{\mathrm{acc}(\text{right row}) - \mathrm{acc}(\text{own view})}_{\text{what hard anchors gain}} =
 \underbrace{\mathrm{acc}(\text{another view}) - \mathrm{acc}(\text{own view})}_{\text{a poor view replaced}} +
-\underbrace{\mathrm{acc}(\text{right row}) - \mathrm{acc}(\text{another view})}_{\text{what only the neighbour does}}""",
+\underbrace{\mathrm{acc}(\text{right row}) - \mathrm{acc}(\text{another view})}_{\text{what the neighbour adds}}""",
     reading="""\
 Fixed before the first run in which an anchor gets another view of its image, or the hard anchors alone a wrong row.
 Known then: all rows with right neighbours and the view for every anchor, which are those of [confident
@@ -44,9 +44,9 @@ counted.
 for hard anchors minus another view for hard anchors has a 95% t-interval above zero; **less** if below; otherwise the
 two are **not told apart**. Expected: more, by more than half of what hard anchors gain.
 
-*Poor views.* Another view for hard anchors over their own view: it **pays**, **costs** or is **open**. The same for easy
-anchors, and the difference of both. Described, not counted as tests. Expected: it pays a little for hard anchors, and
-costs a little or nothing for easy ones.
+*Poor views.* Another view for hard anchors over their own view: it **pays**, **costs** or is **open**. The same for
+easy anchors, and the difference of both. Described, not counted as tests. Expected: it pays a little for hard anchors,
+and costs a little or nothing for easy ones.
 
 *Any row.* The nearest wrong row for hard anchors over their own view, likewise. Expected: it costs.
 

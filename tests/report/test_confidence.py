@@ -10,6 +10,7 @@ from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import Results
 from sslrepro.tables.neighbour_anchors import ITSELF, SHARES
 from sslrepro.tables.neighbour_confidence import ACCEPTED, RIGHT_ONLY, SOME, WRONG_ONLY
+from sslrepro.tables.neighbour_or_view import ANOTHER, WRONG
 
 
 @functools.cache
@@ -64,6 +65,22 @@ def test_nnclr_that_accepts_near_neighbours_is_held_against_the_view_and_the_loo
     assert "nearest anchors alone: −1.0" in confidence.finding(known)
 
 
+@pytest.mark.parametrize(
+    ("right", "word"), [(9.0, "is worth more than"), (1.0, "is worth less than"), (3.0, "is not told apart from")]
+)
+def test_a_right_row_for_hard_anchors_is_held_against_another_view_of_theirs(right, word):
+    gain = {SOME[share, "hard"]: right for share in SHARES} | {WRONG[share]: -4.0 for share in SHARES}
+    gain |= {ANOTHER[share, kind]: points for share in SHARES for kind, points in (("easy", -2.0), ("hard", 3.0))}
+    known = results(gain, 0.02 if right == 3 else 0.0002, "neighbour_or_view")
+    said, cells = confidence.finding(known), confidence.another_view(known)
+    assert said.startswith(f"To a hard anchor a right neighbour {word} another view of its own image: ")
+    if right != 3:
+        assert [cell.mean for cell in cells.values()] == pytest.approx([right - 3, 2, 3, -2, 5, -4], abs=0.1)
+        assert "for hard anchors +3.0" in said and "for easy anchors −2.0" in said and "wrong row" in said
+    assert "worth more to hard anchors than to easy ones" not in said  # tested elsewhere, on these very runs
+    assert all(row in confidence.figure(known).alt for row in [*ANOTHER.values(), *WRONG.values()])
+
+
 def test_every_row_is_in_the_table_and_in_the_figure():
     known = results({})
     assert all(row in str(confidence.table(known)) for row in known.definition.rows)
@@ -71,7 +88,8 @@ def test_every_row_is_in_the_table_and_in_the_figure():
     assert all(row in alt for row in [ITSELF, RIGHT_ONLY, WRONG_ONLY, *SOME.values()])
 
 
-def test_nothing_run_is_said():
-    empty = Results(planned(), {})
+@pytest.mark.parametrize("table", ["neighbour_confidence", "neighbour_confidence_moco", "neighbour_or_view"])
+def test_nothing_run_is_said(table):
+    empty = Results(planned(table), {})
     assert confidence.finding(empty) == str(confidence.effects(empty)) == "Not run yet."
-    assert "runs of 51 are missing" in str(confidence.headline(empty))
+    assert f"runs of {len(empty.plan.runs)} are missing" in str(confidence.headline(empty))
