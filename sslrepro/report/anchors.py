@@ -13,6 +13,7 @@ from sslrepro.report.trends import sign_word
 from sslrepro.study.results import Results
 from sslrepro.tables import neighbour_anchors_again as again
 from sslrepro.tables.neighbour_anchors import ANCHORS, AS_OFTEN, ITSELF, RANDOM, SET, SHARES, VIEW
+from sslrepro.tables.neighbour_confidence import SOME
 
 PUBLISHED = "nearest neighbour"
 COLOURS = {"easy": 1, "fixed": 3, "drawn": 0, "hard": 2}
@@ -43,6 +44,11 @@ def of_anchors(results: Results, kind: str, score: str = "linear_top1", random_r
 def hard_over_easy(results: Results, score: str = "linear_top1") -> Cell | None:
     """Points by which hard anchors are above easy ones, averaged over the set shares; None for a table without them."""
     return mean_difference(results, [(SET[share, "hard"], SET[share, "easy"]) for share in SHARES], score)
+
+
+def right_alone(results: Results, score: str = "linear_top1") -> Cell | None:
+    """The same where all other anchors keep their view, so that no neighbour is wrong; None for a table without it."""
+    return mean_difference(results, [(SOME[share, "hard"], SOME[share, "easy"]) for share in SHARES], score)
 
 
 def row_of_map(results: Results) -> str | None:
@@ -77,13 +83,18 @@ def finding(results: Results) -> str:
     if shown:
         shares = " and ".join(f"{share:.0%}" for share in SHARES)
         parts.append(f"With {shares} right, against anchors drawn anew: {'; '.join(shown)}.")
-    hard_easy = hard_over_easy(results)
-    if hard_easy and results.definition.id == again.TABLE.id:  # tested there; in the first table described
-        word = {"pays": "worth more", "costs": "worth less"}.get(sign_word(hard_easy), "not shown to be worth more")
-        parts.append(
-            f"Right neighbours are {word} to hard anchors than to easy ones: {format_cell(hard_easy, sign=True)} "
-            f"points (n = {hard_easy.n})."
+    if results.definition.id == again.TABLE.id:  # tested there; in the first table described
+        both = (
+            ("Right", hard_over_easy(results)),
+            ("Where all other anchors keep their view, right", right_alone(results)),
         )
+        for words, cell in both:
+            if cell:
+                worth = {"pays": "worth more", "costs": "worth less"}.get(sign_word(cell), "not shown to be worth more")
+                parts.append(
+                    f"{words} neighbours are {worth} to hard anchors than to easy ones: "
+                    f"{format_cell(cell, sign=True)} points (n = {cell.n})."
+                )
     random = [(kind, of_anchors(results, kind, random_rows=True)) for kind in ("easy", "hard")]
     shown = [f"{ANCHORS[kind]} {told(cell)}" for kind, cell in random if cell]
     if shown:
@@ -131,6 +142,8 @@ def effects(results: Results) -> Display:
         for kind in ("fixed", "easy", "hard"):
             cells[f"{ANCHORS[kind]}, over drawn anew, mean of both shares"] = of_anchors(results, kind, score)
         cells[f"{ANCHORS['hard']}, over {ANCHORS['easy']}, mean of both shares"] = hard_over_easy(results, score)
+        others = "where others keep their view"
+        cells[f"{ANCHORS['hard']}, over {ANCHORS['easy']}, {others}"] = right_alone(results, score)
         few, many = SET[SHARES[0], "hard"], SET[SHARES[1], "easy"]  # about as many lookups are corrected
         cells[f"{few}, over {many}"] = mean_difference(results, [(few, many)], score)
         for kind in ("easy", "hard"):

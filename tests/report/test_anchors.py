@@ -9,6 +9,7 @@ from sslrepro.report.figures import MINED
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import Results
 from sslrepro.tables.neighbour_anchors import AS_OFTEN, ITSELF, RANDOM, SET, SHARES, VIEW
+from sslrepro.tables.neighbour_confidence import SOME
 
 
 @functools.cache
@@ -102,7 +103,7 @@ def test_new_seeds_alone_are_judged():
     assert "missing" not in str(anchors.headline(known))
     assert AS_OFTEN["hard"] in anchors.figure(known).alt and SET[0.4, "hard"] in anchors.figure(known).alt
     assert (
-        str(anchors.effects(known)).count("linear probe") == 6
+        str(anchors.effects(known)).count("linear probe") == 7
     )  # no random rows, not the same images, no way to the map
 
 
@@ -111,6 +112,15 @@ def test_hard_against_easy_anchors_is_answered_by_the_rule():
     assert "are worth less to hard anchors than to easy ones: −1.5" in anchors.finding(less)
     moot = new_seeds(lambda row, seed: (-1.0) ** seed * (row == SET[0.4, "hard"]))
     assert "are not shown to be worth more to hard anchors" in anchors.finding(moot)
+
+
+@pytest.mark.parametrize(("hard", "words"), [(3.0, "worth more"), (-3.0, "worth less")])
+def test_where_no_neighbour_is_wrong_hard_anchors_are_held_against_easy_ones_too(hard, words):
+    known = new_seeds(lambda row, seed: hard * (row in (SOME[0.2, "hard"], SOME[0.4, "hard"])) * (seed >= 5))
+    assert anchors.right_alone(anchors.judged(known)).n == 5
+    said = anchors.finding(known).partition("Where all other anchors keep their view, right neighbours are ")[2]
+    assert said.startswith(f"{words} to hard anchors than to easy ones: ") and "3.0" in said[:60]
+    assert anchors.right_alone(results({})) is None
 
 
 def test_nothing_run_is_said():
