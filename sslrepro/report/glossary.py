@@ -132,9 +132,9 @@ WORDS = {  # the field's terms, as this book uses them
     "predictor": "An extra head on one side of a loss. Its output is the prediction `p`.",
     "view": "One augmented copy of an image.",
     "anchor": "The view for which a loss is computed: a row of the similarities.",
-    "easy anchor": "One for which the nearest stored embedding of its class lies far in front of the nearest of "
-    "another class, by cosine, compared with the rest of its batch. Only a reader of labels can tell.",
-    "hard anchor": "One for which it lies far behind.",
+    "easy anchor": "One whose nearest stored embedding of its class does best against the nearest of another class, by "
+    "cosine, compared with the rest of its batch. It may still be behind. Only a reader of labels can tell.",
+    "hard anchor": "One for which it is farthest behind.",
     "right": "Of a neighbour or another mined item: its image has the anchor's class. Otherwise it is wrong.",
     "positive": "What the anchor is pulled towards.",
     "candidate": "What stands in the denominator of a contrastive loss: the positives and the negatives.",
@@ -147,6 +147,10 @@ WORDS = {  # the field's terms, as this book uses them
     "momentum": "Weight of the old value in that average, in [0, 1].",
     "queue": "The last n embeddings, of whatever images, first in, first out.",
     "bank": "One stored embedding for every image of the training set.",
+    "row": "One stored embedding of a queue or bank; in a table, a line.",
+    "lookup": "The search for an anchor's neighbour in the queue.",
+    "miner": "The part of a method that says which other images are alike.",
+    "sampler": "The encoder trained beforehand that names SePP-ID's pairs.",
     "support set": "NNCLR's word for what neighbours are looked up in; here the queue, unless a table varies it.",
     "temperature": "What similarities are divided by before a softmax. Low is sharp.",
     "pseudo-label": "The number of an image's cluster, used where a label would be.",

@@ -280,7 +280,7 @@ def finding(results: Results) -> str:
     half = sum(mined.precision.mean > 50 for mined in lines)
     text += f"{half or 'None'} of {len(lines)} {'is' if half < 2 else 'are'} right more often than wrong. "
     best = pareto_front(lines)
-    text += f"Beaten by no other in both precision and recall: {', '.join(mined.name for mined in best)}. "
+    text += f"Beaten by no other in both precision and recall: {'; '.join(mined.name for mined in best)}. "
     known = {row: (mined, gain) for row, mined in finest(lines).items() if (gain := results.at(row, "gain"))}
     rank = rank_correlation([m.precision.mean for m, _ in known.values()], [g.mean for _, g in known.values()])
     if rank is not None:

@@ -96,6 +96,8 @@ near rows and not with random ones, it is the rows. Described, and added, before
 
 *Hard anchors of NNCLR.* "As often right, hard anchors" against drawn anew, likewise.
 
+The commit that fixed this is lost, so the history cannot show that it came before the runs (see the page of scales).
+
 With three seeds an interval is 2.5 standard deviations of the differences to each side, with five 1.2.""",
     mapping="""\
 The profile's own length, batch, views and learning rate. The queue is the ablations' default, eight batches (192 rows

@@ -46,6 +46,9 @@ then taken back in the chapter. Every number on this page is of the new seeds al
 *Hard anchors* against drawn ones, as often right as their own embedding, likewise; described. They have more right
 lookups, because a better embedding finds more.
 
+The commit that fixed all of the above is lost, so the history cannot show that it came before the runs (see the page
+of scales).
+
 *Second primary question*, fixed later, when all of the above was known on seeds 5 to 9, and all rows on seeds 0 to 4,
 but no row of a set share on a new seed. Right neighbours are worth **more to hard anchors than to easy ones** if hard
 minus easy, averaged over both shares and paired over seeds 5 to 9, has a 95% t-interval above zero; **less** if below;

@@ -75,6 +75,8 @@ gain over the view of NNCLR that accepts its neighbours for the nearest 20% or 4
 both shares, **pays**, **costs** or is **open**; and the same over NNCLR's own lookup, which accepts all. Expected: it
 costs less than the own lookup, and does not pay.
 
+The commit that fixed this is lost, so the history cannot show that it came before the runs (see the page of scales).
+
 With three seeds an interval is 2.5 standard deviations of the differences to each side, with five 1.2.""",
     mapping="""\
 The profile's own length, batch, views and learning rate. The queue is the ablations' default, eight batches (192 rows

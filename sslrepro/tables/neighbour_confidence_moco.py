@@ -47,6 +47,8 @@ holds, with smaller differences.
 view for every anchor is MoCo v2, trained beside the other rows; the published row "MoCo v2" may be from another kind of
 processor and enters no difference.
 
+The commit that fixed this is lost, so the history cannot show that it came before the runs (see the page of scales).
+
 With three seeds an interval is 2.5 standard deviations of the differences to each side, with five 1.2.""",
     mapping="""\
 The setting and the learning rate that trials on held-out training images chose for MoCo v2, the profile's own length,

@@ -87,8 +87,8 @@ it does not follow the accuracy of the pairs, there are too few of them to matte
 The paper's 100 epochs stand for the profile's own length, whatever the length of the run that trains on the pairs:
 at this scale the sampler is as well trained as any other encoder here, which is what the paper has. It has the head of
 its own method at the profile's width, where the paper's has 256 dimensions. A tenth of the images is looked at, and as
-many pairs per image are taken as the paper found (1.4%), in place of its window. FNC finds no false negatives at its
-own threshold here, so nothing of it can be compared.""",
+many pairs per image are taken as the paper found (1.4%), in place of its window. What FNC finds
+is a row of its own: its share is of the anchors that find anything at its threshold.""",
     adapted={
         "seppid_c02": "v('seppid','spps_accuracy') > v('seppid','nnclr_pair_accuracy')",
     },
