@@ -182,7 +182,7 @@ def load_rates() -> list[Rates]:
 
 
 def as_json(lines: Iterable[Rates], experiments: int) -> str:
-    """The file that `stored` reads."""
+    """The file that `load_rates` reads."""
     rounded = [
         {
             name: [round(v, 4) for v in value]

@@ -42,7 +42,7 @@ def compare(settings: argparse.Namespace) -> None:
     from sslrepro.explore import compare as comparing
     from sslrepro.study.reproduce import usable_device
 
-    own, other = changes(settings.set), changes(settings.against)
+    own, other = changes(settings.set), changes(settings.against, "--against")
     known_keys(other, own, "compare", "setting of --against")
     usable_device(settings.device, "compare")
     names, shared = list(other), {name: value for name, value in own.items() if name not in other}

@@ -88,17 +88,19 @@ def cluster_of(settings: argparse.Namespace, folder: Path) -> contextlib.Abstrac
         return contextlib.nullcontext()
     from sslrepro.study.clusters import open_cluster
 
-    return open_cluster(settings.cluster, settings.jobs, settings.device, folder, changes(settings.cluster_set))
+    return open_cluster(
+        settings.cluster, settings.jobs, settings.device, folder, changes(settings.cluster_set, "--cluster-set")
+    )
 
 
-def changes(words: list[str]) -> dict[str, Any]:
-    """NAME=VALUE words as a dict; values are JSON where they parse, else text."""
+def changes(words: list[str], option: str = "--set") -> dict[str, Any]:
+    """NAME=VALUE words of an option as a dict; values are JSON where they parse, else text."""
     from sslrepro.base.errors import require
 
     out = {}
     for word in words:
         name, equals, value = word.partition("=")
-        require(bool(equals), "--set", "value", "NAME=VALUE", word)
+        require(bool(equals), option, "value", "NAME=VALUE", word)
         try:
             out[name] = json.loads(value)
         except (ValueError, RecursionError):  # also numbers of thousands of digits

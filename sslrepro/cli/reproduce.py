@@ -92,7 +92,7 @@ def reproduce(settings: argparse.Namespace) -> None:
             keep_replication(results, cells, request.folder)
         if settings.out is not None:
             write_out(results, settings.out, changed)
-        if not (settings.compare or settings.no_page or changed):  # a page has the table's own settings
+        if not (settings.compare or settings.no_page or changed or settings.rows):  # a page is of the table as it is
             pages.append(make_page(results, request, settings.publish))
     if settings.publish and pages:
         say_where(pages, build=not settings.no_book and agenda.plans[0].profile.judged)
@@ -100,7 +100,7 @@ def reproduce(settings: argparse.Namespace) -> None:
 
 
 def refuse_publishing(settings: argparse.Namespace, changed: dict[str, Any]) -> None:
-    """Raise ValueError where changed settings would be published, or the folder for files is no folder."""
+    """Raise ValueError where changed settings or some rows would be published, or the folder for files is no folder."""
     from sslrepro.base.errors import require
 
     publishing = settings.publish or settings.publish_replication
@@ -111,6 +111,14 @@ def refuse_publishing(settings: argparse.Namespace, changed: dict[str, Any]) -> 
         "left out where results are published",
         ", ".join(changed),
         "The ledger keeps a table's own settings.",
+    )
+    require(
+        not (settings.rows and publishing),
+        "reproduce",
+        "--rows",
+        "left out where results are published",
+        ", ".join(settings.rows or ()),
+        "A page and a replication are of a whole table.",
     )
     usable = settings.out is None or settings.out.is_dir() or not settings.out.exists()
     require(usable, "reproduce", "--out", "a folder", str(settings.out))

@@ -44,8 +44,9 @@ def line_of(place: Path) -> tuple[float, list[str]]:
     if "method" not in record:
         return changed, [place.name, "-", "-", clock(changed) if results.exists() else "not evaluated"]
     config = from_record(record, place / "config.json")
-    steps = config.plan.epochs * steps_per_epoch(config)
     done, last = (lines[-1]["step"], lines[-1]) if lines else (0, {})
+    per_epoch = steps_per_epoch(config) or (done / last["epoch"] if last.get("epoch") else 0)  # 0: a folder of images
+    steps = round(config.plan.epochs * per_epoch)
     loss = f"{last['loss']:.4f}" if "loss" in last else "-"
     speed = last.get("images_per_second", 0)
     end = "not started" if not lines else "unknown"
@@ -54,7 +55,7 @@ def line_of(place: Path) -> tuple[float, list[str]]:
     elif speed:
         seconds = (steps - done) * config.plan.batch_size / speed
         end = f"about {clock(changed + seconds)}" if done < steps else "trained, not evaluated"
-    return changed, [place.name, f"{done:,} of {steps:,}", loss, end]
+    return changed, [place.name, f"{done:,} of {steps:,}" if steps else "not known", loss, end]
 
 
 def clock(seconds: float) -> str:

@@ -233,7 +233,7 @@ def scores_by_seed(results: Comparison) -> dict[str, dict[str, dict[int, float]]
         scores = out.setdefault(words, {})
         for record in group:
             seed = record["config"]["seed"]
-            for line in record["results"].values():
+            for line in sorted(record["results"].values(), key=lambda line: line["evaluation"] != "linear"):
                 for name, value in line["scores"].items():
                     if name in SCORE_NAMES and name != "neighbour_match" and line["evaluation"] != "training":
                         scores.setdefault(score_name(name, line.get("protocol")), {})[seed] = 100 * value
@@ -242,7 +242,7 @@ def scores_by_seed(results: Comparison) -> dict[str, dict[str, dict[int, float]]
 
 
 def evaluations_in(scores: dict[str, dict[str, dict[int, float]]]) -> list[str]:
-    """Evaluations of `scores_by_seed` in words, in the order they were made, the cost last."""
+    """Evaluations of `scores_by_seed` in words, the linear probe first, the cost last."""
     names = dict.fromkeys(name for column in scores.values() for name in column if name != COST)
     return [*names, COST]
 
@@ -272,6 +272,8 @@ def seeds_to_tell(mean: float, sd: float) -> int | None:
 
 def differences(results: Comparison) -> Display:
     """Every pair of values: the difference of the first evaluation, paired over seeds, with its 95% t-interval.
+
+    That is the linear probe, where it was made.
 
     And the number of seeds at which a difference of that mean and spread would stand out of the noise.
     """

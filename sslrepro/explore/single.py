@@ -39,7 +39,7 @@ def plan_run(
         images = load(base.data, root)[0]
         base = replace(base, n_images=len(images), n_classes=images.n_classes)
     config = base.config(method, seed)
-    of_their_kind(config, changes or {})
+    of_their_kind(config, changes or {}, "plan_run")
     config = config.with_changes(**(changes or {}))
     config = replace(config, data=resolve(config.data, root))
     protocols = {name: evaluate.protocol(name, settings) for name, settings in base.evaluations.items()}

@@ -129,7 +129,7 @@ def duplicates_to(
     run = run if isinstance(run, OwnRun) else OwnRun(run)
     groups = duplicates(run, above, images, turned, device)
     if out is not None:
-        write_text(out, (page if out.suffix.lower() == ".html" else csv_of)(groups, above))
+        write_text(out, page(groups, above) if out.suffix.lower() == ".html" else csv_of(groups))
     if say:
         if out is None:
             for group in groups:
@@ -140,7 +140,7 @@ def duplicates_to(
     return groups
 
 
-def csv_of(groups: list[list[Copy]], above: float) -> str:
+def csv_of(groups: list[list[Copy]]) -> str:
     """group, file, width, height, similarity."""
     head = ("group", "file", "width", "height", "similarity")
     return table_csv(

@@ -141,7 +141,8 @@ def early_stop(looks: list[dict[str, Any]]) -> str:
     return (
         f"neighbours have settled: {100 * now['kept']:.0f} % of the {NEAR} nearest are the same as after epoch "
         f"{before['epoch']}, {100 * before['kept']:.0f} % as after epoch {first['epoch']} before. Training goes "
-        f"on; to end it here, press Ctrl-C and give the same command with --epochs {now['epoch']}"
+        f"on; to end it here, press Ctrl-C and give the same command with --epochs {now['epoch']}, or "
+        "with the number that it then names, if more are trained by then"
     )
 
 

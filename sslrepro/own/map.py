@@ -60,7 +60,8 @@ def map_to(
     rows = run.comparable(run.features)
     colourings = {"cluster": clusters(rows, seed)}
     if labels is not None:
-        label_of = read_labels(labels, Survey(run.images_folder, tuple(run.listing)), "map")
+        left_out = tuple((name, "") for name in run.about["images"]["left_out"])
+        label_of = read_labels(labels, Survey(run.images_folder, tuple(run.listing), left_out), "map")
         colourings["label"] = by_name([label_of.get(name, "no label") for name in run.files])
     side = next(px for most, px in THUMB.items() if n <= most)
     sheets, missing = thumbnails(run, side)

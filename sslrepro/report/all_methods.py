@@ -7,7 +7,7 @@ from sslrepro import methods
 from sslrepro.claims import Cell
 from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
-from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, plural, text_table
+from sslrepro.report.formats import Display, format_cell, html_table, plural, text_table
 from sslrepro.report.headings import AGREEMENT, CONTROLS, protocol_of, score_name, short_names
 from sslrepro.report.plots import Figure, csv_of, new_plot, own_style, style
 from sslrepro.study.equal_terms import frozen_entries
@@ -83,7 +83,7 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str
 
 def caption(results: Results) -> str:
     """Unit, protocol, data and n, made from the configurations."""
-    config, profile = results.plan.rows["simclr"][0].config, results.plan.profile
+    config, profile = results.plan.config_of("simclr"), results.plan.profile
     on_terms = results.definition.fair and frozen_entries(profile.name)
     rate = "the learning rate that each method's trials chose" if on_terms else config.plan.lr
     here = sorted({sets["method"] for sets in results.definition.rows.values()} & ORACLES)
@@ -180,11 +180,6 @@ def figure(results: Results) -> Figure:
     return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", csv_of(plot))
 
 
-def markdown(results: Results) -> str:
-    """The table in Markdown."""
-    return as_markdown(*rows_of(results))
-
-
 def copies(results: Results) -> Display:
     """The table for download, as on every page."""
-    return copies_of(results, (markdown(results), as_latex(*rows_of(results))))
+    return copies_of(results, rows_of(results))

@@ -6,7 +6,7 @@ from sslrepro.claims import Cell
 from sslrepro.report import row_effects, unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.figures import MINED
-from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell
+from sslrepro.report.formats import Display, format_cell
 from sslrepro.report.plots import Figure
 from sslrepro.report.row_effects import HEAD, SCORES, difference, mean_difference, told
 from sslrepro.report.trends import sign_word
@@ -169,10 +169,14 @@ def figure(results: Results) -> Figure:
         for share in SHARES:
             kinds = [kind for kind in COLOURS if rows.get((share, kind)) in known]
             groups[f"{share:.0%} right{words}"] = {ANCHORS[kind]: (rows[share, kind], COLOURS[kind]) for kind in kinds}
-    return row_effects.figure(judged(results), groups, VIEW, (len(groups) // 3, 3))
+    return row_effects.figure(judged(results), groups, VIEW, (max(1, len(groups) // 3), min(3, len(groups))))
+
+
+def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """Head, body and footer as plain text."""
+    return HEAD, row_effects.body(judged(results), VIEW), []
 
 
 def copies(results: Results) -> Display:
     """The table for download."""
-    lines = row_effects.body(judged(results), VIEW)
-    return copies_of(results, (as_markdown(HEAD, lines, []), as_latex(HEAD, lines, [])))
+    return copies_of(results, rows_of(results))

@@ -5,7 +5,7 @@ import html
 from sslrepro.claims import Cell
 from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
-from sslrepro.report.formats import Display, as_latex, format_cell, html_table, plural, text_table
+from sslrepro.report.formats import Display, format_cell, html_table, plural, text_table
 from sslrepro.report.headings import CONTROLS, short_names
 from sslrepro.report.sweep_effects import (
     EFFECTS,
@@ -165,7 +165,7 @@ def counts(cells: list[Cell | None]) -> str:
 
 def caption(results: Results) -> str:
     """Unit, protocol, data and n, made from the configurations."""
-    config, profile = results.plan.of("SimCLR", next(iter(lengths(results))))[0].config, results.plan.profile
+    config, profile = results.plan.config_of("SimCLR", next(iter(lengths(results)))), results.plan.profile
     return (
         f"Five learners at {profile.name} scale: {config.data.name}, {config.data.n_train or profile.n_train:,} "
         f"training images of {side_of(config.data)} px, encoder {config.encoder}, batch "
@@ -201,6 +201,4 @@ def table_html(head: list[str], body: list[list[str]], foot: list[list[str]] = (
 
 def copies(results: Results) -> Display:
     """The table for download, as on every page."""
-    head, body, foot = rows_of(results)
-    lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *body, *foot]]
-    return copies_of(results, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
+    return copies_of(results, rows_of(results))

@@ -14,8 +14,15 @@ from sslrepro.report.headings import (
 )
 from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results
+from sslrepro.training.config import RunConfig
 
 CLOSE = 0.1  # embedding_std below this is said in the caption; below half of it the loop warns of collapse
+
+
+def queue_in_words(config: RunConfig) -> str:
+    """ ", queue of 192 rows"; "" for a method without one."""
+    size = config.settings.get("queue_size")
+    return f", queue of {size} rows" if size else ""
 
 
 def lines_in_order(results: Results) -> list[tuple[str, str]]:
@@ -34,7 +41,7 @@ def caption(results: Results) -> str:
     table = papers.table(definition.id)
     configs = [
         run.config
-        for row in definition.rows
+        for row in definition.rows or definition.ours
         for column in definition.score_columns
         for run in results.plan.of(row, column)[:1]
     ]

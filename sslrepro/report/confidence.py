@@ -6,7 +6,7 @@ Also of anchors that get another view of their image, or a wrong row, in a right
 from sslrepro.claims import Cell
 from sslrepro.report import row_effects, unfinished
 from sslrepro.report.copies import copies as copies_of
-from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell
+from sslrepro.report.formats import Display, format_cell
 from sslrepro.report.plots import Figure
 from sslrepro.report.row_effects import HEAD, SCORES, difference, mean_difference, points, told
 from sslrepro.report.trends import sign_word
@@ -187,7 +187,11 @@ def figure(results: Results) -> Figure:
     return row_effects.figure(results, groups, VIEW, (1, len(groups)))
 
 
+def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """Head, body and footer as plain text."""
+    return HEAD, row_effects.body(results, VIEW), []
+
+
 def copies(results: Results) -> Display:
     """The table for download."""
-    lines = row_effects.body(results, VIEW)
-    return copies_of(results, (as_markdown(HEAD, lines, []), as_latex(HEAD, lines, [])))
+    return copies_of(results, rows_of(results))

@@ -7,7 +7,7 @@ from sslrepro.claims import Cell
 from sslrepro.report import all_methods, unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
-from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
+from sslrepro.report.formats import Display, format_cell, html_table, number, plural, text_table
 from sslrepro.report.plots import Figure, csv_of, new_plot, own_style, style
 from sslrepro.study.equal_terms import frozen_entries
 from sslrepro.study.profiles import side_of
@@ -63,7 +63,7 @@ def gain_lines(results: Results) -> list[list[str]]:
 
 def caption(results: Results) -> str:
     """Unit, protocol, data and n of the table of gains."""
-    config, profile = results.plan.rows["simclr"][0].config, results.plan.profile
+    config, profile = results.plan.config_of("simclr"), results.plan.profile
     return (
         f"Linear probe, top-1 in %, last epoch; {config.data.name}, {config.data.n_train or profile.n_train:,} "
         f"training images of {side_of(config.data)} px, encoder {config.encoder}, views {config.views.recipe}, "
@@ -159,7 +159,7 @@ def setting_in_words(settings: dict[str, Any]) -> str:
 
 
 def trial_lines(scale: str) -> list[list[str]]:
-    """Method -> its four trials with their scores, the chosen one marked; [] where none were frozen."""
+    """A line per trial of every method, with its scores, the chosen one marked; [] where none were frozen."""
     out = []
     for method, entry in sorted(frozen_entries(scale).items()):
         for trial in entry["trials"]:
@@ -229,5 +229,4 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str
 
 def copies(results: Results) -> Display:
     """The table of gains for download."""
-    lines = gain_lines(results)
-    return copies_of(results, (as_markdown(HEAD, lines, []), as_latex(HEAD, lines, [])))
+    return copies_of(results, rows_of(results))

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from sslrepro import papers
+from sslrepro.base.store import result_key
 from sslrepro.report.formats import MINUS, number, plural
 from sslrepro.study.profiles import Profile
 from sslrepro.study.results import Results
@@ -106,7 +107,12 @@ def score_name(score: str, protocol: dict[str, Any] | None = None) -> str:
 
 
 def protocol_of(results: Results, score: str) -> tuple[str, dict[str, Any]]:
-    """(evaluation, protocol) behind a score: from the records, else as planned; ("", {}) where none measures it."""
+    """(evaluation, protocol) behind a score, as `results.score_of` takes it; ("", {}) where none measures it."""
+    for run in results.plan.runs:
+        for name, protocol in run.evaluations.items():
+            line = results.known.get(run.name, {"results": {}})["results"].get(result_key(name, protocol))
+            if line and score in line["scores"] and "protocol" in line:
+                return line["evaluation"], line["protocol"]
     for record in results.known.values():
         for line in record["results"].values():
             if score in line["scores"] and "protocol" in line:

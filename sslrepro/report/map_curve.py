@@ -53,7 +53,8 @@ def curve(
 
 def rise(results: Results, right: str = "nearest", score: str = "linear_top1", base: str = BASE) -> Trend:
     """The gain's lines over the share of right lookups, of seeds that have every share."""
-    return trend(curve(results, right, score=score, base=base))
+    points = curve(results, right, score=score, base=base)
+    return trend(points) if len(points) > 1 else Trend((), {})  # a table can be cut to a few of its rows
 
 
 def bent_crossing(
@@ -119,7 +120,7 @@ class Placed:
 def miners(results: Results, score: str = "linear_top1") -> list[Placed]:
     """Every miner that was run, on the map; [] while no seed has the whole curve."""
     gains = curve(results, score=score)
-    seeds = set.intersection(*map(set, gains.values()))
+    seeds = set.intersection(*map(set, gains.values())) if gains else set()
     if not seeds:
         return []
     shares, means = list(gains), [float(np.mean([by[seed] for seed in seeds])) for by in gains.values()]

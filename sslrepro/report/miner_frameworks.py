@@ -6,7 +6,7 @@ from sslrepro.claims import Cell
 from sslrepro.report import all_methods, unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
-from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
+from sslrepro.report.formats import Display, format_cell, html_table, number, plural, text_table
 from sslrepro.report.grid_answers import (
     RULES,
     answers,
@@ -49,7 +49,7 @@ def body(results: Results) -> list[list[str]]:
 
 def caption(results: Results) -> str:
     """Unit, protocol, data and n of the grid."""
-    config, profile = results.plan.of(ON("same", "SimCLR"))[0].config, results.plan.profile
+    config, profile = results.plan.config_of(ON("same", "SimCLR")), results.plan.profile
     return (
         "Gain in points of the linear probe over the bare framework, which sees every image twice, ± half the 95% "
         f"t-interval, paired over {plural(results.plan.seeds, 'seed')}; {config.data.name}, {profile.n_train:,} "
@@ -196,7 +196,12 @@ def figure(results: Results) -> Figure:
     return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", csv_of(plot))
 
 
+def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """Head, body and footer as plain text."""
+    lines = body(results)
+    return HEAD, lines[:-1], lines[-1:]
+
+
 def copies(results: Results) -> Display:
     """The grid for download."""
-    lines = body(results)
-    return copies_of(results, (as_markdown(HEAD, lines[:-1], lines[-1:]), as_latex(HEAD, lines[:-1], lines[-1:])))
+    return copies_of(results, rows_of(results))

@@ -10,7 +10,7 @@ from sslrepro.claims import Cell
 from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.effects import direction
-from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, number, plural, text_table
+from sslrepro.report.formats import Display, format_cell, html_table, number, plural, text_table
 from sslrepro.report.plots import MARKERS, PALETTE, Figure, csv_of, new_plot, own_style, style
 from sslrepro.study.results import Results
 from sslrepro.tables.miners import OFF
@@ -238,7 +238,7 @@ def body(results: Results) -> list[list[str]]:
 
 def caption(results: Results) -> str:
     """Unit, protocol, data and n."""
-    config, profile = results.plan.of("nnclr")[0].config, results.plan.profile
+    config, profile = results.plan.config_of("nnclr"), results.plan.profile
     peers = profile.n_train / profile.classes - 1
     return (
         f"Precision, recall and own images in %, at the end of training, mean ± half the 95% t-interval over n seeds; "
@@ -348,7 +348,11 @@ def figure(results: Results) -> Figure:
     return Figure(plot, alt, f"{results.definition.id}-{results.plan.profile.name}", csv_of(plot))
 
 
+def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """Head, body and footer as plain text."""
+    return HEAD, body(results), []
+
+
 def copies(results: Results) -> Display:
     """The table for download."""
-    lines = body(results)
-    return copies_of(results, (as_markdown(HEAD, lines, []), as_latex(HEAD, lines, [])))
+    return copies_of(results, rows_of(results))

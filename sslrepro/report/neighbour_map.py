@@ -5,9 +5,10 @@ import html
 from sslrepro.claims import Cell
 from sslrepro.report import unfinished
 from sslrepro.report.budget_sweep import counts, table_html
+from sslrepro.report.caption import queue_in_words
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.figures import MINED
-from sslrepro.report.formats import Display, as_latex, format_cell, number, plural, text_table
+from sslrepro.report.formats import Display, format_cell, number, plural, text_table
 from sslrepro.report.headings import CONTROLS, short_names
 from sslrepro.report.map_curve import (
     BASE,
@@ -115,7 +116,7 @@ def map_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     body = []
     for score, label in short_names(results, SCORES).items():
         curves = [curve(results, right, wrong, score) for right, wrong in columns]
-        for share in curves[0]:
+        for share in curves[0] if curves else ():
             cells = [cell_of(by[share]) if share in by else None for by in curves]
             body.append(
                 [
@@ -202,13 +203,12 @@ def miner_rows(results: Results) -> tuple[list[str], list[list[str]]]:
 
 def caption(results: Results) -> str:
     """Unit, protocol, data and n, made from the configurations."""
-    task = results.plan.of(BASE)[0]
-    config, profile = task.config, results.plan.profile
+    config, profile = results.plan.config_of(BASE), results.plan.profile
     return (
         f"Gain over {BASE} at {profile.name} scale, in points: {config.data.name}, "
         f"{config.data.n_train or profile.n_train:,} training images of {side_of(config.data)} px, encoder "
-        f"{config.encoder}, {plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}, queue of "
-        f"{config.settings['queue_size']} rows. Mean ± half the 95% t-interval of paired differences over n seeds"
+        f"{config.encoder}, {plural(config.plan.epochs, 'epoch')} of batch {config.plan.batch_size}"
+        f"{queue_in_words(config)}. Mean ± half the 95% t-interval of paired differences over n seeds"
         f"{' (each draws its own images)' if profile.data_follows_seed else ''}; last epoch, test read once. Chance is "
         f"{100 / profile.classes:.1f}% right. The map's rows read labels in training; the miners do not."
     )
@@ -248,6 +248,4 @@ def placement(results: Results) -> Display:
 
 def copies(results: Results) -> Display:
     """The accuracies for download, as on every page."""
-    head, body, foot = rows_of(results)
-    lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *body, *foot]]
-    return copies_of(results, ("\n".join(lines) + "\n", as_latex(head, body, foot)))
+    return copies_of(results, rows_of(results))

@@ -31,5 +31,5 @@ BY_NOTEBOOK = {
 
 
 def presenter(definition: Definition) -> ModuleType:
-    """The module with the table's `finding`, `headline`, `table`, `figure` and `copies`."""
+    """The module with the table's `finding`, `headline`, `table`, `figure`, `rows_of` and `copies`."""
     return BY_NOTEBOOK[definition.notebook]

@@ -14,6 +14,7 @@ from sslrepro.base.closure import PACKAGE, import_closure
 from sslrepro.base.paths import NOTEBOOKS, PAGES, PROJECT
 from sslrepro.base.store import write_atomic
 from sslrepro.report.figures import figure
+from sslrepro.study.equal_terms import FROZEN
 from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import read_results, related_plans
 from sslrepro.tables.definition import Definition
@@ -44,10 +45,11 @@ def digest(plan: TablePlan, own: Path | None = None) -> str:
     code += "".join(f"\nimport sslrepro.{room}.{name}" for room, name in by_name(plan))
     digested.update(json.dumps(import_closure(code)).encode())
     paths = [notebook]
-    if definition.notebook == "table":
-        paths.append(PACKAGE / "papers" / f"{papers.table(definition.id)['paper']}.yaml")
-    else:
-        paths += sorted((PACKAGE / "papers").glob("*.yaml"))  # a table of ours may read any of them
+    of_paper = papers.table(definition.id)["paper"] if definition.notebook == "table" else "*"  # ours may read any
+    paths += sorted((PACKAGE / "papers").glob(f"{of_paper}.yaml"))
+    paths += sorted((PACKAGE / "papers" / "judgements").glob(f"{of_paper}.yaml"))
+    if definition.fair:
+        paths.append(FROZEN / f"{plan.profile.name}.json")
     for each in (plan, *related_plans(plan)):  # its claims may read cells of other tables
         paths += sorted(each.ledger / f"{run.name}.json" for run in each.runs)
         if own is not None:

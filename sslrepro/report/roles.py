@@ -8,7 +8,7 @@ from sslrepro.claims import Cell
 from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
 from sslrepro.report.figures import half
-from sslrepro.report.formats import Display, as_latex, as_markdown, format_cell, html_table, text_table
+from sslrepro.report.formats import Display, format_cell, html_table, text_table
 from sslrepro.report.neighbour_map import percent
 from sslrepro.report.plots import MARKERS, PALETTE, Figure, csv_of, new_plot, own_style, style
 from sslrepro.report.trends import Trend, sign_word, trend
@@ -126,7 +126,7 @@ def body(results: Results) -> list[list[str]]:
 
 def caption(results: Results) -> str:
     """Unit, protocol and data."""
-    profile, config = results.plan.profile, results.plan.of("MoCo v2")[0].config
+    profile, config = results.plan.profile, results.plan.config_of("MoCo v2")
     return (
         f"Accuracy of the linear probe and of 20-NN in %; gains over {' or '.join(NONE)}, ± half the 95% t-interval, "
         f"paired over seeds; {config.data.name}, {profile.n_train:,} images."
@@ -198,7 +198,11 @@ def break_evens(results: Results) -> Display:
     return Display(html_table(head, rich, "results"), text_table([head, *lines]))
 
 
+def rows_of(results: Results) -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """Head, body and footer as plain text."""
+    return HEAD, body(results), []
+
+
 def copies(results: Results) -> Display:
     """The table for download."""
-    lines = body(results)
-    return copies_of(results, (as_markdown(HEAD, lines, []), as_latex(HEAD, lines, [])))
+    return copies_of(results, rows_of(results))

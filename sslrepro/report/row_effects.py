@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from sslrepro.claims import Cell
+from sslrepro.report.caption import queue_in_words
 from sslrepro.report.figures import MINED, half
 from sslrepro.report.formats import Display, format_cell, html_table, text_table
 from sslrepro.report.headings import CONTROLS
@@ -62,12 +63,12 @@ def body(results: Results, base: str) -> list[list[str]]:
 
 def caption(results: Results, base: str, row: str) -> str:
     """Unit, protocol, data and n, from the configuration of a row that has a queue."""
-    profile, config = results.plan.profile, results.plan.of(row)[0].config
+    profile, config = results.plan.profile, results.plan.config_of(row)
     return (
         f"Linear probe and 20-NN at {profile.name} scale; gain over {base}. {config.data.name}, "
         f"{config.data.n_train or profile.n_train:,} training images of {side_of(config.data)} px, "
-        f"{config.plan.epochs} epochs of batch {config.plan.batch_size}, queue of {config.settings['queue_size']} "
-        f"rows. Mean ± half the 95% t-interval over n seeds, gains paired"
+        f"{config.plan.epochs} epochs of batch {config.plan.batch_size}{queue_in_words(config)}. "
+        f"Mean ± half the 95% t-interval over n seeds, gains paired"
         f"{' (each seed draws its own images)' if profile.data_follows_seed else ''}; last epoch, test read once. "
         f"Chance is {100 / profile.classes:.1f}% right, of the anchors that take a neighbour."
     )

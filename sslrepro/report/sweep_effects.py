@@ -7,7 +7,7 @@ from typing import Any
 
 from sslrepro.claims import Cell
 from sslrepro.report.figures import MINED
-from sslrepro.report.trends import Trend, positive, trend
+from sslrepro.report.trends import Trend, trend
 from sslrepro.study.results import Results, cell_of, paired_differences
 
 LEARNERS = ("SimCLR", "no lookup", "no lookup, no gradient", "nearest neighbour", "oracle neighbour")
@@ -41,19 +41,9 @@ def values(results: Results, row: str, column: str, score: str) -> dict[int, flo
     return {seed: 100 * value for seed, value in results.by_seed(row, score, column).items()}
 
 
-def difference(
-    results: Results, pair: tuple[str, str], column: str, score: str = "linear_top1", leave_out: bool = False
-) -> dict[int, float]:
-    """Seed -> points by which the first learner is better, for seeds that both have.
-
-    leave_out   without seeds of which either run is marked as collapsed
-    """
-    first, second = (values(results, row, column, score) for row in pair)
-    out = paired_differences(first, second)
-    if leave_out:
-        marked = {seed for row in pair for seed in collapsed_seeds(results, row, column)}
-        out = {seed: value for seed, value in out.items() if seed not in marked}
-    return out
+def difference(results: Results, pair: tuple[str, str], column: str, score: str = "linear_top1") -> dict[int, float]:
+    """Seed -> points by which the first learner is better, for seeds that both have."""
+    return paired_differences(*(values(results, row, column, score) for row in pair))
 
 
 def collapsed_seeds(results: Results, row: str, column: str) -> list[int]:
@@ -61,14 +51,12 @@ def collapsed_seeds(results: Results, row: str, column: str) -> list[int]:
     return [seed for seed, value in results.by_seed(row, "embedding_std", column).items() if value < COLLAPSED]
 
 
-def growth(
-    results: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1", leave_out: bool = False
-) -> Trend | None:
+def growth(results: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1") -> Trend | None:
     """The effect's lines over log2 of the epochs, of seeds that have every length; None for a single length."""
     here = lengths(results)
     if len(here) < 2:
         return None
-    return trend({math.log2(n): difference(results, pair, name, score, leave_out) for name, n in here.items()})
+    return trend({math.log2(n): difference(results, pair, name, score) for name, n in here.items()})
 
 
 def growth_so_far(results: Results, pair: tuple[str, str] = PRIMARY, score: str = "linear_top1") -> Trend | None:
@@ -101,9 +89,3 @@ def public_numbers() -> list[dict[str, Any]]:
     import yaml
 
     return yaml.safe_load(resources.files("sslrepro.papers").joinpath("public_nnclr.yaml").read_text("utf-8"))["rows"]
-
-
-def chance_of_growth(results: Results, pair: tuple[str, str] = PRIMARY) -> float | None:
-    """Probability that the mean slope of an effect over log2 of the epochs is positive; None where it has no slope."""
-    line = growth(results, pair)
-    return None if line is None else positive(line.slope)

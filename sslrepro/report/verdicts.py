@@ -23,7 +23,6 @@ from sslrepro.report.scale import claim_scale, paper_scale, scale_in_words
 from sslrepro.report.unfinished import cautious
 from sslrepro.study.results import Results
 
-NOTHING_JUDGED = ("not judged", "not tested")
 RULE = (  # what the probability beside a verdict means
     "A claim is judged by the statistic its sentence is about, seed by seed where cells share seeds. The probability "
     "is 1 minus the p-value of our data were the claim false: at least 0.95 holds. A claim is contradicted only where "

@@ -17,7 +17,8 @@ from sslrepro.base.errors import require
 from sslrepro.base.store import Store, lock_folder, write_atomic
 from sslrepro.study.run import Run, is_complete, perform_run
 
-FILES = ("config.json", "environment.json", "log.jsonl", "pairs.safetensors", "checkpoint.safetensors", "results.jsonl")
+CHECKPOINT, RESULTS = "checkpoint.safetensors", "results.jsonl"
+FILES = ("config.json", "environment.json", "log.jsonl", "pairs.safetensors", CHECKPOINT, RESULTS)
 CUT_OFF = "cut off: the time is over"
 TOPIC = "sslrepro-steps"  # under which workers of a Dask cluster say how far they are
 TELL_SECONDS = 0.5  # between two such words
@@ -44,7 +45,10 @@ def pack(run: Run, folder: Path) -> bytes:
 
 
 def unpack(run: Run, content: bytes, folder: Path, held: bool = False) -> None:
-    """Put what `pack` took under another folder of runs, results last; what is whole there stays as it is.
+    """Put what `pack` took under another folder of runs, results last; nothing that is there is lost.
+
+    A checkpoint and log are taken where they are further than those that are there, a result where there is none of its
+    evaluation.
 
     held   whether this process has the lock of the run's folder already
 
@@ -68,9 +72,33 @@ def unpack(run: Run, content: bytes, folder: Path, held: bool = False) -> None:
         with contextlib.nullcontext() if held and name == run.name else lock_folder(folder / name):
             if name == run.name and is_complete(run, Store(folder)):
                 continue
-            for file in FILES:
-                if file in contents:
-                    write_atomic(folder / name / file, contents[file])
+            _merge(folder / name, contents)
+
+
+def _merge(place: Path, contents: dict[str, bytes]) -> None:
+    """Take files into a run's folder: those of training where they are further, and results of further evaluations."""
+    path, store = place / CHECKPOINT, Store(place.parent)
+    there = steps_in(path.read_bytes()) if path.exists() else -1
+    if steps_in(contents.get(CHECKPOINT, b"")) > there:
+        for file in FILES:
+            if file in contents and file != RESULTS:
+                write_atomic(place / file, contents[file])
+    known = store.results(place.name)
+    if not known and RESULTS in contents:
+        write_atomic(place / RESULTS, contents[RESULTS])
+    for line in contents.get(RESULTS, b"").splitlines() if known else ():
+        result = json.loads(line)
+        if result["key"] not in known:
+            store.append_result(place.name, result)
+
+
+def steps_in(checkpoint: bytes) -> int:
+    """Steps that a checkpoint, as bytes, was trained for; 0 for none, and for a damaged one."""
+    length = int.from_bytes(checkpoint[:8], "little")  # safetensors: a header of that many bytes of JSON
+    try:
+        return int(json.loads(checkpoint[8 : 8 + length])["__metadata__"]["step"])
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 def perform_away(

@@ -5,6 +5,7 @@ Every finished run is published at once; a run that the budget cuts off goes on 
 """
 
 import contextlib
+import errno
 import math
 import tarfile
 import tempfile
@@ -180,8 +181,8 @@ def work_through(
         folder           of all runs; calls that share it share the work: each takes what no other is at, none waits
         executor         where runs are done, many at a time, instead of one after the other here (`carry_out`)
 
-    A run that fails is noted and the next begins. Under torchrun all processes call it and train each run together;
-    the first one decides, by its clock and its locks, and publishes.
+    A run that fails is noted and the next begins; a full disk ends the call. Under torchrun all processes call it and
+    train each run together; the first one decides, by its clock and its locks, and publishes.
     """
     finite = budget_seconds > 0 and math.isfinite(budget_seconds)
     require(finite, "ledger.work", "budget", "> 0 seconds and finite", budget_seconds)
@@ -218,7 +219,9 @@ def work_through(
             except OutOfTime:
                 tally.cut_off = run.name
                 break
-            except (RuntimeError, ValueError, FloatingPointError) as error:
+            except (RuntimeError, ValueError, OSError, FloatingPointError) as error:
+                if getattr(error, "errno", None) == errno.ENOSPC:  # every further run would end like this
+                    raise
                 tally.failed[run.name] = str(error)
     tally.seconds = clock() - begun
     return tally
@@ -307,6 +310,7 @@ def _work_elsewhere(
                         locks.close()
                         tally.missing -= 1
                 except BlockingIOError:
+                    locks.close()
                     tally.busy.append(run.name)
             pending |= zip(submit_runs(cluster, [run for _, run, _ in batch], folder, how, until), batch, strict=True)
             if not pending:
@@ -338,8 +342,9 @@ def unpack_root(root: str | Path | None, folder: Path) -> Path | None:
     archive = Path(root)
     require(archive.is_file(), "ledger", "root", "a folder of data sets or one archive <set>.tar.xz", str(root))
     place = folder / "data" / archive.name.partition(".")[0]
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
+    with lock_folder(place.parent):  # one process unpacks, the others find it
+        if place.exists():
+            return place
         with tempfile.TemporaryDirectory(dir=place.parent) as unpacked:
             try:
                 with tarfile.open(archive) as file:

@@ -17,6 +17,7 @@ from sslrepro.study.equal_terms import config_of_row
 from sslrepro.study.profiles import Profile, on_dataset, profile
 from sslrepro.study.run import Run, merge_runs
 from sslrepro.tables.definition import RUN, Definition
+from sslrepro.training.config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class TablePlan:
         if key in self.cells or column:
             return self.cells.get(key, [])
         return next((runs for (name, _), runs in self.cells.items() if name == row), [])
+
+    def config_of(self, row: str, column: str = "") -> RunConfig:
+        """The configuration behind a cell, as captions describe it; of another row where the plan has not this one."""
+        groups = self.of(row, column), *self.cells.values()
+        return next(run.config for runs in groups for run in runs if run.config is not None)
 
     @property
     def rows(self) -> dict[str, list[Run]]:

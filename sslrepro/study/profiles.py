@@ -181,7 +181,7 @@ class Profile:
         return replace(self, plan=plan, data=data, views=views, n_classes=n_classes)
 
     def config(self, method: str, seed: int, paper: dict[str, Any] | None = None) -> RunConfig:
-        """The run of a method at this scale; `paper` gives what a table sets, in the paper's units (`at`, `scaled`).
+        """The run of a method at this scale; `paper` gives what a table sets, in the paper's units (`at`).
 
         Raises ValueError for a setting that has no mapping here.
         """

@@ -79,7 +79,7 @@ class Request:
                what both lack
     own_first  whether the folder's runs stand before the ledger's in results
     rows       of a single table, where some are enough; None: all
-    changes    dotted settings on top of a single table's own (study/changed.py); None: none
+    changes    dotted settings on top of a single table's own (`settings_changes`); None: none
     """
 
     table: str
@@ -125,8 +125,9 @@ class Request:
         require(jobs >= 1, "study.reproduce", "jobs", ">= 1", jobs)
         one_of(compiling, COMPILING, "study.reproduce", "compiling")
         one_of(train, TRAIN, "study.reproduce", "train")
-        single = table != ALL or not changes
-        require(single, "study.reproduce", "changed settings", "those of one table", ", ".join(changes or {}))
+        for what, named in (("changed settings", changes), ("rows", rows)):
+            single = table != ALL or not named
+            require(single, "study.reproduce", what, "those of one table", ", ".join(named or ()))
         return cls(
             table,
             profile_name,

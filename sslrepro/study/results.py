@@ -10,12 +10,15 @@ from typing import Any
 
 from sslrepro import papers, tables
 from sslrepro.base.paths import RUNS
+from sslrepro.base.store import result_key
 from sslrepro.claims import Cell, Verdict, judge
 from sslrepro.study.facts import facts_of
 from sslrepro.study.ledger import find_record, published_record, stored_record
 from sslrepro.study.plans import TablePlan, control_key, plan_table
 from sslrepro.study.run import Run
 from sslrepro.tables.definition import Column, Definition
+
+NOTHING: dict[str, dict[str, float]] = {"scores": {}}
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,9 @@ class Results:
         """Seed -> a score of the run behind a cell, as stored (accuracies in [0, 1])."""
         values = {}
         for run in self.plan.of(control_key(row), column) if control else self._runs(row, column):
-            for line in self.known.get(run.name, {"results": {}})["results"].values():
-                if score in line["scores"]:
-                    values[run.seed] = line["scores"][score]
-                    break
+            value = score_of(self.known.get(run.name, {"results": {}})["results"], run, score)
+            if value is not None:
+                values[run.seed] = value
         return values
 
     def values(self, row: str, score: str) -> list[float]:
@@ -164,9 +166,24 @@ class Results:
         return [self.known[run.name] for run in self.plan.runs if run.name in self.known]
 
     def cpu_seconds(self) -> float:
-        """Processor time of training and evaluating everything on the table."""
+        """Processor time of training and evaluating everything on the table, a shared sampler counted once."""
         lines = [line for record in self.records() for line in record["results"].values()]
-        return sum(line.get("seconds", line["scores"].get("seconds", 0.0)) for line in lines)
+        samplers = {
+            run.config.sampler.name: score_of(self.known[run.name]["results"], run, "sampler_seconds") or 0.0
+            for run in self.plan.runs
+            if run.name in self.known and run.config is not None and run.config.sampler is not None
+        }
+        spent = sum(line.get("seconds", line["scores"].get("seconds", 0.0)) for line in lines)
+        return spent + sum(samplers.values())
+
+
+def score_of(results: dict[str, dict[str, Any]], run: Run, score: str) -> float | None:
+    """A score among a run's results: training's own, else that of an evaluation its table asked for, else of any.
+
+    Several may have it, because a run can be evaluated further, by other protocols.
+    """
+    keys = ["training", *(result_key(*asked) for asked in run.evaluations.items()), *results]
+    return next((results[key]["scores"][score] for key in keys if score in results.get(key, NOTHING)["scores"]), None)
 
 
 def cell_of(values: dict[int, float], source: str = "") -> Cell | None:

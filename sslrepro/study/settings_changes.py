@@ -16,7 +16,7 @@ KINDS = {bool: bool, int: int, float: (int, float), str: str, tuple: (list, tupl
 SEEDED = ("seed", "data.seed", "data.fingerprint")  # what seeds decide: not for a reader to change
 
 
-def of_their_kind(config: RunConfig, changes: dict[str, Any], owner: str = "compare") -> None:
+def of_their_kind(config: RunConfig, changes: dict[str, Any], owner: str) -> None:
     """Raise ValueError for a change that is text where a number stands, and the like."""
     now = flat(config)
     types = {f"settings.{field.name}": field.type for field in fields(methods.settings(config.method))}

@@ -183,6 +183,15 @@ def test_differences_are_paired_over_seeds():
     assert "more than 1,000" in str(compare.differences(synthetic(low, low)))
 
 
+def test_the_linear_probe_is_compared_whatever_stands_first():
+    known = synthetic([40.0, 50.0], [41.0, 52.0])
+    for group in known.records.values():
+        for record in group:
+            record["results"] = {"few": {"evaluation": "few", "scores": {"few_top1": 0.1}}, **record["results"]}
+            record["results"]["linear"] = {"evaluation": "linear", "scores": {"linear_top1": 0.5}}
+    assert "linear probe" in str(compare.differences(known)).splitlines()[0]
+
+
 @pytest.mark.parametrize(("mean", "sd", "n"), [(1.0, 0.1, 2), (1.0, 1.0, 7), (-1.0, 1.0, 7), (0.1, 1.0, 387)])
 def test_seeds_it_would_take(mean, sd, n):
     """t(.975, 6) = 2.447 and 2.447 / sqrt(7) < 1 <= 2.571 / sqrt(6)."""

@@ -62,6 +62,16 @@ def test_labels_are_a_colouring_of_their_own(trained, quick, tmp_path):
     assert numbers(label["of"], "<u2").tolist() == [0 if place % 3 else 1 for place in range(23)] + [2]
 
 
+def test_labels_may_name_images_that_training_left_out(trained, quick, tmp_path, monkeypatch):
+    run = OwnRun(trained[1])
+    run.about["images"]["left_out"] = ["broken.jpg"]
+    (tmp_path / "labels.csv").write_text(
+        f"file,label\nbroken.jpg,sea\n{run.files[0]},dog\n{run.files[1]},sea\n", "utf-8"
+    )
+    page = map_to(run, tmp_path / "map.html", labels=tmp_path / "labels.csv", say=None).read_text("utf-8")
+    assert sorted(data_of(page)["colourings"]["label"]["names"]) == ["dog", "no label", "sea"]
+
+
 def test_no_more_colours_than_can_be_told_apart():
     of, names = by_name([f"label {place:02}" for place in range(30) for _ in range(31 - place)])
     assert len(names) == 20 and names[0] == "label 00" and names[-1] == "others" and set(of) == set(range(20))

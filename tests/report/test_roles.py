@@ -75,5 +75,5 @@ def test_targets_that_end_on_the_floor_are_counted():
 
 def test_nothing_run_is_said():
     empty = Results(planned(), {})
-    assert roles.finding(empty) == "Not run yet." and "57 runs" not in str(roles.headline(empty))
+    assert roles.finding(empty) == "Not run yet."
     assert "63 runs of 63 are missing" in str(roles.headline(empty))

@@ -126,12 +126,11 @@ def test_lengths_at_which_neighbours_are_hardly_right_test_nothing():
     assert "nothing about neighbours is tested" not in budget_sweep.finding(swept(lambda n, s: 1.0, match=0.19))
 
 
-def test_collapsed_runs_are_marked_counted_and_can_be_left_out():
+def test_collapsed_runs_are_marked_and_counted():
     results = swept(lambda n, s: 1.0, std=0.01)
     column = next(iter(sweep_effects.lengths(results)))
     assert "Collapsed at the end and counted: nearest neighbour, 8 epochs, seed 0" in budget_sweep.finding(results)
     assert len(sweep_effects.difference(results, sweep_effects.PRIMARY, column)) == 3
-    assert sweep_effects.difference(results, sweep_effects.PRIMARY, column, leave_out=True) == {}
 
 
 def test_the_steps_from_simclr_to_nnclr_add_up():

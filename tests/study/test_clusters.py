@@ -77,6 +77,32 @@ def test_files_arrive_as_they_left_and_what_is_whole_stays(tmp_path):
     assert log.read_text("utf-8") == "mine\n"
 
 
+def test_results_that_were_added_at_home_meanwhile_stay(tmp_path):
+    (run,) = runs_of(1)
+    away.perform_run(run, tmp_path / "there", None, "cpu", 1)
+    content, home, added = away.pack(run, tmp_path / "there"), Store(tmp_path / "home"), {"key": "nmi {}", "scores": {}}
+    away.perform_run(replace(run, evaluations={}), home.root, None, "cpu", 1)
+    home.append_result(run.name, added | {"evaluation": "nmi"})
+    away.unpack(run, content, home.root)
+    assert set(home.results(run.name)) == {*Store(tmp_path / "there").results(run.name), "nmi {}"}
+
+
+def test_a_checkpoint_that_is_further_at_home_stays(tmp_path):
+    (run,) = runs_of(1)
+    away.perform_run(run, tmp_path / "there", None, "cpu", 1)
+    whole, path = away.pack(run, tmp_path / "there"), tmp_path / "there" / run.name / away.CHECKPOINT
+    steps = away.steps_in(path.read_bytes())
+    assert steps == run.steps and away.steps_in(b"") == away.steps_in(b"no checkpoint at all") == 0
+    away.unpack(replace(run, evaluations={"nmi": {}}), whole, tmp_path / "home")
+    at_home = tmp_path / "home" / run.name / away.CHECKPOINT
+    assert at_home.read_bytes() == path.read_bytes()
+    ahead = at_home.read_bytes().replace(f'"{steps}"'.encode(), f'"{steps + 1}"'.encode())
+    assert away.steps_in(ahead) == steps + 1
+    at_home.write_bytes(ahead)
+    away.unpack(replace(run, evaluations={"nmi": {}}), whole, tmp_path / "home")
+    assert at_home.read_bytes() == ahead
+
+
 def test_files_of_another_run_and_no_archive_are_refused(tmp_path):
     first, second = runs_of(2)
     (tmp_path / second.name).mkdir()

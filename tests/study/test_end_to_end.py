@@ -1,22 +1,24 @@
 """From a definition to runs, a table and a page: end to end, at smoke size."""
 
+import copy
 import json
 import os
 import re
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from sslrepro import papers, tables
-from sslrepro.base.store import Store, read_json
+from sslrepro.base.store import Store, read_json, write_json
+from sslrepro.cli.main import main
 from sslrepro.report import publish, table_page
 from sslrepro.study import plans
 from sslrepro.study.profiles import PAPER_BATCH, PROFILES, on_dataset, profile
-from sslrepro.study.results import read_results
+from sslrepro.study.results import Results, read_results
 from sslrepro.training.config import flat
 from tests.cli import ROOT, command
 
@@ -227,7 +229,6 @@ def test_the_page_says_what_the_store_says(published):
     ]
     assert len(scores) == 2
     assert f"{100 * sum(scores) / 2:.1f} " in text, "two seeds: a mean without an interval"
-    assert all("<" not in cell["source"] or "[[" not in cell["source"] for cell in page["cells"])
     assert "{cite:t}`nnclr`" in page["cells"][0]["source"]
 
 
@@ -303,8 +304,8 @@ def test_the_best_value_of_each_column_is_marked(results):
 
 def test_csv_has_every_seed(results):
     lines = table_page.csv(results).splitlines()
-    mine = [line for line in lines if line.startswith("q8192,linear_top1,")]
-    assert len(mine) == 2 and {line.split(",")[2] for line in mine} == {"0", "1"}
+    mine = [line for line in lines if line.startswith("q8192,linear,linear_top1,")]
+    assert len(mine) == 2 and {line.split(",")[3] for line in mine} == {"0", "1"}
 
 
 def test_what_changed_is_made_from_the_configurations(results):
@@ -332,8 +333,53 @@ def test_the_digest_follows_every_input(results, tmp_path, monkeypatch):
     assert publish.digest(plans.plan_table("nnclr_queue", "smoke", 1)) != start
 
 
+@pytest.mark.parametrize(
+    ("table", "file"), [("nnclr_queue", "judgements/nnclr.yaml"), ("equal_terms", "trials/smoke.json")]
+)
+def test_the_digest_follows_judgements_and_trials(table, file, monkeypatch):
+    plan = plans.plan_table(table, "smoke", 1)
+    read, exists, start = Path.read_bytes, Path.exists, publish.digest(plan)
+    monkeypatch.setattr(Path, "exists", lambda path: path.as_posix().endswith(file) or exists(path))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"" if path.as_posix().endswith(file) else read(path))
+    assert publish.digest(plan) != start
+
+
 def test_the_picture_in_the_readme_is_the_pages_figure():
     """`make pages` writes both."""
     picture = ROOT / "docs" / "nnclr_queue.png"
     plan = plans.plan_table("nnclr_queue", "cpu", 5)
     assert picture.read_bytes() == table_page.figure(read_results(plan, ROOT / "runs")).png
+
+
+def test_a_further_protocol_and_a_logged_name_change_no_cell(results):
+    row = next(iter(results.definition.rows))
+    run = next(run for run in results.plan.of(row) if run.name in results.known)
+    before = {score: results.by_seed(row, score) for score in ("knn_top1", "linear_top1")}
+    record = copy.deepcopy(results.known[run.name])
+    others = {"a knn {}": {"scores": {"knn_top1": 0.99, "linear_top1": 0.99, "neighbour_match": 0.99}}}
+    record["results"] = others | record["results"]
+    record["results"]["training"]["scores"]["neighbour_match"] = 0.125
+    more = Results(results.plan, results.known | {run.name: record})
+    assert {score: more.by_seed(row, score) for score in before} == before and before["knn_top1"]
+    assert more.by_seed(row, "neighbour_match")[run.seed] == 0.125, "what training logged stands first"
+
+
+def test_a_sampler_that_runs_share_is_paid_for_once():
+    plan = plans.plan_table("seppid_k", "smoke", 1)
+    training = {"training": {"scores": {"seconds": 1.0, "sampler_seconds": 100.0}}}
+    known = {run.name: {"config": {}, "results": training} for run in plan.runs if run.config is not None}
+    samplers = {run.config.sampler.name for run in plan.runs if run.config and run.config.sampler}
+    assert len(known) > 1 and Results(plan, known).cpu_seconds() == len(known) + 100.0 * len(samplers)
+
+
+def test_status_says_how_far_a_run_on_a_folder_of_images_is(tmp_path, capsys):
+    place = tmp_path / "nnclr-holiday-s0-x"
+    place.mkdir()
+    config = profile("cpu").config("nnclr", 0).with_changes(**{"data.name": "holiday", "data.n_train": 0, "plan.epochs": 20})
+    write_json(place / "config.json", asdict(config))
+    assert main(["status", "--runs", str(tmp_path)]) == 0 and "not known" in capsys.readouterr().out
+    lines = [{"step": 200, "epoch": 10.0, "loss": 1.0, "images_per_second": 100.0}]
+    (place / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n", "utf-8")
+    assert main(["status", "--runs", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "200 of 400" in out and "trained, not evaluated" not in out

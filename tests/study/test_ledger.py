@@ -1,7 +1,9 @@
 """The ledger runner: order, budget, interruption, bundles."""
 
+import errno
 import itertools
 import json
+import shutil
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from sslrepro.base import store
 from sslrepro.base.store import lock_folder, read_json
 from sslrepro.cli.ledger import say_missing
 from sslrepro.study import budget, bundles, ledger, plans
+from sslrepro.study.clusters import Cluster
 from sslrepro.study.run import perform_locked
 
 
@@ -68,18 +71,28 @@ def test_a_spent_budget_cuts_a_run_off_and_the_next_call_goes_on(here):
     assert second.finished[0] == first.cut_off
 
 
-def test_a_failing_run_does_not_stop_the_others(here, monkeypatch):
+@pytest.mark.parametrize("error", [FloatingPointError("the loss is nan"), PermissionError(13, "the loss is nan")])
+def test_a_failing_run_does_not_stop_the_others(error, here, monkeypatch):
     real, calls = perform_locked, []
 
     def breaks_once(run, *rest):
         calls.append(run.name)
         if len(calls) == 1:
-            raise FloatingPointError("the loss is nan")
+            raise error
         return real(run, *rest)
 
     monkeypatch.setattr(budget, "perform_locked", breaks_once)
     tally = budget.work_through("smoke", 150.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
-    assert tally.failed == {calls[0]: "the loss is nan"} and tally.finished
+    assert tally.failed == {calls[0]: str(error)} and "the loss is nan" in str(error) and tally.finished
+
+
+def test_a_full_disk_ends_the_call(here, monkeypatch):
+    def fills_up(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(budget, "perform_locked", fills_up)
+    with pytest.raises(OSError, match="No space left"):
+        budget.work_through("smoke", 150.0, folder=here / "runs", clock=ticking(1.0), quiet=True)
 
 
 def test_a_bundle_carries_results_and_never_overwrites(here, monkeypatch):
@@ -127,7 +140,11 @@ def test_an_archive_is_a_root(here):
     root = budget.unpack_root(archive, here / "runs")
     assert (root / "holiday" / "train" / "beach" / "0.txt").exists()
     assert budget.unpack_root(archive, here / "runs") == root
-    assert [p.name for p in root.parent.iterdir()] == ["holiday"], "nothing is left lying about"
+    assert [p.name for p in root.parent.glob("[!.]*")] == ["holiday"], "nothing is left lying about"
+    shutil.rmtree(root)
+    with ThreadPoolExecutor(4) as several:
+        roots = list(several.map(lambda _: budget.unpack_root(archive, here / "runs"), range(4)))
+    assert roots == [root] * 4 and (root / "holiday" / "train" / "beach" / "0.txt").exists()
     with pytest.raises(ValueError, match="one archive"):
         budget.unpack_root(here / "absent.tar.xz", here / "runs")
 
@@ -160,6 +177,11 @@ def test_a_run_whose_sampler_another_process_trains_is_left_to_it(here, monkeypa
     plan, run = next(pair for pair in budget.agenda("smoke") if pair[1].config and pair[1].config.sampler)
     with lock_folder(here / "runs" / run.config.sampler.name), pytest.raises(BlockingIOError):
         budget.take_run(plan, run, here / "runs", None, "cpu", 1, None, "no")
+    with lock_folder(here / "runs" / run.config.sampler.name):
+        tally, cluster = budget.Tally(), Cluster(ThreadPoolExecutor(1), shared=True)
+        budget._work_elsewhere([(plan, run)], cluster, here / "runs", (None, "cpu", 1, "no"), 1.0, tally, quiet=True)
+        with lock_folder(here / "runs" / run.name, wait=False):
+            assert tally.busy == [run.name], "left to the other process, and free again"
 
 
 def test_two_calls_side_by_side_do_no_run_twice(here):
@@ -219,7 +241,7 @@ def test_an_archive_that_is_none_is_one_clear_error_and_leaves_nothing(here):
     (here / "holiday.tar.xz").write_text("no archive")
     with pytest.raises(ValueError, match="root must be an archive that can be unpacked"):
         budget.unpack_root(here / "holiday.tar.xz", here / "runs")
-    assert list((here / "runs" / "data").iterdir()) == []
+    assert not (here / "runs" / "data").exists()
 
 
 @pytest.mark.parametrize(

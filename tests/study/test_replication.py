@@ -144,6 +144,9 @@ def test_a_replication_is_kept_only_when_told_and_read_back(here, capsys):
     assert read_back.processor == "a machine" and read_back.date == datetime.date.today().isoformat()
     assert main([*words, "--publish-replication"]) == 0 and len(replication.read_replications()) == 1
     assert replication.read_replications("nnclr_queue") == []
+    for option in ("--publish-replication", "--publish"):
+        assert main([*words, "--rows", "nnclr", option]) == 2
+        assert "--rows must be left out where results are published" in capsys.readouterr().err
     text = replication.agreement_of(replication.read_replications("nnclr_croponly", "cpu"))
     assert text == (
         f"Derived again from scratch on 1 other machine: {cells} of {cells} cells agree within seed noise, "

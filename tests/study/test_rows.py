@@ -3,8 +3,11 @@
 import pytest
 
 import sslrepro
-from sslrepro.report import all_methods, table_page
+from sslrepro import tables
+from sslrepro.report import all_methods, files, table_page
+from sslrepro.report.presenters import presenter
 from sslrepro.study.plans import plan_table
+from sslrepro.study.reproduce import Request
 from sslrepro.study.results import read_results
 from sslrepro.study.rows import with_rows
 
@@ -39,3 +42,21 @@ def test_a_papers_table_loses_its_effect_with_its_rows():
 def test_wrong_rows_are_one_error(rows, message):
     with pytest.raises(ValueError, match=message):
         with_rows(plan_table("all_methods", "smoke", 1), rows)
+
+
+ONE_OF_EACH = {tables.definition(name).notebook: name for name in reversed(tables.names())}
+
+
+@pytest.mark.parametrize("table", sorted(ONE_OF_EACH.values()))
+def test_any_row_alone_has_a_table_a_figure_and_files(table):
+    plan = plan_table(table)
+    page, rows = presenter(plan.definition), list(plan.definition.ours)
+    for row in (rows[0], rows[-1]):
+        some = read_results(with_rows(plan, [row]))
+        assert page.finding(some) and str(page.headline(some)) and str(page.table(some)) and page.figure(some).alt
+        assert files.tex(some).startswith("% ") and "csv" in str(page.copies(some))
+
+
+def test_all_tables_are_not_cut_to_rows():
+    with pytest.raises(ValueError, match="rows must be those of one table, got 'simclr'"):
+        Request.of("all", "smoke", rows=["simclr"])
