@@ -375,7 +375,9 @@ def test_a_sampler_that_runs_share_is_paid_for_once():
 def test_status_says_how_far_a_run_on_a_folder_of_images_is(tmp_path, capsys):
     place = tmp_path / "nnclr-holiday-s0-x"
     place.mkdir()
-    config = profile("cpu").config("nnclr", 0).with_changes(**{"data.name": "holiday", "data.n_train": 0, "plan.epochs": 20})
+    config = (
+        profile("cpu").config("nnclr", 0).with_changes(**{"data.name": "holiday", "data.n_train": 0, "plan.epochs": 20})
+    )
     write_json(place / "config.json", asdict(config))
     assert main(["status", "--runs", str(tmp_path)]) == 0 and "not known" in capsys.readouterr().out
     lines = [{"step": 200, "epoch": 10.0, "loss": 1.0, "images_per_second": 100.0}]

@@ -177,11 +177,18 @@ def test_a_run_whose_sampler_another_process_trains_is_left_to_it(here, monkeypa
     plan, run = next(pair for pair in budget.agenda("smoke") if pair[1].config and pair[1].config.sampler)
     with lock_folder(here / "runs" / run.config.sampler.name), pytest.raises(BlockingIOError):
         budget.take_run(plan, run, here / "runs", None, "cpu", 1, None, "no")
+    free = []
+
+    def submit(*_):
+        with lock_folder(here / "runs" / run.name, wait=False):
+            free.append(run.name)
+        return []
+
+    monkeypatch.setattr(budget, "submit_runs", submit)
     with lock_folder(here / "runs" / run.config.sampler.name):
         tally, cluster = budget.Tally(), Cluster(ThreadPoolExecutor(1), shared=True)
         budget._work_elsewhere([(plan, run)], cluster, here / "runs", (None, "cpu", 1, "no"), 1.0, tally, quiet=True)
-        with lock_folder(here / "runs" / run.name, wait=False):
-            assert tally.busy == [run.name], "left to the other process, and free again"
+    assert tally.busy == free == [run.name], "left to the other process, and free again while others are worked on"
 
 
 def test_two_calls_side_by_side_do_no_run_twice(here):
