@@ -7,6 +7,7 @@ from sslrepro import methods
 from sslrepro.claims import Cell
 from sslrepro.report import unfinished
 from sslrepro.report.copies import copies as copies_of
+from sslrepro.report.figure_parts import half
 from sslrepro.report.formats import Display, format_cell, html_table, plural, text_table
 from sslrepro.report.headings import AGREEMENT, CONTROLS, protocol_of, score_name, short_names
 from sslrepro.report.plots import Figure, csv_of, new_plot, own_style, style
@@ -153,7 +154,7 @@ def figure(results: Results) -> Figure:
     places = range(len(rows))
     cells = [results.cell(row, "linear_top1") for row in rows]
     colours = ["#8a8f98" if results.definition.rows[row]["method"] in ORACLES else "#0072b2" for row in rows]
-    error = [cell.half_width if cell.has_interval else 0.0 for cell in cells]
+    error = [half(cell) for cell in cells]
     axes[0].barh(
         list(places),
         [cell.mean for cell in cells],

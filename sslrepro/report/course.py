@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sslrepro import evaluate
 from sslrepro.claims import Cell
+from sslrepro.report.figure_parts import half
 from sslrepro.report.formats import format_cell
 from sslrepro.report.headings import row_label
 from sslrepro.report.plots import MARKERS, PALETTE, Figure, new_plot, own_style, style
@@ -47,7 +48,7 @@ def curves(results: Results, rows: Sequence[str], series: Sequence[str] = ("alik
                 continue
             x = [100 * part / parts for part in cells]
             y = [cell.mean for cell in cells.values()]
-            half = [cell.half_width if cell.has_interval else 0.0 for cell in cells.values()]
+            width = [half(cell) for cell in cells.values()]
             colour = PALETTE[place % len(PALETTE)]
             axis.plot(
                 x,
@@ -57,7 +58,7 @@ def curves(results: Results, rows: Sequence[str], series: Sequence[str] = ("alik
                 color=colour,
                 label=row_label(results.definition, row),
             )
-            low, high = ([v + sign * h for v, h in zip(y, half, strict=True)] for sign in (-1, 1))
+            low, high = ([v + sign * h for v, h in zip(y, width, strict=True)] for sign in (-1, 1))
             axis.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
             last = list(cells.values())[-1]
             said.append(f"{TITLES[name]}, {row_label(results.definition, row)}: ends at {format_cell(last)}")
@@ -76,7 +77,9 @@ def csv(results: Results, rows: Sequence[str], series: Sequence[str]) -> str:
     for name in series:
         for row in rows:
             for part, cell in course(results, row, name).items():
-                half = cell.half_width if cell.has_interval else 0.0
+                width = half(cell)
                 label = row_label(results.definition, row).replace(",", ";")
-                lines.append(f"{name},{label},{part},{cell.mean!r},{cell.mean - half!r},{cell.mean + half!r},{cell.n}")
+                lines.append(
+                    f"{name},{label},{part},{cell.mean!r},{cell.mean - width!r},{cell.mean + width!r},{cell.n}"
+                )
     return "\n".join(lines) + "\n"

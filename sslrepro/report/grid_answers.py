@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from sslrepro.claims import LEAST_SEEDS, Cell, Missing
-from sslrepro.claims.statistics import LEVEL, Contrast, Key, Tree, every, fewest_seeds, p_values
+from sslrepro.claims.statistics import Contrast, Key, Tree, every, fewest_seeds, p_values
+from sslrepro.claims.verdict import verdict_word
 from sslrepro.report.effects import direction
 from sslrepro.report.formats import format_cell
 from sslrepro.study.results import Results, cell_of, paired_differences
@@ -86,7 +87,7 @@ def verdict_on(results: Results, tree: Tree) -> str:
         against, opposite = p_values(tree, look)
     except Missing:
         return "not judged"
-    return "holds" if against <= LEVEL else "contradicted" if opposite <= LEVEL else "inconclusive"
+    return verdict_word(against, opposite)
 
 
 def no_difference(rows: list[str], tolerance: float = TOLERANCE) -> Tree:

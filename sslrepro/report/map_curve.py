@@ -7,6 +7,7 @@ import numpy as np
 from sslrepro.claims import Cell
 from sslrepro.parts.stand_in import DISTANCES
 from sslrepro.report.figures import MINED
+from sslrepro.report.row_effects import mean_difference
 from sslrepro.report.trends import Trend, first_crossing, trend
 from sslrepro.study.results import Results, cell_of, paired_differences
 
@@ -62,7 +63,7 @@ def bent_crossing(
 ) -> float | None:
     """Where the polygon through the mean points crosses zero; None where it does not or points are missing."""
     gains = curve(results, right, score=score, base=base)
-    seeds = set.intersection(*map(set, gains.values()))
+    seeds = set.intersection(*map(set, gains.values())) if gains else set()
     if not seeds:
         return None
     return first_crossing({share: float(np.mean([by[seed] for seed in seeds])) for share, by in gains.items()})
@@ -73,28 +74,21 @@ def distance_effect(results: Results, high: str, low: str, score: str = "linear_
 
     Over seeds that have every share of both; None where there is none.
     """
-    return mean_difference(*(points(results, right) for right in (high, low)), results, score)
+    return over_shares(*(points(results, right) for right in (high, low)), results, score)
 
 
 def error_effect(results: Results, score: str = "linear_top1") -> Cell | None:
     """The same of wrong neighbours drawn at random against the nearest, over the shares that both have below one."""
-    return mean_difference(points(results, wrong="random"), points(results, wrong="nearest"), results, score, zero=True)
+    return over_shares(points(results, wrong="random"), points(results, wrong="nearest"), results, score, zero=True)
 
 
-def mean_difference(
+def over_shares(
     first: dict[float, str], second: dict[float, str], results: Results, score: str, zero: bool = False
 ) -> Cell | None:
     """Mean over the shares that both curves have as rows of their own of their difference, per seed."""
-    rows = [
-        (first[share], second[share])
-        for share in first
-        if share in second and first[share] != second[share] and (zero or share > 0)
-    ]
-    by_row = [paired_differences(gain(results, this, score), gain(results, other, score)) for this, other in rows]
-    if not by_row:
-        return None
-    seeds = set.intersection(*map(set, by_row))
-    return cell_of({seed: float(np.mean([by[seed] for by in by_row])) for seed in sorted(seeds)})
+    shares = [share for share in first if share in second and (zero or share > 0)]
+    pairs = [(first[share], second[share]) for share in shares if first[share] != second[share]]
+    return mean_difference(results, pairs, score)
 
 
 @dataclass(frozen=True)

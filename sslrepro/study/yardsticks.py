@@ -31,7 +31,7 @@ from sslrepro.study.plans import TablePlan
 from sslrepro.study.profiles import Profile, profile
 from sslrepro.study.run import Run
 from sslrepro.tables.definition import Definition
-from sslrepro.training.config import RunConfig, from_record
+from sslrepro.training.config import RunConfig, flat, from_record
 
 SCALE = "gpu"  # the one whose ledger it opens
 SEEDS = 3  # as many as theirs
@@ -147,14 +147,6 @@ def require_acceptance_run(config: RunConfig) -> None:
             require(
                 flat(given).get(name) == value, "yardsticks", name, f"{value!r}, as in the test", flat(given).get(name)
             )
-
-
-def flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    out = {}
-    for name, value in values.items():
-        out |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
-    return out
 
 
 def published_acceptance() -> Acceptance:

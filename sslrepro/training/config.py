@@ -142,8 +142,8 @@ def _from_record(values: dict[str, Any]) -> RunConfig:
     return from_values(values)
 
 
-def flat(config: RunConfig) -> dict[str, Any]:
-    """Dotted name -> value, for tables of what differs between runs."""
+def flat(config: RunConfig | dict[str, Any]) -> dict[str, Any]:
+    """Dotted name -> value, for tables of what differs between runs; also of a configuration's nested values."""
     out: dict[str, Any] = {}
 
     def walk(prefix: str, value: Any) -> None:
@@ -153,5 +153,5 @@ def flat(config: RunConfig) -> dict[str, Any]:
         else:
             out[prefix] = value
 
-    walk("", asdict(config))
+    walk("", config if isinstance(config, dict) else asdict(config))
     return out

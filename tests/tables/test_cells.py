@@ -591,7 +591,7 @@ def test_every_shape_of_table_is_shown_in_every_form(table, defined):
     assert columns == {len(head) - 1} and not re.search(r"\\\\\n\[", in_latex)
     assert {line.count(" | ") for line in table_page.markdown(results).splitlines()} == {len(head) - 1}
     lines = list(csv.reader(io.StringIO(table_page.csv(results))))
-    assert {len(line) for line in lines} == {4} and len(lines) > 3 * len(results.definition.rows)
+    assert {len(line) for line in lines} == {5} and len(lines) > 3 * len(results.definition.rows)
     for part in (
         table_page.changes,
         table_page.cost,
