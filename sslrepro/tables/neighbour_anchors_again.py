@@ -59,8 +59,10 @@ are from two kinds of processor.
 *Third primary question*, fixed later still, when all of the above was known, and the rows in which other anchors keep
 their view on seeds 0 to 4, but none of these rows on a new seed. Where all other anchors keep their view, right
 neighbours are worth **more to hard anchors than to easy ones** by the same rule. Expected: more, by six or seven
-points, as on seeds 0 to 4. Gains of these rows over the view for every anchor mix two kinds of processor and are not
-read.
+points, as on seeds 0 to 4.
+
+Gains over the view for every anchor, in the table and in the figure, mix two kinds of processor for all rows of a set
+share and all rows in which other anchors keep their view; they are not read.
 
 With five seeds an interval is 1.2 standard deviations of the differences to each side.""",
     mapping="""\

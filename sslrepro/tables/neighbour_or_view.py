@@ -50,12 +50,19 @@ and costs a little or nothing for easy ones.
 
 *Any row.* The nearest wrong row for hard anchors over their own view, likewise. Expected: it costs.
 
+*Second look*, fixed when all of the above had been read from the published rows. The view for every anchor and the
+rows with right neighbours are from an Intel Xeon, at commits that are lost; the new rows are from an AMD EPYC. So every
+difference between the two groups mixes two kinds of processor. All differences are therefore given once more, with the
+older rows trained again on the processor of the new ones, and where the two answers differ, the second one counts.
+
 With three seeds an interval is 2.5 standard deviations of the differences to each side, with five 1.2.""",
     mapping="""\
 As in the table of confident miners: the profile's own length, batch, views and learning rate, a queue of eight batches
 (192 rows at `cpu`), rows of the own image passed over. Where an anchor may get another view, every image of a batch has
-a third one, which also counts in the statistics of batch norm; it serves both anchors of the image. The other random
-draws are those of the runs with two views. Hard anchors with wrong rows are those that are not among the easiest 80%
+a third one, which serves both anchors of the image. Each view is normalised by itself in training, so the third changes
+no other embedding; it counts only in the running statistics of batch norm, which evaluation uses. Crops keep at least
+80% of an image. Only the target is replaced: the anchor's own view still makes a prediction. The other random draws are
+those of the runs with two views. Hard anchors with wrong rows are those that are not among the easiest 80%
 or 60%; an anchor without a row of its class in the queue is one of them, at the start only.""",
     controls=("random", "pixels"),
     notebook="confidence",
