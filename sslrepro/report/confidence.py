@@ -123,19 +123,20 @@ def finding(results: Results) -> str:
 
 def told_of_another_view(results: Results) -> list[str]:
     """The sentences about anchors that get another view, or a wrong row; [] while none of it is known."""
-    more, _, hard, easy, _, wrong = another_view(results).values()
+    more, _, hard, easy, over_easy, wrong = another_view(results).values()
     parts = []
     if more:
-        word = {"pays": "is worth more than", "costs": "is worth less than"}.get(
-            sign_word(more), "is not told apart from"
-        )
+        words = {"pays": "raise accuracy more than", "costs": "raise accuracy less than"}
+        word = words.get(sign_word(more), "are not told apart from")
         parts.append(
-            f"To a hard anchor a right neighbour {word} another view of its own image: "
+            f"Right neighbours for hard anchors {word} another view of their own image: "
             f"{format_cell(more, sign=True)} points (n = {more.n})."
         )
     shown = [f"{what} {told(cell)}" for what, cell in (("for hard anchors", hard), ("for easy anchors", easy)) if cell]
     if shown:
         parts.append(f"Another view in the place of their own changes accuracy: {'; '.join(shown)}.")
+    if over_easy:
+        parts.append(f"The former over the latter: {told(over_easy)}.")
     if wrong:
         parts.append(f"The nearest wrong row for hard anchors changes it by {told(wrong)}.")
     return parts

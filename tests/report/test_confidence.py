@@ -66,17 +66,19 @@ def test_nnclr_that_accepts_near_neighbours_is_held_against_the_view_and_the_loo
 
 
 @pytest.mark.parametrize(
-    ("right", "word"), [(9.0, "is worth more than"), (1.0, "is worth less than"), (3.0, "is not told apart from")]
+    ("right", "word"),
+    [(9.0, "raise accuracy more than"), (1.0, "raise accuracy less than"), (3.0, "are not told apart from")],
 )
 def test_a_right_row_for_hard_anchors_is_held_against_another_view_of_theirs(right, word):
     gain = {SOME[share, "hard"]: right for share in SHARES} | {WRONG[share]: -4.0 for share in SHARES}
     gain |= {ANOTHER[share, kind]: points for share in SHARES for kind, points in (("easy", -2.0), ("hard", 3.0))}
     known = results(gain, 0.02 if right == 3 else 0.0002, "neighbour_or_view")
     said, cells = confidence.finding(known), confidence.another_view(known)
-    assert said.startswith(f"To a hard anchor a right neighbour {word} another view of its own image: ")
+    assert said.startswith(f"Right neighbours for hard anchors {word} another view of their own image: ")
     if right != 3:
         assert [cell.mean for cell in cells.values()] == pytest.approx([right - 3, 2, 3, -2, 5, -4], abs=0.1)
         assert "for hard anchors +3.0" in said and "for easy anchors −2.0" in said and "wrong row" in said
+        assert "The former over the latter: +5.0" in said
     assert "worth more to hard anchors than to easy ones" not in said  # tested elsewhere, on these very runs
     assert all(row in confidence.figure(known).alt for row in [*ANOTHER.values(), *WRONG.values()])
 
