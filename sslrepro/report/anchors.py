@@ -9,7 +9,7 @@ from sslrepro.report.figures import MINED
 from sslrepro.report.formats import Display, format_cell
 from sslrepro.report.plots import Figure
 from sslrepro.report.row_effects import HEAD, SCORES, difference, mean_difference, told
-from sslrepro.report.trends import sign_word
+from sslrepro.report.trends import TOO_FEW, sign_word
 from sslrepro.study.results import Results
 from sslrepro.tables import neighbour_anchors_again as again
 from sslrepro.tables.neighbour_anchors import ANCHORS, AS_OFTEN, ITSELF, RANDOM, SET, SHARES, VIEW
@@ -101,7 +101,7 @@ def finding(results: Results) -> str:
         parts.append(f"With right rows from anywhere in the class: {'; '.join(shown)}.")
     who = difference(results, AS_OFTEN["drawn"], ITSELF)
     if who:
-        matters = "open" if sign_word(who) in ("open", "one seed") else "it matters"
+        matters = "open" if sign_word(who) in ("open", *TOO_FEW) else "it matters"
         parts.append(
             f"Who is right in NNCLR itself: {matters}. As many right neighbours as its own embedding would find, but "
             f"for anchors drawn anew, change its accuracy by {told(who)}."

@@ -24,7 +24,7 @@ from sslrepro.report.sweep_effects import (
     values,
 )
 from sslrepro.report.sweep_figure import figure
-from sslrepro.report.trends import Trend, sign_word
+from sslrepro.report.trends import TOO_FEW, Trend, sign_word
 from sslrepro.study.profiles import side_of
 from sslrepro.study.results import Results, cell_of
 
@@ -44,7 +44,9 @@ def finding(results: Results) -> str:
     for n, name, cell in (effects[0], effects[-1])[: len(effects)]:
         share = right(results, name)
         verdict = sign_word(cell)
-        verdict = {"open": "open: the interval holds zero", "one seed": "one seed"}.get(verdict, f"it {verdict}")
+        verdict = {"open": "open: the interval holds zero"}.get(
+            verdict, verdict if verdict in TOO_FEW else f"it {verdict}"
+        )
         size = format_cell(cell, sign=True)
         text += f"After {plural(n, 'epoch')} the neighbour changes the linear probe by {size} points "
         text += f"against no lookup ({verdict}; n = {cell.n})"

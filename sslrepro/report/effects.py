@@ -17,8 +17,8 @@ SAME = 1e-6  # in the paper's unit: the statistic that was judged is the differe
 
 
 def direction(gain: Cell) -> str:
-    """ "gains" or "loses" where the 95% interval of a difference leaves out 0, else "undecided"."""
-    if gain.n < 2 or not gain.half_width < abs(gain.mean):
+    """ "gains" or "loses" where a difference has a 95% interval that leaves out 0, else "undecided"."""
+    if not gain.has_interval or not gain.half_width < abs(gain.mean):
         return "undecided"
     return "gains" if gain.mean > 0 else "loses"
 

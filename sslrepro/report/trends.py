@@ -16,6 +16,7 @@ from sslrepro.claims import Cell
 from sslrepro.study.results import cell_of
 
 DECIDED = 0.95
+TOO_FEW = ("one seed", "two seeds")
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,12 @@ def first_crossing(points: Mapping[float, float]) -> float | None:
 
 
 def sign_word(cell: Cell | None, words: tuple[str, str] = ("pays", "costs")) -> str:
-    """The first word if the 95% interval lies above zero, the second if below, "open" else, "one seed" for one."""
-    if cell is None or cell.n < 2:
-        return "not run" if cell is None else "one seed"
+    """The first word if the 95% interval lies above zero, the second if below, "open" else.
+
+    "one seed" or "two seeds" where a cell has no more, and so no interval to judge by; "not run" for None.
+    """
+    if cell is None or not cell.has_interval:
+        return "not run" if cell is None else TOO_FEW[cell.n - 1]
     if abs(cell.mean) <= cell.half_width:
         return "open"
     return words[0] if cell.mean > 0 else words[1]

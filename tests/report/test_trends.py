@@ -94,6 +94,7 @@ def test_the_polygon_crosses_where_it_comes_from_below():
         (Cell(-3.0, 0.1, 3), "costs"),
         (Cell(3.0, 3.0, 3), "open"),
         (Cell(3.0, 0.0, 1), "one seed"),
+        (Cell(3.0, 0.01, 2), "two seeds"),
         (None, "not run"),
     ],
 )
