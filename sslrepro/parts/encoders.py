@@ -13,6 +13,19 @@ from sslrepro.parts.backbones import backbone, is_backbone, torchvision_names
 from sslrepro.parts.convolution import Convolution
 
 
+def average_places(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
+    """Global average pooling, to the bit `x.mean((2, 3))`, whose gradient keeps the layout of channels-last features.
+
+    That of `mean((2, 3))` comes channels first, and the ReLU before it then takes ten times as long on a processor.
+
+    >>> average_places(torch.ones(2, 3, 4, 4)).shape
+    torch.Size([2, 3])
+    """
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return x.mean((2, 3))
+    return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1)
+
+
 class Conv(nn.Module):
     """Three 3x3 convolutions with batch norm, ReLU and global average pooling, for the CPU.
 
@@ -23,13 +36,13 @@ class Conv(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for n_in, n_out, stride in zip((3, *widths[:-1]), widths, strides, strict=True):
-            convolution = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False)
+            convolution = Convolution(n_in, n_out, 3, stride, padding=1, bias=False)
             layers += [convolution, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
         self.dim = widths[-1]
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
-        return self.layers(x).mean((2, 3))
+        return average_places(self.layers(x))
 
 
 class SmallResNet(nn.Module):
@@ -57,7 +70,7 @@ class SmallResNet(nn.Module):
                 module.__class__ = Convolution  # torchvision's block makes its own; nothing but the gradient differs
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
-        return self.layers(x).mean((2, 3))
+        return average_places(self.layers(x))
 
 
 def resnet(depth: int, cifar_stem: bool) -> nn.Module:
@@ -101,7 +114,7 @@ class _Averaged(nn.Module):
         self.dim = dim
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
-        return self.features(x).mean((2, 3))
+        return average_places(self.features(x))
 
 
 def vit(patch: int, dim: int, depth: int, heads: int, side: int) -> nn.Module:
