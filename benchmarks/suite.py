@@ -2,6 +2,8 @@
 
     python -m sslrepro bench            prints the table and saves benchmarks/results/<device>.json
 
+A processor that multiplies bf16 saves under the name of its kind: cpu-avx512_bf16.json or cpu-amx_bf16.json.
+
 Each row has our rate, the peer's rate measured in turn with it, the ratio with its spread, and, where the work is a
 known number of multiplications, the share of the measured peak that ours reaches. lightly is measured where it
 is installed (`pip install -e .[peers]`).
@@ -461,6 +463,13 @@ def evaluations(device: str) -> Iterator[dict]:
     yield comparison("linear probe, 4,096 x 128", "fits/s", 1, ours_probe, device, sklearn_probe, "scikit-learn")
 
 
+def name_of_kind(device: str) -> str:
+    """Results of one kind of machine replace each other, not those of another: its name, of the best bf16 it has."""
+    kind = torch.device(device).type
+    units = bf16_units(device) if kind == "cpu" else ()
+    return "-".join((kind, *units[-1:]))
+
+
 def main(device: str = "cpu") -> None:
     """Print and save the table."""
     cpu = profile("cpu")
@@ -493,6 +502,6 @@ def main(device: str = "cpu") -> None:
         other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
         cells = (row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"])
         print(form.format(*cells).rstrip())
-    path = Path(__file__).parent / "results" / f"{torch.device(device).type}.json"
+    path = Path(__file__).parent / "results" / f"{name_of_kind(device)}.json"
     write_json(path, {"environment": where, "peaks": limits, "rows": rows})
     print(f"saved {path}")

@@ -27,25 +27,44 @@ def in_words(peaks: dict[str, float]) -> str:
     return ", ".join(f"{peaks[key] / 1e9:.0f} GFLOP/s in {name}" for name, key in names.items() if key in peaks)
 
 
+def of_processors() -> dict[str, dict]:
+    """What `make bench` measured on each kind of processor, under the name of its kind; the best bf16 first."""
+    kinds = {
+        "multiplies bf16 in tiles (AMX)": "cpu-amx_bf16.json",
+        "multiplies bf16 in vectors (AVX-512)": "cpu-avx512_bf16.json",
+        "does not multiply bf16": "cpu.json",
+    }
+    paths = {words: MEASURED / name for words, name in kinds.items()}
+    return {words: json.loads(path.read_text("utf-8")) for words, path in paths.items() if path.exists()}
+
+
+def rows_of(record: dict) -> list[list[str]]:
+    """The lines of the speed table of one record."""
+    body = []
+    for row in record["rows"]:
+        ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
+        share = f"views {100 * row['views_share']:.0f}% of the step" if "views_share" in row else ""
+        if "training_share" in row:
+            share = f"{100 * row['training_share']:.1f}% of a training that renews them every epoch"
+        other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
+        reached = share_of_peak(row, record["peaks"])
+        body.append([row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"]])
+    return body
+
+
 class Bench(Directive):
-    """The speed table as it was measured last, from benchmarks/results."""
+    """The speed tables as they were measured last, one for each kind of processor; those after the first folded."""
 
     def run(self) -> list[nodes.Node]:
-        record = json.loads((MEASURED / "cpu.json").read_text("utf-8"))
-        peaks = record["peaks"]
         head = ["what", "ours", "peer's", "unit", "ratio [least, greatest]", "of the measured peak", "share", "peer"]
-        body = []
-        for row in record["rows"]:
-            ratio = f"{row['ratio']:.1f} [{row['least']:.1f}, {row['greatest']:.1f}]" if "ratio" in row else ""
-            reached = share_of_peak(row, peaks)
-            share = f"views {100 * row['views_share']:.0f}% of the step" if "views_share" in row else ""
-            if "training_share" in row:
-                share = f"{100 * row['training_share']:.1f}% of a training that renews them every epoch"
-            other = f"{row['peer_rate']:,.1f}" if "peer_rate" in row else ""
-            body.append([row["what"], f"{row['ours']:,.1f}", other, row["unit"], ratio, reached, share, row["peer"]])
-        where = record["environment"]
-        note = f"Measured on {where['device']}, one thread, torch {where['torch']}; peak {in_words(peaks)}."
-        return [nodes.raw("", plain_table(head, body) + f'<p class="caption">{html.escape(note)}</p>', format="html")]
+        parts = []
+        for words, record in of_processors().items():
+            where, peak = record["environment"], in_words(record["peaks"])
+            note = f"{where['device']}, which {words}; one thread, torch {where['torch']}; peak {peak}."
+            table = plain_table(head, rows_of(record)) + f'<p class="caption">Measured on {html.escape(note)}</p>'
+            summary = f"<summary>The same on a processor that {html.escape(words)}</summary>"
+            parts.append(f"<details>{summary}{table}</details>" if parts else table)
+        return [nodes.raw("", "".join(parts), format="html")]
 
 
 NIGHT = "step of simclr, ResNet-8, 32 px, bf16"
@@ -65,7 +84,7 @@ def targets(record: dict) -> list[list[str]]:
     for what, peer, asked in TARGETS:
         row = next((row for row in record["rows"] if (row["what"], row["peer"]) == (what, peer)), None)
         if row is None:  # newer than the record, or of a precision that its processor does not multiply
-            body.append([f"{what}, times {peer}", str(asked), "not measured yet", "–"])
+            body.append([f"{what}, times {peer}", str(asked), "not measured", "–"])
             continue
         share = row.get("flops_per_second", 0) / record["peaks"][row.get("peak", "flops_per_second")]
         best = f"{row['ratio'] / share:.1f}" if what.startswith("step") else "–"  # views are not products alone
@@ -78,13 +97,24 @@ def targets(record: dict) -> list[list[str]]:
     return [*body, ["what remains of a step of night with views made before", "at least 90%", alone, "–"]]
 
 
+def targets_of_kinds(records: dict[str, dict]) -> tuple[list[str], list[list[str]]]:
+    """Head and lines of the targets, with two columns for each kind of processor."""
+    each = {words: targets(record) for words, record in records.items()}
+    of_one = ("a processor that {}", "there, a step at the peak itself")
+    head = ["target", "asked", *(words.format(kind) for kind in records for words in of_one)]
+    most = max(each.values(), key=len)
+    body = []
+    for i, (target, asked, *_) in enumerate(most):
+        cells = [lines[i][2:] if i < len(lines) else ["not measured", "–"] for lines in each.values()]
+        body.append([target, asked, *(cell for pair in cells for cell in pair)])
+    return head, body
+
+
 class BenchTargets(Directive):
-    """The targets of speed and how far they are, from benchmarks/results."""
+    """The targets of speed and how far they are on each kind of processor, from benchmarks/results."""
 
     def run(self) -> list[nodes.Node]:
-        record = json.loads((MEASURED / "cpu.json").read_text("utf-8"))
-        head = ["target", "asked", "reached", "a step at the peak itself would reach"]
-        return [nodes.raw("", plain_table(head, targets(record)), format="html")]
+        return [nodes.raw("", plain_table(*targets_of_kinds(of_processors())), format="html")]
 
 
 class Growth(Directive):

@@ -110,8 +110,8 @@ def test_a_row_of_the_speed_table_is_held_against_the_peak_of_its_precision(page
     assert share({"flops_per_second": 1e9}, peaks) == "50%" and share({}, peaks) == ""
     assert share({"flops_per_second": 6e9, "peak": "bf16_flops_per_second"}, peaks) == "75%"
     assert pages.speed_tables.in_words(peaks) == "2 GFLOP/s in fp32, 8 GFLOP/s in bf16"
-    record = json.loads((pages.speed_tables.MEASURED / "cpu.json").read_text("utf-8"))
-    assert all(int(share(row, record["peaks"]).strip("%") or 0) <= 100 for row in record["rows"])
+    for record in pages.speed_tables.of_processors().values():
+        assert all(int(share(row, record["peaks"]).strip("%") or 0) <= 100 for row in record["rows"])
 
 
 def test_targets_say_what_a_step_at_the_peak_would_reach(pages):
@@ -134,4 +134,27 @@ def test_a_target_that_the_record_lacks_is_listed_as_not_measured(pages):
         if "bf16" not in what
     ]
     body = pages.speed_tables.targets({"rows": rows, "peaks": {"flops_per_second": 2.0}})
-    assert [line[2] for line in body] == ["2.0"] * 4 + ["not measured yet"] * 2
+    assert [line[2] for line in body] == ["2.0"] * 4 + ["not measured"] * 2
+
+
+def test_every_kind_of_processor_has_its_columns_and_none_those_of_another(pages):
+    """A kind that lacks the steps in bf16 has its own numbers in the lines that it has, and says what it lacks."""
+    rows = [
+        {"what": what, "peer": peer, "ratio": 2.0, "flops_per_second": 1.0, "views_share": 0.04, "alone_share": 0.97}
+        for what, peer, _ in pages.speed_tables.TARGETS
+    ]
+    peaks = {"flops_per_second": 2.0}
+    slow = {"rows": [row | {"ratio": 3.0} for row in rows[:-2]], "peaks": peaks}
+    head, body = pages.speed_tables.targets_of_kinds({"has none": slow, "has it": {"rows": rows, "peaks": peaks}})
+    assert [words for words in head if "processor" in words] == ["a processor that has none", "a processor that has it"]
+    assert [line[2] for line in body] == ["3.0"] * 4 + ["not measured"] * 4
+    assert [line[4] for line in body] == ["2.0"] * 6 + ["4%", "97%"] and all(len(line) == len(head) for line in body)
+
+
+def test_the_committed_results_are_of_the_kind_that_their_name_says(pages):
+    """What multiplies bf16 measures the steps in bf16, what does not has none of them."""
+    records = pages.speed_tables.of_processors()
+    assert len(records) >= 2
+    for words, record in records.items():
+        has = any(row.get("peak") == "bf16_flops_per_second" for row in record["rows"])
+        assert has == ("does not" not in words) == ("bf16_flops_per_second" in record["peaks"])

@@ -86,27 +86,35 @@ def test_training_in_bf16_sees_the_gradients_that_it_saw(monkeypatch, needs_inpu
     assert torch.equal(of_x, of_x_product) if needs_input else of_x_product is None
 
 
-def test_the_small_resnet_starts_and_is_stored_as_it_was(monkeypatch):
-    """Its weights are drawn in the same order under the same names; a copy for a teacher has the layers too."""
+@pytest.mark.parametrize("name", ["conv", "resnet8"])
+def test_an_encoder_with_products_starts_and_is_stored_as_without(name, monkeypatch):
+    """Its weights are drawn in the same order under the same names."""
     torch.manual_seed(0)
-    net = encoders.encoder("resnet8")
+    net = encoders.encoder(name)
     monkeypatch.setattr(encoders, "Convolution", nn.Conv2d)
     torch.manual_seed(0)
-    plain = encoders.encoder("resnet8")
+    plain = encoders.encoder(name)
     assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), plain.state_dict().values(), strict=True))
     assert list(net.state_dict()) == list(plain.state_dict())
     kinds = {type(module) for module in net.modules() if isinstance(module, nn.Conv2d)}
     assert kinds == {Convolution} and {type(m) for m in plain.modules() if isinstance(m, nn.Conv2d)} == {nn.Conv2d}
 
 
-def test_a_product_is_worth_its_place_in_the_encoder(tiles):
-    """Of the eight convolutions of ResNet-8 at 32 px, the two of the last stage's kernel and its two shortcuts."""
-    net, seen = encoders.encoder("resnet8"), []
+@pytest.mark.parametrize(
+    ("name", "side", "n", "expected"),
+    [
+        ("resnet8", 32, 9, ["layers.4.downsample.0", "layers.5.conv1", "layers.5.conv2", "layers.5.downsample.0"]),
+        ("conv", 16, 3, ["layers.6"]),
+        ("conv", 32, 3, []),
+    ],
+)
+def test_a_product_is_worth_its_place_in_the_encoder(tiles, name, side, n, expected):
+    """ResNet-8 at 32 px: the two of the last stage's kernel and two shortcuts; of three at 16 px the last."""
+    net, seen = encoders.encoder(name), []
     for name, module in net.named_modules():
         if isinstance(module, Convolution):
             module.register_forward_hook(lambda m, i, o, name=name: seen.append((name, type(o.grad_fn).__name__)))
     with torch.autocast("cpu", torch.bfloat16):
-        net(torch.ones(2, 3, 32, 32))
+        net(torch.ones(2, 3, side, side))
     by_product = [name for name, kind in seen if "ByProduct" in kind]
-    last = ["layers.5.conv1", "layers.5.conv2", "layers.5.downsample.0"]
-    assert len(seen) == 9 and by_product == (["layers.4.downsample.0", *last] if tiles else [])
+    assert len(seen) == n and by_product == (expected if tiles else [])
