@@ -3,8 +3,8 @@
 A diagnostic of this book, no method of a paper: an oracle that reads labels. The loss, heads, queue and update are
 those of NNCLR (Dwibedi et al., ICCV 2021, arXiv:2104.14548, Algorithm 1).
 Compared with NNCLR: - the search decides; + each lookup is right with a set probability, and both the right and the
-wrong rows are the nearest, random or the farthest of their kind, or give way to the anchor's own view or another view
-of its image, without gradient; + which anchors find the right ones is set too.
+wrong rows are the nearest, random or the farthest of their kind, or as near as the nearest of the other, or give way to
+the anchor's own view or another view of its image, without gradient; + which anchors find the right ones is set too.
 
 With `right_share` 1 and the nearest of the class it is NNCLR's oracle neighbour; with easy anchors, no set share and
 the nearest rows of both kinds it is NNCLR's own lookup. Rows of the queue that show no image yet are of no class: they
@@ -37,8 +37,8 @@ class Config:
     temperature: float = above_zero(0.1)  # tau, Eq. 3
     queue_size: int = rows_in_batches(32_768, batch=4096)  # m, rows
     right_share: float | None = share(0.57)  # of lookups that find the anchor's class (NNCLR: 57%); None: its own share
-    right: str = choice("nearest", "random", "farthest", "view", "another")  # a row of its class, or: its own view
-    wrong: str = choice("nearest", "random", "farthest", "view", "another")  # a row of another class, or: likewise
+    right: str = choice("nearest", "random", "farthest", "as_near", "view", "another")  # a row of its class, or a view
+    wrong: str = choice("nearest", "random", "farthest", "as_near", "view", "another")  # a row of another, or a view
     exclude_self: bool = passing_over_self()  # pass over rows of the anchor's own image
     anchors: str = choice("drawn", "fixed", "easy", "hard", before="drawn")  # that are right; fixed: the same images
 

@@ -37,7 +37,9 @@ def stand_in_positives(
         same, other    rows that show the anchor's class, and rows that show another; a row may be in neither
         allowed        rows an anchor may take at all
         right_share    in [0, 1]; None: as many anchors of the batch as have a row of their class for their nearest
-        right, wrong   which of them: "nearest", "random" or "farthest" by cosine; "view", "another": none of them
+        right, wrong   which of them: "nearest", "random" or "farthest" by cosine; "as_near": the one whose cosine
+                       is closest to that of the nearest row of the other kind, or the nearest where there is no such
+                       row; "view", "another": none of them
         generator      of the host. One number per anchor and one per anchor and row are drawn whatever the
                        settings, so that runs that differ in them alone draw alike
         anchors        which anchors are right: "drawn" anew at each call, "fixed" by the numbers `fixed`, one in
@@ -62,12 +64,16 @@ def stand_in_positives(
     is_right = right_anchors(similarity, same, other, right_share, drawn if fixed is None else fixed, anchors)
     nearest = row_at(similarity, allowed, "nearest", order)
 
-    def stand_in(among: Bool[Tensor, "b m"], kind: str) -> Int[Tensor, " b"]:
+    def stand_in(among: Bool[Tensor, "b m"], beside: Bool[Tensor, "b m"], kind: str) -> Int[Tensor, " b"]:
         if kind in VIEWS:
             return torch.full_like(nearest, VIEWS[kind])
-        return torch.where(among.any(1), row_at(similarity, among, kind, order), nearest)
+        if kind == "as_near":
+            row = row_as_near(similarity, among, beside)
+        else:
+            row = row_at(similarity, among, kind, order)
+        return torch.where(among.any(1), row, nearest)
 
-    return torch.where(is_right, stand_in(same, right), stand_in(other, wrong))
+    return torch.where(is_right, stand_in(same, other, right), stand_in(other, same, wrong))
 
 
 @torch.no_grad()
@@ -116,6 +122,23 @@ def right_anchors(
 def best(similarity: Float[Tensor, "b m"], among: Bool[Tensor, "b m"]) -> Float[Tensor, " b"]:
     """The largest similarity among some rows; -2, less than any cosine, where there is none."""
     return similarity.masked_fill(~among, -2.0).max(1).values
+
+
+def row_as_near(
+    similarity: Float[Tensor, "b m"], among: Bool[Tensor, "b m"], beside: Bool[Tensor, "b m"]
+) -> Int[Tensor, " b"]:
+    """The row among some whose similarity is closest to the largest of others; of equals the first.
+
+    Where there are no others the most similar row, and row 0 where there is none among which to choose.
+
+    >>> similarity = torch.tensor([[0.9, 0.5, 0.4, 0.2]])
+    >>> among = torch.tensor([[True, False, True, True]])
+    >>> row_as_near(similarity, among, ~among)
+    tensor([2])
+    """
+    target = torch.where(beside.any(1), best(similarity, beside), 1.0)
+    gap = (similarity - target[:, None]).abs()
+    return gap.masked_fill(~among, float("inf")).min(1).indices
 
 
 @torch.no_grad()

@@ -63,7 +63,7 @@ class TablePlan:
     @property
     def runs(self) -> list[Run]:
         """Every distinct run, in the order they run: seed by seed, so that a killed table has whole seeds."""
-        return merge_runs([group[seed] for seed in range(self.seeds) for group in self.cells.values()])
+        return merge_runs([group[place] for place in range(self.seeds) for group in self.cells.values()])
 
     @property
     def ledger(self) -> Path:
@@ -101,7 +101,7 @@ def plan_table(
     """Which runs a table needs; trains nothing.
 
     table        its id, or a definition that has no file
-    seeds        number of seeds, 0..seeds-1; default the definition's or the profile's
+    seeds        number of seeds, from the definition's first on; default the definition's or the profile's
     dataset      other images than the profile's own (cifar10, ...), read from `root`
     read_images  False: images that the ledger does not know are looked for, not read, and have no fingerprint. The
                  names of their runs then lack what the images add to them
@@ -115,6 +115,7 @@ def plan_table(
     n = (definition.seeds or scale.seeds if scale.judged else scale.seeds) if seeds is None else seeds
     require(n >= 1, "study.plan", "seeds", ">= 1", n)
     require(n <= MOST_SEEDS, "study.plan", "seeds", f"<= {MOST_SEEDS:,}", n)
+    first = definition.first_seed if scale.judged else 0  # at smoke all tables share their runs
     for name, settings in definition.evaluations.items():
         same = name not in scale.evaluations or scale.evaluations[name] == settings
         require(same, f"tables.{table}", "evaluations", f"others than those of {scale.name}", name)
@@ -128,7 +129,7 @@ def plan_table(
     def runs(method: str, sets: dict[str, Any], pixels: bool = False) -> list[Run]:
         key = json.dumps([method, sets, pixels], sort_keys=True)
         if key not in runs_of:
-            runs_of[key] = [run(method, seed, sets, pixels) for seed in range(n)]
+            runs_of[key] = [run(method, seed, sets, pixels) for seed in range(first, first + n)]
         return runs_of[key]
 
     def run(method: str, seed: int, sets: dict[str, Any], pixels: bool) -> Run:

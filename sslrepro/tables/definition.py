@@ -89,6 +89,7 @@ class Definition:
                method's trials, or of the method that a row's "trial" names
     notebook   that presents it; all but "table" are for tables of ours, which no paper prints
     seeds      number of seeds, where it is not the profile's
+    first_seed   from which they count, for a question that is put to seeds no other table has; 0 at `smoke`
     """
 
     id: str
@@ -115,6 +116,7 @@ class Definition:
     fair: bool = False
     notebook: str = "table"
     seeds: int | None = None
+    first_seed: int = 0
 
     def column(self, name: str) -> Column:
         """A column in full; raises ValueError with the nearest name."""

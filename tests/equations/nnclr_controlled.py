@@ -21,6 +21,8 @@ VARIANTS = {
     "only right rows": {"wrong": "view"},
     "only its own right rows": {"wrong": "view", "right_share": None, "anchors": "easy"},
     "only wrong rows": {"right": "view"},
+    "wrong rows as near as right ones": {"right": "view", "wrong": "as_near", "anchors": "easy"},
+    "rows as near as those of the other kind": {"right": "as_near", "wrong": "as_near"},
     "another view for hard anchors": {"right": "another", "wrong": "view", "anchors": "hard"},
     "another view for those that are not right": {"wrong": "another"},
 }
@@ -86,8 +88,13 @@ def stand_in(anchor, i, batch, state, settings, drawn, is_right=None):
         kind, distance = rows, "nearest"
     if distance == "random":
         return entries[max(kind, key=lambda r: order[r])]
+    cosine = {r: dot(unit(anchor), entries[r]) for r in rows}
+    if distance == "as_near":
+        others = [r for r in rows if labels[r] >= 0 and (labels[r] == own) != is_right]
+        wanted = max((cosine[r] for r in others), default=1.0)
+        return entries[min(kind, key=lambda r: abs(cosine[r] - wanted))]
     best = max if distance == "nearest" else min
-    return entries[best(kind, key=lambda r: dot(unit(anchor), entries[r]))]
+    return entries[best(kind, key=lambda r: cosine[r])]
 
 
 def loss(out, batch, state, settings, progress):

@@ -41,6 +41,7 @@ YOUNGER = [
 CASES = [(name, {}) for name in NAMES if name != "nnclr"] + YOUNGER
 CASES += [("nnclr_controlled", {"right_share": share, "right": "farthest"}) for share in (0.0, 1.0)]
 CASES += [("nnclr_controlled", {"right": "another", "wrong": "view", "anchors": "hard"})]
+CASES += [("nnclr_controlled", {"right": "view", "wrong": "as_near", "anchors": "easy"})]
 CASES += [("nnclr", settings) for settings in NNCLR_VARIANTS] + [("mocov2", settings) for settings in MOCO_VARIANTS]
 
 

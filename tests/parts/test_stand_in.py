@@ -76,6 +76,27 @@ def test_runs_that_differ_in_the_share_draw_alike(scene):
     assert torch.equal(few[both], many[both])
 
 
+@pytest.mark.parametrize(("side", "share"), [("right", 1.0), ("wrong", 0.0)])
+def test_a_row_as_near_as_the_nearest_of_the_other_kind_is_the_closest_match(scene, side, share):
+    """By brute force; and no draw is taken from the runs that it is compared with."""
+    query, rows, same, other = scene
+    slot = picked(scene, share, **{side: "as_near"})
+    for i, similarity in enumerate(query @ rows.T):
+        among, beside = (same[i], other[i]) if side == "right" else (other[i], same[i])
+        wanted = max(similarity[r].item() for r in range(M) if beside[r])
+        gaps = {r: abs(similarity[r].item() - wanted) for r in range(M) if among[r]}
+        assert gaps[slot[i].item()] == pytest.approx(min(gaps.values()), abs=1e-6)
+    took = [entry(same, picked(scene, 0.5, "nearest", kind)) for kind in ("nearest", "as_near")]
+    assert torch.equal(*took), "who is right is drawn alike"
+
+
+def test_where_the_other_kind_has_no_row_as_near_means_the_nearest(scene):
+    query, rows, same, other = scene
+    none = torch.zeros_like(same)
+    assert torch.equal(picked((query, rows, none, other), 0.0, wrong="as_near"), picked(scene, 0.0))
+    assert torch.equal(picked((query, rows, same, none), 1.0, right="as_near"), picked(scene, 1.0))
+
+
 def test_without_a_row_of_the_kind_the_nearest_allowed_one(scene):
     query, rows, same, other = scene
     nobody = torch.zeros_like(same)
