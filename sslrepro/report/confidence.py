@@ -1,7 +1,11 @@
 """The pages of confident neighbours: right ones for some anchors, the view for the others; NNCLR taken apart.
 
-Also of anchors that get another view of their image, or a wrong row, in a right one's place.
+Also of anchors that get another view of their image, or a wrong row that may be as near, in a right one's place.
 """
+
+from collections.abc import Iterable
+
+import numpy as np
 
 from sslrepro.claims import Cell
 from sslrepro.report import row_effects, unfinished
@@ -13,9 +17,11 @@ from sslrepro.report.trends import sign_word
 from sslrepro.study.results import Results, cell_of
 from sslrepro.tables.neighbour_anchors import ANCHORS, ITSELF, SHARES, VIEW
 from sslrepro.tables.neighbour_confidence import ACCEPTED, EVERY, RIGHT_ONLY, SOME, WRONG_ONLY
+from sslrepro.tables.neighbour_distance import ANYWHERE, AS_NEAR
 from sslrepro.tables.neighbour_or_view import ANOTHER, ANOTHER_FOR, WRONG
 
 COLOURS = {"easy": 1, "drawn": 0, "hard": 2}
+HARD = {share: SOME[share, "hard"] for share in SHARES}
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------
@@ -80,6 +86,34 @@ def another_view(results: Results, score: str = "linear_top1") -> dict[str, Cell
     return {what: mean_difference(results, zip(*rows, strict=True), score) for what, rows in compared.items()}
 
 
+def at_distance(results: Results, score: str = "linear_top1") -> dict[str, Cell | None]:
+    """What class and distance of the row do for anchors, in points; mean of both shares.
+
+    {} for a table that has no such rows.
+    """
+    if not set(AS_NEAR.values()) <= set(results.definition.rows):
+        return {}
+    right, anywhere = (
+        {kind: [rows[share, kind] for share in SHARES] for kind in ANOTHER_FOR} for rows in (SOME, ANYWHERE)
+    )
+    own, easy, hard, as_near = [VIEW] * len(SHARES), ANCHORS["easy"], ANCHORS["hard"], list(AS_NEAR.values())
+    compared = {
+        f"{hard}, a right row over a wrong one as near": (right["hard"], as_near),
+        f"{hard}, a wrong row as near over their view": (as_near, own),
+        f"{hard}, a wrong row as near over the nearest wrong one": (as_near, WRONG.values()),
+        f"{hard}, a right row from anywhere over the nearest": (anywhere["hard"], right["hard"]),
+        f"{easy}, a right row from anywhere over the nearest": (anywhere["easy"], right["easy"]),
+        f"the nearest for {hard} over any for {easy}": (right["hard"], anywhere["easy"]),
+    }
+    return {what: mean_difference(results, zip(*rows, strict=True), score) for what, rows in compared.items()}
+
+
+def cosine(results: Results, rows: Iterable[str]) -> float | None:
+    """Mean cosine of all anchors and their positives at the end, over rows and seeds; None where one is not run."""
+    values = [results.by_seed(row, "neighbour_cosine").values() for row in rows]
+    return float(np.mean([np.mean(list(of_row)) for of_row in values])) if all(values) else None
+
+
 # --- words ------------------------------------------------------------------------------------------------------
 
 
@@ -111,6 +145,8 @@ def finding(results: Results) -> str:
     hard = mean_difference(results, [(SOME[share, "hard"], SOME[share, "easy"]) for share in SHARES])
     if another_view(results):
         parts = told_of_another_view(results)
+    elif at_distance(results):
+        parts = told_of_distance(results)
     elif hard and not apart:
         word = {"pays": "holds", "costs": "is contradicted"}.get(sign_word(hard), "is open")
         parts.insert(
@@ -142,6 +178,37 @@ def told_of_another_view(results: Results) -> list[str]:
     return parts
 
 
+def told_of_distance(results: Results) -> list[str]:
+    """The sentences about rows of equal distance, and of equal class; [] while none of it is known."""
+    of_class, alone, over_nearest, hard, easy, left = at_distance(results).values()
+    parts = []
+    if of_class:
+        words = {"pays": "counts", "costs": "counts the other way"}
+        word = words.get(sign_word(of_class), "is not told apart from distance")
+        parts.append(
+            f"At equal distance the class of a hard anchor's neighbour {word}: right rows over wrong rows that are as "
+            f"near {format_cell(of_class, sign=True)} points (n = {of_class.n})."
+        )
+    near = [cosine(results, (rows[share] for share in SHARES)) for rows in (HARD, AS_NEAR)]
+    if None not in near:
+        parts.append("Mean cosine of all anchors and their positives at the end: {:.3f} and {:.3f}.".format(*near))
+    shown = [
+        f"{told(cell)} {what}"
+        for what, cell in (("over the own view", alone), ("over the nearest wrong row", over_nearest))
+        if cell
+    ]
+    if shown:
+        parts.append(f"Such wrong rows change accuracy by {', '.join(shown)}.")
+    shown = [f"{what} {told(cell)}" for what, cell in (("for hard anchors", hard), ("for easy ones", easy)) if cell]
+    if shown:
+        parts.append(f"Right rows from anywhere in the class over the nearest: {'; '.join(shown)}.")
+    if left:
+        parts.append(
+            f"The nearest right rows of hard anchors over right rows from anywhere for easy ones: {told(left)}."
+        )
+    return parts
+
+
 def headline(results: Results) -> Display:
     """The finding on a card, and what is missing."""
     return unfinished.headline(results, finding(results))
@@ -164,7 +231,7 @@ def effects(results: Results) -> Display:
         pairs = [(SOME[share, "hard"], SOME[share, "easy"]) for share in SHARES]
         cells[f"{ANCHORS['hard']}, over {ANCHORS['easy']}"] = mean_difference(results, pairs, score)
         cells |= {f"its nearest for near anchors, over {what}": cell for what, cell in accepted(results, score).items()}
-        named[probe] = cells | taken_apart(results, score) | another_view(results, score)
+        named[probe] = cells | taken_apart(results, score) | another_view(results, score) | at_distance(results, score)
     return row_effects.effects(named)
 
 
@@ -182,8 +249,12 @@ def figure(results: Results) -> Figure:
         rows |= {"every anchor": (EVERY, 4), "its nearest, near anchors": (ACCEPTED[share], 5)}
         if another_view(results):
             rows |= {f"{ANCHORS[kind]}, another view": (ANOTHER[share, kind], 3) for kind in ANOTHER_FOR}
-            rows["hard anchors, a wrong row"] = WRONG[share], 5
-        title = f"{share:.0%} of the anchors" if another_view(results) else f"right ones for {share:.0%}"
+        if at_distance(results):
+            rows |= {f"{ANCHORS[kind]}, right ones from anywhere": (ANYWHERE[share, kind], 4) for kind in ANOTHER_FOR}
+            rows["hard anchors, a wrong row as near"] = AS_NEAR[share], 3
+        rows["hard anchors, a wrong row"] = WRONG[share], 5
+        several = another_view(results) or at_distance(results)
+        title = f"{share:.0%} of the anchors" if several else f"right ones for {share:.0%}"
         groups[title] = {words: row for words, row in rows.items() if row[0] in results.definition.rows}
     return row_effects.figure(results, groups, VIEW, (1, len(groups)))
 

@@ -10,6 +10,7 @@ from sslrepro.study.plans import TablePlan, plan_table
 from sslrepro.study.results import Results
 from sslrepro.tables.neighbour_anchors import ITSELF, SHARES
 from sslrepro.tables.neighbour_confidence import ACCEPTED, RIGHT_ONLY, SOME, WRONG_ONLY
+from sslrepro.tables.neighbour_distance import ANYWHERE, AS_NEAR
 from sslrepro.tables.neighbour_or_view import ANOTHER, WRONG
 
 
@@ -26,7 +27,7 @@ def results(gain: dict[str, float], noise: float = 0.0002, table: str = "neighbo
             jitter = noise * ((7 * place + 3 * seed * (place + 1)) % 5 - 2)
             top1 = 0.5 + gain.get(row, 0.0) / 100 + jitter
             scores = {"linear": {"scores": {"linear_top1": top1}}, "knn": {"scores": {"knn_top1": top1}}}
-            scores["training"] = {"scores": {MINED: 1.0}}
+            scores["training"] = {"scores": {MINED: 1.0, "neighbour_cosine": 0.9 + gain.get(row, 0.0) / 1000}}
             records[run.name] = {"config": {}, "results": scores}
     return Results(plan, records)
 
@@ -83,6 +84,32 @@ def test_a_right_row_for_hard_anchors_is_held_against_another_view_of_theirs(rig
     assert all(row in confidence.figure(known).alt for row in [*ANOTHER.values(), *WRONG.values()])
 
 
+@pytest.mark.parametrize(
+    ("wrong", "word"), [(-4.0, "counts:"), (15.0, "counts the other way:"), (8.0, "is not told apart from distance:")]
+)
+def test_a_right_row_is_held_against_a_wrong_one_that_is_as_near(wrong, word):
+    gain = {SOME[share, kind]: points for share in SHARES for kind, points in (("easy", 2.0), ("hard", 8.0))}
+    gain |= {ANYWHERE[share, kind]: points for share in SHARES for kind, points in (("easy", 1.0), ("hard", 11.0))}
+    gain |= {WRONG[share]: -1.0 for share in SHARES} | {AS_NEAR[share]: wrong for share in SHARES}
+    known = results(gain, 0.02 if wrong == 8 else 0.0002, "neighbour_distance")
+    said, cells = confidence.finding(known), confidence.at_distance(known)
+    assert said.startswith(f"At equal distance the class of a hard anchor's neighbour {word.removesuffix(':')}: right")
+    if wrong != 8:
+        expected = [8 - wrong, wrong, wrong + 1, 3, -1, 7]
+        assert [cell.mean for cell in cells.values()] == pytest.approx(expected, abs=0.1)
+        assert "for hard anchors +3.0" in said and "for easy ones −1.0" in said
+        assert f"at the end: 0.908 and {0.9 + wrong / 1000:.3f}." in said
+    assert "worth more to hard anchors than to easy ones" not in said  # tested elsewhere
+    assert all(row in confidence.figure(known).alt for row in [*ANYWHERE.values(), *AS_NEAR.values(), *WRONG.values()])
+    assert not confidence.another_view(known) and not confidence.at_distance(results({}))
+
+
+def test_a_question_put_to_new_seeds_counts_from_the_first_of_them():
+    assert {run.seed for run in planned("neighbour_distance").runs} == {10, 11, 12}
+    assert {run.seed for run in plan_table("neighbour_distance", "smoke").runs} == {0}
+    assert {run.seed for run in plan_table("neighbour_distance", "cpu").runs} == set(range(10, 15))
+
+
 def test_every_row_is_in_the_table_and_in_the_figure():
     known = results({})
     assert all(row in str(confidence.table(known)) for row in known.definition.rows)
@@ -90,7 +117,9 @@ def test_every_row_is_in_the_table_and_in_the_figure():
     assert all(row in alt for row in [ITSELF, RIGHT_ONLY, WRONG_ONLY, *SOME.values()])
 
 
-@pytest.mark.parametrize("table", ["neighbour_confidence", "neighbour_confidence_moco", "neighbour_or_view"])
+@pytest.mark.parametrize(
+    "table", ["neighbour_confidence", "neighbour_confidence_moco", "neighbour_or_view", "neighbour_distance"]
+)
 def test_nothing_run_is_said(table):
     empty = Results(planned(table), {})
     assert confidence.finding(empty) == str(confidence.effects(empty)) == "Not run yet."
