@@ -146,7 +146,13 @@ class Played(TorchDispatchMode):
         self.running: list[nn.Module] = []
 
     def in_layer(self) -> bool:
-        rooms = ("torch.", "torchvision.", "sslrepro.parts.encoders", "sslrepro.parts.norm")
+        rooms = (
+            "torch.",
+            "torchvision.",
+            "sslrepro.parts.encoders",
+            "sslrepro.parts.convolution",
+            "sslrepro.parts.norm",
+        )
         return bool(self.running) and type(self.running[-1]).__module__.startswith(rooms)
 
     def begins(self, module: nn.Module, inputs) -> None:
