@@ -1,7 +1,7 @@
 """How far the rows of `neighbour_distance` lie from their anchors: python -m benchmarks.distances_shown
 
 Rows of the table are trained once more, with a note of every anchor that was given a row of the queue. Is a wrong row
-that should be as near as the right one as near? How far is a right row from anywhere? Described: no verdict rests on it.
+as near as the right one where it should be? How far is a right row from anywhere? Described: no verdict rests on it.
 
 Written to benchmarks/results/distances_shown.json, per row a list with a value per seed, means over all anchors that
 took a row of the queue while it held one of their class:

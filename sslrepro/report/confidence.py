@@ -3,7 +3,7 @@
 Also of anchors that get another view of their image, or a wrong row that may be as near, in a right one's place.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -104,14 +104,20 @@ def at_distance(results: Results, score: str = "linear_top1") -> dict[str, Cell 
         f"{hard}, a right row from anywhere over the nearest": (anywhere["hard"], right["hard"]),
         f"{easy}, a right row from anywhere over the nearest": (anywhere["easy"], right["easy"]),
         f"the nearest for {hard} over any for {easy}": (right["hard"], anywhere["easy"]),
+        f"right rows from anywhere, {hard} over {easy}": (anywhere["hard"], anywhere["easy"]),
     }
     return {what: mean_difference(results, zip(*rows, strict=True), score) for what, rows in compared.items()}
 
 
-def cosine(results: Results, rows: Iterable[str]) -> float | None:
-    """Mean cosine of all anchors and their positives at the end, over rows and seeds; None where one is not run."""
-    values = [results.by_seed(row, "neighbour_cosine").values() for row in rows]
-    return float(np.mean([np.mean(list(of_row)) for of_row in values])) if all(values) else None
+def cosine(results: Results, rows: Mapping[float, str]) -> float | None:
+    """Mean cosine at the end of anchors and the rows they took, over shares and seeds; None where one is not run.
+
+    rows   share of the anchors that take a row -> row of the table. The others keep their own view, at a cosine of one
+    """
+    means = {share: results.by_seed(row, "neighbour_cosine").values() for share, row in rows.items()}
+    if not all(means.values()):
+        return None
+    return float(np.mean([(mean - (1 - share)) / share for share, values in means.items() for mean in values]))
 
 
 # --- words ------------------------------------------------------------------------------------------------------
@@ -180,7 +186,7 @@ def told_of_another_view(results: Results) -> list[str]:
 
 def told_of_distance(results: Results) -> list[str]:
     """The sentences about rows of equal distance, and of equal class; [] while none of it is known."""
-    of_class, alone, over_nearest, hard, easy, left = at_distance(results).values()
+    of_class, alone, over_nearest, hard, easy, left, anywhere = at_distance(results).values()
     parts = []
     if of_class:
         words = {"pays": "counts", "costs": "counts the other way"}
@@ -189,9 +195,11 @@ def told_of_distance(results: Results) -> list[str]:
             f"At equal distance the class of a hard anchor's neighbour {word}: right rows over wrong rows that are as "
             f"near {format_cell(of_class, sign=True)} points (n = {of_class.n})."
         )
-    near = [cosine(results, (rows[share] for share in SHARES)) for rows in (HARD, AS_NEAR)]
+    near = [cosine(results, rows) for rows in (HARD, AS_NEAR)]
     if None not in near:
-        parts.append("Mean cosine of all anchors and their positives at the end: {:.3f} and {:.3f}.".format(*near))
+        parts.append(
+            "In these trainings the rows end at a mean cosine of {:.2f} and {:.2f} from the anchors.".format(*near)
+        )
     shown = [
         f"{told(cell)} {what}"
         for what, cell in (("over the own view", alone), ("over the nearest wrong row", over_nearest))
@@ -202,9 +210,10 @@ def told_of_distance(results: Results) -> list[str]:
     shown = [f"{what} {told(cell)}" for what, cell in (("for hard anchors", hard), ("for easy ones", easy)) if cell]
     if shown:
         parts.append(f"Right rows from anywhere in the class over the nearest: {'; '.join(shown)}.")
-    if left:
+    if left and anywhere:
         parts.append(
-            f"The nearest right rows of hard anchors over right rows from anywhere for easy ones: {told(left)}."
+            f"Right rows of hard anchors over right rows from anywhere for easy ones: the nearest {told(left)}, from "
+            f"anywhere {told(anywhere)}."
         )
     return parts
 

@@ -58,13 +58,15 @@ nearest right rows of hard anchors over right rows from anywhere for easy ones. 
 gain more, easy anchors would gain by farther rows, and the last difference would be about zero. Expected: open, open,
 and five points or more.
 
+*Added when all of the above was known*: right rows from anywhere for hard over those for easy anchors. Described.
+
 All but the primary question is described and not counted as a test. With five seeds an interval is 1.2 standard
 deviations of the differences to each side.""",
     mapping="""\
 As in the table of other views: the profile's own length, batch, views and learning rate, a queue of eight batches (192
 rows at `cpu`), rows of the own image passed over. The match is made anew for every anchor at every step, in the
-embedding that is being trained. With 192 rows of 16 classes it is close, but the two rows need not be equally near in
-the mean: the finding gives the mean cosine of anchors and their positives at the end of both trainings. Hard anchors
+embedding that is being trained. With 192 rows of 16 classes it is close. It holds within a training: two trainings have
+two embeddings, whose right rows need not be equally far; the finding gives the mean cosines at the end. Hard anchors
 with wrong rows are those that are not among the easiest 80% or 60%; an anchor without a row of its class in the queue
 is one of them, at the start only, and takes its nearest wrong row.""",
     controls=("random", "pixels"),
